@@ -1,0 +1,49 @@
+# Moat. `make run` sets up everything and runs the main job; `make test` sets up everything and runs all tests.
+PYTHON ?= python3
+UV_VERSION = 0.13.9
+VENV = .venv
+BIN = $(VENV)/bin
+export UV_NO_PROGRESS = 1
+
+.PHONY: run test check stop clean lock quality setup
+
+run: setup
+	@$(BIN)/python -m include.local run $(ARGS)
+
+test: $(VENV)/.dev
+	@$(BIN)/python -m include.local programs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest $(ARGS)
+
+stop:
+	@test ! -x $(BIN)/python || $(BIN)/python -m include.local stop
+
+clean: stop
+	rm -rf .moat .venv .pytest_cache .mypy_cache .ruff_cache
+
+setup: $(VENV)/.ready
+
+# Retrieval quality on the whole of SciFact, beside brute force; needs ../shared/data.
+quality: $(VENV)/.dev
+	@$(BIN)/python -m include.local programs
+	$(BIN)/python -m pytest tests/quality --full -s
+
+lock:
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 12) else "Moat needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+
+$(VENV)/.ready: requirements.txt pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.ready
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
