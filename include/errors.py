@@ -1,0 +1,97 @@
+"""What went wrong, named by what happens next.
+
+    MoatError
+      RetriableError      may succeed later           -> Airflow retries with back-off
+        SourceUnavailable   the source's system did not answer, or answered half
+        IndexUnavailable    Weaviate did not answer, or did not keep what it was given
+        EmbedderUnavailable the embedder did not answer, or asked to slow down
+        LoadInProgress      another run of the same source holds its lease
+      FatalError          a person must act           -> fails at once
+        SettingsError       a setting is missing or wrong
+        DeclarationError    a Source(...) is declared wrongly
+        LedgerError         the ledger is not what this version expects
+        SchemaError         the live collection is not what Moat needs
+        ModelError          the embedder serves another model, or none that can be loaded
+        LoadRefused         a load may not take this step from the state that it is in
+        Superseded          this run lost its lease; another run of the source took over
+        GateBlocked         a check of severity block failed
+      DocumentError       this document only          -> quarantined, the rest goes on
+        AccessUnknown       nobody said who may read it
+        ParseFailed         its bytes give no text
+
+A message says what was seen, what is allowed and what to do, with the ids.
+Each root has one catch site: RetriableError and FatalError in the retry policy of
+`dags/ingest.py`, DocumentError where documents stream through a stage.
+"""
+
+
+class MoatError(Exception):
+    """The root of everything that Moat raises on purpose."""
+
+
+class RetriableError(MoatError):
+    """The same call may succeed later, unchanged."""
+
+
+class FatalError(MoatError):
+    """No retry helps; the message says what a person has to do."""
+
+
+class DocumentError(MoatError):
+    """One document cannot go on; it is quarantined with this reason and the batch continues."""
+
+
+class SourceUnavailable(RetriableError):
+    """The source's system did not answer, or its listing broke off."""
+
+
+class IndexUnavailable(RetriableError):
+    """Weaviate did not answer in time, or did not keep what it was given."""
+
+
+class EmbedderUnavailable(RetriableError):
+    """The embedder did not answer in time, or asked to slow down."""
+
+
+class LoadInProgress(RetriableError):
+    """Another run of the same source holds its lease."""
+
+
+class SettingsError(FatalError):
+    """A setting is missing or wrong."""
+
+
+class DeclarationError(FatalError):
+    """A Source(...) is declared wrongly; the message names the source, the field and what is allowed."""
+
+
+class LedgerError(FatalError):
+    """The ledger is not at the revision that this version of Moat expects."""
+
+
+class SchemaError(FatalError):
+    """The live collection is not what Moat needs to keep its promises."""
+
+
+class ModelError(FatalError):
+    """The embedder serves another model than the one that was asked for, or cannot load it."""
+
+
+class LoadRefused(FatalError):
+    """A load may not take this step from the state that it is in."""
+
+
+class Superseded(FatalError):
+    """This run lost its lease on the source; another run took over and this one must stop."""
+
+
+class GateBlocked(FatalError):
+    """A check of severity block failed; nothing of the load becomes visible."""
+
+
+class AccessUnknown(DocumentError):
+    """Nobody said, in a form that can be read, who may see this document."""
+
+
+class ParseFailed(DocumentError):
+    """The document's bytes give no text that can be loaded."""
