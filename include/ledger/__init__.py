@@ -1,0 +1,134 @@
+"""The ledger: a SQL database that holds the truth. SQLite on one machine, PostgreSQL on many."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from include.errors import LedgerError, RetriableError
+from include.settings import Settings
+
+T = TypeVar("T")
+IN_AT_ONCE = 1_000  # values of one IN (...): far below every database's limit
+
+
+class LedgerUnavailable(RetriableError):
+    """The ledger's database did not answer."""
+
+
+class Ledger:
+    """The door to one tenant's part of the ledger. Opening it makes no connection yet."""
+
+    def __init__(self, url: str, tenant: str) -> None:
+        self.tenant = tenant
+        self.url = url
+        self.engine = _engine(url)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Ledger":
+        """The ledger of these settings. Raises LedgerError when its schema is not this version's."""
+        ledger = cls(settings.ledger, settings.tenant)
+        ledger.check()
+        return ledger
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the ledger."""
+        with self._mapped(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it, or nothing when the block raises."""
+        with self._mapped(), self.engine.connect().execution_options(moat_write=True) as connection, connection.begin():
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this version; safe to call again."""
+        if self.url.startswith("sqlite:///"):
+            Path(self.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        with self._mapped(), self.engine.begin() as connection:
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raise LedgerError with the way out when the schema is not this version's."""
+        wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+        with self.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != wanted:
+            raise LedgerError(
+                f"the ledger at {self.engine.url!r} is at schema {found or 'none'}, this Moat needs {wanted}: "
+                "run `moat migrate`"
+            )
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise LedgerUnavailable(f"the ledger at {self.engine.url!r} did not answer: {error.orig}") from error
+
+
+def windows(values: Iterable[T], size: int = IN_AT_ONCE) -> Iterator[list[T]]:
+    """Values in lists of at most `size`."""
+    window: list[T] = []
+    for value in values:
+        window.append(value)
+        if len(window) == size:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
+def add(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; those whose primary key or unique key stands already are left as they are."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+        connection.execute(pg_insert(table).on_conflict_do_nothing(), rows)
+    else:
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        connection.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 60})
+
+    @event.listens_for(engine, "connect")
+    def _connect(raw: Any, _: Any) -> None:
+        raw.isolation_level = None  # SQLAlchemy begins; pysqlite's own begin would come too late
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=FULL")
+        raw.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A reader that turns writer half-way fails under load; a writer takes its lock first.
+        write = connection.get_execution_options().get("moat_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine

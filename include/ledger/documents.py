@@ -1,0 +1,266 @@
+"""Documents, their revisions and chunks: what is there, what a load stages, what it leaves behind."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from include.access import Policy
+from include.ids import document_id
+from include.ledger import Ledger, add, windows
+from include.ledger.loads import Load, fenced
+from include.ledger.policies import keep
+from include.ledger.tables import chunk, document, load, presence, quarantine, revision
+from include.ledger.tables import policy as policies
+from include.records import Chunk, Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger has of a key when its source is compared with it."""
+
+    visible: bool  # has a promoted revision
+    fingerprint: str
+    content_hash: str
+    recipe: str
+    policy: str | None  # canonical JSON; None: unknown
+    access_version: int
+    erased: bool
+    set_aside: str | None  # fingerprint and recipe of the bytes that rest in quarantine
+
+
+def visible(table: Any) -> ColumnElement[bool]:
+    """The condition on `presence` or `revision`: added by a promoted load, retired by none."""
+    return and_(_promoted(table.c.added_in), ~_promoted(table.c.retired_in))
+
+
+def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
+    """What the ledger has of these keys; a key that it never saw is left out."""
+    found: dict[str, Known] = {}
+    rows = (
+        select(
+            document.c.key,
+            document.c.access_version,
+            document.c.erased_at,
+            policies.c.body,
+            revision.c.fingerprint,
+            revision.c.content_hash,
+            revision.c.recipe,
+        )
+        .select_from(document)
+        .outerjoin(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .outerjoin(policies, policies.c.digest == document.c.policy)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    resting = select(quarantine.c.key, quarantine.c.fingerprint, quarantine.c.recipe).where(
+        quarantine.c.tenant == ledger.tenant, quarantine.c.source == source, quarantine.c.state == "set aside"
+    )
+    with ledger.read() as connection:
+        for window in windows(keys):
+            aside = {
+                r.key: resting_mark(r.fingerprint, r.recipe)
+                for r in connection.execute(resting.where(quarantine.c.key.in_(window)))
+            }
+            for r in connection.execute(rows.where(document.c.key.in_(window))):
+                found[r.key] = Known(
+                    r.fingerprint is not None,
+                    r.fingerprint or "",
+                    r.content_hash or "",
+                    r.recipe or "",
+                    r.body,
+                    r.access_version,
+                    r.erased_at is not None,
+                    aside.pop(r.key, None),
+                )
+            for key, mark in aside.items():
+                found[key] = Known(False, "", "", "", None, 0, False, mark)
+    return found
+
+
+def resting_mark(fingerprint: str, recipe: str) -> str:
+    """What must move before quarantined bytes are tried again by themselves."""
+    return f"{recipe}/{fingerprint}"
+
+
+def visible_keys(ledger: Ledger, source: str) -> Iterator[str]:
+    """Keys of the source's visible documents, streamed in no order."""
+    with ledger.read() as connection:
+        result = connection.execution_options(yield_per=5_000).execute(
+            _visible_documents(ledger, source, document.c.key)
+        )
+        yield from result.scalars()
+
+
+def count_visible(ledger: Ledger, source: str) -> int:
+    """How many documents of the source can be seen by somebody now."""
+    with ledger.read() as connection:
+        return connection.execute(
+            select(func.count()).select_from(_visible_documents(ledger, source, document.c.key).subquery())
+        ).scalar_one()
+
+
+def _visible_documents(ledger: Ledger, source: str, *columns: Any) -> Select[Any]:
+    return (
+        select(*columns)
+        .select_from(document)
+        .join(revision, revision.c.document_id == document.c.id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, visible(revision))
+    )
+
+
+def stage(
+    ledger: Ledger, current: Load, recipe: str, prepared: Sequence[Prepared], chunks: Sequence[Chunk]
+) -> set[str]:
+    """Write some whole documents of a load, invisible until it is promoted.
+
+    Returns the ids of the chunks that the index does not hold yet: no promoted load ever added
+    them, or what it added has been removed. Called again with the same documents, it leaves the
+    same rows.
+    """
+    documents = [p.id for p in prepared]
+    of_document: dict[str, list[Chunk]] = defaultdict(list)
+    for c in chunks:
+        of_document[c.document_id].append(c)
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        _undo(connection, current, documents)
+        _introduce(connection, ledger, current, prepared)
+        connection.execute(
+            update(revision)
+            .where(revision.c.document_id.in_(documents), visible(revision))
+            .values(retired_in=current.id)
+        )
+        connection.execute(insert(revision), [_revision(p, current, recipe) for p in prepared])
+        add(connection, chunk, [_chunk(c) for c in chunks])
+        before = connection.execute(
+            select(presence.c.id, presence.c.chunk_id, presence.c.position, presence.c.page)
+            .join(chunk, chunk.c.id == presence.c.chunk_id)
+            .where(chunk.c.document_id.in_(documents), visible(presence))
+        ).all()
+        places = {c.id: (c.position, c.page) for c in chunks}
+        stay = {r.chunk_id for r in before if places.get(r.chunk_id) == (r.position, r.page)}
+        for window in windows([r.id for r in before if r.chunk_id not in stay]):
+            connection.execute(update(presence).where(presence.c.id.in_(window)).values(retired_in=current.id))
+        arrivals = [
+            {"chunk_id": c.id, "added_in": current.id, "position": c.position, "page": c.page}
+            for c in chunks
+            if c.id not in stay
+        ]
+        if arrivals:
+            connection.execute(insert(presence), arrivals)
+        indexed: set[str] = set()
+        for ids in windows(places):
+            indexed.update(
+                connection.scalars(
+                    select(presence.c.chunk_id).where(presence.c.chunk_id.in_(ids), _promoted(presence.c.added_in))
+                )
+            )
+        return set(places) - indexed
+
+
+def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:
+    """Let documents go with this load: invisible once it is promoted. Returns how many chunks go."""
+    ids = [document_id(ledger.tenant, current.source, key) for key in keys]
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        _undo(connection, current, ids)
+        connection.execute(
+            update(revision).where(revision.c.document_id.in_(ids), visible(revision)).values(retired_in=current.id)
+        )
+        of_them = select(chunk.c.id).where(chunk.c.document_id.in_(ids))
+        done = connection.execute(
+            update(presence).where(presence.c.chunk_id.in_(of_them), visible(presence)).values(retired_in=current.id)
+        )
+        return done.rowcount
+
+
+def touch(ledger: Ledger, current: Load, moved: Sequence[tuple[str, str]]) -> None:
+    """Keep the new fingerprints, (key, fingerprint), of documents whose content is the same as before."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        for key, fingerprint in moved:
+            connection.execute(
+                update(revision)
+                .where(revision.c.document_id == document_id(ledger.tenant, current.source, key), visible(revision))
+                .values(fingerprint=fingerprint)
+            )
+
+
+def _promoted(column: Any) -> ColumnElement[bool]:
+    promoted = load.alias()
+    return exists().where(promoted.c.id == column, promoted.c.state == "promoted")
+
+
+def _undo(connection: Connection, current: Load, documents: Sequence[str]) -> None:
+    """Take back what an earlier try of the same load staged for these documents."""
+    of_them = select(chunk.c.id).where(chunk.c.document_id.in_(documents))
+    for table, mine in (
+        (presence, presence.c.chunk_id.in_(of_them)),
+        (revision, revision.c.document_id.in_(documents)),
+    ):
+        connection.execute(delete(table).where(table.c.added_in == current.id, mine))
+        connection.execute(update(table).where(table.c.retired_in == current.id, mine).values(retired_in=None))
+
+
+def _introduce(connection: Connection, ledger: Ledger, current: Load, prepared: Sequence[Prepared]) -> None:
+    """Write the documents that the ledger never saw, with the access that they were read with."""
+    digests = keep(connection, ledger.tenant, {Policy.from_text(p.policy) for p in prepared})
+    add(
+        connection,
+        document,
+        [
+            {
+                "id": p.id,
+                "tenant": ledger.tenant,
+                "source": current.source,
+                "key": p.key,
+                "policy": digests[p.policy],
+                "access_version": 1,
+                "first_seen": datetime.now(UTC),
+                "erased_at": None,
+            }
+            for p in prepared
+        ],
+    )
+
+
+def _revision(p: Prepared, current: Load, recipe: str) -> dict[str, Any]:
+    return {
+        "document_id": p.id,
+        "added_in": current.id,
+        "uri": p.uri,
+        "title": p.title,
+        "media_type": p.media_type,
+        "fingerprint": p.fingerprint,
+        "content_hash": p.content_hash,
+        "recipe": recipe,
+        "metadata": list(p.metadata),
+        "n_pages": p.n_pages,
+        "n_chunks": p.n_chunks,
+    }
+
+
+def _chunk(c: Chunk) -> dict[str, Any]:
+    return {
+        "id": c.id,
+        "document_id": c.document_id,
+        "text": c.text,
+        "heading": c.heading,
+        "kind": c.kind,
+        "n_tokens": c.n_tokens,
+        "text_hash": c.text_hash,
+    }

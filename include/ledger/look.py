@@ -1,0 +1,62 @@
+"""The second look: which chunks may this asker see at this moment, whatever the index says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, select
+
+from include.access import Policy
+from include.ledger import windows
+from include.ledger.documents import visible
+from include.ledger.tables import chunk, document, policy, presence, revision
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A chunk as the ledger has it now, visible and permitted."""
+
+    chunk_id: str
+    source: str
+    key: str
+    uri: str
+    title: str
+    heading: str
+    text: str
+    page: int | None
+    position: int
+    metadata: tuple[str, ...]
+
+
+def look(connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]) -> dict[str, Seen]:
+    """Those of the chunks that are visible now and whose document's access lets the principals in."""
+    query = (
+        select(
+            chunk.c.id.label("chunk_id"),
+            document.c.source,
+            document.c.key,
+            revision.c.uri,
+            revision.c.title,
+            chunk.c.heading,
+            chunk.c.text,
+            presence.c.page,
+            presence.c.position,
+            revision.c.metadata,
+            policy.c.body,
+        )
+        .select_from(chunk)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(policy, policy.c.digest == document.c.policy)  # unknown access has none, and falls out here
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .where(document.c.tenant == tenant, document.c.erased_at.is_(None))
+    )
+    allowed: dict[str, bool] = {}
+    seen: dict[str, Seen] = {}
+    for window in windows(chunks):
+        for row in connection.execute(query.where(chunk.c.id.in_(window))):
+            if row.body not in allowed:
+                allowed[row.body] = Policy.from_text(row.body).allows(principals)
+            if allowed[row.body]:
+                fields = {name: row._mapping[name] for name in Seen.__dataclass_fields__}
+                seen[row.chunk_id] = Seen(**{**fields, "metadata": tuple(row.metadata)})
+    return seen

@@ -1,0 +1,140 @@
+"""What the index must hold, as the ledger has it: the index is a projection of the ledger."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import and_, exists, func, select
+
+from include.access import Policy
+from include.ids import document_id
+from include.ledger import Ledger, windows
+from include.ledger.documents import visible
+from include.ledger.loads import LIVE, Load
+from include.ledger.tables import access_change, chunk, document, embedding, load, presence, revision
+from include.ledger.tables import policy as policies
+from include.records import IndexObject
+
+
+def ids(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
+    """Document ids by key; the same for documents that the ledger never saw."""
+    return {key: document_id(ledger.tenant, source, key) for key in keys}
+
+
+def tokens(ledger: Ledger, current: Load, documents: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What `allow` must hold in the index for these documents once the load is promoted."""
+    coming = access_change.alias()
+    query = (
+        select(document.c.id, policies.c.body)
+        .select_from(document)
+        .outerjoin(
+            coming,
+            and_(
+                coming.c.document_id == document.c.id,
+                coming.c.load_id == current.id,
+                coming.c.from_version == document.c.access_version,
+            ),
+        )
+        .outerjoin(policies, policies.c.digest == func.coalesce(coming.c.policy, document.c.policy))
+    )
+    found: dict[str, tuple[str, ...]] = {}
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(document.c.id.in_(window))):
+                found[row.id] = Policy.from_text(row.body).tokens(ledger.tenant) if row.body else ()
+    return found
+
+
+def chunks_of(ledger: Ledger, documents: Sequence[str]) -> dict[str, list[str]]:
+    """Ids of the visible chunks of some documents, by document."""
+    found: dict[str, list[str]] = defaultdict(list)
+    query = (
+        select(chunk.c.document_id, chunk.c.id)
+        .join(presence, presence.c.chunk_id == chunk.c.id)
+        .where(visible(presence))
+    )
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
+                found[row.document_id].append(row.id)
+    return found
+
+
+def sources(ledger: Ledger) -> list[str]:
+    """Names of every source that the ledger has documents of."""
+    with ledger.read() as connection:
+        return list(connection.scalars(select(document.c.source).where(document.c.tenant == ledger.tenant).distinct()))
+
+
+def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
+    """Every visible chunk of a source as the index must hold it, without its vector, streamed in no order.
+
+    Documents whose access a load under way is about to change are left out: either form is right.
+    """
+    changing = (
+        select(access_change.c.document_id)
+        .join(load, load.c.id == access_change.c.load_id)
+        .where(load.c.state.in_(LIVE))
+    )
+    query = (
+        select(
+            chunk.c.id,
+            document.c.id.label("document"),
+            document.c.key,
+            presence.c.added_in,
+            chunk.c.kind,
+            revision.c.title,
+            chunk.c.heading,
+            chunk.c.text,
+            revision.c.metadata,
+            policies.c.body,
+        )
+        .select_from(document)
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .join(chunk, chunk.c.document_id == document.c.id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .outerjoin(policies, policies.c.digest == document.c.policy)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.id.not_in(changing))
+    )
+    with ledger.read() as connection:
+        for r in connection.execution_options(yield_per=2_000).execute(query):
+            allow = Policy.from_text(r.body).tokens(ledger.tenant) if r.body else ()
+            yield IndexObject(
+                r.id,
+                source,
+                r.document,
+                r.key,
+                r.added_in,
+                r.kind,
+                r.title,
+                r.heading,
+                r.text,
+                tuple(r.metadata),
+                allow,
+                b"",
+            )
+
+
+def expected(ledger: Ledger, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that the index may hold: some load that is promoted or under way added them."""
+    adder = load.alias()
+    held = exists().where(adder.c.id == presence.c.added_in, adder.c.state.in_(("promoted", "rolled back", *LIVE)))
+    found: set[str] = set()
+    with ledger.read() as connection:
+        for window in windows(ids):
+            found.update(connection.scalars(select(presence.c.chunk_id).where(presence.c.chunk_id.in_(window), held)))
+    return found
+
+
+def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[tuple[str, bytes]]:
+    """Document key and vector of every visible chunk of a source, streamed in no order."""
+    query = (
+        select(document.c.key, embedding.c.vector)
+        .select_from(document)
+        .join(chunk, chunk.c.document_id == document.c.id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(embedding, and_(embedding.c.text_hash == chunk.c.text_hash, embedding.c.model == model))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    with ledger.read() as connection:
+        for row in connection.execution_options(yield_per=2_000).execute(query):
+            yield row.key, row.vector

@@ -1,0 +1,252 @@
+"""The ledger's tables. The ledger is the truth; Weaviate is a projection of it.
+
+A chunk is visible when the load that added it is promoted and no promoted load has retired it, so
+promote and rollback are one row of `load` changing. What several loads may disagree on (a
+document's content, a chunk's place) is a row with `added_in` and `retired_in`; what has one present
+state (a document's access) is a column.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, with its time zone on the way in and out (SQLite keeps none)."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value else None
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only in an INTEGER
+Guid = Uuid(as_uuid=False)
+
+
+def _serial() -> Column[int]:
+    return Column("id", Id, primary_key=True, autoincrement=True)
+
+
+def _load(name: str, nullable: bool = False) -> Column[int]:
+    return Column(name, Id, ForeignKey("load.id"), nullable=nullable, index=True)
+
+
+source = Table(
+    "source",
+    metadata,
+    Column("tenant", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("fence", Integer, nullable=False, default=0),  # rises whenever a load takes the lease
+    Column("lease_load", Id),
+    Column("lease_until", Moment),
+)
+
+load = Table(
+    "load",
+    metadata,
+    _serial(),
+    Column("tenant", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("run", String(512), nullable=False),  # who runs it: airflow:DAG:RUN or cli:HOST:PID
+    Column("options", JSON, nullable=False),
+    Column("counts", JSON, nullable=False),
+    Column("model", String(64)),  # key of the embedding model
+    Column("reason", Text),
+    Column("decided_by", String(256)),
+    Column("opened_at", Moment, nullable=False),
+    Column("ended_at", Moment),  # promoted, rejected, unchanged or abandoned
+    Column("proved_at", Moment),  # every object was read back and found right
+    Column("removed_at", Moment),  # what it replaced is gone: no rollback any more
+    Index(None, "tenant", "source", "state"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("id", Guid, primary_key=True),
+    Column("tenant", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("policy", String(32), ForeignKey("policy.digest"), index=True),  # NULL: unknown, so invisible
+    Column("access_version", Integer, nullable=False, default=0),  # rises with every change of policy
+    Column("first_seen", Moment, nullable=False),
+    Column("erased_at", Moment),  # tombstone: never loaded again
+    UniqueConstraint("tenant", "source", "key"),
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    _serial(),
+    Column("document_id", Guid, ForeignKey("document.id"), nullable=False, index=True),
+    _load("added_in"),
+    _load("retired_in", nullable=True),
+    Column("uri", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("media_type", String(128), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("content_hash", String(64), nullable=False),
+    Column("recipe", String(32), nullable=False),  # digest of everything that turns bytes into chunks
+    Column("metadata", JSON, nullable=False),
+    Column("n_pages", Integer, nullable=False),
+    Column("n_chunks", Integer, nullable=False),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("id", Guid, primary_key=True),
+    Column("document_id", Guid, ForeignKey("document.id"), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("heading", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("n_tokens", Integer, nullable=False),
+    Column("text_hash", String(64), nullable=False, index=True),  # of the embedded text
+)
+
+presence = Table(
+    "presence",
+    metadata,
+    _serial(),
+    Column("chunk_id", Guid, ForeignKey("chunk.id"), nullable=False, index=True),
+    _load("added_in"),
+    _load("retired_in", nullable=True),
+    Column("position", Integer, nullable=False),
+    Column("page", Integer),
+)
+
+embedding = Table(
+    "embedding",
+    metadata,
+    Column("model", String(64), primary_key=True),
+    Column("text_hash", String(64), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # little-endian float32
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    Column("digest", String(32), primary_key=True),
+    Column("tenant", String(32), nullable=False),
+    Column("body", Text, nullable=False),  # canonical JSON
+    Column("n_layers", Integer, nullable=False),
+    Column("plain", Boolean, nullable=False),  # stored in the index as its principals' own tokens
+)
+
+policy_entry = Table(
+    "policy_entry",
+    metadata,
+    Column("digest", String(32), ForeignKey("policy.digest"), primary_key=True),
+    Column("layer", Integer, primary_key=True),  # -1: deny
+    Column("principal", String(512), primary_key=True),
+    Index(None, "principal"),
+)
+
+access_change = Table(
+    "access_change",
+    metadata,
+    Column("load_id", Id, ForeignKey("load.id"), primary_key=True),
+    Column("document_id", Guid, ForeignKey("document.id"), primary_key=True),
+    Column("policy", String(32), ForeignKey("policy.digest"), nullable=False),  # holds from promotion
+    Column("from_version", Integer, nullable=False),  # only if the ledger's access has not moved since
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("tenant", String(32), primary_key=True),
+    Column("directory", String(64), primary_key=True),
+    Column("group", String(512), primary_key=True),
+    Column("member", String(512), primary_key=True),  # a user or another group
+    Index(None, "tenant", "member"),
+)
+
+check_result = Table(
+    "check_result",
+    metadata,
+    Column("load_id", Id, ForeignKey("load.id"), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("family", String(32), nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("seen", Text, nullable=False),
+    Column("allowed", Text, nullable=False),
+    Column("documents", JSON, nullable=False),  # keys of some that stand behind it
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _serial(),
+    Column("tenant", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("uri", Text, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("error", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("recipe", String(32), nullable=False),
+    Column("raw_uri", Text),
+    Column("attempts", Integer, nullable=False),
+    _load("load_id"),
+    Column("state", String(16), nullable=False),  # set aside, replay, resolved
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    UniqueConstraint("tenant", "source", "key"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    _serial(),
+    Column("tenant", String(32), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String(512), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("previous", String(64), nullable=False),  # hash of the row before
+    Column("hash", String(64), nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("tenant", String(32), primary_key=True),
+    Column("hash", String(64), nullable=False),  # of the newest row; its lock orders the writers
+)
