@@ -1,0 +1,197 @@
+"""Objects of an S3 bucket, by boto3, with keys and endpoint from a connection."""
+
+import posixpath
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, ClassVar
+
+from include.access import Access
+from include.connections import Connection
+from include.declare import declared
+from include.errors import FatalError, MoatError, SourceUnavailable
+from include.read.reader import Fetched, Gone, Reading, listed, matcher, raw, too_large
+from include.records import Listed, Planned
+from include.rules import Facts, Needs
+
+AT_ONCE = 16  # requests for tags, or objects, under way
+TRIES = 3  # to fetch an object that is overwritten while it is fetched
+PIECE = 1 << 20
+
+
+@declared
+class S3Objects:
+    """Every object below `prefix` that the patterns name. Key: the object's key.
+
+    The connection is of type `aws`: login and password are the keys, extra `endpoint_url` and
+    `region_name` lead to any S3-compatible server.
+    """
+
+    conn_id: str
+    bucket: str
+    prefix: str = ""
+    patterns: tuple[str, ...] = ("*",)
+    offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside", "tags"})
+
+    def wrong(self) -> list[str]:
+        return [f"{name} is empty" for name in ("conn_id", "bucket", "patterns") if not getattr(self, name)]
+
+    @contextmanager
+    def open(self, reading: Reading) -> "Iterator[_OpenBucket]":
+        client = client_of(reading.connections.get(self.conn_id))
+        try:
+            yield _OpenBucket(client, self, reading)
+        finally:
+            client.close()
+
+
+def client_of(connection: Connection) -> Any:
+    """A boto3 client for an `aws` connection; without keys in it, the machine's own credentials."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 5},
+        max_pool_connections=AT_ONCE,
+        connect_timeout=10,
+        read_timeout=60,
+    )
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=connection.extra.get("endpoint_url"),
+        region_name=connection.extra.get("region_name", "us-east-1"),
+        aws_access_key_id=connection.login or None,
+        aws_secret_access_key=connection.password or None,
+        aws_session_token=connection.extra.get("aws_session_token"),
+        config=config,
+    )
+
+
+class _OpenBucket:
+    def __init__(self, client: Any, declared_as: S3Objects, reading: Reading) -> None:
+        self._s3, self._bucket, self._prefix = client, declared_as.bucket, declared_as.prefix
+        self._matches, self._reading = matcher(declared_as.patterns), reading
+
+    def listing(self) -> Iterator[Listed]:
+        judge = self._reading.rule.judge(self._beside)
+        wanted = (o for o in self._objects() if self._is_document(o["Key"]))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while window := list(islice(wanted, 1_000)):
+                yield from (found for found in pool.map(lambda o: self._listed(o, judge), window) if found is not None)
+
+    def _is_document(self, key: str) -> bool:
+        name = posixpath.basename(key)
+        return bool(name) and not name.startswith(".") and self._matches(key)
+
+    def _listed(self, found: Mapping[str, Any], judge: Callable[[Facts], Access]) -> Listed | None:
+        key = found["Key"]
+        tags: Mapping[str, str] | None = {}
+        if self._reading.rule.needs == "tags":
+            tags = self._tags(key)
+            if tags is None:
+                return None
+        uri = f"s3://{self._bucket}/{key}"
+        return listed(key, uri, _fingerprint(found), found["Size"], lambda: judge(Facts(key, tags=tags or {})))
+
+    def _objects(self) -> Iterator[Mapping[str, Any]]:
+        """Every object below the prefix, page by page, its newest version where the bucket keeps several."""
+        with self._mapped(f"s3://{self._bucket}/{self._prefix}"):
+            versioned = self._s3.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled"
+            operation, name = ("list_object_versions", "Versions") if versioned else ("list_objects_v2", "Contents")
+            for page in self._s3.get_paginator(operation).paginate(Bucket=self._bucket, Prefix=self._prefix):
+                yield from (o for o in page.get(name, ()) if o.get("IsLatest", True))
+
+    def _tags(self, key: str) -> Mapping[str, str] | None:
+        """An object's tags; None when the object is gone."""
+        try:
+            with self._mapped(f"s3://{self._bucket}/{key}"):
+                answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
+        except _Missing:
+            return None
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
+        todo = iter(wanted)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while window := list(islice(todo, AT_ONCE)):
+                yield from pool.map(self._fetched, window)
+
+    def _fetched(self, one: Planned) -> Fetched:
+        """One object as it is now. One that is overwritten meanwhile is noticed and asked for again."""
+        etag = one.fingerprint.split(" ")[0]
+        for _ in range(TRIES):
+            try:
+                with self._mapped(one.uri):
+                    answer = self._s3.get_object(Bucket=self._bucket, Key=one.key, IfMatch=etag)
+                    if answer["ContentLength"] > self._reading.max_bytes:
+                        return too_large(one, answer["ContentLength"], self._reading.max_bytes)
+                    return raw(one, posixpath.basename(one.key), _streamed(answer["Body"]), _fingerprint(answer))
+            except _Missing:
+                return Gone(one.key)
+            except _Overwritten:
+                try:
+                    with self._mapped(one.uri):
+                        etag = self._s3.head_object(Bucket=self._bucket, Key=one.key)["ETag"]
+                except _Missing:
+                    return Gone(one.key)
+        raise SourceUnavailable(f"{one.uri} was overwritten {TRIES} times while it was fetched; try again later")
+
+    def _beside(self, path: str) -> str | None:
+        try:
+            with self._mapped(f"s3://{self._bucket}/{path}"):
+                body = self._s3.get_object(Bucket=self._bucket, Key=path)["Body"].read()
+        except _Missing:
+            return None
+        try:
+            return str(body.decode("utf-8"))
+        except UnicodeDecodeError:
+            return "\0"  # not text, so not YAML: what it governs is unknown
+
+    @contextmanager
+    def _mapped(self, what: str) -> Iterator[None]:
+        """Foreign errors, named by what happens next."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+            if code in {"NoSuchKey", "404", "NotFound"}:
+                raise _Missing(f"{what} is not there") from error
+            if code in {"PreconditionFailed", "412"}:
+                raise _Overwritten(f"{what} was overwritten") from error
+            if status >= 500 or code in {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"}:
+                raise SourceUnavailable(
+                    f"source {self._reading.source}: {what}: {code} {error.response['Error'].get('Message', '')}"
+                ) from error
+            raise FatalError(
+                f"source {self._reading.source}: {what}: {code} {error.response['Error'].get('Message', '')}. "
+                "Check the connection's keys, the bucket's name and its policy."
+            ) from error
+        except BotoCoreError as error:
+            raise SourceUnavailable(f"source {self._reading.source}: {what}: {error}") from error
+
+
+class _Missing(MoatError):
+    """The object is not there."""
+
+
+class _Overwritten(MoatError):
+    """The object is not the one that was listed."""
+
+
+def _fingerprint(found: Mapping[str, Any]) -> str:
+    """ETag, and the version where the bucket keeps versions: moves with every write."""
+    return f"{found['ETag']} {found.get('VersionId') or 'null'}"
+
+
+def _streamed(body: Any) -> bytes:
+    """A response's body, piece by piece into a file that spills to disk."""
+    with tempfile.SpooledTemporaryFile(8 << 20) as spool:
+        for piece in body.iter_chunks(PIECE):
+            spool.write(piece)
+        spool.seek(0)
+        return spool.read()

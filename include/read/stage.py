@@ -1,0 +1,315 @@
+"""read: the source and the ledger -> what is new, changed, moved in access only, vanished; batches in staging."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+
+from include.chunk import recipe
+from include.errors import FatalError
+from include.ledger import access, documents, loads
+from include.ledger.documents import Known, resting_mark
+from include.ledger.loads import Load
+from include.model import folder_of, max_tokens_of
+from include.quarantine import put
+from include.read.reader import Gone, OpenReader, Reading
+from include.records import Batch, Listed, Planned, RawDocument, SetAside
+from include.settings import PROJECT
+from include.source import Source
+from include.way import Options, ReadResult, Way, path
+
+WINDOW = 2_000  # listed documents compared at a time
+ROW_BYTES = 1_024  # assumed of a document whose source does not say its size
+LIGHT = {
+    "pdf": 0.5,
+    "docx": 0.5,
+    "pptx": 0.3,
+    "xlsx": 0.5,
+    "epub": 1.0,
+    "png": 0.1,
+    "jpg": 0.1,
+    "jpeg": 0.1,
+    "tiff": 0.1,
+}
+
+
+def read(way: Way, source: Source, run: str, options: Options) -> ReadResult:
+    """Open a load of the source, compare, and stage what is new and changed in batches.
+
+    Raises LoadInProgress while another run is at it, SourceUnavailable when the listing or a
+    fetch breaks off: half a listing is none, so nothing is taken for deleted.
+    """
+    load = loads.open_load(
+        way.ledger,
+        source.name,
+        run,
+        {"full": options.full, "only": list(options.only), "limit": options.limit},
+        way.lease_s,
+    )
+    access.forget_changes(way.ledger, load)
+    with source.reader.open(reading_of(way, source)) as reader:
+        counts = _plan(way, source, load, reader, options)
+        loads.renew(way.ledger, load, way.lease_s)
+        batches = _fetch(way, source, load, reader, counts)
+    counts["batches"] = len(batches)
+    loads.note(way.ledger, load, counts)
+    judged = counts["listed"] < source.limits.min_documents or (counts["listed"] == 0 and counts["visible"] > 0)
+    unchanged = not batches and not counts["vanished"] and not counts["access"] and not (options.whole and judged)
+    if unchanged:
+        loads.unchanged(way.ledger, load)
+        way.staging.remove(f"{source.name}/{load.id}")
+    way.progress(_told(source, load, counts))
+    return ReadResult(load.id, tuple(batches), dict(counts), unchanged)
+
+
+def reading_of(way: Way, source: Source) -> Reading:
+    """What the source's reader is opened with."""
+    return Reading(source.name, source.access, way.connections, PROJECT, way.settings.max_document_mb << 20)
+
+
+def recipe_of(way: Way, source: Source) -> str:
+    """The recipe by which this source's bytes become chunks now."""
+    return recipe(max_tokens_of(folder_of(way.settings.model)), source.chunking)
+
+
+def _told(source: Source, load: Load, counts: Counter[str]) -> str:
+    names = (
+        "listed",
+        "new",
+        "changed",
+        "access",
+        "vanished",
+        "unchanged",
+        "resting",
+        "unknown",
+        "touched",
+        "gone",
+        "waiting",
+    )
+    return f"{source.name} load {load.id}: " + ", ".join(
+        f"{counts[n]:,} {n}" for n in names if counts[n] or n == "listed"
+    )
+
+
+def _plan(way: Way, source: Source, load: Load, reader: OpenReader, options: Options) -> Counter[str]:
+    """Compare the listing with the ledger; stage the plan, and record at once what narrows access."""
+    counts, recipe_now = Counter[str](), recipe_of(way, source)
+
+    def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
+        moved = [
+            (one.key, one.policy)
+            for one, p in window
+            if one.key in known and p.why != "erased" and known[one.key].policy != one.policy
+        ]
+        if moved:
+            access.narrow(way.ledger, load, moved)
+        unknown = [
+            SetAside(one.key, one.uri, "read", "AccessUnknown", one.reason, one.fingerprint)
+            for one, p in window
+            if p.why == "unknown"
+        ]
+        if unknown:
+            put(way.ledger, load, recipe_now, unknown)
+
+    plan = compare(way, source, reader, options, counts, record)
+    way.staging.write(path(source.name, load.id, "read", "plan.parquet"), Planned, plan)
+    return counts
+
+
+def compare(
+    way: Way,
+    source: Source,
+    reader: OpenReader,
+    options: Options,
+    counts: Counter[str],
+    record: Callable[[list[tuple[Listed, Planned]], dict[str, Known]], None] = lambda window, known: None,
+) -> Iterator[Planned]:
+    """What a load would do with each document that is not the same as before; writes nothing itself."""
+    seen, recipe_now = _Keys(), recipe_of(way, source)
+    listing = iter(reader.listing())
+    while window := list(islice(listing, WINDOW)):
+        counts["listed"] += len(window)
+        seen.add([one.key for one in window])
+        window = [one for one in window if options.whole or one.key in options.only]
+        known = documents.known(way.ledger, source.name, [one.key for one in window])
+        plan = [_compared(one, known.get(one.key), recipe_now, options) for one in window]
+        record(list(zip(window, plan, strict=True)), known)
+        for one in plan:
+            if (
+                one.what in ("new", "changed")
+                and options.limit is not None
+                and counts["new"] + counts["changed"] >= options.limit
+            ):
+                counts["waiting"] += 1
+                continue
+            if one.what == "unchanged":
+                counts[one.why or "unchanged"] += 1  # unknown, resting or erased
+            else:
+                counts[one.what] += 1
+                counts["unknown"] += one.why == "unknown"
+                yield one
+        if counts["listed"] % 50_000 < WINDOW:
+            way.progress(f"{source.name}: {counts['listed']:,} listed")
+    seen.once(source, reader)
+    for key in documents.visible_keys(way.ledger, source.name):
+        counts["visible"] += 1
+        if key not in seen and (options.whole or key in options.only):
+            counts["vanished"] += 1
+            yield Planned(key, "", "", 0, None, "vanished", "not listed any more", 0, "")
+
+
+def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options) -> Planned:
+    """What this load does with a listed document."""
+    version = known.access_version if known else 0
+    plan = Planned(one.key, one.uri, one.fingerprint, one.size, one.policy, "unchanged", "", version, "")
+    if known is not None and known.erased:
+        return replace(plan, why="erased")
+    if one.policy is None:  # set aside; what is visible of it is masked, in the index too
+        masked = known is not None and known.visible and known.policy is not None
+        return replace(plan, what="access" if masked else "unchanged", why="unknown")
+    forced = options.full or one.key in options.only
+    resting = known is not None and known.set_aside == resting_mark(one.fingerprint, recipe_now) and not forced
+    if known is None or not known.visible:
+        return replace(plan, why="resting") if resting else replace(plan, what="new", why="not loaded before")
+    moved = known.policy != one.policy
+    if not resting:
+        if forced:
+            return replace(plan, what="changed", why="asked for")
+        if known.recipe != recipe_now:
+            return replace(plan, what="changed", why="prepared by an older recipe")
+        if known.fingerprint != one.fingerprint:
+            return replace(plan, what="changed", why="its fingerprint moved", known_hash=known.content_hash)
+    if moved:
+        return replace(
+            plan, what="access", why="only its access moved" if known.policy else "its access is known again"
+        )
+    return replace(plan, why="resting" if resting else "")
+
+
+def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Counter[str]) -> list[Batch]:
+    """Fetch what the plan wants and stage it in batches of even weight."""
+
+    def wanted() -> Iterator[Planned]:
+        return (
+            p
+            for p in way.staging.read(path(source.name, load.id, "read", "plan.parquet"), Planned)
+            if p.what in ("new", "changed")
+        )
+
+    n_wanted = n_left = counts["new"] + counts["changed"]
+    weight = sum(_weight(p) for p in wanted())
+    n_batches = max(1, min(way.settings.max_batches, -(-weight // int(way.settings.batch_mb * (1 << 20)))))
+    target, batches, aside = weight / n_batches, list[Batch](), list[SetAside]()
+    raws = _raws(way, source, load, reader, wanted(), counts, aside)
+    first = next(raws, None)
+    while first is not None:
+        size, n = 0.0, 0
+
+        def batch(opening: RawDocument) -> Iterator[RawDocument]:
+            nonlocal size, n, n_left, first
+            one: RawDocument | None = opening
+            while one is not None:
+                size, n, n_left = size + len(one.content), n + 1, n_left - 1
+                yield one
+                one = next(raws, None)
+                # A batch is never one document, as long as there are others.
+                if one is not None and size >= target and n >= 2 and n_left >= 2 and len(batches) + 1 < n_batches:
+                    break
+            first = one
+
+        number = len(batches)
+        way.staging.write(path(source.name, load.id, "read", f"{number:04}.parquet"), RawDocument, batch(first))
+        batches.append(Batch(number, n, int(size)))
+        loads.renew(way.ledger, load, way.lease_s)
+        way.progress(f"{source.name}: batch {number} has {n:,} documents, {size / (1 << 20):.1f} MB")
+    put(way.ledger, load, recipe_of(way, source), aside)
+    way.staging.write(path(source.name, load.id, "read", "aside.parquet"), SetAside, aside)
+    n_fetched = sum(b.n_documents for b in batches)
+    counts.update(fetched=n_fetched, aside=len(aside))
+    if n_wanted != n_fetched + counts["touched"] + counts["gone"] + len(aside):
+        raise FatalError(
+            f"source {source.name}: its reader was asked for {n_wanted} documents and gave {n_fetched} with content, "
+            f"{counts['touched']} unchanged, {counts['gone']} gone, {len(aside)} set aside: it must answer each once"
+        )
+    return batches
+
+
+def _raws(
+    way: Way,
+    source: Source,
+    load: Load,
+    reader: OpenReader,
+    wanted: Iterable[Planned],
+    counts: Counter[str],
+    aside: list[SetAside],
+) -> Iterator[RawDocument]:
+    """Fetched documents whose content is new; the others are counted, and their access still compared."""
+    asked: dict[str, Planned] = {}
+    touched: list[tuple[str, str]] = []
+
+    def asking() -> Iterator[Planned]:
+        for one in wanted:
+            asked[one.key] = one
+            yield one
+
+    for answer in reader.fetch(asking()):
+        one = asked.pop(answer.key)
+        match answer:
+            case Gone():
+                counts["gone"] += 1
+            case SetAside():
+                aside.append(answer)
+            case RawDocument():
+                if answer.policy != one.policy:  # a row whose access moved since it was listed
+                    access.narrow(way.ledger, load, [(answer.key, answer.policy)])
+                if one.known_hash and one.known_hash == answer.content_hash:
+                    counts["touched"] += 1
+                    touched.append((answer.key, answer.fingerprint))
+                else:
+                    yield answer
+    documents.touch(way.ledger, load, touched)
+
+
+def _weight(one: Planned) -> int:
+    suffix = one.key.rpartition(".")[2].lower()
+    return int((one.size or ROW_BYTES) * LIGHT.get(suffix, 1.0)) + 256
+
+
+class _Keys:
+    """The keys of a listing as digests of 16 bytes, so that ten million of them take 160 MB."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._sorted: np.ndarray | None = None
+
+    def add(self, keys: list[str]) -> None:
+        self._parts.append(b"".join(_digest(key) for key in keys))
+
+    def __contains__(self, key: str) -> bool:
+        digests, wanted = self._digests(), np.frombuffer(_digest(key), "S16")[0]
+        at = int(np.searchsorted(digests, wanted))
+        return at < len(digests) and bool(digests[at] == wanted)
+
+    def once(self, source: Source, reader: OpenReader) -> None:
+        """Refuse a listing that has a key twice: one of the two documents would be lost."""
+        digests = self._digests()
+        twice = set(digests[1:][digests[1:] == digests[:-1]].tolist())
+        if twice:
+            same = (one.key for one in reader.listing() if np.frombuffer(_digest(one.key), "S16")[0] in twice)
+            raise FatalError(
+                f"source {source.name}: {len(twice):,} keys are listed more than once, such as "
+                f"{', '.join(map(repr, islice(dict.fromkeys(same), 5)))}: a key must name one document, so choose a unique one"
+            )
+
+    def _digests(self) -> np.ndarray:
+        if self._sorted is None:
+            self._sorted = np.sort(np.frombuffer(b"".join(self._parts), "S16"))
+            self._parts = []
+        return self._sorted
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()[:16]

@@ -1,0 +1,111 @@
+"""What a DAG file declares: a source, whole, checked when the file is parsed.
+
+Nothing here touches a system or imports one's library: every task pays for what a DAG file imports.
+"""
+
+import re
+
+from include.declare import declared, declared_whole
+from include.read.local_files import LocalFiles
+from include.read.reader import Reader
+from include.read.s3_objects import S3Objects
+from include.read.warehouse_rows import WarehouseRows
+from include.rules import AccessFiles, AccessRule, Columns, Groups, ObjectTags, Public
+
+__all__ = [
+    "AccessFiles",
+    "Chunking",
+    "Columns",
+    "Golden",
+    "Groups",
+    "Limits",
+    "LocalFiles",
+    "ObjectTags",
+    "Public",
+    "S3Objects",
+    "Source",
+    "WarehouseRows",
+]
+
+NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
+
+
+@declared
+class Chunking:
+    """How documents are cut: in tokens of the embedding model, heading path included."""
+
+    target_tokens: int = 200
+    overlap_tokens: int = 20
+
+    def wrong(self) -> list[str]:
+        if self.target_tokens < 32:
+            return [f"target_tokens={self.target_tokens}: at least 32"]
+        if not 0 <= self.overlap_tokens <= self.target_tokens // 2:
+            return [f"overlap_tokens={self.overlap_tokens}: from 0 to half of target_tokens, {self.target_tokens // 2}"]
+        return []
+
+
+@declared
+class Limits:
+    """What the gate allows. A ratio is from 0 to 1."""
+
+    min_documents: int = 0  # a listing with fewer holds
+    max_vanished_ratio: float = 0.3  # of the visible documents that one load may remove
+    max_failed_ratio: float = 0.1  # of the documents of one load that may end in quarantine
+    max_duplicate_ratio: float = 0.2  # of a load's chunks that may repeat another's text
+    max_identical_vectors_ratio: float = 0.02  # of a load's texts whose vector equals another text's
+
+    def wrong(self) -> list[str]:
+        found = [] if self.min_documents >= 0 else [f"min_documents={self.min_documents}: 0 or more"]
+        ratios = ("max_vanished_ratio", "max_failed_ratio", "max_duplicate_ratio", "max_identical_vectors_ratio")
+        wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]
+        return found + [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]
+
+
+@declared
+class Golden:
+    """Questions with the documents that must answer them: a YAML file of {question, documents}."""
+
+    file: str
+    k: int = 5
+    min_recall: float = 0.8
+
+    def wrong(self) -> list[str]:
+        found = [] if self.file else ["file is empty"]
+        found += [] if self.k > 0 else [f"k={self.k}: 1 or more"]
+        return found + ([] if 0 <= self.min_recall <= 1 else [f"min_recall={self.min_recall}: from 0 to 1"])
+
+
+@declared_whole
+class Source:
+    """A source: where its documents are, who may read them, what its loads must keep.
+
+    Raises DeclarationError that names the source, each wrong field and what is allowed.
+    """
+
+    name: str
+    reader: Reader
+    access: AccessRule
+    chunking: Chunking = Chunking()
+    limits: Limits = Limits()
+    golden: Golden | None = None
+    owner: str = "moat"
+    description: str = ""
+
+    def wrong(self) -> list[str]:
+        found = []
+        if not NAME.match(self.name):
+            found.append(f"name={self.name!r}: small letters, digits and _, beginning with a letter, at most 64")
+        if self.access.needs not in self.reader.offers:
+            fits = ", ".join(
+                rule.__name__
+                for rule in (Groups, Public, Columns, AccessFiles, ObjectTags)
+                if rule.needs in self.reader.offers
+            )
+            found.append(
+                f"access={type(self.access).__name__} needs {self.access.needs}, which {type(self.reader).__name__} does not have; it takes {fits}"
+            )
+        for part in ("reader", "access", "chunking", "limits", "golden"):
+            value = getattr(self, part)
+            found += [f"{part}.{words}" for words in (value.wrong() if value is not None else ())]
+        return found

@@ -1,0 +1,94 @@
+"""What every stage of the way works with, and what a run may ask for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from include.connections import Connections
+from include.ledger import Ledger
+from include.ledger.loads import Load, get
+from include.records import Batch
+from include.settings import Settings
+from include.staging import Staging
+
+Progress = Callable[[str], None]  # a line for the person who watches
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one run asks for, beside what its source declares."""
+
+    full: bool = False  # read and prepare everything again, changed or not
+    only: tuple[str, ...] = ()  # these keys and no others
+    limit: int | None = None  # new and changed documents at the most; the rest waits for the next run
+
+    @property
+    def whole(self) -> bool:
+        """Whether the run compares the whole source, so that what is not listed has vanished."""
+        return not self.only
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One process's doors to settings, ledger, staging and connections."""
+
+    settings: Settings
+    ledger: Ledger
+    staging: Staging
+    connections: Connections
+    progress: Progress = field(default=print)
+
+    @classmethod
+    def open(cls, connections: Connections, progress: Progress = print) -> "Way":
+        """The way of this process's settings. Raises SettingsError, LedgerError with the way out."""
+        settings = Settings.load()
+        return cls(settings, Ledger.open(settings), staging_of(settings, connections), connections, progress)
+
+    @property
+    def lease_s(self) -> float:
+        return self.settings.lease_minutes * 60
+
+    def load(self, number: int) -> Load:
+        return get(self.ledger, number)
+
+    def close(self) -> None:
+        self.ledger.close()
+
+
+def staging_of(settings: Settings, connections: Connections) -> Staging:
+    """The staging area of the settings; an s3:// one with keys and endpoint from its connection."""
+    uri = settings.staging
+    if not uri.startswith("s3://") or not settings.staging_conn_id:
+        return Staging(uri)
+    from pyarrow.fs import S3FileSystem
+
+    found = connections.get(settings.staging_conn_id)
+    endpoint = str(found.extra.get("endpoint_url") or "")
+    return Staging(
+        uri,
+        S3FileSystem(
+            access_key=found.login or None,
+            secret_key=found.password or None,
+            region=str(found.extra.get("region_name", "us-east-1")),
+            endpoint_override=endpoint.partition("://")[2] or None,
+            scheme=endpoint.partition("://")[0] or "https",
+        ),
+    )
+
+
+def path(source: str, load: int, stage: str, name: str) -> str:
+    """Where a stage of a load puts a file in staging."""
+    return f"{source}/{load}/{stage}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadResult:
+    """What `read` found, and the batches that it staged."""
+
+    load: int
+    batches: tuple[Batch, ...]
+    counts: Mapping[str, int]
+    unchanged: bool  # nothing to do: the load has ended
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
