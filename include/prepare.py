@@ -1,0 +1,96 @@
+"""parse → clean → chunk, streamed one into the other over one batch."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from include.chunk import Chunker
+from include.clean import clean
+from include.errors import DocumentError, FatalError, ParseFailed
+from include.ids import document_id
+from include.ledger import loads
+from include.model import Tokens
+from include.parse.sandbox import Sandbox
+from include.quarantine import put
+from include.read.stage import recipe_of
+from include.records import Chunk, Prepared, RawDocument, SetAside
+from include.source import Source
+from include.way import Way, path
+
+TELL_EVERY_S = 10.0
+
+
+def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]:
+    """Turn a batch of raw documents into chunks; returns how many documents, chunks and set aside.
+
+    A document that cannot be parsed is quarantined with its bytes, and the batch goes on.
+    """
+    load = way.load(number)
+    prepared, aside, counts = list[Prepared](), list[SetAside](), Counter[str]()
+
+    def chunks() -> Iterator[Chunk]:
+        chunker = Chunker(Tokens.of(way.settings.model), source.chunking)
+        told = time.monotonic()
+        with Sandbox(way.settings) as sandbox:
+            for raw in way.staging.read(path(source.name, number, "read", f"{batch:04}.parquet"), RawDocument):
+                counts["documents"] += 1
+                try:
+                    found, of_it = _prepared(way, source, raw, sandbox, chunker, counts)
+                except DocumentError as error:
+                    aside.append(_set_aside(way, source, raw, error))
+                else:
+                    prepared.append(found)
+                    yield from of_it
+                if time.monotonic() - told > TELL_EVERY_S:
+                    told = time.monotonic()
+                    loads.renew(way.ledger, load, way.lease_s)
+                    way.progress(
+                        f"{source.name} batch {batch}: {counts['documents']:,} documents, {sum(p.n_chunks for p in prepared):,} chunks"
+                    )
+
+    n_chunks = way.staging.write(path(source.name, number, "chunk", f"{batch:04}.parquet"), Chunk, chunks())
+    way.staging.write(path(source.name, number, "document", f"{batch:04}.parquet"), Prepared, prepared)
+    way.staging.write(path(source.name, number, "aside", f"{batch:04}.parquet"), SetAside, aside)
+    put(way.ledger, load, recipe_of(way, source), aside)
+    if counts["documents"] != len(prepared) + len(aside):
+        raise FatalError(
+            f"batch {batch} of load {number}: {counts['documents']} documents went in, {len(prepared)} + {len(aside)} came out"
+        )
+    way.progress(
+        f"{source.name} batch {batch}: {len(prepared):,} documents in {n_chunks:,} chunks, {len(aside):,} set aside; cleaned: "
+        + (", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()) if name != "documents" and n) or "nothing")
+    )
+    return {"prepared": len(prepared), "chunks": n_chunks, "set aside": len(aside)}
+
+
+def _prepared(
+    way: Way, source: Source, raw: RawDocument, sandbox: Sandbox, chunker: Chunker, counts: Counter[str]
+) -> tuple[Prepared, list[Chunk]]:
+    document, cleaned = clean(sandbox.parse(raw))
+    counts.update(cleaned)
+    identity = document_id(way.settings.tenant, source.name, raw.key)
+    chunks = chunker.chunk(document, identity)
+    if not chunks:
+        raise ParseFailed("nothing is left of its text after cleaning")
+    return Prepared(
+        identity,
+        raw.key,
+        raw.uri,
+        document.title,
+        document.media_type,
+        raw.fingerprint,
+        raw.content_hash,
+        raw.policy,
+        raw.access_version,
+        raw.metadata,
+        document.n_pages,
+        sum(len(b.text) for b in document.blocks),
+        len(chunks),
+    ), chunks
+
+
+def _set_aside(way: Way, source: Source, raw: RawDocument, error: DocumentError) -> SetAside:
+    kept = way.staging.write_bytes(
+        f"{source.name}/quarantine/{document_id(way.settings.tenant, source.name, raw.key)}", raw.content
+    )
+    return SetAside(raw.key, raw.uri, "parse", type(error).__name__, str(error), raw.fingerprint, kept)
