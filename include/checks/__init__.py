@@ -1,0 +1,31 @@
+"""The gate's checks, by family. A check is a function of the candidate that gives CheckResults.
+
+To add one, write it in its family's file; to add a family, write a file and name it in FAMILIES:
+its task appears in every source's DAG by the title.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from include.ledger.checks import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Checks that look at the same thing: one task of the gate."""
+
+    name: str
+    title: str  # what a person reads on the task
+    module: str
+
+
+FAMILIES = (
+    Family("volume", "documents in and out", "include.checks.volume"),
+    Family("parsing", "every document parsed", "include.checks.parsing"),
+    Family("chunks", "chunks fit the model", "include.checks.chunks"),
+    Family("access", "access on every chunk", "include.checks.access"),
+    Family("vectors", "vectors are sound", "include.checks.vectors"),
+    Family("golden", "golden questions", "include.checks.golden"),
+)
+
+Check = Callable[..., Sequence[CheckResult]]

@@ -1,0 +1,141 @@
+"""gate: the whole load in staging -> a report; it passes, holds for a person, or blocks.
+
+All checks run and all are recorded; then the gate decides once.
+"""
+
+import importlib
+import traceback
+from dataclasses import dataclass
+from typing import Literal
+
+from include.checks import FAMILIES
+from include.checks.candidate import Candidate
+from include.errors import GateBlocked, RetriableError
+from include.ledger import checks as results
+from include.ledger.checks import CheckResult
+from include.ledger.loads import Load, hold
+from include.source import Source
+from include.way import Way, path
+
+Outcome = Literal["pass", "hold", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate decided, and on what."""
+
+    outcome: Outcome
+    results: tuple[CheckResult, ...]
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        return tuple(r for r in self.results if not r.passed)
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(f"{r.name}: {r.seen}, allowed: {r.allowed}" for r in self.failed if r.severity != "warn")
+
+
+def check(way: Way, source: Source, number: int, family: str) -> list[CheckResult]:
+    """Run the checks of one family and record them. One that crashes counts as failed and blocks."""
+    load = way.load(number)
+    module = importlib.import_module(next(f.module for f in FAMILIES if f.name == family))
+    try:
+        found = list(module.run(Candidate(way, source, load)))
+    except RetriableError:
+        raise
+    except Exception as error:  # noqa: BLE001  a check that cannot look has seen nothing, and that must not pass
+        way.progress(traceback.format_exc())
+        found = [
+            CheckResult(
+                f"{family} crashed",
+                family,
+                "block",
+                False,
+                f"{type(error).__name__}: {error}"[:500],
+                "a check that runs",
+            )
+        ]
+    if not found:
+        found = [CheckResult(family, family, "warn", True, "nothing to check", "")]
+    results.keep(way.ledger, load, family, found)
+    way.progress(table(found))
+    return found
+
+
+def refused(found: list[CheckResult]) -> list[str]:
+    """The names of the checks, once all passed. Raises GateBlocked that names the broken rules, so that their task is red."""
+    if broken := [r for r in found if not r.passed and r.severity != "warn"]:
+        raise GateBlocked("; ".join(f"{r.name} ({r.severity}): {r.seen}, allowed: {r.allowed}" for r in broken))
+    return [r.name for r in found]
+
+
+def verdict(way: Way, number: int) -> Verdict:
+    """What the recorded results come to. A family that left none blocks: nobody looked."""
+    found = results.of_load(way.ledger, number)
+    there = {r.family for r in found}
+    missing = [
+        CheckResult(f"{f.name} did not run", f.name, "block", False, "no result", "a check that runs")
+        for f in FAMILIES
+        if f.name not in there
+    ]
+    every = (*found, *missing)
+    failed = {r.severity for r in every if not r.passed}
+    return Verdict("block" if "block" in failed else "hold" if "hold" in failed else "pass", every)
+
+
+def decide(way: Way, source: Source, number: int) -> Verdict:
+    """Decide on a load: hold it for a person where a check asks for one; write the report to staging."""
+    load, found = way.load(number), verdict(way, number)
+    way.progress(table(found.results))
+    way.staging.write_bytes(path(source.name, number, "gate", "report.md"), report(load, found).encode())
+    if found.outcome == "hold" and not load.decided_by:
+        hold(way.ledger, load, found.reason)
+    way.progress(f"{source.name} load {number}: {found.outcome}" + (f": {found.reason}" if found.reason else ""))
+    return found
+
+
+def released(load: Load, found: Verdict) -> bool:
+    """Whether the load may go on: the gate passed it, or held it and a person released it."""
+    return found.outcome == "pass" or (found.outcome == "hold" and load.state != "held" and bool(load.decided_by))
+
+
+def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
+    """Results as a table for a log."""
+    rows = [("", "check", "seen", "allowed")]
+    rows += [("ok" if r.passed else r.severity.upper(), f"{r.family}: {r.name}", r.seen, r.allowed) for r in found]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip()
+        for row in rows
+    )
+
+
+def report(load: Load, found: Verdict) -> str:
+    """The verdict as Markdown, failed checks first: what a person reads before releasing."""
+    lines = [f"**Load {load.id} of {load.source}: {found.outcome}.**", ""]
+    for title, some in (("What failed", found.failed), ("What passed", tuple(r for r in found.results if r.passed))):
+        if some:
+            lines += [f"### {title}", "", "| | check | seen | allowed | documents |", "| --- | --- | --- | --- | --- |"]
+            lines += [
+                "| "
+                + " | ".join(
+                    _cell(c)
+                    for c in (
+                        "ok" if r.passed else r.severity,
+                        f"{r.family}: {r.name}",
+                        r.seen,
+                        r.allowed,
+                        ", ".join(r.documents),
+                    )
+                )
+                + " |"
+                for r in some
+            ]
+            lines.append("")
+    lines += ["Counts: " + ", ".join(f"{name} {n:,}" for name, n in load.counts.items() if n)]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,47 @@
+"""promote: verify, then make visible in one transaction; later remove what it replaced."""
+
+from include.errors import LoadRefused
+from include.gate import released, verdict
+from include.ledger import clearing, loads, windows
+from include.ledger.loads import Load
+from include.load import opened
+from include.source import Source
+from include.store import Store
+from include.way import Way
+
+
+def promote(way: Way, source: Source, number: int, by: str, store: Store | None = None) -> Load:
+    """Make a staged load visible, whole; then clear away what nobody can see or bring back.
+
+    Called again it goes on where it stopped. Raises LoadRefused, Superseded, SchemaError.
+    """
+    current, found = way.load(number), verdict(way, number)
+    if current.state != "promoted" and not released(current, found):
+        raise LoadRefused(f"load {number} of {source.name} is not let through: the gate says {found.outcome}")
+    index = store or opened(way, current.model or "")
+    try:
+        if current.state != "promoted":
+            index.check(current.model or "")
+        promoted = loads.promote(way.ledger, current, by)
+        way.progress(f"{source.name} load {number} is visible")
+        clear(way, source.name, index)
+    finally:
+        if store is None:
+            index.close()
+    return promoted
+
+
+def clear(way: Way, source: str, index: Store) -> int:
+    """Remove from index, ledger and staging what only loads before the newest promoted one hold."""
+    ended = clearing.ended(way.ledger, source)
+    if not ended:
+        return 0
+    ids = clearing.remains(way.ledger, source, ended)
+    for window in windows(ids):
+        index.delete(window)
+    clearing.forget(way.ledger, ended, ids)
+    for number in ended:
+        way.staging.remove(f"{source}/{number}")
+    loads.removed(way.ledger, ended)
+    way.progress(f"{source}: {len(ids):,} replaced chunks removed")
+    return len(ids)
