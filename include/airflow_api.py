@@ -1,0 +1,54 @@
+"""Airflow's REST API, as far as the command line needs it: to answer a load that waits there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import httpx
+
+from include.errors import FatalError, RetriableError
+from include.ledger.loads import Load
+from include.settings import Settings
+
+
+class AirflowUnavailable(RetriableError):
+    """Airflow did not answer."""
+
+
+@contextmanager
+def client(settings: Settings) -> Iterator[httpx.Client]:
+    """A client that is logged in. Raises AirflowUnavailable, FatalError for a wrong password."""
+    if not settings.airflow_url:
+        raise FatalError("MOAT_AIRFLOW_URL is not set: where does Airflow answer?")
+    login = {"username": settings.airflow_user, "password": settings.airflow_password.get_secret_value()}
+    with httpx.Client(base_url=settings.airflow_url.rstrip("/"), timeout=30.0, trust_env=False) as http:
+        try:
+            answer = http.post("/auth/token", json=login)
+            if not answer.is_success:
+                raise FatalError(
+                    f"Airflow at {settings.airflow_url} refuses user {settings.airflow_user}: {answer.status_code}; "
+                    "check MOAT_AIRFLOW_USER and MOAT_AIRFLOW_PASSWORD"
+                )
+            http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield http
+        except httpx.TransportError as error:
+            raise AirflowUnavailable(f"Airflow at {settings.airflow_url} did not answer: {error}") from error
+
+
+def answer_held(settings: Settings, load: Load, option: str, reason: str) -> bool:
+    """Answer the task that waits for a person; False for a load that no Airflow run makes."""
+    if not load.run.startswith("airflow:"):
+        return False
+    _, dag, run = load.run.split(":", 2)
+    with client(settings) as http:
+        answer = http.patch(
+            f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/decide/-1/hitlDetails",
+            json={"chosen_options": [option], "params_input": {"reason": reason or None}},
+        )
+    if answer.status_code == 409:
+        return True  # somebody answered there meanwhile
+    if not answer.is_success:
+        raise AirflowUnavailable(
+            f"run {run} of {dag} did not take the answer: {answer.status_code} {answer.text[:300]}; answer it in Airflow under Required Actions"
+        )
+    return True
