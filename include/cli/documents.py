@@ -1,0 +1,155 @@
+"""moat search, explain, quarantine list, show and replay."""
+
+from typing import Annotated
+
+import typer
+
+from include import quarantine, show
+from include.cli.doors import Json, err, opened_ledger, out
+from include.errors import FatalError
+from include.explain import explain as story_of
+
+quarantine_app = typer.Typer(no_args_is_help=True, help="Documents that were set aside.")
+
+
+def add(app: typer.Typer) -> None:
+    app.command()(search)
+    app.command()(explain)
+    app.add_typer(quarantine_app, name="quarantine")
+    quarantine_app.command("list")(quarantine_list)
+    quarantine_app.command("show")(quarantine_show)
+    quarantine_app.command("replay")(quarantine_replay)
+
+
+def search(
+    question: str,
+    asker: Annotated[str, typer.Option("--as", help="Who asks, such as user:alice@example.com.")],
+    limit: Annotated[int, typer.Option(min=1)] = 5,
+    mode: Annotated[str, typer.Option(help="vector, keyword or hybrid.")] = "hybrid",
+    where: Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE; may be given again.")] = None,
+    json: Json = False,
+) -> None:
+    """Ask as somebody: what they may read, and nothing else."""
+    from include.retrieve import Retriever
+
+    filters: dict[str, list[str]] = {}
+    for pair in where or ():
+        name, _, value = pair.partition("=")
+        filters.setdefault(name, []).append(value)
+    with Retriever.from_settings() as retriever:
+        answer = retriever.search(question, asker, limit, mode, filters)  # type: ignore[arg-type]
+    if json:
+        typer.echo(show.as_json({"refused": answer.refused, "hits": list(answer)}))
+        return
+    if answer.refused:
+        err.print(f"nothing: {answer.refused}")
+        raise typer.Exit(1)
+    for hit in answer:
+        page = f", page {hit.page}" if hit.page else ""
+        out.print(
+            f"[bold]{hit.score:.3f}[/] {' › '.join(hit.heading_path) or hit.title}  [dim]{hit.source}: {hit.document_key}{page}[/]",
+            markup=True,
+        )
+        out.print("      " + " ".join(hit.text.split())[:300], markup=False)
+    if not answer:
+        out.print(f"nothing that {asker} may read answers it")
+
+
+def explain(source: str, key: str, json: Json = False) -> None:
+    """A document's story: when seen, why embedded, skipped or quarantined, its chunks, who may read it."""
+    with opened_ledger() as ledger:
+        story = story_of(ledger, source, key)
+    if story is None:
+        raise FatalError(
+            f"the ledger never saw {key!r} of {source}: the source has not listed it, or its key is another; `moat run --dry-run` shows what would come"
+        )
+    if json:
+        typer.echo(show.as_json(story))
+        return
+    out.print(f"[bold]{source}[/]: {key}", markup=True)
+    out.print(
+        f"state:  {story.state}\naccess: {story.access}"
+        + (f"\naside:  {story.quarantined}" if story.quarantined else "")
+    )
+    if story.revisions:
+        show.table(
+            out,
+            ("added in", "state", "retired in", "opened", "chunks", "content", "title"),
+            (
+                (
+                    f"load {r.added_in}",
+                    r.added_state,
+                    r.retired_in and f"load {r.retired_in}",
+                    r.opened_at,
+                    r.n_chunks,
+                    r.content_hash[:12],
+                    r.title,
+                )
+                for r in story.revisions
+            ),
+            "",
+        )
+    show.table(
+        out,
+        ("chunk", "at", "page", "tokens", "since", "heading"),
+        (
+            (c["id"], c["position"], c["page"], c["n_tokens"], f"load {c['added_in']}", c["heading"])
+            for c in story.chunks
+        ),
+        "no visible chunk",
+    )
+
+
+def quarantine_list(
+    source: str | None = None,
+    stage: str | None = None,
+    reason: str | None = None,
+    resolved: bool = False,
+    json: Json = False,
+) -> None:
+    """What was set aside, and why."""
+    with opened_ledger() as ledger:
+        found = quarantine.listing(ledger, source, None, stage, reason, resolved)
+    if json:
+        typer.echo(show.as_json(found))
+    else:
+        show.table(
+            out,
+            ("source", "key", "stage", "error", "attempts", "last", "reason"),
+            ((q.source, q.key, q.stage, q.error, q.attempts, q.last_at, q.reason) for q in found),
+            "nothing is in quarantine",
+        )
+
+
+def quarantine_show(source: str, key: str, json: Json = False) -> None:
+    """One quarantined document."""
+    with opened_ledger() as ledger:
+        found = quarantine.listing(ledger, source, key, resolved=True)
+    if not found:
+        raise FatalError(f"{key!r} of {source} was never in quarantine; `moat quarantine list` shows what is")
+    typer.echo(show.as_json(found[0])) if json else show.table(
+        out, ("", ""), ((n, getattr(found[0], n)) for n in found[0].__dataclass_fields__), ""
+    )
+
+
+def quarantine_replay(
+    source: str | None = None,
+    key: str | None = None,
+    stage: str | None = None,
+    reason: str | None = None,
+    json: Json = False,
+) -> None:
+    """Try documents again at their source's next run, though nothing about them changed."""
+    with opened_ledger() as ledger:
+        marked = quarantine.replay(ledger, source, key, stage, reason)
+    if json:
+        typer.echo(show.as_json(marked))
+    else:
+        show.table(
+            out,
+            ("source", "marked"),
+            ((name, len(keys)) for name, keys in marked.items()),
+            "nothing in quarantine matches",
+        )
+        if marked:
+            out.print("they are read again at the next run; the DAG replay_quarantine, or `moat run`, does it now")

@@ -1,0 +1,55 @@
+"""What every command shares: consoles, options, and the doors to ledger and way."""
+
+import getpass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from include.connections import Connections
+from include.ledger import Ledger
+from include.settings import PROJECT, Settings
+from include.way import Way
+
+WIDE = 240  # columns where no terminal says how many it has: nothing is cut off in a pipe
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Because = Annotated[str, typer.Option("--because", help="Why; goes into the audit.")]
+Number = Annotated[int, typer.Argument(metavar="ID")]
+
+
+def me() -> str:
+    """Who gives the command, as the audit keeps it."""
+    return f"cli:{getpass.getuser()}"
+
+
+def connections() -> Connections:
+    """Airflow's own, so that a source's connections are those of its DAG."""
+    for folder in ("plugins", "dags"):
+        if str(PROJECT / folder) not in sys.path:
+            sys.path.append(str(PROJECT / folder))
+    found: Connections = import_module("moat_connections").AirflowConnections()
+    return found
+
+
+@contextmanager
+def opened_way(quiet: bool = False) -> Iterator[Way]:
+    way = Way.open(connections(), progress=(lambda line: None) if quiet else err.print)
+    try:
+        yield way
+    finally:
+        way.close()
+
+
+@contextmanager
+def opened_ledger() -> Iterator[Ledger]:
+    ledger = Ledger.open(Settings.load())
+    try:
+        yield ledger
+    finally:
+        ledger.close()
