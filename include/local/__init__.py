@@ -1,0 +1,1 @@
+"""The embedded default: every server that Moat needs, on one machine, without Docker."""
