@@ -1,0 +1,190 @@
+"""The whole way of one source, as an Airflow DAG:
+
+read → [ parse → clean → chunk → embed ] over batches → gate → decide → load → promote
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    SyncCallback,
+    get_current_context,
+    task,
+    task_group,
+)
+from moat_tasks import RETRY, Decide, give_up, late, opened, run_of
+
+from include.checks import FAMILIES
+from include.source import Source
+
+LOAD = "{{ ti.xcom_pull(task_ids='read', key='load') }}"
+PARAMS = {
+    "full": Param(
+        False,
+        type="boolean",
+        title="Read everything again",
+        description="Changed or not; what comes out the same is neither embedded nor written again.",
+    ),
+    "only": Param(
+        [],
+        type="array",
+        items={"type": "string"},
+        title="Only these keys",
+        description="One a line; empty: the whole source.",
+    ),
+    "limit": Param(
+        None,
+        type=["null", "integer"],
+        minimum=1,
+        title="At the most so many documents",
+        description="New and changed ones; the rest waits for the next run.",
+    ),
+    "dry_run": Param(
+        False,
+        type="boolean",
+        title="Dry run",
+        description="Show the plan and its cost in the log of `read`; write nothing.",
+    ),
+}
+
+
+def ingest(
+    source: Source, schedule: Any = None, deadline_hours: float = 6.0, start: datetime = datetime(2026, 1, 1)
+) -> DAG:
+    """The DAG of a source; `schedule` is whatever Airflow takes. Its id, and its asset, are the source's name."""
+    with DAG(
+        source.name,
+        schedule=schedule,
+        start_date=start,
+        catchup=False,
+        max_active_runs=1,
+        params=PARAMS,
+        description=source.description or f"Keeps {source.name} in step",
+        doc_md=_doc(source),
+        tags=["moat", "source"],
+        default_args={
+            "owner": source.owner,
+            "retries": 3,
+            "retry_delay": timedelta(seconds=20),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(minutes=10),
+            "retry_policy": RETRY,
+        },
+        deadline=DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=timedelta(hours=deadline_hours),
+            callback=SyncCallback(late, kwargs={"source": source.name, "hours": deadline_hours}),
+            name="load is late",
+        ),
+    ) as dag:
+
+        @task(on_failure_callback=give_up)
+        def read(*, params: Any = None) -> list[dict[str, int]]:
+            from include.read.stage import read as stage
+            from include.run import dry_run
+            from include.show import estimate
+            from include.way import Options
+
+            context = get_current_context()
+            options = Options(params["full"], tuple(params["only"] or ()), params["limit"])
+            with opened() as way:
+                if params["dry_run"]:
+                    way.progress(estimate(source.name, dry_run(way, source, options)))
+                    context["ti"].xcom_push(key="anything", value=False)
+                    return []
+                found = stage(way, source, run_of(context), options)
+            context["ti"].xcom_push(key="load", value=found.load)
+            context["ti"].xcom_push(key="anything", value=not found.unchanged)
+            return [{"number": b.number, "documents": b.n_documents} for b in found.batches]
+
+        @task.short_circuit(task_display_name="anything to do?", ignore_downstream_trigger_rules=True)
+        def anything() -> bool:
+            return bool(get_current_context()["ti"].xcom_pull(task_ids="read", key="anything"))
+
+        @task_group(group_id="batch", group_display_name="parse → clean → chunk → embed")
+        def batch(batch: dict[str, int]) -> None:
+            @task(
+                task_display_name="parse → clean → chunk", map_index_template="{{ label }}", on_failure_callback=give_up
+            )
+            def prepare(load: str, batch: dict[str, int]) -> dict[str, int]:
+                from include.prepare import prepare as stage
+
+                get_current_context()["label"] = f"batch {batch['number']}: {batch['documents']} documents"  # type: ignore[typeddict-unknown-key]
+                with opened() as way:
+                    stage(way, source, int(load), batch["number"])
+                return batch
+
+            @task(
+                pool="gpu",
+                queue="gpu",
+                task_display_name="embed",
+                map_index_template="{{ label }}",
+                on_failure_callback=give_up,
+            )
+            def embed(load: str, batch: dict[str, int]) -> dict[str, int]:
+                from include.embed import embed as stage
+
+                get_current_context()["label"] = f"batch {batch['number']}"  # type: ignore[typeddict-unknown-key]
+                with opened() as way:
+                    return stage(way, source, int(load), batch["number"])
+
+            embed(LOAD, prepare(LOAD, batch))
+
+        @task_group(group_id="gate", group_display_name="gate")
+        def gate() -> None:
+            for family in FAMILIES:
+
+                @task(task_id=family.name, task_display_name=family.title, trigger_rule="none_failed")
+                def check(load: str, family: str) -> list[str]:
+                    from include.gate import check as stage
+                    from include.gate import refused
+
+                    with opened() as way:
+                        return refused(stage(way, source, int(load), family))
+
+                check(LOAD, family.name)
+
+        @task(on_failure_callback=give_up)
+        def load(load: str) -> dict[str, int]:
+            from include.load import load as stage
+
+            with opened() as way:
+                return stage(way, source, int(load))
+
+        @task(outlets=[Asset(name=source.name, uri=f"x-moat://{source.name}")], on_failure_callback=give_up)
+        def promote(load: str, *, outlet_events: Any = None) -> int:
+            from include.promote import promote as stage
+
+            with opened() as way:
+                promoted = stage(way, source, int(load), run_of(get_current_context()))
+            outlet_events[Asset(name=source.name, uri=f"x-moat://{source.name}")].extra = {
+                "load": promoted.id,
+                **promoted.counts,
+            }
+            return promoted.id
+
+        batches, worth = read(), anything()
+        decide = Decide(task_id="decide", source=source, load=LOAD, trigger_rule="all_done")
+        gated = gate()
+        batches >> worth >> [each := batch.expand(batch=batches), gated]
+        each >> gated >> decide >> load(LOAD) >> promote(LOAD)
+    return dag
+
+
+def _doc(source: Source) -> str:
+    return f"""{source.description or source.name}
+
+**read** compares `{type(source.reader).__name__}` with the ledger and stages what is new and changed; **parse → clean →
+chunk → embed** runs per batch; each task of the **gate** is a family of checks, and the red one names the broken rule;
+**decide** passes, waits for a person under Required Actions, or blocks; **load** writes invisible and proves it by reading
+back; **promote** makes the whole load visible at once.
+
+Access: `{type(source.access).__name__}`. Held, failed or wrong: see docs/operations.md, or `moat loads`, `moat explain {source.name} KEY`.
+"""

@@ -1,0 +1,58 @@
+"""Source against ledger against Weaviate: counts, orphans, access drift. Reports, and repairs when asked. (Airflow DAG)"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, task
+from airflow.sdk.exceptions import AirflowFailException
+from moat_tasks import RETRY, opened
+
+with DAG(
+    "reconcile",
+    schedule="0 5 * * 0",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    tags=["moat", "maintenance"],
+    description="Compares sources, ledger and index",
+    doc_md=__doc__,
+    params={
+        "repair": Param(
+            False,
+            type="boolean",
+            title="Repair",
+            description="Write what the index lacks, from the ledger; remove what it should not hold.",
+        )
+    },
+    default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": RETRY},
+):
+
+    @task
+    def compare(*, params: Any = None) -> list[dict[str, Any]]:
+        """The task is red when something does not agree and was not repaired."""
+        from dataclasses import asdict
+
+        from include.dagfile import all_sources
+        from include.load import opened as index_of
+        from include.reconcile import reconcile
+
+        with opened() as way:
+            index = index_of(way, "")
+            try:
+                drifts = reconcile(way, index, all_sources(), params["repair"])
+            finally:
+                index.close()
+            for d in drifts:
+                way.progress(
+                    f"{d.source}: {d.visible_documents:,} documents, {d.visible_chunks:,} chunks; missing {d.missing}, text {d.text}, "
+                    f"access {d.access}, orphans {d.orphans}; the source is ahead by {d.behind or 'nothing'} {d.unreadable} {' '.join(d.examples)}"
+                )
+        if wrong := [d.source for d in drifts if not d.agrees and not d.repaired]:
+            raise AirflowFailException(
+                f"{', '.join(wrong)} do not agree with the ledger: see above, then trigger this DAG with Repair"
+            )
+        return [asdict(d) for d in drifts]
+
+    compare()

@@ -1,0 +1,101 @@
+"""Airflow's connections and SQL hooks, in the form that Moat's stages take them."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+from include.connections import Connection
+from include.errors import FatalError, SettingsError, SourceUnavailable
+
+WINDOW = 2_000  # rows fetched at a time
+PASSING = {"OperationalError", "InterfaceError", "IOException", "ConnectionException"}
+
+
+class AirflowConnections:
+    """Connections from wherever Airflow keeps them. Airflow is imported at the first use."""
+
+    def get(self, conn_id: str) -> Connection:
+        found = _connection(conn_id)
+        return Connection(
+            conn_id,
+            found.conn_type,
+            found.host or "",
+            found.port,
+            found.login or "",
+            found.password or "",
+            found.schema or "",
+            found.extra_dejson,
+        )
+
+    def sql(self, conn_id: str) -> HookSql:
+        hook = _connection(conn_id).get_hook()
+        if not hasattr(hook, "get_conn") or not hasattr(hook, "placeholder"):
+            raise SettingsError(
+                f"connection {conn_id!r} is of type {_connection(conn_id).conn_type}: it has no SQL hook"
+            )
+        return HookSql(conn_id, hook)
+
+
+class HookSql:
+    """Rows through a common-sql hook, with a server-side cursor where the database has one."""
+
+    def __init__(self, conn_id: str, hook: Any) -> None:
+        self._conn_id, self._hook = conn_id, hook
+
+    @property
+    def placeholder(self) -> str:
+        return str(self._hook.placeholder)
+
+    def stream(
+        self, sql: str, values: Sequence[object] = ()
+    ) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
+        try:
+            connection = self._hook.get_conn()
+        except _errors(self._hook) as error:
+            raise self._mapped(error) from error
+        with closing(connection):
+            errors = _errors(connection)
+            try:
+                # A PostgreSQL cursor without a name holds the whole result in the client.
+                named = self._hook.conn_type == "postgres"
+                with closing(connection.cursor(f"moat_{uuid.uuid4().hex}") if named else connection.cursor()) as cursor:
+                    cursor.execute(sql, list(values)) if values else cursor.execute(sql)
+                    rows = cursor.fetchmany(WINDOW)
+                    columns = tuple(column[0] for column in cursor.description)
+                    yield columns, [tuple(row) for row in rows]
+                    while rows := cursor.fetchmany(WINDOW) if rows else []:
+                        yield columns, [tuple(row) for row in rows]
+            except errors as error:
+                raise self._mapped(error) from error
+
+    def _mapped(self, error: BaseException) -> FatalError | SourceUnavailable:
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if names & PASSING:
+            return SourceUnavailable(f"connection {self._conn_id}: the database did not answer: {error}")
+        return FatalError(f"connection {self._conn_id}: the database refuses the query: {error}")
+
+
+def _connection(conn_id: str) -> Any:
+    from airflow.sdk import BaseHook
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise SettingsError(
+            f"connection {conn_id!r} is not defined: add it under Admin > Connections, or set AIRFLOW_CONN_{conn_id.upper()}"
+        ) from None
+
+
+def _errors(driver: Any) -> tuple[type[BaseException], ...]:
+    """The driver's own root of errors (PEP 249), found through the package that a connection or hook uses."""
+    if hasattr(driver, "get_conn"):
+        packages: Sequence[str] = ("psycopg2", "psycopg", "duckdb", "MySQLdb", "pymysql", "sqlite3")
+    else:
+        packages = (type(driver).__module__.split(".")[0].lstrip("_"),)
+    found = (getattr(sys.modules.get(name), "Error", None) for name in packages)
+    return tuple(error for error in found if error is not None) or (OSError,)

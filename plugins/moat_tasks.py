@@ -1,0 +1,132 @@
+"""What Moat's DAGs need of Airflow beside the decorators: doors for a task, the gate's decision, retries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowFailException
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.source import Source
+    from include.way import Way
+
+log = logging.getLogger("airflow.task")
+
+# The two roots that end in a task: one may be tried again, the other needs a person.
+RETRY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception="include.errors.FatalError",
+            action=RetryAction.FAIL,
+            reason="a person has to act: see the message",
+        ),
+        RetryRule(exception="include.errors.RetriableError", action=RetryAction.RETRY, reason="it may succeed later"),
+    ]
+)
+
+
+@contextmanager
+def opened() -> Iterator[Way]:
+    """Settings, ledger, staging and connections of this task, its progress in the task's log."""
+    from moat_connections import AirflowConnections
+
+    from include.way import Way
+
+    way = Way.open(AirflowConnections(), progress=lambda line: [log.info("%s", part) for part in line.splitlines()])
+    try:
+        yield way
+    finally:
+        way.close()
+
+
+def run_of(context: Context | dict[str, Any]) -> str:
+    """Who makes the load, as the ledger keeps it."""
+    return f"airflow:{context['dag'].dag_id}:{context['run_id']}"
+
+
+def give_up(context: Context) -> None:
+    """After the last try, let the next run take over at once instead of waiting for the lease to end."""
+    from include.errors import MoatError
+    from include.ledger import loads
+
+    try:
+        with opened() as way:
+            for load in loads.recent(way.ledger, context["dag"].dag_id):
+                if load.run == run_of(context) and load.state == "open":
+                    loads.give_up(
+                        way.ledger, load, f"{context['task'].task_id} failed: {context.get('exception')}"[:500]
+                    )
+    except MoatError as error:
+        log.warning("the load keeps its lease until it ends: %s", error)
+
+
+class Decide(HITLOperator):
+    """Passes a load on, lets it wait for a person, or blocks it, by what the gate has recorded.
+
+    A person releases or rejects under Required Actions, or by `moat release` and `moat reject`;
+    the one who answers first is heard.
+    """
+
+    def __init__(self, *, source: Source, load: str, **kwargs: Any) -> None:
+        kwargs["params"] = {
+            "reason": Param(
+                None, type=["null", "string"], title="Why", description="Goes into the audit.", source="task"
+            )
+        }
+        super().__init__(
+            subject=f"Load of {source.name} waits: release it, or reject it?", options=["Release", "Reject"], **kwargs
+        )
+        self._source, self.load = source, load
+
+    template_fields = (*HITLOperator.template_fields, "load")
+
+    def execute(self, context: Context) -> Any:
+        from include.errors import GateBlocked
+        from include.gate import decide, report
+        from include.ledger import loads
+
+        number = int(self.load)
+        with opened() as way:
+            found = decide(way, self._source, number)
+            text = report(way.load(number), found)
+            context["ti"].xcom_push(key="report", value=text)
+            context["ti"].xcom_push(
+                key="report_uri", value=way.staging.at(f"{self._source.name}/{number}/gate/report.md")
+            )
+            if found.outcome == "block":
+                loads.reject(way.ledger, number, "gate", found.reason)
+                raise GateBlocked(f"load {number} of {self._source.name} is blocked: {found.reason}")
+            if found.outcome == "pass" or way.load(number).decided_by:
+                return None
+        self.subject, self.body = f"Load {number} of {self._source.name} is held: release or reject?", text
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        from include.ledger import loads
+
+        answer = super().execute_complete(context, event)
+        by = f"airflow:{(event.get('responded_by_user') or {}).get('name', 'somebody')}"
+        reason = str((event.get("params_input") or {}).get("reason") or "")
+        number = int(self.load)
+        with opened() as way:
+            if answer["chosen_options"] == ["Reject"]:
+                loads.reject(way.ledger, number, by, reason)
+                raise AirflowFailException(
+                    f"load {number} of {self._source.name} was rejected by {by}; nothing of it is visible"
+                )
+            loads.release(way.ledger, number, by, reason)
+        log.info("load %s of %s was released by %s", number, self._source.name, by)
+
+
+def late(source: str, hours: float, **context: Any) -> None:
+    """A run has missed its deadline: said in the log, where alerts can find it."""
+    log.error(
+        "source %s: its load is not promoted %g hours after it was queued; see its DAG's newest run", source, hours
+    )
