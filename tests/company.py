@@ -1,0 +1,62 @@
+"""A small company whose documents go the whole way on real servers."""
+
+from pathlib import Path
+from typing import Any
+
+from include.ledger.policies import replace_members
+from include.retrieve import Answer, Retriever
+from include.run import RunResult, run
+from include.source import AccessFiles, Limits, LocalFiles, Source
+from include.store import Store, WeaviateStore
+from include.way import Options, Way
+
+ANN, HUGO = "user:ann@example.com", "user:hugo@example.com"  # everyone; people team
+LEAVE = "# Leave\n\nParental leave lasts twenty weeks.\n\n## Sick days\n\nCall before nine in the morning.\n"
+PAY = "# Pay\n\nA crane driver earns four thousand a month.\n"
+TRIPS = "# Trips\n\nTake the train for journeys under five hours.\n"
+
+
+class Company:
+    """Files in a folder: the root is everyone's, `people/` the people team's."""
+
+    def __init__(self, way: Way, folder: Path) -> None:
+        self.way, self.folder = way, folder
+        self.source = self.declared()
+        groups = {"group:everyone": [ANN, "group:people"], "group:people": [HUGO]}
+        replace_members(way.ledger, "test", groups, "test")
+        self.write(".access.yaml", "allow: [group:everyone]")
+        self.write("people/.access.yaml", "allow: [group:people]")
+        for name, text in {"leave.md": LEAVE, "trips.md": TRIPS, "people/pay.md": PAY}.items():
+            self.write(name, text)
+
+    def declared(self, **changed: Any) -> Source:
+        reader = LocalFiles(path=str(self.folder))
+        limits = Limits(max_vanished_ratio=0.9, max_failed_ratio=1.0)
+        return Source(**{"name": "docs", "reader": reader, "access": AccessFiles(), "limits": limits, **changed})
+
+    def write(self, name: str, text: str | bytes) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def remove(self, name: str) -> None:
+        (self.folder / name).unlink()
+
+    def run(self, source: Source | None = None, **options: Any) -> RunResult:
+        return run(self.way, source or self.source, Options(**options), "test")
+
+    def index(self) -> WeaviateStore:
+        return WeaviateStore.open(self.way.settings, "writer")
+
+    def search(self, question: str, asker: str | None, **given: Any) -> Answer:
+        with Retriever.from_settings(self.way.settings, self.way.connections) as retriever:
+            return retriever.search(question, asker, **given)
+
+    def keys(self, question: str, asker: str | None, **given: Any) -> list[str]:
+        """Document keys of the hits, the best first, each once."""
+        return list(dict.fromkeys(hit.document_key for hit in self.search(question, asker, **given)))
+
+
+def stored(index: Store) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Everything in the index: text hash and access tokens by id."""
+    return {o.id: (o.text_hash, o.allow) for o in index.every()}

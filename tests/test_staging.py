@@ -1,0 +1,104 @@
+"""Record batches are written whole or not at all, and a damaged one is noticed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from include.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
+from include.staging import Staging, StagingError
+
+RAW = [RawDocument(f"k{i}", "u", "n", "f", b"abc%d" % i * 10, "h", "p", 1, None, ("a=b",)) for i in range(50)]
+EACH = [
+    RAW[0],
+    Planned("k", "u", "f", 3, None, "new", "why", 0, ""),
+    Prepared("i", "k", "u", "t", "m", "f", "h", "p", 1, ("a=b", "c=d"), 2, 3, 4),
+    Chunk("i", "d", "k", "text", "h", "text", None, 0, 5, "x"),
+    Embedded("i", "h", b"\0\1"),
+    SetAside("k", "u", "parse", "E", "r", "f", None),
+    Batch(1, 2, 3),
+]
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Staging:
+    return Staging(str(tmp_path))
+
+
+@pytest.mark.parametrize("record", EACH, ids=lambda r: type(r).__name__)
+def test_every_record_comes_back_as_it_was(staging: Staging, record: object) -> None:
+    assert staging.write("a/b.parquet", type(record), [record, record]) == 2
+    assert list(staging.read("a/b.parquet", type(record))) == [record, record]
+
+
+def test_no_records_are_a_file_too(staging: Staging) -> None:
+    assert staging.write("none.parquet", Chunk, []) == 0
+    assert list(staging.read("none.parquet", Chunk)) == []
+
+
+def test_any_changed_byte_is_noticed(staging: Staging, tmp_path: Path) -> None:
+    staging.write("r.parquet", RawDocument, RAW)
+    good = (tmp_path / "r.parquet").read_bytes()
+    for at in range(0, len(good), 7):
+        (tmp_path / "r.parquet").write_bytes(good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :])
+        with pytest.raises(StagingError, match=r"damaged.*run it again"):
+            list(staging.read("r.parquet", RawDocument))
+
+
+def test_a_missing_file_says_what_to_do(staging: Staging) -> None:
+    with pytest.raises(StagingError, match="Clear the task that writes it"):
+        list(staging.read("nope.parquet", RawDocument))
+
+
+def test_a_writer_that_dies_half_way_leaves_what_was_there(staging: Staging, tmp_path: Path) -> None:
+    staging.write("r.parquet", RawDocument, RAW[:3])
+
+    def dying() -> Iterator[RawDocument]:
+        yield RAW[0]
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        staging.write("r.parquet", RawDocument, dying())
+    assert list(staging.read("r.parquet", RawDocument)) == RAW[:3]
+    assert not list(tmp_path.glob("*.draft"))
+
+
+def test_a_file_of_another_record_is_refused(staging: Staging) -> None:
+    staging.write("r.parquet", RawDocument, RAW[:1])
+    with pytest.raises(StagingError, match="not Chunk"):
+        list(staging.read("r.parquet", Chunk))
+
+
+def test_bytes_and_folders_can_be_removed(staging: Staging, tmp_path: Path) -> None:
+    assert staging.write_bytes("q/raw", b"x") == f"{tmp_path}/q/raw"
+    assert staging.read_bytes("q/raw") == b"x"
+    staging.remove("q")
+    staging.remove("q")
+    assert not staging.exists("q/raw")
+    with pytest.raises(StagingError):
+        staging.read_bytes("q/raw")
+
+
+def test_the_same_works_on_s3(s3_server: str) -> None:
+    import boto3
+    from pyarrow.fs import S3FileSystem
+
+    keys = {"aws_access_key_id": "moat", "aws_secret_access_key": "moat-secret"}
+    client = boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1", **keys)
+    client.create_bucket(Bucket="staging")
+    filesystem = S3FileSystem(
+        access_key="moat",
+        secret_key="moat-secret",
+        region="us-east-1",
+        endpoint_override=s3_server.removeprefix("http://"),
+        scheme="http",
+    )
+    staging = Staging("s3://staging/moat", filesystem)
+    assert staging.write("s/1/chunk/0000.parquet", RawDocument, RAW) == 50
+    assert list(staging.read("s/1/chunk/0000.parquet", RawDocument)) == RAW
+    client.put_object(Bucket="staging", Key="moat/s/1/chunk/0000.parquet", Body=b"other")
+    with pytest.raises(StagingError, match="damaged"):
+        list(staging.read("s/1/chunk/0000.parquet", RawDocument))
+    staging.remove("s/1")
+    with pytest.raises(StagingError, match="cannot be read"):
+        list(staging.read("s/1/chunk/0000.parquet", RawDocument))

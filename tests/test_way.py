@@ -1,0 +1,343 @@
+"""The whole way, in one process, on a real Weaviate with the real model."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.errors import FatalError, LoadInProgress, SourceUnavailable
+from include.explain import explain
+from include.ledger import documents, loads
+from include.quarantine import listing, replay
+from include.read.reader import Reading
+from include.read.stage import read
+from include.records import Listed
+from include.run import dry_run
+from include.source import Chunking, Groups, LocalFiles
+from include.way import Options, Way
+from tests.company import ANN, HUGO, LEAVE, PAY, Company, stored
+
+
+@pytest.fixture
+def company(way: Way, tmp_path: Path) -> Company:
+    return Company(way, tmp_path / "docs")
+
+
+def test_two_people_get_two_answers(company: Company) -> None:
+    result = company.run()
+    assert result.load.state == "promoted"
+    assert company.keys("What does a crane driver earn?", HUGO)[0] == "people/pay.md"
+    assert "people/pay.md" not in company.keys("What does a crane driver earn?", ANN)
+    hit = company.search("How long is parental leave?", ANN)[0]
+    assert (hit.source, hit.document_key, hit.title, hit.heading_path) == ("docs", "leave.md", "Leave", ("Leave",))
+    assert hit.uri.endswith("/docs/leave.md")
+    assert hit.text == "Parental leave lasts twenty weeks."
+
+
+def test_an_unchanged_source_is_neither_parsed_nor_embedded_nor_written_langchain_32612(company: Company) -> None:
+    company.run()
+    again = company.run()
+    assert again.load.state == "unchanged"
+    assert again.verdict is None
+    assert {name: n for name, n in again.load.counts.items() if n} == {"listed": 3, "unchanged": 3, "visible": 3}
+    assert not list(Path(company.way.settings.staging, "docs", str(again.load.id)).glob("*"))
+
+
+def test_a_fingerprint_that_moved_with_equal_content_is_no_change(company: Company) -> None:
+    company.run()
+    company.write("leave.md", LEAVE)
+    again = company.run()
+    assert again.load.state == "unchanged"
+    assert again.load.counts["touched"] == 1
+    assert "touched" not in {k for k, n in company.run().load.counts.items() if n}
+
+
+def test_only_what_changed_is_embedded_and_written(company: Company) -> None:
+    company.run()
+    company.write("leave.md", LEAVE.replace("nine", "ten") + "\n## New\n\nA new section.\n")
+    counts = company.run().load.counts
+    assert (counts["changed"], counts["unchanged"], counts["written"], counts["kept"]) == (1, 2, 2, 1)
+    assert company.search("When do I call?", ANN)[0].text == "Call before ten in the morning."
+
+
+def test_a_deleted_document_goes_llama_index_22706(company: Company) -> None:
+    company.write("copy.md", LEAVE)  # equal content: its twin must not keep it alive, nor lose it
+    company.run()
+    company.remove("leave.md")
+    counts = company.run().load.counts
+    assert counts["vanished"] == 1
+    assert "leave.md" not in company.keys("parental leave", ANN)
+    assert company.keys("parental leave", ANN)[0] == "copy.md"
+
+
+def test_a_change_of_access_alone_is_no_embedding(company: Company) -> None:
+    company.run()
+    company.write("people/.access.yaml", "allow: [group:everyone]")
+    result = company.run()
+    assert result.load.state == "promoted"
+    assert (result.load.counts["access"], result.load.counts["patched"]) == (1, 1)
+    assert result.load.counts.get("written", 0) == 0
+    assert "embed" not in result.seconds
+    assert company.keys("What does a crane driver earn?", ANN)[0] == "people/pay.md"
+
+
+def test_access_that_can_no_longer_be_read_masks_at_once(company: Company) -> None:
+    company.run()
+    company.write("people/.access.yaml", "allow: [")
+    result = company.run()
+    assert company.keys("What does a crane driver earn?", HUGO)[:1] != ["people/pay.md"]
+    assert [q.error for q in listing(company.way.ledger)] == ["AccessUnknown"]
+    assert result.load.counts["unknown"] == 1
+    company.write("people/.access.yaml", "allow: [group:people]")
+    company.run()
+    assert company.keys("What does a crane driver earn?", HUGO)[0] == "people/pay.md"
+
+
+def test_a_document_for_which_no_rule_speaks_is_never_loaded(company: Company) -> None:
+    (company.folder / ".access.yaml").unlink()
+    result = company.run()
+    assert result.load.counts["unknown"] == 2
+    assert documents.count_visible(company.way.ledger, "docs") == 1
+    assert {q.key for q in listing(company.way.ledger)} == {"leave.md", "trips.md"}
+
+
+def test_a_listing_that_breaks_off_deletes_nothing(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    company.run()
+    whole = company.source.reader.open
+
+    class Broken:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def listing(self) -> Any:
+            for i, one in enumerate(self.inner.listing()):
+                if i == 1:
+                    raise SourceUnavailable("source docs: the server hung up")
+                yield one
+
+    class Reader(LocalFiles):
+        def open(self, reading: Reading) -> Any:
+            from contextlib import contextmanager
+
+            @contextmanager
+            def opening() -> Any:
+                with whole(reading) as inner:
+                    yield Broken(inner)
+
+            return opening()
+
+    with pytest.raises(SourceUnavailable):
+        company.run(company.declared(reader=Reader(path=str(company.folder))))
+    assert documents.count_visible(company.way.ledger, "docs") == 3
+
+
+def test_a_key_that_is_listed_twice_is_refused_before_anything_is_lost(company: Company) -> None:
+    class Twice(LocalFiles):
+        def open(self, reading: Reading) -> Any:
+            from contextlib import contextmanager
+
+            class Open:
+                def listing(self) -> Any:
+                    for _ in range(2):
+                        yield Listed("same", "u", "f", 1, '{"deny":[],"layers":[["group:everyone"]]}')
+
+            @contextmanager
+            def opening() -> Any:
+                yield Open()
+
+            return opening()
+
+    with pytest.raises(FatalError, match=r"source docs: 1 keys are listed more than once, such as 'same'"):
+        company.run(company.declared(reader=Twice(path="x")))
+
+
+def test_a_document_that_cannot_be_parsed_rests_and_its_older_content_stays(company: Company) -> None:
+    company.run()
+    company.write("leave.md", b"\x7fELF not a document")
+    result = company.run()
+    assert result.load.counts["aside"] == 0
+    assert result.load.state == "promoted"
+    assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
+    (aside,) = listing(company.way.ledger)
+    assert (aside.key, aside.stage, aside.error, aside.attempts) == ("leave.md", "parse", "ParseFailed", 1)
+    assert aside.raw_uri is not None
+    assert Path(aside.raw_uri).read_bytes() == b"\x7fELF not a document"
+    resting = company.run().load.counts
+    assert (resting["resting"], resting.get("changed", 0)) == (1, 0)
+    assert "older" not in explain(company.way.ledger, "docs", "leave.md").state  # type: ignore[union-attr]
+    assert "rests in quarantine" in explain(company.way.ledger, "docs", "leave.md").state  # type: ignore[union-attr]
+
+
+def test_a_replayed_document_is_tried_again_and_resolved_when_it_loads(company: Company) -> None:
+    company.write("bad.md", b"\x7fELF")
+    company.run()
+    assert replay(company.way.ledger, source="docs") == {"docs": ["bad.md"]}
+    again = company.run(only=("bad.md",))
+    assert again.load.counts["new"] == 1
+    assert [q.attempts for q in listing(company.way.ledger)] == [2]
+    company.write("bad.md", "# Good\n\nNow it is a text.\n")
+    company.run()
+    assert listing(company.way.ledger) == []
+    assert company.keys("Now it is a text", ANN)[0] == "bad.md"
+
+
+def test_only_these_keys_touches_nothing_else(company: Company) -> None:
+    company.run()
+    company.write("leave.md", LEAVE + "\nMore.\n")
+    company.write("trips.md", "# Trips\n\nFly.\n")
+    company.remove("people/pay.md")
+    counts = company.run(only=("leave.md",)).load.counts
+    assert (counts["changed"], counts.get("vanished", 0)) == (1, 0)
+    assert company.keys("What does a crane driver earn?", HUGO)[0] == "people/pay.md"
+    counts = company.run(only=("people/pay.md",)).load.counts
+    assert counts["vanished"] == 1
+
+
+def test_a_limit_leaves_the_rest_for_the_next_run(company: Company) -> None:
+    first = company.run(limit=2).load.counts
+    assert (first["new"], first["waiting"]) == (2, 1)
+    assert company.run().load.counts["new"] == 1
+
+
+def test_a_full_run_reads_all_again_and_writes_nothing_that_is_there(company: Company) -> None:
+    company.run()
+    counts = company.run(full=True).load.counts
+    assert (counts["changed"], counts["written"], counts["kept"]) == (3, 0, 4)
+
+
+def test_another_way_of_cutting_prepares_everything_again(company: Company) -> None:
+    company.run()
+    other = company.declared(chunking=Chunking(target_tokens=64))
+    assert company.run(other).load.counts["changed"] == 3
+    assert company.run(other).load.state == "unchanged"
+
+
+def test_a_dry_run_tells_the_plan_and_its_cost_and_writes_nothing(company: Company) -> None:
+    estimate = dry_run(company.way, company.source, Options())
+    assert estimate.counts["new"] == 3
+    assert (estimate.documents, estimate.sampled, estimate.chunks) == (3, 3, 4)
+    assert estimate.tokens > 20
+    assert estimate.seconds > 0
+    assert loads.recent(company.way.ledger) == []
+    assert not list(Path(company.way.settings.staging).glob("*"))
+    company.run()
+    assert dry_run(company.way, company.source, Options()).documents == 0
+
+
+def test_a_held_load_waits_and_goes_on_when_it_is_released(company: Company) -> None:
+    company.run()
+    for name in ("leave.md", "trips.md"):
+        company.remove(name)
+    cautious = company.declared()
+    object.__setattr__(cautious, "limits", type(cautious.limits)())
+    held = company.run(cautious)
+    assert held.load.state == "held"
+    assert held.verdict is not None
+    assert "mass deletion" in held.verdict.reason
+    assert company.keys("parental leave", ANN)[0] == "leave.md", "nothing of it is visible"
+    with pytest.raises(LoadInProgress, match="waits for a person"):
+        company.run(cautious)
+    from include.run import finish
+
+    loads.release(company.way.ledger, held.load.id, "ann")
+    assert finish(company.way, cautious, held.load.id, "ann").state == "promoted"
+    assert company.keys("parental leave", ANN) == []
+
+
+def test_an_empty_listing_holds_llama_index_22639(company: Company) -> None:
+    company.run()
+    for name in ("leave.md", "trips.md", "people/pay.md"):
+        company.remove(name)
+    held = company.run()
+    assert held.load.state == "held"
+    assert company.keys("parental leave", ANN)[0] == "leave.md"
+
+
+def test_rollback_restores_what_was_visible_and_the_next_run_offers_it_again(company: Company) -> None:
+    company.run()
+    company.write("leave.md", "# Leave\n\nParental leave is cancelled.\n")
+    company.remove("trips.md")
+    second = company.run()
+    assert company.search("parental leave", ANN)[0].text == "Parental leave is cancelled."
+    loads.rollback(company.way.ledger, second.load.id, "ann")
+    assert company.search("How long is parental leave?", ANN)[0].text == "Parental leave lasts twenty weeks."
+    assert "trips.md" in company.keys("train journeys", ANN)
+    third = company.run()
+    assert (third.load.counts["changed"], third.load.counts["vanished"]) == (1, 1)
+    assert company.search("parental leave", ANN)[0].text == "Parental leave is cancelled."
+
+
+def test_what_was_replaced_is_removed_when_the_next_load_is_promoted(company: Company) -> None:
+    company.run()
+    index = company.index()
+    for i in range(3):
+        company.write("leave.md", f"# Leave\n\nVersion {i}.\n")
+        company.run()
+        versions = sorted(hit.text for hit in company.search("Version", ANN, limit=50) if "Version" in hit.text)
+        assert versions == [f"Version {i}."]
+        assert len(stored(index)) <= 2 + 1 + 2
+    index.close()
+    staged = {p.name for p in Path(company.way.settings.staging, "docs").iterdir()}
+    assert len(staged) <= 2
+
+
+def test_the_same_input_gives_the_same_state_whatever_the_batches(
+    way: Way, tmp_path: Path, make_way: Any, served: Any
+) -> None:
+    states = []
+    for n, batch_mb in enumerate((2.0, 0.001)):
+        settings = served.model_copy(
+            update={"home": tmp_path / f"h{n}", "batch_mb": batch_mb, "collection": f"{served.collection}x{n}"}
+        )
+        company = Company(make_way(settings), tmp_path / "docs")
+        for i in range(12):
+            company.write(
+                f"more/{i:02}.md", f"# Note {i}\n\n" + " ".join(f"Line {j} of note {i}." for j in range(i * 7 + 1))
+            )
+        result = company.run()
+        assert result.load.state == "promoted", result.load
+        index = company.index()
+        states.append(stored(index))
+        index.close()
+        assert result.load.counts["batches"] == (1 if n == 0 else result.load.counts["batches"])
+        if n:
+            assert result.load.counts["batches"] > 2
+    assert states[0] == states[1]
+    assert len(states[0]) > 15
+
+
+def test_a_batch_is_never_one_document_and_never_more_than_allowed(company: Company) -> None:
+    for i in range(41):
+        company.write(f"n{i}.md", f"# {i}\n\n" + "x y z " * (50_000 if i % 10 == 0 else 5))
+    way = company.way
+    small = Way(
+        way.settings.model_copy(update={"batch_mb": 0.01, "max_batches": 6}),
+        way.ledger,
+        way.staging,
+        way.connections,
+        way.progress,
+    )
+    found = read(small, company.source, "run", Options())
+    assert 1 < len(found.batches) <= 6
+    assert all(batch.n_documents >= 2 for batch in found.batches)
+    assert sum(batch.n_documents for batch in found.batches) == 44
+
+
+def test_the_story_of_a_document_is_told(company: Company) -> None:
+    company.run()
+    story = explain(company.way.ledger, "docs", "people/pay.md")
+    assert story is not None
+    assert story.state == "visible since load 1"
+    assert "any of group:people" in story.access
+    assert [c["heading"] for c in story.chunks] == ["Pay"]
+    company.remove("people/pay.md")
+    company.run()
+    assert "load 2 retired it" in explain(company.way.ledger, "docs", "people/pay.md").state  # type: ignore[union-attr]
+    assert explain(company.way.ledger, "docs", "never") is None
+
+
+def test_a_source_readable_by_a_group_needs_no_file_beside_it(company: Company) -> None:
+    company.run(company.declared(name="plain", access=Groups(allow=("people",))))
+    assert {hit.source for hit in company.search("crane driver", HUGO)} == {"plain"}
+    assert company.keys("crane driver", ANN) == []
+    assert PAY.split("\n")[0] == "# Pay"
