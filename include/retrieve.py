@@ -10,8 +10,10 @@ Any error, any time-out and any asker whom nobody knows give nothing, and a line
 """
 
 import logging
+import queue
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 
 MOST_HITS = 1_000
 MOST_CANDIDATES = 10_000  # what Weaviate gives of one query
+AT_ONCE = 64  # searches of one retriever under way
 PATH = " › "
 
 
@@ -63,10 +66,11 @@ class Retriever:
 
     def __init__(self, settings: Settings, ledger: Ledger, store: Store, embedder: Embedder) -> None:
         self._settings, self._ledger, self._store, self._embedder = settings, ledger, store, embedder
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None, connections: Connections | None = None) -> "Retriever":
-        """A retriever on the settings of this process. Raises SettingsError, LedgerError with the way out."""
+        """A retriever on the settings of this process. Raises SettingsError, LedgerError, IndexUnavailable with the way out."""
         settings = settings or Settings.load()
         connections = connections or EnvironmentConnections(environment())
         reading = settings.model_copy(update={"weaviate_timeout_s": settings.search_timeout_s})
@@ -87,12 +91,37 @@ class Retriever:
         metadata, each to one value or any of several; they never widen.
         """
         try:
-            return self._search(question, asker, limit, mode, filters or {})
+            return self._in_time(lambda: self._search(question, asker, limit, mode, filters or {}))
         except Exception as error:  # noqa: BLE001  whatever fails on the way to an answer gives nothing rather than too much
             return self._refused(asker, mode, error)
 
+    def _in_time(self, search: Callable[[], Answer]) -> Answer:
+        """The answer, or TimeoutError: a client of a server that is down tries for a minute before it gives up."""
+        seconds = self._settings.search_timeout_s
+        late = TimeoutError(f"it took longer than MOAT_SEARCH_TIMEOUT_S, {seconds:g} s")
+        deadline = time.monotonic() + seconds
+        if not self._slots.acquire(timeout=seconds):
+            raise late
+        answers: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                answers.put(search())
+            except Exception as error:  # noqa: BLE001  raised in the thread that waits
+                answers.put(error)
+            finally:
+                self._slots.release()
+
+        threading.Thread(target=work, name="moat-search", daemon=True).start()
+        try:
+            answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise late from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
     def _search(self, question: str, asker: str | None, limit: int, mode: Mode, filters: Filters) -> Answer:
-        deadline = time.monotonic() + self._settings.search_timeout_s
         _check(question, limit, mode, filters)
         if asker is None:
             raise AccessUnknown("nobody asks")
@@ -112,8 +141,6 @@ class Retriever:
                 # Asked again: what was revoked while the index searched is gone as well.
                 principals = principals_of(connection, self._ledger.tenant, asker)
                 seen = look(connection, self._ledger.tenant, principals, [chunk_id for chunk_id, _ in found])
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"it took longer than MOAT_SEARCH_TIMEOUT_S, {self._settings.search_timeout_s:g} s")
             if len(seen) >= limit or len(found) < n or n == MOST_CANDIDATES:
                 break
             n = min(MOST_CANDIDATES, 4 * n)
