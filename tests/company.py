@@ -1,14 +1,20 @@
 """A small company whose documents go the whole way on real servers."""
 
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from include.ledger import Ledger
 from include.ledger.policies import replace_members
 from include.retrieve import Answer, Retriever
 from include.run import RunResult, run
+from include.settings import Settings
 from include.source import AccessFiles, Limits, LocalFiles, Source
+from include.staging import Staging
 from include.store import Store, WeaviateStore
-from include.way import Options, Way
+from include.way import Options, Progress, Way
 
 ANN, HUGO = "user:ann@example.com", "user:hugo@example.com"  # everyone; people team
 LEAVE = "# Leave\n\nParental leave lasts twenty weeks.\n\n## Sick days\n\nCall before nine in the morning.\n"
@@ -60,3 +66,22 @@ class Company:
 def stored(index: Store) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Everything in the index: text hash and access tokens by id."""
     return {o.id: (o.text_hash, o.allow) for o in index.every()}
+
+
+@contextmanager
+def collection_of_its_own(server: Settings, embedder_port: int, home: Path) -> Iterator[Settings]:
+    """Settings of a fresh state folder, with a collection on the real servers that goes in the end."""
+    changed = {"home": home, "embedder_port": embedder_port, "collection": f"T{uuid.uuid4().hex}"}
+    made = server.model_copy(update=changed)
+    yield made
+    operator = WeaviateStore.open(made, "operator")
+    operator._client.collections.delete(made.collection_name)
+    operator.close()
+
+
+def opened_way(settings: Settings, progress: Progress = lambda line: None) -> Way:
+    """The way of some settings, its ledger migrated, Airflow's connections at hand."""
+    from moat_connections import AirflowConnections
+
+    Ledger(settings.ledger, settings.tenant).migrate()
+    return Way(settings, Ledger.open(settings), Staging(settings.staging), AirflowConnections(), progress)

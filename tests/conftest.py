@@ -3,7 +3,6 @@
 import os
 import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,9 +37,8 @@ from include.local.binaries import S3, WEAVIATE, program  # noqa: E402
 from include.local.servers import WeaviateKeys, free_ports  # noqa: E402
 from include.records import Block, Document  # noqa: E402
 from include.settings import Settings  # noqa: E402
-from include.staging import Staging  # noqa: E402
-from include.store import WeaviateStore  # noqa: E402
 from include.way import Way  # noqa: E402
+from tests.company import collection_of_its_own, opened_way  # noqa: E402
 
 SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
@@ -119,12 +117,8 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def served(tmp_path: Path, weaviate_server: Settings, embedder_server: int) -> Iterator[Settings]:
     """Settings of a fresh state folder with a collection of its own on the real servers."""
-    changed = {"home": tmp_path / "home", "embedder_port": embedder_server, "collection": f"T{uuid.uuid4().hex}"}
-    made = weaviate_server.model_copy(update=changed)
-    yield made
-    operator = WeaviateStore.open(made, "operator")
-    operator._client.collections.delete(made.collection_name)
-    operator.close()
+    with collection_of_its_own(weaviate_server, embedder_server, tmp_path / "home") as made:
+        yield made
 
 
 @pytest.fixture
@@ -138,17 +132,12 @@ def ledger(settings: Settings) -> Iterator[Ledger]:
 
 @pytest.fixture
 def make_way() -> Iterator[Callable[[Settings], Way]]:
-    """A function that opens the way of some settings, its ledger migrated, Airflow's connections at hand."""
-    from moat_connections import AirflowConnections
-
+    """A function that opens the way of some settings."""
     made: list[Way] = []
 
     def make(settings: Settings, lines: list[str] | None = None) -> Way:
-        Ledger(settings.ledger, settings.tenant).migrate()
-        say = (lambda line: None) if lines is None else lines.append
-        way = Way(settings, Ledger.open(settings), Staging(settings.staging), AirflowConnections(), say)
-        made.append(way)
-        return way
+        made.append(opened_way(settings) if lines is None else opened_way(settings, lines.append))
+        return made[-1]
 
     yield make
     for way in made:
