@@ -6,13 +6,9 @@ from urllib.parse import quote
 
 import httpx
 
-from include.errors import FatalError, RetriableError
+from include.errors import AirflowUnavailable, FatalError
 from include.ledger.loads import Load
 from include.settings import Settings
-
-
-class AirflowUnavailable(RetriableError):
-    """Airflow did not answer."""
 
 
 @contextmanager

@@ -6,6 +6,9 @@
         IndexUnavailable    Weaviate did not answer, or did not keep what it was given
         EmbedderUnavailable the embedder did not answer, or asked to slow down
         LoadInProgress      another run of the same source holds its lease
+        LedgerUnavailable   the ledger's database did not answer
+        StagingError        a staged file is missing or damaged
+        AirflowUnavailable  Airflow did not answer the command line
       FatalError          a person must act           -> fails at once
         SettingsError       a setting is missing or wrong
         DeclarationError    a Source(...) is declared wrongly
@@ -15,13 +18,14 @@
         LoadRefused         a load may not take this step from the state that it is in
         Superseded          this run lost its lease; another run of the source took over
         GateBlocked         a check of severity block failed
+        TooManyPrincipals   an asker stands for more principals than a query can carry
       DocumentError       this document only          -> quarantined, the rest goes on
         AccessUnknown       nobody said who may read it
         ParseFailed         its bytes give no text
 
 A message says what was seen, what is allowed and what to do, with the ids.
 Each root has one catch site: RetriableError and FatalError in the retry policy of
-`dags/ingest.py`, DocumentError where documents stream through a stage.
+`plugins/moat_tasks.py`, DocumentError where documents stream through a stage.
 """
 
 
@@ -57,6 +61,18 @@ class LoadInProgress(RetriableError):
     """Another run of the same source holds its lease."""
 
 
+class LedgerUnavailable(RetriableError):
+    """The ledger's database did not answer."""
+
+
+class StagingError(RetriableError):
+    """A staged file is missing or damaged; the task that wrote it can write it again."""
+
+
+class AirflowUnavailable(RetriableError):
+    """Airflow did not answer."""
+
+
 class SettingsError(FatalError):
     """A setting is missing or wrong."""
 
@@ -87,6 +103,10 @@ class Superseded(FatalError):
 
 class GateBlocked(FatalError):
     """A check of severity block failed; nothing of the load becomes visible."""
+
+
+class TooManyPrincipals(FatalError):
+    """An asker stands for more principals than a query can carry."""
 
 
 class AccessUnknown(DocumentError):

@@ -20,14 +20,10 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from include.errors import RetriableError
+from include.errors import StagingError
 
 T = TypeVar("T")
 ROWS, GROUP_BYTES = 2_000, 32 << 20  # a row group ends at whichever comes first
-
-
-class StagingError(RetriableError):
-    """A staged file is missing or damaged; the task that wrote it can write it again."""
 
 
 class Staging:

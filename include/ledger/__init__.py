@@ -12,15 +12,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
-from include.errors import LedgerError, RetriableError
+from include.errors import LedgerError, LedgerUnavailable
 from include.settings import Settings
 
 T = TypeVar("T")
 IN_AT_ONCE = 1_000  # values of one IN (...): far below every database's limit
-
-
-class LedgerUnavailable(RetriableError):
-    """The ledger's database did not answer."""
 
 
 class Ledger:

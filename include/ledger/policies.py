@@ -5,16 +5,12 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, delete, func, insert, select
 
 from include.access import PUBLIC, Policy, canonical, token
-from include.errors import FatalError
+from include.errors import TooManyPrincipals
 from include.ledger import Ledger, add, windows
 from include.ledger.audit import record
 from include.ledger.tables import member, policy, policy_entry
 
 MOST_PRINCIPALS = 20_000  # of one asker, groups expanded; more is a broken directory, and gives nothing
-
-
-class TooManyPrincipals(FatalError):
-    """An asker stands for more principals than a query can carry."""
 
 
 def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dict[str, str]:
