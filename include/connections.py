@@ -7,12 +7,15 @@ those of its environment.
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from include.errors import SettingsError
+
+PROTOCOL = re.compile(r"[a-z]+://")  # of a host that is an address, such as https://example.com
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +84,38 @@ def _from_json(conn_id: str, body: Mapping[str, Any]) -> Connection:
     extra = body.get("extra") or {}
     return Connection(
         conn_id,
-        str(body["conn_type"]) if "conn_type" in body else "",
+        _type(str(body.get("conn_type") or "")),
         body.get("host") or "",
         int(body["port"]) if body.get("port") else None,
         body.get("login") or "",
         body.get("password") or "",
         body.get("schema") or "",
-        json.loads(extra) if isinstance(extra, str) else dict(extra),
+        dict(json.loads(extra) if isinstance(extra, str) else extra),
     )
 
 
 def _from_uri(conn_id: str, text: str) -> Connection:
-    uri = urlsplit(text)
-    query = dict(parse_qsl(uri.query))
-    extra = json.loads(query["__extra__"]) if "__extra__" in query else query
+    """TYPE://[PROTOCOL://]LOGIN:PASSWORD@HOST:PORT/SCHEMA?EXTRA, as Airflow reads and writes it."""
+    conn_type, parted, rest = text.partition("://")
+    if not parted:
+        raise ValueError("a URI begins with the connection's type and ://")
+    protocol = PROTOCOL.match(rest)
+    uri = urlsplit(f"//{rest[protocol.end() :] if protocol else rest}")
+    query = dict(parse_qsl(uri.query, keep_blank_values=True))
+    extra = dict(json.loads(query["__extra__"])) if "__extra__" in query else query
+    host = unquote(uri.hostname or "")
     return Connection(
         conn_id,
-        uri.scheme,
-        unquote(uri.hostname or ""),
+        _type(conn_type),
+        f"{protocol[0]}{host}" if protocol and host else host,
         uri.port,
         unquote(uri.username or ""),
         unquote(uri.password or ""),
-        unquote(uri.path.lstrip("/")),
+        unquote(uri.path.removeprefix("/")),
         extra,
     )
+
+
+def _type(conn_type: str) -> str:
+    """A connection's type by the name that Airflow keeps it under."""
+    return "postgres" if conn_type == "postgresql" else conn_type.replace("-", "_")

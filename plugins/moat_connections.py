@@ -32,11 +32,15 @@ class AirflowConnections:
         )
 
     def sql(self, conn_id: str) -> HookSql:
-        hook = _connection(conn_id).get_hook()
+        from airflow.sdk.exceptions import AirflowException
+
+        found = _connection(conn_id)
+        try:
+            hook = found.get_hook()
+        except (AirflowException, AttributeError):  # no such type, or one that has no hook, such as generic
+            hook = None
         if not hasattr(hook, "get_conn") or not hasattr(hook, "placeholder"):
-            raise SettingsError(
-                f"connection {conn_id!r} is of type {_connection(conn_id).conn_type}: it has no SQL hook"
-            )
+            raise SettingsError(f"connection {conn_id!r} is of type {found.conn_type or 'none'}: it has no SQL hook")
         return HookSql(conn_id, hook)
 
 

@@ -1,0 +1,177 @@
+"""Connections by the id that Airflow knows them by: from the environment alone, and from Airflow itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from moat_connections import WINDOW, AirflowConnections
+
+from include.connections import Connection, Connections, EnvironmentConnections
+from include.errors import FatalError, SettingsError, SourceUnavailable
+
+FORMS = {
+    "JSON with an extra": (
+        '{"conn_type": "aws", "login": "moat", "password": "p@ss/word", "extra": {"region_name": "eu-west-1"}}',
+        Connection("t", "aws", login="moat", password="p@ss/word", extra={"region_name": "eu-west-1"}),
+    ),
+    "JSON with an extra that is a text": (
+        ' {"conn_type": "http", "host": "h", "port": "7070", "schema": "https", "extra": "{\\"deep\\": {\\"a\\": 1}}"}',
+        Connection("t", "http", "h", 7070, schema="https", extra={"deep": {"a": 1}}),
+    ),
+    "JSON with a type in words": (
+        '{"conn_type": "google-cloud-platform", "port": null, "extra": null}',
+        Connection("t", "google_cloud_platform"),
+    ),
+    "a URI with everything": (
+        "postgresql://a%2Fnn:p%40ss%3A@Db.example.com:5432/ware%20house?sslmode=require&note=",
+        Connection(
+            "t", "postgres", "db.example.com", 5432, "a/nn", "p@ss:", "ware house", {"sslmode": "require", "note": ""}
+        ),
+    ),
+    "a URI with a nested extra": (
+        "aws://?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+1%7D%7D",
+        Connection("t", "aws", extra={"a": {"b": 1}}),
+    ),
+    "a URI whose host is an address": (
+        "http://https://:key@api.example.com:8443/v1?model=m",
+        Connection("t", "http", "https://api.example.com", 8443, password="key", schema="v1", extra={"model": "m"}),
+    ),
+    "a URI whose host is an address, quoted": (
+        "http://https%3A%2F%2Fapi.example.com:8443",
+        Connection("t", "http", "https://api.example.com", 8443),
+    ),
+    "a URI of a type in words": ("moat-embedder://[::1]:80", Connection("t", "moat_embedder", "::1", 80)),
+    "a URI with a path of a file": ("sqlite:////var/x.db", Connection("t", "sqlite", schema="/var/x.db")),
+    "a URI with a plus": (
+        "http://a+b:c+d@h/?q=x+y",
+        Connection("t", "http", "h", None, "a+b", "c+d", extra={"q": "x y"}),
+    ),
+}
+
+
+@pytest.fixture(params=["environment", "airflow"])
+def connections(request: pytest.FixtureRequest) -> Connections:
+    return EnvironmentConnections() if request.param == "environment" else AirflowConnections()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_both_read_what_airflow_takes_and_read_the_same(
+    connections: Connections, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, wanted = FORMS[form]
+    monkeypatch.setenv("AIRFLOW_CONN_T", text)
+    assert connections.get("t") == wanted
+
+
+def test_both_read_what_airflow_writes(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk import Connection as AirflowConnection
+
+    given = AirflowConnection(
+        conn_id="t",
+        conn_type="http",
+        host="https://api.example.com",
+        login="ann",
+        password="p:@/ ?",
+        schema="v 1/x",
+        port=8443,
+        extra='{"model": "m", "dimensions": 384}',
+    )
+    for text in (given.get_uri(), given.as_json()):
+        monkeypatch.setenv("AIRFLOW_CONN_T", text)
+        found = connections.get("t")
+        assert (found.conn_type, found.host, found.port) == ("http", "https://api.example.com", 8443)
+        assert (found.login, found.password, found.schema) == ("ann", "p:@/ ?", "v 1/x")
+        assert found.extra == {"model": "m", "dimensions": 384}
+
+
+@pytest.mark.parametrize("environment", [{}, {"AIRFLOW_CONN_LAKE": ""}, {"AIRFLOW_CONN_LAKES": "aws://"}])
+def test_a_missing_connection_says_what_to_set(environment: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=r"connection 'lake' is not defined: set AIRFLOW_CONN_LAKE, as JSON or"):
+        EnvironmentConnections(environment).get("lake")
+
+
+def test_an_id_in_small_letters_is_found_in_large_ones() -> None:
+    assert EnvironmentConnections({"AIRFLOW_CONN_MY_LAKE": "aws://"}).get("my_lake").conn_type == "aws"
+
+
+def test_a_given_environment_is_the_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", "aws://")
+    with pytest.raises(SettingsError):
+        EnvironmentConnections({}).get("lake")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"conn_type": "aws", "password": "hush"',
+        '{"conn_type": "aws", "password": "hush", "port": "eighty"}',
+        '{"conn_type": "aws", "extra": "hush"}',
+        '{"conn_type": "aws", "extra": "[1]"}',
+        '{"conn_type": "aws", "extra": ["hush"]}',
+        "http://hush@h:eighty",
+        "aws://?__extra__=hush",
+        "hush",
+    ],
+)
+def test_a_malformed_connection_names_its_variable_and_shows_no_secret(text: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        EnvironmentConnections({"AIRFLOW_CONN_LAKE": text}).get("lake")
+    assert str(error.value).startswith("AIRFLOW_CONN_LAKE cannot be read as a connection: ")
+    assert "hush" not in str(error.value)
+    assert error.value.__cause__ is None, "a cause would print what was given"
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(EnvironmentConnections({"AIRFLOW_CONN_T": 'aws://a:hush@/?__extra__={"token":"hush"}'}).get("t"))
+    assert "conn_type='aws'" in shown
+    assert "hush" not in shown
+
+
+def test_rows_need_airflows_hooks() -> None:
+    with pytest.raises(SettingsError, match=r"connection 'warehouse': rows are read through Airflow's hooks"):
+        EnvironmentConnections({"AIRFLOW_CONN_WAREHOUSE": "duckdb://"}).sql("warehouse")
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "w.duckdb"
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "duckdb", "host": str(file)}))
+    return file
+
+
+def test_a_hook_streams_windows_with_the_names_of_columns(warehouse: Path) -> None:
+    sql = AirflowConnections().sql("warehouse")
+    found = list(
+        sql.stream(f"SELECT i AS id, 'x' AS name FROM range({WINDOW + 5}) r(i) WHERE i <> {sql.placeholder}", [3])
+    )
+    assert [columns for columns, _ in found] == [("id", "name")] * 2
+    assert [len(rows) for _, rows in found] == [WINDOW, 4]
+    assert [row for _, rows in found for row in rows] == [(i, "x") for i in range(WINDOW + 5) if i != 3]
+
+
+def test_a_query_without_rows_still_tells_its_columns(warehouse: Path) -> None:
+    assert list(AirflowConnections().sql("warehouse").stream("SELECT 1 AS id WHERE false")) == [(("id",), [])]
+
+
+def test_a_hook_names_what_happens_next(warehouse: Path) -> None:
+    with pytest.raises(FatalError, match="connection warehouse: the database refuses the query"):
+        list(AirflowConnections().sql("warehouse").stream("SELECT nothing FROM nowhere"))
+    warehouse.unlink(missing_ok=True)
+    warehouse.mkdir()
+    with pytest.raises(SourceUnavailable, match="connection warehouse: the database did not answer"):
+        list(AirflowConnections().sql("warehouse").stream("SELECT 1"))
+
+
+@pytest.mark.parametrize("conn_type", ["http", "generic", "no_such_type", ""])
+def test_a_connection_to_no_database_needs_a_person(conn_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SITE", json.dumps({"conn_type": conn_type, "host": "h"}))
+    with pytest.raises(SettingsError, match=rf"connection 'site' is of type {conn_type or 'none'}: it has no SQL hook"):
+        AirflowConnections().sql("site")
+
+
+def test_the_stages_read_with_the_connections_of_one_door() -> None:
+    """Whoever runs a stage hands in one of the two; both keep the protocol."""
+    for connections in (EnvironmentConnections({}), AirflowConnections()):
+        for ask in (connections.get, connections.sql):
+            with pytest.raises(SettingsError, match="nowhere"):
+                ask("nowhere")
