@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from rich.markup import escape
+
 from include import show
 from include.airflow_api import client
 from include.cli.doors import out
@@ -47,7 +49,7 @@ def main(arguments: list[str]) -> int:
         say("stopped")
         return 0
     except MoatError as error:
-        out.print(f"[bold red]{type(error).__name__}[/]: {error}", markup=True)
+        out.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", markup=True)
         return 1
     out.print(__doc__)
     return 2
@@ -117,9 +119,10 @@ def _results(ledger: Ledger) -> None:
             answer = retriever.search(QUESTION, asker, limit=1)
             best = answer[0] if answer else None
             told = (
-                f"{' › '.join(best.heading_path)}: {' '.join(best.text.split())[:160]}  [dim]{best.source}: {best.document_key}[/]"
+                f"{escape(' › '.join(best.heading_path) + ': ' + ' '.join(best.text.split())[:160])}"
+                f"  [dim]{best.source}: {escape(best.document_key)}[/]"
                 if best
-                else f"nothing {answer.refused or ''}"
+                else f"nothing {escape(answer.refused or '')}"
             )
             out.print(f"  {asker:<36}{told}", markup=True)
 

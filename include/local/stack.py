@@ -1,6 +1,7 @@
 """The embedded default as one thing that starts and stops: servers, settings, connections, Airflow."""
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -8,9 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import httpx
+from dotenv import dotenv_values
 
+from include.embedder import ensure_running
 from include.errors import FatalError
 from include.ledger import Ledger
 from include.local import servers
@@ -35,12 +39,7 @@ def settle(home: Path) -> dict[str, str]:
     """The ports, keys and connections of this state folder, made at the first call and kept in `home/env`."""
     file = home / "env"
     home.mkdir(parents=True, exist_ok=True)
-    kept = (
-        dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line and not line.startswith("#"))
-        if file.exists()
-        else {}
-    )
-    env = {name: value.strip("'") for name, value in kept.items()}
+    env = {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
     spare = iter(free_ports(len(PORTS)))
     for name, usual in PORTS.items():
         env.setdefault(name, str(next(spare) if listening(usual) else usual))
@@ -71,9 +70,13 @@ def settle(home: Path) -> dict[str, str]:
     text = "# Written by `make run`: the ports, keys and connections of the servers on this machine.\n"
     draft = file.with_suffix(".draft")
     draft.touch(0o600)
-    draft.write_text(text + "".join(f"{name}='{value}'\n" for name, value in sorted(env.items())))
+    draft.write_text(text + "".join(f"{name}='{_quoted(value)}'\n" for name, value in sorted(env.items())))
     os.replace(draft, file)
     return env
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
 
 
 class Stack:
@@ -83,6 +86,7 @@ class Stack:
         self.home, self._say = home, say
         self.env = settle(home)
         self.running: list[Server] = []
+        self._held: IO[str] | None = None  # the pid file, locked for as long as this process lives
 
     def environment(self) -> dict[str, str]:
         """What a child process needs beside this process's own environment."""
@@ -90,8 +94,9 @@ class Stack:
 
     def start(self, airflow: bool = True) -> None:
         """Start what is needed, one after another, with a line each."""
-        os.environ.update(self.environment())
         self._remember()
+        self._refuse_taken_ports()
+        os.environ.update(self.environment())
         folder = self.home / "bin"
         weaviate, s3 = program(WEAVIATE, folder, self._say), program(S3, folder, self._say)
         keys = WeaviateKeys(
@@ -113,7 +118,10 @@ class Stack:
                 s3, self.home / "s3", int(self.env["LOCAL_S3_PORT"]), "moat", self.env["LOCAL_S3_SECRET"]
             ),
         )
-        self._one("embedder", lambda: servers.embedder(settings, Path(sys.executable), self.environment()))
+        if listening(settings.embedder_port):
+            self._say(f"embedder runs already at {ensure_running(settings)}")  # a search started it; it ends when idle
+        else:
+            self._one("embedder", lambda: servers.embedder(settings, Path(sys.executable), self.environment()))
         if airflow:
             self._one("Airflow", self._airflow, AIRFLOW_STARTING_S)
 
@@ -155,22 +163,49 @@ class Stack:
         """Stop every server, the last started first."""
         while self.running:
             self.running.pop().stop()
-        (self.home / "pid").unlink(missing_ok=True)
+        if self._held is not None:
+            self._held.truncate(0)  # the file stays: a new one could be locked beside it
+            self._held.close()
+            self._held = None
 
     def _remember(self) -> None:
-        if (other := running_pid(self.home)) is not None and other != os.getpid():
-            raise FatalError(f"Moat runs here already (process {other}): `make stop` ends it")
-        (self.home / "pid").write_text(str(os.getpid()))
+        held = (self.home / "pid").open("a")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            raise FatalError(
+                f"Moat runs here already (process {running_pid(self.home)}): `make stop` ends it"
+            ) from None
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
+        self._held = held
+
+    def _refuse_taken_ports(self) -> None:
+        """Raise FatalError where a port of an earlier start belongs to another program by now."""
+        for name in PORTS:
+            if name != "MOAT_EMBEDDER_PORT" and listening(int(self.env[name])):
+                raise FatalError(
+                    f"port {self.env[name]} ({name}) is taken by another program, or by one that a killed run left: end it, "
+                    f"or delete the line {name} from {self.home / 'env'} and start again, which takes a free one"
+                )
 
 
 def running_pid(home: Path) -> int | None:
-    """The process that holds this state folder's servers, if it lives."""
+    """The process that holds this state folder's servers, if it lives: it has the file locked.
+
+    The number alone would not do: after a crash another program may have it.
+    """
     try:
-        pid = int((home / "pid").read_text())
-        os.kill(pid, 0)
+        with (home / "pid").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read())
     except (OSError, ValueError):
-        return None
-    return pid
+        pass
+    return None
 
 
 def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
