@@ -64,7 +64,10 @@ def examine(connections: Callable[[], Connections]) -> list[Finding]:
     look("parser", lambda: _parser(settings))
     for role in ("operator", "writer", "reader"):
         look(f"weaviate as {role}", lambda role=role: _weaviate(settings, role))  # type: ignore[misc]
-    look("collection", lambda: _collection(settings, model))
+    if model:
+        look("collection", lambda: _collection(settings, model))
+    else:
+        findings.append(Finding("collection", False, "not compared: the embedder did not tell its model", needed=False))
     if settings.airflow_url:
         look("airflow", lambda: _airflow(settings))
     for program, use in (("tesseract", "text in images and scans"), ("soffice", "old .doc and .ppt files")):

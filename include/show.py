@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from include.run import Estimate
 
@@ -37,9 +38,11 @@ def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[obje
     console.print(shown if shown.rows else empty)
 
 
-def cell(value: object) -> str:
+def cell(value: object) -> str | Text:
     if value is None:
         return ""
+    if isinstance(value, Text):
+        return value
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -4,6 +4,7 @@ import os
 import sys
 
 import typer
+from rich.markup import escape
 
 from include.cli import documents, loads, running
 from include.cli.doors import err
@@ -25,6 +26,5 @@ def main() -> None:
     try:
         app()
     except MoatError as error:
-        err.print(f"[bold red]{type(error).__name__}[/]: ", end="")
-        err.print(str(error), markup=False)
+        err.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", markup=True)
         sys.exit(1 if isinstance(error, FatalError) else 75)  # 75: EX_TEMPFAIL, the same call may succeed later

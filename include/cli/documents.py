@@ -1,8 +1,10 @@
 """moat search, explain, quarantine list, show and replay."""
 
+import logging
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from include import quarantine, show
 from include.cli.doors import Json, err, opened_ledger, out
@@ -36,21 +38,22 @@ def search(
     for pair in where or ():
         name, _, value = pair.partition("=")
         filters.setdefault(name, []).append(value)
+    logging.getLogger("include.retrieve").setLevel(logging.ERROR)  # a refusal is in the answer; it is told once
     with Retriever.from_settings() as retriever:
         answer = retriever.search(question, asker, limit, mode, filters)  # type: ignore[arg-type]
     if json:
         typer.echo(show.as_json({"refused": answer.refused, "hits": list(answer)}))
-        return
+        raise typer.Exit(1 if answer.refused else 0)
     if answer.refused:
         err.print(f"nothing: {answer.refused}")
         raise typer.Exit(1)
     for hit in answer:
         page = f", page {hit.page}" if hit.page else ""
+        heading = escape(" › ".join(hit.heading_path) or hit.title)
         out.print(
-            f"[bold]{hit.score:.3f}[/] {' › '.join(hit.heading_path) or hit.title}  [dim]{hit.source}: {hit.document_key}{page}[/]",
-            markup=True,
+            f"[bold]{hit.score:.3f}[/] {heading}  [dim]{hit.source}: {escape(hit.document_key)}{page}[/]", markup=True
         )
-        out.print("      " + " ".join(hit.text.split())[:300], markup=False)
+        out.print("      " + " ".join(hit.text.split())[:300])
     if not answer:
         out.print(f"nothing that {asker} may read answers it")
 
@@ -66,7 +69,7 @@ def explain(source: str, key: str, json: Json = False) -> None:
     if json:
         typer.echo(show.as_json(story))
         return
-    out.print(f"[bold]{source}[/]: {key}", markup=True)
+    out.print(f"[bold]{source}[/]: {escape(key)}", markup=True)
     out.print(
         f"state:  {story.state}\naccess: {story.access}"
         + (f"\naside:  {story.quarantined}" if story.quarantined else "")

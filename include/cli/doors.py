@@ -16,8 +16,9 @@ from include.settings import PROJECT, Settings
 from include.way import Way
 
 WIDE = 240  # columns where no terminal says how many it has: nothing is cut off in a pipe
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# A document's words are printed as they are: what looks like markup is none, unless a line says markup=True.
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Because = Annotated[str, typer.Option("--because", help="Why; goes into the audit.")]
 Number = Annotated[int, typer.Argument(metavar="ID")]

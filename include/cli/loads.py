@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from include import show
 from include.airflow_api import answer_held
@@ -56,7 +57,7 @@ def load_show(number: Number, json: Json = False) -> None:
         typer.echo(show.as_json({"load": load, "checks": results}))
         return
     out.print(
-        f"load {load.id} of {load.source}: [bold]{load.state}[/]{f', {load.reason}' if load.reason else ''}",
+        f"load {load.id} of {load.source}: [bold]{load.state}[/]{f', {escape(load.reason)}' if load.reason else ''}",
         markup=True,
     )
     out.print(
@@ -83,9 +84,12 @@ def load_show(number: Number, json: Json = False) -> None:
 def release(number: Number, because: Because = "", json: Json = False) -> None:
     """Let a held load go on."""
     with opened_way(quiet=json) as way:
+        waiting = loads.get(way.ledger, number)
+        # Outside Airflow this process goes on with the load, so it must know the source before it releases anything.
+        source = None if waiting.run.startswith("airflow:") else source_named(waiting.source)
         load = loads.release(way.ledger, number, me(), because)
-        if not answer_held(way.settings, load, "Release", because):
-            load = finish(way, source_named(load.source), number, me())
+        if not answer_held(way.settings, load, "Release", because) and source is not None:
+            load = finish(way, source, number, me())
     typer.echo(show.as_json(load)) if json else out.print(
         f"load {number} of {load.source} is {'released; its Airflow run goes on' if load.state == 'open' else load.state}"
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.text import Text
 
 from include import show
 from include.cli.doors import Json, connections, me, opened_ledger, opened_way, out
@@ -116,7 +117,7 @@ def doctor(json: Json = False) -> None:
         show.table(
             out,
             ("", "what", "found"),
-            (("ok" if f.ok else "[red]WRONG[/]" if f.needed else "-", f.what, f.found) for f in found),
+            (("ok" if f.ok else Text("WRONG", "red") if f.needed else "-", f.what, f.found) for f in found),
             "",
         )
     if not all(f.ok or not f.needed for f in found):
@@ -138,11 +139,14 @@ def members_load(file: Path, directory: str = "file", json: Json = False) -> Non
     )
 
 
-def migrate() -> None:
+def migrate(json: Json = False) -> None:
     """Make or update the ledger's schema."""
     settings = Settings.load()
-    Ledger(settings.ledger, settings.tenant).migrate()
-    out.print("the ledger is at this version's schema")
+    ledger = Ledger(settings.ledger, settings.tenant)
+    ledger.migrate()
+    typer.echo(show.as_json({"ledger": repr(ledger.engine.url)})) if json else out.print(
+        "the ledger is at this version's schema"
+    )
 
 
 def embedder() -> None:

@@ -1,0 +1,532 @@
+"""The `moat` command, as a person types it, on real servers: what it prints, gives and refuses."""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from include.cli import app, main
+from include.ledger import Ledger
+from include.settings import PROJECT, Settings
+from include.store import WeaviateStore
+from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS
+
+DAG = """
+from ingest import ingest
+from include.source import AccessFiles, Limits, LocalFiles, Source
+
+ingest(
+    Source(
+        name="docs",
+        reader=LocalFiles(path={folder!r}),
+        access=AccessFiles(),
+        limits=Limits(max_failed_ratio=1.0, max_vanished_ratio=0.4),
+    ),
+    schedule="@daily",
+)
+"""
+NOBODY = "user:nobody@example.com"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project of its own: the code, one DAG file, documents, settings that lead to the real servers."""
+
+    project: Path
+    folder: Path
+    env: dict[str, str]
+
+    @property
+    def dag(self) -> str:
+        return str(self.project / "dags" / "docs.py")
+
+    def write(self, name: str, text: str | bytes) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def typed(self, *arguments: str, **env: str) -> "Said":
+        """What the command says in a process of its own, in this project."""
+        command = [sys.executable, "-c", "import include.cli; include.cli.main()", *arguments]
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_CONN_"))}
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=self.project,
+            env={**own, "PYTHONPATH": str(self.project), **self.env, **env},
+            check=False,
+        )
+        return Said(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def opened(weaviate: Settings, embedder_port: int, tmp: Path) -> Place:
+    """A project with three documents of two groups, its ledger made, its groups known."""
+    project = tmp / "project"
+    for folder in ("include", "plugins"):
+        shutil.copytree(PROJECT / folder, project / folder)
+    (project / "dags").mkdir()
+    env = {
+        "MOAT_HOME": str(tmp / "home"),
+        "MOAT_WEAVIATE_PORT": str(weaviate.weaviate_port),
+        "MOAT_WEAVIATE_GRPC_PORT": str(weaviate.weaviate_grpc_port),
+        "MOAT_EMBEDDER_PORT": str(embedder_port),
+        "MOAT_COLLECTION": f"T{uuid.uuid4().hex}",
+    }
+    for role in ("operator", "writer", "reader"):
+        env[f"MOAT_WEAVIATE_{role.upper()}_KEY"] = getattr(weaviate, f"weaviate_{role}_key").get_secret_value()
+    place = Place(project, tmp / "docs", env)
+    Path(place.dag).write_text(DAG.format(folder=str(place.folder)))
+    place.write(".access.yaml", "allow: [group:everyone]")
+    place.write("people/.access.yaml", "allow: [group:people]")
+    for name, text in {"leave.md": LEAVE, "trips.md": TRIPS, "people/pay.md": PAY}.items():
+        place.write(name, text)
+    place.write("../groups.yaml", f"group:everyone: ['{ANN}', 'group:people']\ngroup:people: ['{HUGO}']\n")
+    return place
+
+
+def closed(place: Place, weaviate: Settings) -> None:
+    settings = weaviate.model_copy(update={"collection": place.env["MOAT_COLLECTION"]})
+    operator = WeaviateStore.open(settings, "operator")
+    operator._client.collections.delete(settings.collection_name)
+    operator.close()
+
+
+@pytest.fixture(scope="module")
+def loaded(
+    weaviate_server: Settings, embedder_server: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """A place whose documents are loaded, but one; some are named as if by markup; its tests only look."""
+    place = opened(weaviate_server, embedder_server, tmp_path_factory.mktemp("cli"))
+    place.write("bad [/draft].md", b"\x7fELF")
+    place.write("leave.md", LEAVE + "\n## Codes [b]\n\nThe code of leave is [/L] :warning: twelve.\n")
+    place.write("rail [b].md", "# Rail\n\nThe railway club meets on Mondays.\n")
+    for arguments in (["migrate"], ["members", "load", str(place.folder / "../groups.yaml")], ["run", place.dag]):
+        said = place.typed(*arguments)
+        assert said.code == 0, said
+    assert "docs load 1: promoted" in said.out
+    yield place
+    closed(place, weaviate_server)
+
+
+@pytest.fixture
+def fresh(weaviate_server: Settings, embedder_server: int, tmp_path: Path) -> Iterator[Place]:
+    """A place that nothing was loaded from yet, for a test that changes it."""
+    place = opened(weaviate_server, embedder_server, tmp_path)
+    Ledger(f"sqlite:///{place.env['MOAT_HOME']}/ledger.db", "default").migrate()
+    yield place
+    closed(place, weaviate_server)
+
+
+@pytest.fixture
+def moat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """A function that gives a command in this process: the same entry, without the seconds of a new one."""
+
+    def give(place: Place, *arguments: str, **env: str) -> Said:
+        for name, value in {**place.env, **env}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["moat", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return Said(end.value.code or 0, said.out, said.err)  # type: ignore[arg-type]
+
+    yield give
+    logging.getLogger("include.retrieve").setLevel(logging.NOTSET)
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+LOOKING: dict[tuple[str, ...], list[str]] = {
+    ("run",): ["--dry-run", "DAG"],
+    ("reconcile",): [],
+    ("doctor",): [],
+    ("migrate",): [],
+    ("search",): ["parental leave", "--as", ANN],
+    ("explain",): ["docs", "leave.md"],
+    ("loads",): ["docs"],
+    ("load", "show"): ["1"],
+    ("members", "load"): ["GROUPS"],
+    ("quarantine", "list"): [],
+    ("quarantine", "show"): ["docs", "bad [/draft].md"],
+}
+CHANGING = {("release",), ("reject",), ("rollback",), ("quarantine", "replay")}  # in tests of their own
+SERVING = {("embedder",)}  # has nothing to print
+
+
+def test_moat_is_this_entry() -> None:
+    (script,) = entry_points(group="console_scripts", name="moat")
+    assert script.load() is main
+
+
+def test_every_command_speaks_json_and_has_a_sentence_of_help() -> None:
+    assert set(COMMANDS) == {*LOOKING, *CHANGING, *SERVING}
+    for path, command in COMMANDS.items():
+        assert command.help, path
+        assert path in SERVING or "--json" in {name for p in command.params for name in p.opts}, path
+
+
+@pytest.mark.parametrize("path", LOOKING, ids=" ".join)
+def test_what_a_looking_command_gives_as_json_is_json_and_nothing_else(
+    path: tuple[str, ...], loaded: Place, moat: Any
+) -> None:
+    given = [{"DAG": loaded.dag, "GROUPS": str(loaded.folder / "../groups.yaml")}.get(a, a) for a in LOOKING[path]]
+    said = moat(loaded, *path, *given, "--json")
+    assert said.json
+    plain = moat(loaded, *path, *given)
+    assert plain.out.strip()
+    with pytest.raises(ValueError, match=r"Expecting value|Extra data"):
+        _ = plain.json
+    # The three sources of dags/ were never loaded here, so reconcile finds what it cannot read.
+    assert said.code == plain.code == (3 if path == ("reconcile",) else 0)
+
+
+def test_a_run_tells_its_stages_and_what_came_of_it(fresh: Place, moat: Any) -> None:
+    said = moat(fresh, "run", fresh.dag)
+    assert said.code == 0
+    for word in ("read ", "parse → clean → chunk", "embed ", "gate ", "load ", "promote ", "docs load 1: promoted"):
+        assert word in said.out
+    again = moat(fresh, "run", fresh.dag, "--json")
+    (result,) = again.json
+    assert (result["load"]["state"], result["verdict"]) == ("unchanged", None)
+    assert again.err == ""
+    some = moat(fresh, "run", fresh.dag, "--full", "--only", "leave.md", "--only", "trips.md", "--limit", "1", "--json")
+    (result,) = some.json
+    assert (result["load"]["counts"]["changed"], result["load"]["counts"]["waiting"]) == (1, 1)
+    assert result["load"]["run"].startswith("cli:")
+
+
+def test_a_dry_run_writes_nothing(fresh: Place, moat: Any) -> None:
+    def everything() -> dict[str, bytes]:
+        home = Path(fresh.env["MOAT_HOME"])
+        ledger = Ledger(f"sqlite:///{home}/ledger.db", "default")
+        with ledger.engine.connect() as connection:  # what is in it; its write-ahead log may come and go
+            rows = "\n".join(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
+        ledger.close()
+        files = {str(p): p.read_bytes() for p in home.rglob("*") if p.is_file() and not p.name.startswith("ledger.db")}
+        return {"ledger": rows.encode(), **files}
+
+    before = everything()
+    said = moat(fresh, "run", "--dry-run", fresh.dag)
+    assert said.code == 0
+    for word in ("dry run of docs: 3 listed, 3 new", "would read 3 documents: about 4 chunks", "nothing was written"):
+        assert word in said.out
+    assert moat(fresh, "run", "--dry-run", fresh.dag, "--json").json[0]["counts"]["new"] == 3
+    assert everything() == before
+    settings = Settings.load()
+    index = WeaviateStore.open(settings, "operator")
+    assert not index.exists()
+    index.close()
+    moat(fresh, "run", fresh.dag)
+    assert everything() != before
+
+
+def test_a_search_gives_each_person_what_they_may_read(loaded: Place, moat: Any) -> None:
+    question = "What does a crane driver earn?"
+    hugo = moat(loaded, "search", question, "--as", HUGO, "--limit", "1")
+    assert hugo.code == 0
+    assert "Pay" in hugo.out
+    assert "docs: people/pay.md" in hugo.out
+    assert "A crane driver earns four thousand a month." in hugo.out
+    ann = moat(loaded, "search", question, "--as", ANN, "--limit", "50", "--json").json
+    assert ann["refused"] is None
+    assert {hit["document_key"] for hit in ann["hits"]} == {"leave.md", "trips.md", "rail [b].md"}
+    none = moat(loaded, "search", question, "--as", ANN, "--filter", "key=people/pay.md")
+    assert (none.code, none.out) == (0, f"nothing that {ANN} may read answers it\n")
+
+
+@pytest.mark.parametrize("mode", ["vector", "keyword", "hybrid"])
+def test_a_search_takes_a_mode_and_filters(mode: str, loaded: Place, moat: Any) -> None:
+    given = ("search", "train journeys", "--as", HUGO, "--mode", mode, "--filter", "key=trips.md", "--json")
+    (hit,) = moat(loaded, *given, "--filter", "source=docs").json["hits"]
+    assert (hit["source"], hit["document_key"], hit["heading_path"]) == ("docs", "trips.md", ["Trips"])
+    both = moat(loaded, *given, "--filter", "key=people/pay.md").json["hits"]
+    assert {h["document_key"] for h in both} == ({"trips.md"} if mode == "keyword" else {"trips.md", "people/pay.md"})
+
+
+def test_whom_nobody_knows_gets_nothing_and_is_told(loaded: Place, moat: Any) -> None:
+    said = loaded.typed("search", "parental leave", "--as", NOBODY)
+    assert (said.code, said.out) == (1, "")
+    assert said.err == f"nothing: AccessUnknown: nobody knows {NOBODY}: in no group and in no policy\n"
+    given = moat(loaded, "search", "parental leave", "--as", NOBODY, "--json")
+    assert (given.code, given.json["hits"]) == (1, [])
+    assert NOBODY in given.json["refused"]
+
+
+def test_what_a_document_says_is_printed_as_it_is(loaded: Place, moat: Any) -> None:
+    """Brackets in a name, a heading or a text are no markup, and colons no emoji."""
+    found = moat(loaded, "search", "code of leave", "--as", ANN, "--limit", "1").out
+    assert "Leave › Codes [b]" in found
+    assert "The code of leave is [/L] :warning: twelve." in found
+    assert "docs: rail [b].md" in moat(loaded, "search", "railway club", "--as", ANN, "--limit", "1").out
+    assert "bad [/draft].md" in moat(loaded, "quarantine", "list").out
+    assert "bad [/draft].md" in moat(loaded, "quarantine", "show", "docs", "bad [/draft].md").out
+    assert "docs: bad [/draft].md" in moat(loaded, "explain", "docs", "bad [/draft].md").out
+    assert "Codes [b]" in moat(loaded, "explain", "docs", "leave.md").out
+    assert "'no [/such].md'" in moat(loaded, "explain", "docs", "no [/such].md").err
+
+
+def test_loads_and_a_load_are_shown(loaded: Place, moat: Any) -> None:
+    (load,) = moat(loaded, "loads", "--json").json
+    assert (load["id"], load["source"], load["state"]) == (1, "docs", "promoted")
+    told = moat(loaded, "loads").out
+    assert "docs" in told
+    assert "5 new" in told
+    assert moat(loaded, "loads", "docs", "--limit", "1", "--json").json == [load]
+    assert moat(loaded, "loads", "other", "--json").json == []
+    shown = moat(loaded, "load", "show", "1")
+    assert "load 1 of docs: promoted" in shown.out
+    assert "access: " in shown.out
+    given = moat(loaded, "load", "show", "1", "--json").json
+    assert given["load"] == load
+    assert {"volume", "parsing", "chunks", "access", "vectors"} <= {check["family"] for check in given["checks"]}
+    assert all(f"{c['family']}: {c['name']}" in shown.out for c in given["checks"])
+
+
+def test_the_story_of_a_document_is_told(loaded: Place, moat: Any) -> None:
+    told = moat(loaded, "explain", "docs", "people/pay.md").out
+    for word in ("docs: people/pay.md", "visible since load 1", "any of group:people", "load 1", "Pay"):
+        assert word in told
+    given = moat(loaded, "explain", "docs", "people/pay.md", "--json").json
+    assert (given["key"], given["state"]) == ("people/pay.md", "visible since load 1")
+    assert [c["heading"] for c in given["chunks"]] == ["Pay"]
+    aside = moat(loaded, "explain", "docs", "bad [/draft].md").out
+    assert "never visible: it rests in quarantine" in aside
+    assert "ParseFailed" in aside
+
+
+def test_quarantine_is_listed_shown_and_narrowed(loaded: Place, moat: Any) -> None:
+    (aside,) = moat(loaded, "quarantine", "list", "--json").json
+    assert (aside["key"], aside["stage"], aside["error"], aside["state"]) == (
+        "bad [/draft].md",
+        "parse",
+        "ParseFailed",
+        "set aside",
+    )
+    assert moat(loaded, "quarantine", "show", "docs", "bad [/draft].md", "--json").json == aside
+    for narrowed in (["--source", "docs"], ["--stage", "parse"], ["--reason", "ParseFailed"], ["--resolved"]):
+        assert moat(loaded, "quarantine", "list", *narrowed, "--json").json == [aside]
+    for nothing in (["--source", "other"], ["--stage", "read"], ["--reason", "TooLarge"]):
+        assert moat(loaded, "quarantine", "list", *nothing, "--json").json == []
+        assert moat(loaded, "quarantine", "list", *nothing).out == "nothing is in quarantine\n"
+
+
+def test_doctor_finds_everything_well(loaded: Place, moat: Any) -> None:
+    found = {f["what"]: f for f in moat(loaded, "doctor", "--json").json}
+    assert {name for name, f in found.items() if not f["ok"]} <= {"tesseract", "soffice"}
+    for what in ("ledger", "staging", "model", "embedder", "parser", "weaviate as reader", "collection"):
+        assert found[what]["ok"]
+    assert "newest load 1 of docs" in found["ledger"]["found"]
+
+
+def test_doctor_names_what_is_wrong_and_still_looks_at_the_rest(loaded: Place, moat: Any) -> None:
+    said = moat(loaded, "doctor", "--json", MOAT_WEAVIATE_READER_KEY="wrong-key", MOAT_MODEL_REVISION="another")
+    assert said.code == 1
+    assert "wrong-key" not in said.out
+    told = {f["what"]: f["found"] for f in said.json if f["needed"] and not f["ok"]}
+    assert set(told) == {"embedder", "weaviate as reader"}
+    assert "MOAT_MODEL_REVISION asks for another" in told["embedder"]
+    assert "_READER_KEY" in told["weaviate as reader"]
+    assert next(f for f in said.json if f["what"] == "weaviate as writer")["ok"]
+
+
+def test_doctor_tells_a_wrong_setting_as_a_finding(loaded: Place, moat: Any) -> None:
+    said = moat(loaded, "doctor", MOAT_WEAVIATE_PROT="1")
+    assert said.code == 1
+    assert any(row.split()[:2] == ["WRONG", "settings"] for row in said.out.splitlines())
+    assert "Did you mean MOAT_WEAVIATE_PORT?" in said.out
+
+
+WRONG = {
+    "load show 999": "LoadRefused: there is no load 999; `moat loads` lists them",
+    "release 999": "LoadRefused: there is no load 999; `moat loads` lists them",
+    "reject 999": "LoadRefused: there is no load 999; `moat loads` lists them",
+    "rollback 999": "LoadRefused: there is no load 999; `moat loads` lists them",
+    "reject 1": "LoadRefused: load 1 of docs is promoted: only",
+    "explain docs nowhere.md": "FatalError: the ledger never saw 'nowhere.md' of docs",
+    "explain nowhere leave.md": "FatalError: the ledger never saw 'leave.md' of nowhere",
+    "quarantine show docs leave.md": "FatalError: 'leave.md' of docs was never in quarantine",
+    "run nowhere.py": "DeclarationError: nowhere.py cannot be read as a DAG file: FileNotFoundError",
+    "run .": "DeclarationError: . cannot be read as a DAG file: ",
+    "run Makefile": "DeclarationError: Makefile cannot be read as a DAG file: SyntaxError",
+    "run --dry-run tests/test_ids.py": "DeclarationError: tests/test_ids.py declares no source: it must call ingest(",
+    "members load nowhere.yaml": "FatalError: nowhere.yaml cannot be read",
+    "members load pyproject.toml": "FatalError: pyproject.toml cannot be read",
+    "members load include/samples/golden/handbook.yaml": "FatalError: include/samples/golden/handbook.yaml must map each",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_not_there_is_one_clear_line(
+    line: str, loaded: Place, moat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(PROJECT)
+    said = moat(loaded, *line.split())
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(WRONG[line])
+    if not line.startswith("members load"):  # YAML tells where on lines of its own
+        assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "words"),
+    [
+        (" ", [], "the question is empty"),
+        ("leave", ["--mode", "fuzzy"], "mode='fuzzy': vector, keyword or hybrid"),
+        ("leave", ["--limit", "5000"], "limit=5000: from 1 to 1000"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_gives_nothing(
+    question: str, options: list[str], words: str, loaded: Place, moat: Any
+) -> None:
+    said = moat(loaded, "search", question, "--as", ANN, *options)
+    assert (said.code, said.out) == (1, "")
+    assert words in said.err
+
+
+@pytest.mark.parametrize("line", ["loads", "run nowhere.py", "search leave --as user:a@b.c", "migrate", "reconcile"])
+def test_a_misspelt_setting_is_one_line_with_the_nearest_right_name(line: str, loaded: Place, moat: Any) -> None:
+    said = moat(loaded, *line.split(), MOAT_WEAVIATE_PROT="1")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        "SettingsError: MOAT_WEAVIATE_PROT is not a setting. Did you mean MOAT_WEAVIATE_PORT? .env.example lists them all.\n"
+    )
+
+
+def test_an_error_in_a_process_of_its_own_shows_no_traceback(loaded: Place) -> None:
+    said = loaded.typed("loads", MOAT_WEAVIATE_PROT="1")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.count("\n") == 1
+    assert said.err.startswith("SettingsError: MOAT_WEAVIATE_PROT is not a setting. Did you mean MOAT_WEAVIATE_PORT?")
+
+
+def test_a_server_that_is_down_asks_to_try_again(fresh: Place, moat: Any) -> None:
+    said = moat(fresh, "run", fresh.dag, MOAT_WEAVIATE_PORT="1", MOAT_WEAVIATE_GRPC_PORT="2")
+    assert said.code == 75
+    assert said.err.splitlines()[-1].startswith("IndexUnavailable: ")
+    assert "127.0.0.1:1" in said.err
+    assert moat(fresh, "loads", "--json").json[0]["state"] == "open"
+    assert moat(fresh, "run", fresh.dag, MOAT_WEAVIATE_PORT=fresh.env["MOAT_WEAVIATE_PORT"]).code == 0
+
+
+def test_a_ledger_that_was_never_made_says_how_to_make_it(loaded: Place, moat: Any, tmp_path: Path) -> None:
+    elsewhere = replace(loaded, env={**loaded.env, "MOAT_HOME": str(tmp_path)})
+    for line in (["loads"], ["run", loaded.dag], ["explain", "docs", "x"]):
+        said = moat(elsewhere, *line)
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("LedgerError: ")
+        assert "run `moat migrate`" in said.err
+    assert moat(elsewhere, "migrate").code == 0
+    assert moat(elsewhere, "loads").out == (
+        "no load yet: trigger a source in Airflow, or `moat run dags/handbook.py`\n"
+    )
+
+
+def test_a_held_load_is_told_and_goes_on_when_it_is_released(fresh: Place, moat: Any) -> None:
+    moat(fresh, "run", fresh.dag)
+    for name in ("leave.md", "trips.md"):
+        (fresh.folder / name).unlink()
+    held = moat(fresh, "run", fresh.dag)
+    assert held.code == 3
+    assert "docs load 2: held" in held.out
+    assert "`moat release 2` goes on, `moat reject 2` ends it" in held.out
+    unknown = moat(fresh, "release", "2")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "no DAG file in dags/ declares source 'docs'" in unknown.err
+    assert moat(fresh, "load", "show", "2", "--json").json["load"]["state"] == "held", "it waits still"
+    released = fresh.typed("release", "2", "--because", "the [old] plant closed", "--json")
+    assert released.code == 0, released
+    assert (released.json["id"], released.json["state"]) == (2, "promoted")
+    assert released.json["decided_by"].startswith("cli:")
+    assert released.err == ""
+    assert moat(fresh, "load", "show", "1", "--json").json["load"]["state"] == "promoted"
+    again = fresh.typed("release", "2")
+    assert (again.code, again.out) == (1, "")
+    assert "load 2 of docs is promoted: it must be held" in again.err
+
+
+def test_a_rejected_load_ends_and_a_rolled_back_one_gives_way(fresh: Place, moat: Any) -> None:
+    def best() -> str:
+        moat(fresh, "members", "load", str(fresh.folder / "../groups.yaml"))
+        hits = moat(fresh, "search", "How long is parental leave?", "--as", ANN, "--limit", "1", "--json").json["hits"]
+        return str(hits[0]["text"]) if hits else ""
+
+    moat(fresh, "run", fresh.dag)
+    fresh.write("leave.md", "# Leave\n\nParental leave is cancelled.\n")
+    moat(fresh, "run", fresh.dag)
+    assert best() == "Parental leave is cancelled."
+    assert "followed by load 2" in moat(fresh, "rollback", "1").err
+    back = moat(fresh, "rollback", "2", "--because", "[/wrong] draft", "--json")
+    assert (back.code, back.json["state"], back.json["reason"]) == (0, "rolled back", "[/wrong] draft")
+    assert best() == "Parental leave lasts twenty weeks."
+    assert "load 2 of docs: rolled back, [/wrong] draft" in moat(fresh, "load", "show", "2").out
+    assert "pause its DAG or mend the cause first" in moat(fresh, "rollback", "2").out, "the same word twice"
+    for name in ("leave.md", "trips.md"):
+        (fresh.folder / name).unlink()
+    assert moat(fresh, "run", fresh.dag).code == 3
+    waits = moat(fresh, "run", fresh.dag)
+    assert waits.code == 75
+    assert "LoadInProgress: " in waits.err
+    ended = moat(fresh, "reject", "3", "--json")
+    assert (ended.code, ended.json["state"]) == (0, "rejected")
+    assert moat(fresh, "reject", "3").out == "load 3 of docs is rejected\n"
+    assert best() == "Parental leave lasts twenty weeks."
+    assert moat(fresh, "run", fresh.dag).code == 3, "the next run starts afresh"
+
+
+def test_reconcile_agrees_reports_and_repairs(fresh: Place, moat: Any) -> None:
+    moat(fresh, "run", fresh.dag)
+    index = WeaviateStore.open(Settings.load(), "writer")
+    index.delete([next(o.id for o in index.every())])
+    index.close()
+    fresh.write("new.md", "# New\n\nNot loaded yet.\n")
+    wrong = fresh.typed("reconcile")
+    assert wrong.code == 3
+    assert "4 listed, 1 new" in wrong.out
+    repaired = fresh.typed("reconcile", "--repair")
+    assert repaired.code == 0
+    assert "repaired" in repaired.out
+    agrees = fresh.typed("reconcile", "--json")
+    (drift,) = agrees.json
+    assert (agrees.code, drift["source"], drift["visible_documents"], drift["missing"]) == (0, "docs", 3, 0)
+
+
+def test_a_replayed_document_is_tried_again(fresh: Place, moat: Any) -> None:
+    fresh.write("bad.md", b"\x7fELF")
+    assert moat(fresh, "run", fresh.dag).code == 0
+    assert moat(fresh, "run", fresh.dag, "--json").json[0]["load"]["counts"]["resting"] == 1
+    assert moat(fresh, "quarantine", "replay", "--source", "other").out == "nothing in quarantine matches\n"
+    assert moat(fresh, "quarantine", "replay", "--reason", "ParseFailed", "--json").json == {"docs": ["bad.md"]}
+    assert "docs" in moat(fresh, "quarantine", "replay").out
+    moat(fresh, "run", fresh.dag)
+    assert moat(fresh, "quarantine", "list", "--json").json[0]["attempts"] == 2
