@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from include.errors import DeclarationError
+from include.errors import DeclarationError, MoatError
 from include.settings import PROJECT
 from include.source import Source
 
@@ -23,7 +23,9 @@ def sources_in(file: Path) -> list[Source]:
     with _taking(found):
         try:
             runpy.run_path(str(file))
-        except (OSError, SyntaxError, ImportError, TypeError, NameError, AttributeError) as error:
+        except MoatError:
+            raise  # a declaration that is wrong says so itself
+        except Exception as error:  # a DAG file is anybody's Python and may raise anything
             raise DeclarationError(f"{file} cannot be read as a DAG file: {type(error).__name__}: {error}") from error
     if not found:
         raise DeclarationError(f"{file} declares no source: it must call ingest(Source(...), schedule=...)")
@@ -52,7 +54,7 @@ def source_named(name: str) -> Source:
 @contextmanager
 def _taking(found: list[Source]) -> Iterator[None]:
     stand_in: Any = ModuleType("ingest")
-    stand_in.ingest = lambda source, **_: found.append(source)
+    stand_in.ingest = lambda source, *_, **__: found.append(source)
     before = sys.modules.get("ingest")
     sys.modules["ingest"] = stand_in
     try:

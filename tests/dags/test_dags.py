@@ -1,0 +1,342 @@
+"""The DAGs as Airflow itself reads them, and one of them run by Airflow from end to end."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.checks import FAMILIES
+from include.ledger import loads
+from include.settings import PROJECT, Settings
+from include.store import WeaviateStore
+from tests.company import ANN, LEAVE, Company
+
+SOURCES = ("contracts", "handbook", "tickets")
+MAINTENANCE = ("reconcile", "replay_quarantine")
+STAGES = ("read", "parse", "clean", "chunk", "embed", "gate", "load", "promote")
+HEAVY = (
+    "boto3",
+    "duckdb",
+    "langchain_text_splitters",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "sentence_transformers",
+    "torch",
+    "transformers",
+    "unstructured",
+    "weaviate",
+)
+DESCRIBE = """
+import json, sys
+from pathlib import Path
+folder = sys.argv[1]
+import airflow.sdk, airflow.dag_processing.dagbag  # what every task has anyway
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+before = set(sys.modules)
+bag = airflow.dag_processing.dagbag.BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
+loaded = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
+from airflow.serialization.serialized_objects import DagSerialization
+
+def task(t):
+    return {
+        "group": t.task_group.group_id, "group_name": t.task_group.group_display_name, "name": t.task_display_name,
+        "up": sorted(t.upstream_task_ids), "above": sorted(u.task_id for u in t.get_flat_relatives(upstream=True)),
+        "pool": t.pool, "queue": t.queue, "retries": t.retries, "retry_delay_s": t.retry_delay.total_seconds(),
+        "backs_off": bool(t.retry_exponential_backoff), "longest_s": t.max_retry_delay and t.max_retry_delay.total_seconds(),
+        "policy": t.retry_policy and [[r.exception_path, r.action.value] for r in t.retry_policy.rules],
+        "owner": t.owner, "rule": t.trigger_rule.value, "gives_up": bool(t.on_failure_callback), "mapped": t.get_closest_mapped_task_group() is not None,
+        "outlets": [o.name for o in t.outlets],
+    }
+
+def dag(d):
+    DagSerialization.to_dict(d)
+    return {
+        "owner": d.owner, "tags": sorted(d.tags), "doc": d.doc_md, "about": d.description, "schedule": d.schedule is not None,
+        "catchup": d.catchup, "at_once": d.max_active_runs, "tasks": {t.task_id: task(t) for t in d.tasks},
+        "deadlines": [[a.name, a.interval.total_seconds(), type(a.reference).__name__, a.callback.path, a.callback.kwargs] for a in d.deadline or ()],
+        "params": {n: {"value": p.value, "about": p.description, **p.schema} for n, p in ((n, d.params.get_param(n)) for n in d.params)},
+        "file": Path(d.fileloc).name,
+    }
+
+print("ANSWER" + json.dumps({"errors": bag.import_errors, "loaded": loaded, "dags": {i: dag(d) for i, d in bag.dags.items()}}))
+"""
+
+
+def asked_of_airflow(code: str, home: Path, *arguments: str, **env: str) -> Any:
+    """What some Python answers in a fresh process with Airflow's paths, as a task has them."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=home,
+        env={
+            **os.environ,
+            "AIRFLOW_HOME": str(home / "airflow"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__CORE__DAGS_FOLDER": arguments[0],
+            "PYTHONPATH": str(PROJECT),
+            **env,
+        },
+        check=False,
+    )
+    answers = [line.removeprefix("ANSWER") for line in done.stdout.splitlines() if line.startswith("ANSWER")]
+    assert len(answers) == 1, f"{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
+    return json.loads(answers[0])
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return asked_of_airflow(DESCRIBE, tmp_path_factory.mktemp("bag"), str(PROJECT / "dags"))
+
+
+@pytest.fixture(scope="module")
+def dags(bag: Any) -> dict[str, Any]:
+    return dict(bag["dags"])
+
+
+def test_every_dag_file_imports_and_serialises(bag: Any) -> None:
+    assert bag["errors"] == {}
+    assert set(bag["dags"]) == {*SOURCES, *MAINTENANCE}
+    declared = {file.name for file in (PROJECT / "dags").glob("*.py")} - {"ingest.py"}
+    assert {dag["file"] for dag in bag["dags"].values()} == declared
+
+
+def test_parsing_imports_nothing_heavy_because_every_task_pays_for_it(bag: Any) -> None:
+    assert "include" in bag["loaded"], "what was loaded was looked at"
+    assert sorted(set(bag["loaded"]) & set(HEAVY)) == []
+
+
+def test_every_dag_says_whose_it_is_and_what_it_does(dags: dict[str, Any]) -> None:
+    for name, dag in dags.items():
+        assert dag["owner"] == "moat", name
+        assert dag["tags"] == sorted(["moat", "source" if name in SOURCES else "maintenance"]), name
+        assert len(dag["doc"].split()) > 8, name
+        assert dag["about"], name
+        assert (dag["catchup"], dag["at_once"]) == (False, 1), name
+    for name in SOURCES:
+        for stage in STAGES:
+            assert stage in dags[name]["doc"], name
+
+
+def test_every_task_fails_at_once_where_a_person_is_needed_and_backs_off_else(dags: dict[str, Any]) -> None:
+    policy = [["include.errors.FatalError", "fail"], ["include.errors.RetriableError", "retry"]]
+    for name, dag in dags.items():
+        for task_id, task in dag["tasks"].items():
+            assert task["policy"] == policy, (name, task_id)
+            if name in SOURCES:
+                assert task["retries"] == 3, (name, task_id)
+                assert task["backs_off"], (name, task_id)
+                assert (task["retry_delay_s"], task["longest_s"]) == (20, 600), (name, task_id)
+
+
+def test_every_source_says_when_its_load_is_late(dags: dict[str, Any]) -> None:
+    for name in SOURCES:
+        assert dags[name]["schedule"], name
+        (deadline,) = dags[name]["deadlines"]
+        assert deadline == [
+            "load is late",
+            6 * 3600,
+            "DagRunQueuedAtDeadline",
+            "moat_tasks.late",
+            {"source": name, "hours": 6.0},
+        ]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_the_way_is_read_parse_clean_chunk_embed_gate_load_promote(name: str, dags: dict[str, Any]) -> None:
+    tasks = dags[name]["tasks"]
+    above = {task_id: set(task["above"]) for task_id, task in tasks.items()}
+    order = [
+        "read",
+        "anything",
+        "batch.prepare",
+        "batch.embed",
+        f"gate.{FAMILIES[0].name}",
+        "decide",
+        "load",
+        "promote",
+    ]
+    for before, after in pairwise(order):
+        assert before in above[after], f"{after} does not wait for {before}"
+    assert [t for t, up in above.items() if not up] == ["read"]
+    shown = [part for t in order for part in (t.partition(".")[0], tasks[t]["name"].removeprefix("batch."))]
+    words = [word for part in shown for word in part.split(" → ")]
+    assert [word for word in dict.fromkeys(words) if word in STAGES] == list(STAGES)
+    assert tasks["batch.prepare"]["group_name"] == "parse → clean → chunk → embed"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_nothing_is_loaded_that_the_gate_has_not_decided(name: str, dags: dict[str, Any]) -> None:
+    tasks = dags[name]["tasks"]
+    gate = {f"gate.{family.name}" for family in FAMILIES}
+    assert {t for t, task in tasks.items() if task["group"] == "gate"} == gate
+    assert {t: task["name"].removeprefix("gate.") for t, task in tasks.items() if t in gate} == {
+        f"gate.{family.name}": family.title for family in FAMILIES
+    }
+    assert set(tasks["decide"]["up"]) == gate
+    assert tasks["decide"]["rule"] == "all_done", "a check that failed still has to be decided on"
+    assert tasks["load"]["up"] == ["decide"]
+    assert tasks["promote"]["up"] == ["load"]
+    assert {tasks[t]["rule"] for t in ("load", "promote")} == {"all_success"}
+    for task_id in ("load", "promote"):
+        assert {*gate, "decide"} <= set(tasks[task_id]["above"])
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_only_embed_asks_for_the_gpu(name: str, dags: dict[str, Any]) -> None:
+    asking = {t for t, task in dags[name]["tasks"].items() if "gpu" in (task["pool"], task["queue"])}
+    assert asking == {"batch.embed"}
+    assert (dags[name]["tasks"]["batch.embed"]["pool"], dags[name]["tasks"]["batch.embed"]["queue"]) == ("gpu", "gpu")
+    assert {t for t, task in dags[name]["tasks"].items() if task["mapped"]} == {"batch.prepare", "batch.embed"}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_promote_alone_produces_the_sources_asset(name: str, dags: dict[str, Any]) -> None:
+    assert {t: task["outlets"] for t, task in dags[name]["tasks"].items() if task["outlets"]} == {"promote": [name]}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_whoever_holds_the_lease_gives_it_up_when_it_fails(name: str, dags: dict[str, Any]) -> None:
+    giving = {t for t, task in dags[name]["tasks"].items() if task["gives_up"]}
+    assert giving == {"read", "batch.prepare", "batch.embed", "load", "promote"}
+
+
+def test_the_trigger_form_asks_by_type_and_in_words(dags: dict[str, Any]) -> None:
+    types = {name: dags[name]["params"] for name in dags}
+    for name in SOURCES:
+        shown = {n: (p["type"], p["value"]) for n, p in types[name].items()}
+        assert shown == {
+            "full": ("boolean", False),
+            "only": ("array", []),
+            "limit": (["null", "integer"], None),
+            "dry_run": ("boolean", False),
+        }
+        assert types[name]["limit"]["minimum"] == 1
+        assert types[name]["only"]["items"] == {"type": "string"}
+    assert {n: p["type"] for n, p in types["reconcile"].items()} == {"repair": "boolean"}
+    assert {n: p["type"] for n, p in types["replay_quarantine"].items()} == {
+        n: ["null", "string"] for n in ("source", "key", "stage", "reason")
+    }
+    for name, params in types.items():
+        for param, schema in params.items():
+            assert schema["title"], (name, param)
+            assert schema["about"].endswith("."), (name, param)
+
+
+def docs_dag(folder: Path, source: str) -> Path:
+    """A DAGs folder with `ingest` and one source's file."""
+    dags = folder / "dags"
+    dags.mkdir()
+    (dags / "ingest.py").write_text((PROJECT / "dags" / "ingest.py").read_text())
+    (dags / "docs.py").write_text(
+        '"""Documents. (Airflow DAG)"""\nfrom ingest import ingest\nfrom include.source import *\n' + source
+    )
+    return dags
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "ingest(Source(name='docs', reader=LocalFiles(path='x'), acess=AccessFiles()))",
+            ["source 'docs'", "acess: Source has no such field", "Did you mean access?", "It takes name, reader"],
+        ),
+        (
+            "ingest(Source(name='docs', reader=LocalFiles(path='x'), access=AccessFiles(), limits=Limits(min_document=1)))",
+            ["source 'docs'", "limits.min_document", "Did you mean min_documents?", "It takes min_documents"],
+        ),
+        (
+            "ingest(Source(name='docs', reader=LocalFiles(path='x'), access=ObjectTags(allow='readers')))",
+            ["source 'docs'", "access=ObjectTags needs tags", "it takes Groups, Public, AccessFiles"],
+        ),
+    ],
+)
+def test_a_wrong_field_is_an_import_error_that_names_the_source_and_what_is_allowed(
+    source: str, words: list[str], tmp_path: Path
+) -> None:
+    right = "\ningest(Source(name='right', reader=LocalFiles(path='x'), access=AccessFiles()))\n"
+    dags = docs_dag(tmp_path, source)
+    (dags / "right.py").write_text((dags / "docs.py").read_text().replace(source, right))
+    found = asked_of_airflow(DESCRIBE, tmp_path, str(dags))
+    (error,) = found["errors"].values()
+    last = error.strip().splitlines()[-1]
+    for word in words:
+        assert word in last
+    assert list(found["dags"]) == ["right"], "one bad file takes no other down"
+
+
+TRY = """
+import json, sys
+from pathlib import Path
+folder = sys.argv[1]
+from airflow.utils.db import initdb
+initdb()
+from airflow.dag_processing.dagbag import BundleDagBag
+bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
+assert not bag.import_errors, bag.import_errors
+runs = []
+for dag_id, conf in json.loads(sys.argv[2]):
+    dag = bag.dags[dag_id]
+    dag.deadline = None  # dag.test() of 3.3.2 cannot store one
+    run = dag.test(run_conf=conf)
+    tis = run.get_task_instances()
+    runs.append({
+        "state": run.state.value, "tasks": {ti.task_id: str(ti.state) for ti in tis if ti.map_index in (-1, 0)},
+        "labels": [ti.rendered_map_index for ti in tis if ti.map_index >= 0],
+        "read": next(ti for ti in tis if ti.task_id == "read").xcom_pull(task_ids="read"),
+        "promoted": next(ti for ti in tis if ti.task_id == "promote").xcom_pull(task_ids="promote"),
+    })
+print("ANSWER" + json.dumps(runs))
+"""
+
+
+def test_airflow_takes_a_source_the_whole_way_and_stops_what_a_check_could_not_see(
+    served: Settings, make_way: Any, tmp_path: Path
+) -> None:
+    company = Company(make_way(served), tmp_path / "docs")
+    declared = "ingest(Source(name={!r}, reader=LocalFiles(path={!r}), access=AccessFiles(){}), schedule=None)\n"
+    dags = docs_dag(
+        tmp_path,
+        declared.format("docs", str(company.folder), "")
+        + declared.format("blind", str(company.folder), ", golden=Golden(file='no-such-file.yaml')"),
+    )
+    env = {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in ("home", "collection", "embedder_port")}
+    env |= {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in ("weaviate_port", "weaviate_grpc_port")}
+    for role in ("operator", "writer", "reader"):
+        env[f"MOAT_WEAVIATE_{role.upper()}_KEY"] = getattr(served, f"weaviate_{role}_key").get_secret_value()
+    # The dry run comes last: within one process Airflow remembers what an earlier run was given.
+    runs = [("docs", {}), ("docs", {}), ("blind", {}), ("docs", {"full": True, "dry_run": True})]
+    first, again, blind, dry = asked_of_airflow(TRY, tmp_path, str(dags), json.dumps(runs), **env)
+
+    later = {"batch.prepare", "batch.embed", "decide", "load", "promote", *(f"gate.{f.name}" for f in FAMILIES)}
+    for run in (dry, again):
+        assert run["state"] == "success"
+        assert {t for t, state in run["tasks"].items() if state == "success"} == {"read", "anything"}
+        assert {"decide", "load", "promote"} <= {t for t, state in run["tasks"].items() if state == "skipped"} <= later
+    assert dry["read"] == again["read"] == []
+
+    assert first["state"] == "success"
+    assert set(first["tasks"]) == {"read", "anything", *later}
+    assert {t: s for t, s in first["tasks"].items() if s != "success"} == {}
+    assert first["read"] == [{"number": 0, "documents": 3}]
+    assert sorted(first["labels"]) == ["batch 0", "batch 0: 3 documents"]
+    assert first["promoted"] == 1
+
+    assert blind["state"] == "failed"
+    assert {t for t, state in blind["tasks"].items() if state == "failed"} == {"gate.golden", "decide"}
+    assert {blind["tasks"][t] for t in ("load", "promote")} == {"upstream_failed"}
+    states = [(load.source, load.state) for load in reversed(loads.recent(company.way.ledger))]
+    assert states == [("docs", "promoted"), ("docs", "unchanged"), ("blind", "rejected")]
+    hits = company.search("How long is parental leave?", ANN)
+    assert {hit.source for hit in hits} == {"docs"}
+    assert hits[0].text in LEAVE
+    index = WeaviateStore.open(served, "writer")
+    assert {o.source for o in index.every()} == {"docs"}, "what was blocked is not even written"
+    index.close()

@@ -1,0 +1,291 @@
+"""What the layout promises: who may import, catch, query and raise what, and what the repository never holds."""
+
+import ast
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from include import errors
+from include.errors import DocumentError, FatalError, MoatError, RetriableError
+from include.settings import PROJECT
+
+CODE = sorted(
+    file
+    for folder in ("include", "dags", "plugins")
+    for file in (PROJECT / folder).rglob("*.py")
+    if "versions" not in file.parts  # migrations are written by a tool and never again touched
+)
+MOST_LINES = 400
+# Where anything at all may be raised, and nothing may pass. Each is one door, with what it does then.
+BLANKET = {
+    ("include/dagfile.py", "sources_in"): "a DAG file is anybody's Python: its error is told with the file's name",
+    ("include/embedder.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
+    ("include/gate.py", "check"): "a check that cannot look has seen nothing, so it blocks",
+    ("include/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
+    ("include/retrieve.py", "search"): "whatever fails on the way to an answer gives nothing",
+    ("include/retrieve.py", "work"): "a thread has no caller: it is raised in the one that waits",
+    ("include/retrieve.py", "_refused"): "the ledger itself may be what failed: the answer stays nothing",
+}
+QUERIES = {
+    "near_vector",
+    "near_text",
+    "near_object",
+    "bm25",
+    "hybrid",
+    "fetch_objects",
+    "fetch_objects_by_ids",
+    "fetch_object_by_id",
+}
+
+
+def name(file: Path) -> str:
+    return file.relative_to(PROJECT).as_posix()
+
+
+@cache
+def trees(under: str = "") -> list[tuple[str, ast.Module]]:
+    return [(name(file), ast.parse(file.read_text("utf-8"))) for file in CODE if name(file).startswith(under)]
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """What a module imports, wherever in it: (module, name), with "" for a module as a whole."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def importers(module: str, of: str = "") -> set[str]:
+    """Files that import a module, or one name of it, or something inside it."""
+    whole, _, last = module.rpartition(".")
+    return {
+        file
+        for file, tree in trees()
+        for found, what in imports(tree)
+        if (found == module or found.startswith(f"{module}.") or (found, what) == (whole, last)) and of in ("", what)
+    }
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("this is no git checkout")
+    files = [PROJECT / file for file in done.stdout.split("\0") if file]
+    return [file for file in files if file.is_file()]
+
+
+def test_the_code_is_where_these_tests_look() -> None:
+    assert len(CODE) > 70
+    assert {"include/store.py", "dags/ingest.py", "plugins/moat_tasks.py"} <= {name(file) for file in CODE}
+    assert importers("weaviate.exceptions") == {"include/weaviate_errors.py"}
+    assert importers("include.ledger.look", "look") == {"include/retrieve.py"}
+
+
+def test_include_knows_no_airflow() -> None:
+    for module in ("airflow", "moat_tasks", "moat_connections", "dags", "plugins", "ingest"):
+        assert {file for file in importers(module) if file.startswith("include/")} == set(), module
+
+
+def test_no_file_is_longer_than_a_person_reads_at_once() -> None:
+    lengths = {name(file): len(file.read_text("utf-8").splitlines()) for file in CODE}
+    assert {file: n for file, n in lengths.items() if n > MOST_LINES} == {}
+
+
+def test_every_plugin_is_named_as_ours() -> None:
+    assert [file.name for file in (PROJECT / "plugins").glob("*.py") if not file.name.startswith("moat_")] == []
+
+
+def test_there_is_one_door_to_weaviate() -> None:
+    assert importers("weaviate") == {"include/store.py", "include/weaviate_errors.py"}
+    asking = {
+        file
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in QUERIES
+    }
+    assert asking == {"include/store.py"}
+    assert "near_vector" in (PROJECT / "include" / "store.py").read_text("utf-8")
+
+
+def test_searches_have_no_way_around_retrieve() -> None:
+    """A search needs a Query, a hit needs the second look, a reader's key opens a store: all three stand in one file."""
+    assert importers("include.store", "Query") == {"include/retrieve.py"}
+    assert importers("include.ledger.look") == {"include/retrieve.py"}
+    assert importers("include.retrieve") == {"include/cli/documents.py", "include/local/__main__.py"}
+    keys = {
+        file
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "open"
+        for argument in node.args
+        if isinstance(argument, ast.Constant) and argument.value == "reader"
+    }
+    assert keys == {"include/retrieve.py"}
+
+
+def test_the_text_of_a_chunk_leaves_the_ledger_in_two_places_only() -> None:
+    """The second look, for people; the projection, which the index is written from. SELECT of the whole table: nowhere."""
+
+    def column(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Attribute)
+            and node.attr == "text"
+            and isinstance(node.value, ast.Attribute)
+            and node.value.attr == "c"
+            and isinstance(node.value.value, ast.Name)
+        )
+
+    def whole(node: ast.AST) -> bool:
+        return (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "id", getattr(node.func, "attr", "")) == "select"
+            and any(isinstance(a, ast.Name) and a.id == "chunk" for a in node.args)
+        )
+
+    assert {file for file, tree in trees() if any(map(column, ast.walk(tree)))} == {
+        "include/ledger/look.py",
+        "include/ledger/projection.py",
+    }
+    assert {file for file, tree in trees() if any(map(whole, ast.walk(tree)))} == set()
+    raw = {file for file, tree in trees() if by_hand(tree)}
+    assert raw == {"include/ledger/__init__.py"}, "SQL by hand could read anything; there it begins transactions"
+
+
+def by_hand(tree: ast.AST) -> bool:
+    return any((module, what) == ("sqlalchemy", "text") for module, what in imports(tree)) or any(
+        isinstance(node, ast.Attribute) and node.attr == "exec_driver_sql" for node in ast.walk(tree)
+    )
+
+
+def test_what_the_projection_gives_goes_to_the_index_and_not_to_people() -> None:
+    asking = {
+        file
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "visible_objects"
+    }
+    assert asking == {"include/reconcile.py"}
+
+
+def test_only_the_known_places_catch_everything() -> None:
+    def blankets(tree: ast.AST, inside: str = "") -> Iterator[str]:
+        for node in ast.iter_child_nodes(tree):
+            if isinstance(node, ast.ExceptHandler):
+                kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+                if any(kind is None or getattr(kind, "id", "") in ("Exception", "BaseException") for kind in kinds):
+                    yield inside
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "suppress":
+                yield from (inside for a in node.args if getattr(a, "id", "") in ("Exception", "BaseException"))
+            own = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from blankets(node, node.name if own else inside)  # type: ignore[union-attr]
+
+    found = [(file, function) for file, tree in trees() for function in blankets(tree)]
+    assert sorted(found) == sorted(BLANKET), "a new one needs its reason here; one that went takes its own along"
+
+
+def test_the_tree_of_errors_is_the_tree_in_its_docstring() -> None:
+    told: dict[str, str] = {}
+    above: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if found := re.match(r"^( +)([A-Z]\w+)\b", line):
+            indent, kind = len(found[1]), found[2]
+            above = [(i, k) for i, k in above if i < indent]
+            told[kind] = above[-1][1] if above else "Exception"
+            above.append((indent, kind))
+    kinds = {k: v for k, v in vars(errors).items() if isinstance(v, type)}
+    assert told == {kind: made.__bases__[0].__name__ for kind, made in kinds.items()}
+    assert all(made.__doc__ for made in kinds.values())
+
+
+def test_errors_of_ours_stand_in_one_file() -> None:
+    """Another file may have one of its own only for its own flow: with an underscore, and caught where it is raised."""
+    elsewhere = {}
+    for file, tree in trees("include"):
+        if file == "include/errors.py":
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                made = getattr(
+                    importlib.import_module(file[:-3].replace("/", ".").removesuffix(".__init__")), node.name, None
+                )
+                if isinstance(made, type) and issubclass(made, BaseException):
+                    elsewhere[node.name] = file
+    assert elsewhere == {}
+
+
+def test_every_error_has_its_way_on_in_airflow() -> None:
+    from airflow.sdk import RetryAction
+    from moat_tasks import RETRY
+
+    wanted = {FatalError: RetryAction.FAIL, RetriableError: RetryAction.RETRY}
+    kinds = [made for made in vars(errors).values() if isinstance(made, type) and made is not MoatError]
+    for kind in kinds:
+        decided = RETRY.evaluate(kind("x"), 1, 3).action
+        # One document's error never ends a task: the stage that streams it sets it aside.
+        root = next((root for root in (*wanted, DocumentError) if issubclass(kind, root)), None)
+        assert root is not None, kind
+        assert decided is wanted.get(root, RetryAction.DEFAULT), kind
+    assert len(kinds) > 15
+    assert RETRY.evaluate(ValueError("a defect of ours"), 1, 3).action is RetryAction.DEFAULT
+
+
+def test_every_query_is_a_sources_and_every_source_has_its_query() -> None:
+    from include.dagfile import all_sources
+
+    files = {file.name for file in (PROJECT / "dags" / "sql").iterdir()}
+    assert files == {s.reader.sql for s in all_sources().values() if hasattr(s.reader, "sql")}
+    assert files
+
+
+def test_every_golden_file_is_there_and_asked_for() -> None:
+    from include.checks.golden import questions_of
+    from include.dagfile import all_sources
+
+    asked = {PROJECT / s.golden.file for s in all_sources().values() if s.golden is not None}
+    assert asked == set((PROJECT / "include" / "samples" / "golden").iterdir())
+    assert all(questions_of(file) for file in asked)
+
+
+# Written so that none of them is found in this file.
+NEVER = {
+    "a path of one machine": r"(?<![\w.])/(?:[w]ork|[f]arm|[U]sers)/",
+    "a package index": r"[p]ypi\.|[p]ythonhosted|[a]rtifactory|[d]evpi|index-url[= ]https?:|INDEX_URL[=:] *\S*https?:",
+    "a module proxy": r"[p]roxy\.golang|GO[P]ROXY *=|GOSUM[D]B *=",
+    "a mirror of models": r"HF_[E]NDPOINT *=",
+    "a note for later": r"\b(?:TO[D]O|FIX[M]E|X[X]X|HA[C]K)\b",
+    "a key": r"-----BEGIN (?:RSA |EC |OPENSSH )?[P]RIVATE KEY|\b[A]KIA[0-9A-Z]{16}\b|\b[g]h[pousr]_[A-Za-z0-9]{36}\b",
+}
+
+
+@pytest.mark.parametrize("what", NEVER)
+def test_the_repository_never_holds(what: str) -> None:
+    pattern = re.compile(NEVER[what])
+    found = [
+        f"{name(file)}:{n}: {line.strip()[:120]}"
+        for file in tracked()
+        for n, line in enumerate(file.read_bytes().decode("utf-8", "ignore").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("a path of one machine", "cd /" + "work/main"),
+        ("a package index", "https://" + "py" + "pi.org/simple"),
+        ("a package index", "--extra-index" + "-url=https://x/simple"),
+        ("a module proxy", "https://" + "proxy." + "golang.org"),
+        ("a mirror of models", "export HF_" + "ENDPOINT=https://x"),
+        ("a note for later", "# TO" + "DO: mend"),
+        ("a key", "-----BEGIN " + "PRIVATE KEY-----"),
+    ],
+)
+def test_these_patterns_find_what_they_are_for(what: str, line: str) -> None:
+    assert re.search(NEVER[what], line)

@@ -1,0 +1,122 @@
+"""A DAG file gives its sources to the command line without Airflow, or says in words why it cannot."""
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.dagfile import all_sources, source_named, sources_in
+from include.errors import DeclarationError
+from include.settings import PROJECT
+from include.source import AccessFiles, LocalFiles, S3Objects, Source, WarehouseRows
+
+HEAD = "from ingest import ingest\nfrom include.source import *\n"
+DOCS = 'Source(name="docs", reader=LocalFiles(path="x"), access=AccessFiles())'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "docs.py"
+
+
+def test_the_shipped_dag_files_give_their_sources() -> None:
+    kinds = {name: type(source.reader) for name, source in all_sources().items()}
+    assert kinds == {"contracts": S3Objects, "handbook": LocalFiles, "tickets": WarehouseRows}
+    assert sources_in(PROJECT / "dags" / "handbook.py") == [source_named("handbook")]
+
+
+def test_it_is_the_source_that_the_file_declares(file: Path) -> None:
+    file.write_text(f"{HEAD}ingest({DOCS}, schedule='@daily', deadline_hours=2)\n")
+    assert sources_in(file) == [Source(name="docs", reader=LocalFiles(path="x"), access=AccessFiles())]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"ingest({DOCS})",
+        f"ingest({DOCS}, '0 1 * * *')",
+        f"ingest({DOCS}, '0 1 * * *', 2.5)",
+        f"ingest(source={DOCS}, schedule=None)",
+        f"dag = ingest({DOCS}, schedule='@daily')",
+    ],
+)
+def test_ingest_may_be_called_in_every_way_that_airflow_takes(call: str, file: Path) -> None:
+    file.write_text(f"{HEAD}{call}\n")
+    assert [source.name for source in sources_in(file)] == ["docs"]
+
+
+def test_a_file_may_declare_several_sources(file: Path) -> None:
+    file.write_text(f"{HEAD}for name in ('a', 'b'):\n    ingest({DOCS})\n".replace('"docs"', "name"))
+    assert [source.name for source in sources_in(file)] == ["a", "b"]
+
+
+def test_no_airflow_is_imported_to_read_a_dag_file() -> None:
+    code = (
+        "import sys\nfrom include.dagfile import all_sources\nassert len(all_sources()) == 3\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('airflow', 'ingest', 'torch', 'weaviate')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f"{HEAD}ingest(\n", ["SyntaxError", "never closed"]),
+        (f"{HEAD}import no_such_module\n", ["ModuleNotFoundError", "no_such_module"]),
+        (f"{HEAD}ingest({DOCS}, schedule=nightly)\n", ["NameError", "nightly"]),
+        (f"{HEAD}int('many')\n", ["ValueError", "many"]),
+        (f"{HEAD}{{}}['team']\n", ["KeyError", "team"]),
+        (f"{HEAD}1 / 0\n", ["ZeroDivisionError"]),
+        ("\0", ["null bytes"]),
+        ("# no DAG file\n", ["declares no source", "ingest(Source(...), schedule=...)"]),
+    ],
+)
+def test_a_file_that_cannot_be_read_names_itself_and_the_reason(text: str, words: list[str], file: Path) -> None:
+    file.write_text(text)
+    with pytest.raises(DeclarationError) as error:
+        sources_in(file)
+    for word in [str(file), *words]:
+        assert word in str(error.value)
+
+
+def test_a_file_that_is_missing_names_itself(file: Path) -> None:
+    with pytest.raises(DeclarationError, match=r"docs\.py cannot be read as a DAG file: FileNotFoundError"):
+        sources_in(file)
+
+
+def test_a_wrong_declaration_keeps_its_own_words(file: Path) -> None:
+    file.write_text(f"{HEAD}ingest({DOCS.replace('access=', 'acess=')})\n")
+    with pytest.raises(
+        DeclarationError, match=r"^source 'docs': .*acess: Source has no such field. Did you mean access"
+    ):
+        sources_in(file)
+
+
+@pytest.mark.parametrize("text", [f"{HEAD}ingest({DOCS})\n", f"{HEAD}ingest(\n", f"{HEAD}import no_such_module\n"])
+@pytest.mark.parametrize("there", [None, object()])
+def test_the_stand_in_leaves_no_trace(
+    text: str, there: object | None, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if there is None:
+        monkeypatch.delitem(sys.modules, "ingest", raising=False)
+    else:
+        monkeypatch.setitem(sys.modules, "ingest", there)
+    file.write_text(text)
+    with contextlib.suppress(DeclarationError):
+        sources_in(file)
+    assert sys.modules.get("ingest") is there
+
+
+def test_maintenance_dags_and_ingest_itself_are_no_sources(tmp_path: Path) -> None:
+    (tmp_path / "ingest.py").write_text("def ingest(source): ...\n")
+    (tmp_path / "sweep.py").write_text("raise RuntimeError('a maintenance DAG is not run to find sources')\n")
+    (tmp_path / "docs.py").write_text(f"{HEAD}ingest({DOCS})\n")
+    assert list(all_sources(tmp_path)) == ["docs"]
+
+
+def test_an_unknown_source_is_told_which_there_are() -> None:
+    with pytest.raises(DeclarationError, match=r"declares source 'hand_book'; there are contracts, handbook, tickets"):
+        source_named("hand_book")
