@@ -1,0 +1,303 @@
+"""docker-compose.yaml, Dockerfile and compose.env.example agree with each other, with Moat and with Airflow."""
+
+import ipaddress
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.local.binaries import S3, WEAVIATE
+from include.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[1]
+COMPOSE = PROJECT / "docker-compose.yaml"
+EXAMPLE = PROJECT / "compose.env.example"
+DOCKERFILE = (PROJECT / "Dockerfile").read_text("utf-8")
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
+ROLES = {
+    "postgres", "redis", "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-gpu",
+    "weaviate", "s3", "embedder",
+}  # fmt: skip
+SECRET = re.compile(r"PASSWORD|SECRET|_KEYS?$|TOKEN|REDISCLI_AUTH|SQL_ALCHEMY_CONN|_URL$|RESULT_BACKEND|AIRFLOW_CONN_")
+OPEN = {  # they match, and hold an address without a password
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL", "MOAT_AIRFLOW_URL",
+}  # fmt: skip
+DOCKER = shutil.which("docker")
+HAS_COMPOSE = DOCKER is not None and subprocess.run([DOCKER, "compose", "version"], capture_output=True).returncode == 0
+
+
+def environment(service: str) -> dict[str, str]:
+    return SERVICES[service].get("environment", {})
+
+
+def defaults(text: str) -> str:
+    """A value as it is where nothing is set that has a default."""
+    return VARIABLE.sub(lambda m: m[3] if m[2] == "-" else m[0], text)
+
+
+def every_environment() -> Iterator[tuple[str, str, str]]:
+    yield from ((service, name, value) for service in SERVICES for name, value in environment(service).items())
+
+
+def long_running() -> dict[str, dict[str, Any]]:
+    return {name: service for name, service in SERVICES.items() if service["restart"] != "no"}
+
+
+def test_it_is_a_compose_file() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_role_is_there_and_starts_without_being_asked() -> None:
+    assert set(SERVICES) >= ROLES
+    assert all("profiles" not in SERVICES[role] for role in ROLES)
+
+
+def test_each_queue_of_the_dags_has_a_worker() -> None:
+    dags = "".join(path.read_text("utf-8") for path in (PROJECT / "dags").glob("*.py"))
+    queues = {"default", *re.findall(r'queue="(\w+)"', dags)}
+    served = {
+        m[1] for s in SERVICES.values() if (m := re.search(r"celery worker --queues (\w+)", str(s.get("command"))))
+    }
+    assert served == queues == {"default", "gpu"}
+
+
+def test_the_pool_of_the_embed_tasks_is_made_with_slots_that_can_be_set() -> None:
+    assert 'airflow pools set gpu "$$MOAT_GPU_SLOTS"' in SERVICES["airflow-init"]["command"][0]
+    assert VARIABLE.fullmatch(environment("airflow-init")["MOAT_GPU_SLOTS"])
+
+
+@pytest.mark.parametrize("service", sorted(long_running()))
+def test_a_long_running_service_says_how_it_is(service: str) -> None:
+    check = SERVICES[service]["healthcheck"]
+    assert check["test"]
+    assert {"interval", "timeout", "retries", "start_period"} <= set(check)
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_what_a_service_waits_for_can_be_waited_for(service: str) -> None:
+    for other, how in SERVICES[service].get("depends_on", {}).items():
+        ended = SERVICES[other]["restart"] == "no"
+        assert how["condition"] == ("service_completed_successfully" if ended else "service_healthy")
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_images_are_pinned(service: str) -> None:
+    name, _, tag = SERVICES[service]["image"].rpartition(":")
+    assert name
+    assert re.match(r"v?\d+\.\d+(\.\d+)?(-|$)", tag), f"{name} at {tag!r}"
+
+
+def test_servers_are_of_the_versions_that_run_without_docker() -> None:
+    assert SERVICES["weaviate"]["image"].endswith(f"/weaviate:{WEAVIATE.version}")
+    assert SERVICES["s3"]["image"].endswith(f"/versitygw:v{S3.version}")
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    ours = {service["image"] for service in SERVICES.values() if service["image"].startswith("moat:")}
+    assert ours == {f"moat:{version}"}
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    for service, name, value in every_environment():
+        if SECRET.search(name) and name not in OPEN:
+            assert [m for m in VARIABLE.finditer(value) if m[2] == "?" and m[3]], f"{service}: {name} is no ${{VAR:?…}}"
+            assert "://" in value or not VARIABLE.sub("", value).strip(","), (
+                f"{service}: {name} holds more than variables"
+            )
+    text = COMPOSE.read_text("utf-8")
+    passwords = re.findall(r"://[^/@\s]*?:([^\n]+?)@|\"password\": \"(.*?)\"|--requirepass\", \"(.*?)\"", text)
+    assert len(passwords) >= 6
+    for password in map("".join, passwords):
+        found = VARIABLE.fullmatch(password)
+        assert found is not None, password
+        assert found[2] == "?", password
+
+
+def test_only_those_who_need_a_secret_get_it() -> None:
+    """A worker runs what data engineers write, the embedder what strangers wrote: neither can become Airflow."""
+    airflows_own = ("DATABASE__SQL_ALCHEMY_CONN", "FERNET_KEY", "JWT_SECRET", "ADMIN_PASSWORD", "POSTGRES_PASSWORD")
+    for service in ("worker", "worker-gpu", "embedder", "embedder-gpu", "weaviate", "s3", "redis"):
+        assert not [name for name in environment(service) if name.endswith(airflows_own)], service
+    for service in ("embedder", "embedder-gpu"):
+        assert [n for n in environment(service) if SECRET.search(n)] == ["MOAT_EMBEDDER_KEY"]
+
+
+@pytest.mark.parametrize(("service", "name"), [(s, n) for s, n, _ in every_environment() if n.startswith("MOAT_")])
+def test_moats_settings_are_settings(service: str, name: str) -> None:
+    assert name.removeprefix("MOAT_").lower() in Settings.model_fields
+
+
+def test_moats_settings_are_valid_and_workers_have_all_they_need() -> None:
+    for service in ("worker", "worker-gpu", "airflow-init", "moat"):
+        given = {n: defaults(v) for n, v in environment(service).items() if n.startswith("MOAT_")}
+        settings = Settings.model_validate({n.removeprefix("MOAT_").lower(): v for n, v in given.items()})
+        assert settings.ledger.startswith("postgresql+psycopg2://")
+        assert settings.staging.startswith("s3://")
+        assert f"AIRFLOW_CONN_{settings.staging_conn_id.upper()}" in environment(service)
+        assert settings.embedder_host in SERVICES
+        assert f'"{settings.weaviate_port}"' in str(SERVICES["weaviate"]["command"]).replace("'", '"')
+        assert environment("weaviate")["GRPC_PORT"] == str(settings.weaviate_grpc_port)
+
+
+@pytest.mark.parametrize("service", ["embedder", "embedder-gpu"])
+def test_the_embedder_listens_where_workers_are_asks_for_a_key_and_stays(service: str) -> None:
+    given = environment(service)
+    assert not ipaddress.ip_address(given["MOAT_EMBEDDER_HOST"]).is_loopback
+    assert given["MOAT_EMBEDDER_KEY"] == environment("worker-gpu")["MOAT_EMBEDDER_KEY"]
+    assert given["MOAT_MODEL"] == environment("worker")["MOAT_MODEL"]
+    assert given["MOAT_EMBEDDER_IDLE_MINUTES"] == "0"
+    assert f":{Settings.model_fields['embedder_port'].default}/health" in SERVICES[service]["healthcheck"]["test"]
+
+
+def test_a_card_is_asked_for_only_where_there_is_one() -> None:
+    with_card = {name for name, service in SERVICES.items() if "nvidia" in str(service.get("deploy"))}
+    assert with_card == {"embedder-gpu"}
+    assert SERVICES["embedder-gpu"]["profiles"] == ["gpu"]
+    assert SERVICES["worker-gpu"]["depends_on"]["embedder-gpu"]["required"] is False
+
+
+def test_airflows_settings_are_known_to_the_installed_airflow() -> None:
+    from airflow.configuration import retrieve_configuration_description
+
+    known = {
+        f"AIRFLOW__{section.upper().replace('.', '_')}__{option.upper()}"
+        for section, described in retrieve_configuration_description().items()
+        for option in described["options"]
+    }
+    named = {name for _, name, _ in every_environment() if name.startswith("AIRFLOW__")}
+    named |= set(re.findall(r"AIRFLOW__\w+", DOCKERFILE))
+    assert len(named) > 20
+    assert named <= known, named - known
+
+
+def test_every_airflow_process_has_what_it_shares_with_the_others() -> None:
+    everyone = {"airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-gpu"}
+    core = everyone - {"worker", "worker-gpu"}
+    for name, services in {
+        "AIRFLOW__API__SECRET_KEY": everyone,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": everyone,
+        "AIRFLOW__CELERY__BROKER_URL": everyone,
+        "AIRFLOW__CELERY__RESULT_BACKEND": everyone,
+        "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": everyone,
+        "AIRFLOW__CORE__FERNET_KEY": core,
+        "AIRFLOW__API_AUTH__JWT_SECRET": core,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": core,
+    }.items():
+        assert len({environment(service)[name] for service in services}) == 1, name
+
+
+def test_weaviate_is_closed_as_it_is_without_docker() -> None:
+    """What include/local/servers.py gives its Weaviate, but for the addresses and ports of one machine."""
+    source = (PROJECT / "include" / "local" / "servers.py").read_text("utf-8")
+    without_docker = dict(re.findall(r'^        "([A-Z_]+)": "([^"]*)",$', source, re.MULTILINE))
+    given = environment("weaviate")
+    assert without_docker["AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED"] == "false"
+    assert {name: given.get(name) for name in without_docker} == without_docker
+    keys = [m[1] for m in VARIABLE.finditer(given["AUTHENTICATION_APIKEY_ALLOWED_KEYS"])]
+    assert keys == [f"WEAVIATE_{role}_KEY" for role in ("OPERATOR", "WRITER", "READER")]
+    for role in ("OPERATOR", "WRITER", "READER"):
+        assert f"WEAVIATE_{role}_KEY" in environment("worker")[f"MOAT_WEAVIATE_{role}_KEY"]
+
+
+def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert len(published) >= 6
+    for port in published:
+        host, outside, inside = defaults(port).split(":")
+        assert ipaddress.ip_address(host).is_loopback
+        assert outside == inside, "another machine finds a port where a container does"
+
+
+def test_what_is_kept_is_kept_in_named_volumes() -> None:
+    named = yaml.safe_load(COMPOSE.read_text("utf-8"))["volumes"]
+    used = {defaults(v).split(":")[0] for service in SERVICES.values() for v in service.get("volumes", ())}
+    assert used == set(named)
+    assert {"postgres", "redis", "s3", "weaviate"} <= used
+
+
+def test_every_variable_is_in_the_example_and_the_example_holds_no_other() -> None:
+    found = {m[1]: m for m in VARIABLE.finditer(COMPOSE.read_text("utf-8"))}
+    example = EXAMPLE.read_text("utf-8")
+    required = set(re.findall(r"^(\w+)=$", example, re.MULTILINE))
+    assert required == {name for name, m in found.items() if m[2] == "?"}
+    optional = dict(re.findall(r"^# (\w+)=(.*)$", example, re.MULTILINE))
+    assert optional == {n: "" if n == "MAIN_HOST" else m[3] for n, m in found.items() if m[2] == "-"} | {
+        "COMPOSE_PROFILES": ""
+    }
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Path:
+    """The .env that the example's own command makes of it."""
+    command = re.search(r"^# +(\(umask 077; .*\))$", EXAMPLE.read_text("utf-8"), re.MULTILINE)
+    assert command is not None
+    shutil.copy(EXAMPLE, tmp_path)
+    subprocess.run(["bash", "-c", command[1]], cwd=tmp_path, check=True)
+    return tmp_path / ".env"
+
+
+def test_the_examples_command_puts_a_secret_on_every_empty_line(filled: Path) -> None:
+    from cryptography.fernet import Fernet
+
+    made = dict(re.findall(r"^(\w+)=(.*)$", filled.read_text("utf-8"), re.MULTILINE))
+    assert len(made) == len(set(made.values())) == len(re.findall(r"^\w+=$", EXAMPLE.read_text("utf-8"), re.MULTILINE))
+    assert filled.stat().st_mode & 0o077 == 0
+    for name, value in made.items():
+        if name == "AIRFLOW_FERNET_KEY":
+            Fernet(value)
+        else:
+            assert re.fullmatch(r"[\w-]{64}", value), "it stands in URLs and JSON; Airflow wants 64 bytes"
+
+
+@pytest.mark.skipif(not HAS_COMPOSE, reason="docker compose is not installed")
+def test_docker_compose_reads_it(filled: Path) -> None:
+    command = ["docker", "compose", "--env-file", str(filled), "--file", str(COMPOSE)]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
+    everything = [*command, "--profile", "gpu", "--profile", "tools", "config", "--quiet"]
+    for given in ([*command, "config", "--quiet"], everything):
+        done = subprocess.run(given, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    filled.write_text(filled.read_text("utf-8").replace("REDIS_PASSWORD=", "OTHER="))
+    refused = subprocess.run(everything, env=env, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "REDIS_PASSWORD" in refused.stderr
+    assert "compose.env.example" in refused.stderr
+
+
+def test_the_image_is_pinned_runs_as_nobody_special_and_holds_no_secret() -> None:
+    lines = re.sub(r"\\\n", " ", DOCKERFILE).splitlines()
+    assert re.fullmatch(
+        r"FROM python:3\.11\.\d+-slim-bookworm", next(line for line in lines if line.startswith("FROM"))
+    )
+    users = [line.split()[1] for line in lines if line.startswith("USER")]
+    assert users
+    assert users[-1] not in {"root", "0"}
+    uv = re.search(r"^UV_VERSION = (\S+)$", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert uv is not None
+    assert f"uv=={uv[1]} " in DOCKERFILE
+    assert "--require-hashes -r requirements.txt" in DOCKERFILE
+    assert not [line for line in lines if line.startswith(("ARG", "ENV")) and SECRET.search(line)]
+
+
+def test_the_build_sees_only_what_the_image_holds() -> None:
+    kept = {line[1:] for line in (PROJECT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
+    copied = {name for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE) for name in line.split()}
+    assert copied == kept
+    assert "*" in (PROJECT / ".dockerignore").read_text("utf-8").splitlines()
+
+
+def test_the_lock_holds_what_celery_redis_and_postgresql_need() -> None:
+    locked = set(re.findall(r"^([\w.-]+)==", (PROJECT / "requirements.txt").read_text("utf-8"), re.MULTILINE))
+    drivers = {"celery", "redis", "psycopg2-binary", "asyncpg"}
+    assert locked >= drivers | {"apache-airflow-providers-celery", "apache-airflow-providers-postgres"}
+    assert "setuptools" in locked, "the image installs Moat without fetching a build tool"
