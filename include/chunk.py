@@ -44,8 +44,8 @@ class Chunker:
         self._target = min(chunking.target_tokens - tokens.special, self._most)
         self._overlap = chunking.overlap_tokens
 
-    def chunk(self, document: Document, document_id: str) -> list[Chunk]:
-        """The chunks of a document, in its order. Ids come from the text, never from the place."""
+    def chunk(self, document: Document, document_id: str, metadata: tuple[str, ...] = ()) -> list[Chunk]:
+        """The chunks of a document, in its order. Ids come from what is shown, never from the place."""
         self._tokens.forget()
         pieces = [piece for section in sections(document) for piece in self._pieces(section)]
         bodies = [embedded_text(heading, text) for heading, text, _, _ in pieces]
@@ -56,7 +56,7 @@ class Chunker:
             n_tokens = self._tokens.count(body) + self._tokens.special
             chunks.append(
                 Chunk(
-                    chunk_id(document_id, body, seen[body]),
+                    chunk_id(document_id, body, seen[body], (document.title, *metadata)),
                     document_id,
                     document.key,
                     text,

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from include.access import PUBLIC, Policy
+from include.errors import AccessUnknown
 from include.ledger import Ledger
 from include.ledger.documents import visible
 from include.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
@@ -146,7 +147,9 @@ def _access(row: Any) -> str:
 def _quarantined(aside: Any) -> str:
     told = {
         "replay": "it is tried again at the next run",
-        "set aside": "it rests until its bytes change or it is replayed",
+        "set aside": "it loads when a rule speaks for it"
+        if aside.error == AccessUnknown.__name__
+        else "it rests until its bytes change or it is replayed",
     }[aside.state]
     return (
         f"{aside.error} in {aside.stage}: {aside.reason} ({aside.attempts} attempts, last {aside.last_at:%Y-%m-%d %H:%M} UTC, "

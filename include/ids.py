@@ -21,13 +21,15 @@ def document_id(tenant: str, source: str, key: str) -> str:
     return str(uuid5(NAMESPACE, joined("document", tenant, source, key)))
 
 
-def chunk_id(document: str, embedded_text: str, nth: int) -> str:
-    """UUID of a chunk: its document, its text with heading path, and which of equal texts it is.
+def chunk_id(document: str, embedded_text: str, nth: int, shown: tuple[str, ...] = ()) -> str:
+    """UUID of a chunk: its document, its text with heading path, which of equal texts it is, what is shown with it.
 
     `document` is a `document_id`, so tenant, source and key are inside it. An unchanged chunk of a
-    changed document keeps its id, wherever it moved to.
+    changed document keeps its id, wherever it moved to. `shown` is the document's title and
+    metadata, which the index holds with each chunk and searches by: an object is never changed
+    under those who may see it, so where these move, it is another object, with the same vector.
     """
-    return str(uuid5(NAMESPACE, joined("chunk", document, embedded_text, str(nth))))
+    return str(uuid5(NAMESPACE, joined("chunk", document, embedded_text, str(nth), *shown)))
 
 
 def content_hash(content: bytes) -> str:

@@ -20,6 +20,7 @@ from include.way import Way
 WINDOW = 1_000  # chunks written and proved at a time, whole documents
 SAMPLE = 64  # vectors of a load that are read back and compared
 ALIKE = 0.9999  # cosine of a vector with itself, after the index has stored it
+ACCESS = "its access differs"
 
 
 def load(way: Way, source: Source, number: int, store: Store | None = None) -> dict[str, int]:
@@ -35,7 +36,7 @@ def load(way: Way, source: Source, number: int, store: Store | None = None) -> d
             f"load {number} of {source.name} is not let through: the gate says {found.outcome}, {found.reason or 'nobody has released it'}"
         )
     loads.renew(way.ledger, current, way.lease_s)
-    model = current.model or _model(way)
+    model = current.model or model_of(way)
     index = store or opened(way, model)
     try:
         index.check(model)
@@ -63,8 +64,8 @@ def opened(way: Way, model: str) -> WeaviateStore:
     return WeaviateStore.open(way.settings, "writer")
 
 
-def _model(way: Way) -> str:
-    """The model of a load that embedded nothing: the one that the embedder serves."""
+def model_of(way: Way) -> str:
+    """The key of the model that the embedder serves: of a load that embedded nothing, and of a new collection."""
     embedder = embedder_of(way.settings, way.connections)
     try:
         return embedder.info().key
@@ -78,11 +79,13 @@ def _load(way: Way, source: Source, current: Load, index: Store, model: str) -> 
     for prepared, pairs in _groups(candidate):
         chunks = [chunk for chunk, _ in pairs]
         embeddings.keep(way.ledger, model, {e.text_hash: e.vector for _, e in pairs})
-        new = documents.stage(way.ledger, current, recipe, prepared, chunks)
-        allow = projection.tokens(way.ledger, current, [p.id for p in prepared])
-        objects = {o.id: o for o in _objects(source, current, prepared, pairs, allow)}
-        index.write([objects[chunk_id] for chunk_id in new])
+        writers = documents.stage(way.ledger, current, recipe, prepared, chunks)
+        allow = projection.allowed(way.ledger, current, [p.id for p in prepared])
+        objects = {o.id: o for o in _objects(source, writers, prepared, pairs, allow)}
+        new = [o for o in objects.values() if o.load == current.id]
+        index.write(new)
         counts["repaired"] += prove(index, objects)
+        documents.indexed(way.ledger, current, {i: a.policy for i, a in allow.items()})
         counts["written"] += len(new)
         counts["kept"] += len(objects) - len(new)
         counts["proved"] += len(objects)
@@ -118,10 +121,10 @@ def _groups(candidate: Candidate) -> Iterator[tuple[list[Prepared], list[tuple[C
 
 def _objects(
     source: Source,
-    current: Load,
+    writers: dict[str, int],
     prepared: Sequence[Prepared],
     pairs: Sequence[tuple[Chunk, Embedded]],
-    allow: dict[str, tuple[str, ...]],
+    allow: dict[str, projection.Allowed],
 ) -> Iterator[IndexObject]:
     of = {p.id: p for p in prepared}
     for c, e in pairs:
@@ -131,25 +134,28 @@ def _objects(
             source.name,
             p.id,
             p.key,
-            current.id,
+            writers[c.id],
             c.kind,
             p.title,
             c.heading,
             c.text,
             p.metadata,
-            allow[p.id],
+            allow[p.id].tokens,
             e.vector,
         )
 
 
 def prove(index: Store, expected: dict[str, IndexObject]) -> int:
-    """Read back every object and compare; write again what differs, once. Returns how many that were.
+    """Read back every object and compare; mend what differs, once. Returns how many that were.
 
-    Raises IndexUnavailable when it still differs: a client's count of errors is no proof.
+    Where only the access differs, it alone is changed: the object of a kept chunk is in front of
+    people, and must not be hidden by a load that is under way. Raises IndexUnavailable when it
+    still differs: a client's count of errors is no proof.
     """
     wrong = _wrong(index, expected)
     if wrong:
-        index.write([o for o in expected.values() if o.id in wrong])
+        index.write([expected[i] for i, what in wrong.items() if what != ACCESS])
+        index.set_allow({i: expected[i].allow for i, what in wrong.items() if what == ACCESS})
         if still := _wrong(index, {i: expected[i] for i in wrong}):
             first = next(iter(still))
             raise IndexUnavailable(
@@ -176,8 +182,10 @@ def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, str]:
             wrong[chunk_id] = "it is not there"
         elif there.text_hash != o.text_hash:
             wrong[chunk_id] = "its text differs"
+        elif there.load != o.load:
+            wrong[chunk_id] = "another load wrote it"
         elif there.allow != tuple(sorted(o.allow)):
-            wrong[chunk_id] = "its access differs"
+            wrong[chunk_id] = ACCESS
     return wrong
 
 
@@ -186,9 +194,9 @@ def _patch(way: Way, current: Load, index: Store, candidate: Candidate) -> int:
     n = 0
     for window in windows((p.key for p in candidate.plan() if p.what == "access"), WINDOW):
         of_key = projection.ids(way.ledger, current.source, window)
-        allow = projection.tokens(way.ledger, current, list(of_key.values()))
+        allow = projection.allowed(way.ledger, current, list(of_key.values()))
         wanted = {
-            chunk_id: allow[document]
+            chunk_id: allow[document].tokens
             for document, chunk_ids in projection.chunks_of(way.ledger, list(of_key.values())).items()
             for chunk_id in chunk_ids
         }
@@ -200,6 +208,7 @@ def _patch(way: Way, current: Load, index: Store, candidate: Candidate) -> int:
             raise IndexUnavailable(
                 f"the index did not take the access of {len(different):,} of {len(wanted):,} chunks, such as {different[0]}"
             )
+        documents.indexed(way.ledger, current, {i: a.policy for i, a in allow.items()})
         n += len(wanted)
         loads.renew(way.ledger, current, way.lease_s)
     return n

@@ -11,7 +11,7 @@ from include.ids import document_id
 from include.ledger import loads
 from include.model import Tokens
 from include.parse.sandbox import Sandbox
-from include.quarantine import put
+from include.quarantine import put, raw_path
 from include.read.stage import recipe_of
 from include.records import Chunk, Prepared, RawDocument, SetAside
 from include.source import Source
@@ -69,7 +69,7 @@ def _prepared(
     document, cleaned = clean(sandbox.parse(raw))
     counts.update(cleaned)
     identity = document_id(way.settings.tenant, source.name, raw.key)
-    chunks = chunker.chunk(document, identity)
+    chunks = chunker.chunk(document, identity, raw.metadata)
     if not chunks:
         raise ParseFailed("nothing is left of its text after cleaning")
     return Prepared(
@@ -90,7 +90,5 @@ def _prepared(
 
 
 def _set_aside(way: Way, source: Source, raw: RawDocument, error: DocumentError) -> SetAside:
-    kept = way.staging.write_bytes(
-        f"{source.name}/quarantine/{document_id(way.settings.tenant, source.name, raw.key)}", raw.content
-    )
+    kept = way.staging.write_bytes(raw_path(way, source.name, raw.key), raw.content)
     return SetAside(raw.key, raw.uri, "parse", type(error).__name__, str(error), raw.fingerprint, kept)

@@ -1,5 +1,6 @@
 """promote: verify, then make visible in one transaction; later remove what it replaced."""
 
+from include import quarantine
 from include.errors import LoadRefused
 from include.gate import released, verdict
 from include.ledger import clearing, loads, windows
@@ -25,6 +26,7 @@ def promote(way: Way, source: Source, number: int, by: str, store: Store | None 
         promoted = loads.promote(way.ledger, current, by)
         way.progress(f"{source.name} load {number} is visible")
         clear(way, source.name, index)
+        quarantine.clear(way, source.name)
     finally:
         if store is None:
             index.close()

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 
+from include.errors import AccessUnknown
+from include.ids import document_id
 from include.ledger import Ledger, windows
 from include.ledger.loads import Load, fenced
 from include.ledger.tables import quarantine
 from include.records import SetAside
+from include.way import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,66 @@ def put(ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside]) -
                         if row.state == "resolved"
                         else {"attempts": row.attempts + again}
                     )
+                    if a.raw_uri is None:
+                        del values["raw_uri"]  # bytes that an earlier load kept stay known, so that they go in the end
                     connection.execute(
                         update(quarantine).where(*mine, quarantine.c.key == a.key).values(**values, **fresh)
                     )
+
+
+def keys(ledger: Ledger, source: str) -> list[str]:
+    """Keys of a source's documents that are in quarantine."""
+    query = select(quarantine.c.key).where(*_matching(ledger, source, None, None, None))
+    with ledger.read() as connection:
+        return list(connection.scalars(query.where(quarantine.c.state != "resolved")))
+
+
+def count(ledger: Ledger, current: Load) -> int:
+    """How many documents this load has set aside, from fetching and from parsing; unknown access is counted elsewhere."""
+    mine = _matching(ledger, current.source, None, None, None)
+    query = (
+        select(func.count())
+        .select_from(quarantine)
+        .where(*mine, quarantine.c.load_id == current.id, quarantine.c.error != AccessUnknown.__name__)
+    )
+    with ledger.read() as connection:
+        return connection.execute(query).scalar_one()
+
+
+def resolve(ledger: Ledger, current: Load, keys: Sequence[str]) -> None:
+    """Take documents out of quarantine that their source does not have any more."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        for window in windows(keys):
+            mine = _matching(ledger, current.source, None, None, None)
+            connection.execute(
+                update(quarantine)
+                .where(*mine, quarantine.c.key.in_(window))
+                .values(state="resolved", last_at=datetime.now(UTC))
+            )
+
+
+def clear(way: Way, source: str) -> None:
+    """Remove the bytes of documents that have left quarantine."""
+    where = (
+        *_matching(way.ledger, source, None, None, None),
+        quarantine.c.state == "resolved",
+        quarantine.c.raw_uri.is_not(None),
+    )
+    with way.ledger.read() as connection:
+        gone = connection.execute(select(quarantine.c.key, quarantine.c.raw_uri).where(*where)).all()
+    for window in windows(gone):
+        for row in window:
+            way.staging.remove(raw_path(way, source, row.key))
+        with way.ledger.write() as connection:
+            connection.execute(
+                update(quarantine).where(*where, quarantine.c.key.in_([r.key for r in window])).values(raw_uri=None)
+            )
+
+
+def raw_path(way: Way, source: str, key: str) -> str:
+    """Where the bytes of a quarantined document stand in staging."""
+    return f"{source}/quarantine/{document_id(way.settings.tenant, source, key)}"
 
 
 def listing(

@@ -26,6 +26,7 @@ def test_a_chunk_id_comes_from_text_and_which_of_equal_texts_it_is_never_from_it
     assert chunk_id(document, "text", 0) == chunk_id(document, "text", 0)
     assert chunk_id(document, "text", 0) != chunk_id(document, "text", 1)
     assert chunk_id(document, "text", 0) != chunk_id(document, "other", 0)
+    assert chunk_id(document, "text", 0, ("title", "a=1")) != chunk_id(document, "text", 0, ("title", "a=2"))
 
 
 def test_ids_are_the_same_in_every_version_because_the_ledger_and_the_index_keep_them() -> None:

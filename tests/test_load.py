@@ -105,6 +105,10 @@ class OtherReaders(Faulty):
     def fail(self, objects: Sequence[IndexObject]) -> None:
         self.inner.write([replace(o, allow=("public",)) for o in objects])
 
+    def set_allow(self, allow: dict[str, tuple[str, ...]]) -> None:
+        if self.times <= 0:
+            self.inner.set_allow(allow)
+
 
 class OtherVectors(Faulty):
     def fail(self, objects: Sequence[IndexObject]) -> None:

@@ -5,15 +5,21 @@ from typing import Any
 
 import pytest
 
+from include.access import token
+from include.checks import FAMILIES
+from include.embed import embed
 from include.errors import FatalError, LoadInProgress, SourceUnavailable
 from include.explain import explain
+from include.gate import check, decide
 from include.ledger import documents, loads
+from include.load import load
+from include.prepare import prepare
 from include.quarantine import listing, replay
 from include.read.reader import Reading
 from include.read.stage import read
 from include.records import Listed
 from include.run import dry_run
-from include.source import Chunking, Groups, LocalFiles
+from include.source import Chunking, Golden, Groups, Limits, LocalFiles
 from include.way import Options, Way
 from tests.company import ANN, HUGO, LEAVE, PAY, Company, stored
 
@@ -155,7 +161,7 @@ def test_a_document_that_cannot_be_parsed_rests_and_its_older_content_stays(comp
     company.run()
     company.write("leave.md", b"\x7fELF not a document")
     result = company.run()
-    assert result.load.counts["aside"] == 0
+    assert result.load.counts["aside"] == 1
     assert result.load.state == "promoted"
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
     (aside,) = listing(company.way.ledger)
@@ -341,3 +347,149 @@ def test_a_source_readable_by_a_group_needs_no_file_beside_it(company: Company) 
     assert {hit.source for hit in company.search("crane driver", HUGO)} == {"plain"}
     assert company.keys("crane driver", ANN) == []
     assert PAY.split("\n")[0] == "# Pay"
+
+
+def test_access_that_is_corrected_loads_what_waited_for_it_without_a_replay(company: Company) -> None:
+    (company.folder / ".access.yaml").write_text("allow: everyone")
+    assert company.run().load.counts["unknown"] == 2
+    assert company.run().load.state == "unchanged"
+    company.write(".access.yaml", "allow: [group:everyone]")
+    assert company.run().load.counts["new"] == 2
+    assert company.keys("parental leave", ANN)[0] == "leave.md"
+    assert listing(company.way.ledger) == []
+
+
+def test_a_masked_document_that_is_known_again_leaves_quarantine(company: Company) -> None:
+    company.run()
+    company.write("people/.access.yaml", "allow: [")
+    company.run()
+    company.write("people/.access.yaml", "allow: [group:people]")
+    company.run()
+    assert listing(company.way.ledger) == []
+    story = explain(company.way.ledger, "docs", "people/pay.md")
+    assert story is not None
+    assert story.quarantined is None
+
+
+def test_what_left_its_source_leaves_quarantine_and_its_bytes_go(company: Company) -> None:
+    company.write("broken.pdf", b"%PDF-1.7 not really")
+    company.run()
+    kept = Path(company.way.settings.staging, "docs", "quarantine")
+    assert len(list(kept.glob("*"))) == 2  # bytes and their checksum
+    company.remove("broken.pdf")
+    company.write("new.md", "# New\n\nNew.\n")
+    company.run()
+    assert listing(company.way.ledger) == []
+    assert list(kept.glob("*")) == []
+
+
+def test_documents_that_were_set_aside_are_counted(company: Company) -> None:
+    company.write("broken.pdf", b"%PDF-1.7 not really")
+    assert company.run().load.counts["aside"] == 1
+
+
+def test_an_access_file_that_is_lost_masks_at_once_and_waits_for_a_person(company: Company) -> None:
+    company.run()
+    company.source = company.declared(limits=Limits(max_failed_ratio=1.0))
+    (company.folder / ".access.yaml").unlink()
+    result = company.run()
+    assert result.load.state == "held"
+    assert "access of 2 of 3 visible documents became unknown (67%)" in (result.load.reason or "")
+    assert company.search("parental leave", ANN) == []
+
+
+def until_the_load(company: Company) -> int:
+    """A load of what changed that stands in the index and is not promoted."""
+    found = read(company.way, company.source, "test", Options())
+    for batch in found.batches:
+        prepare(company.way, company.source, found.load, batch.number)
+        embed(company.way, company.source, found.load, batch.number)
+    for family in FAMILIES:
+        check(company.way, company.source, found.load, family.name)
+    decide(company.way, company.source, found.load)
+    load(company.way, company.source, found.load)
+    return found.load
+
+
+def test_a_kept_chunk_stays_in_front_of_people_while_its_document_changes(company: Company) -> None:
+    company.run()
+    before = company.index()
+    was = stored(before)
+    company.write("leave.md", LEAVE + "\n## New\n\nA new section.\n")
+    company.write(".access.yaml", "allow: [group:everyone, user:guest@example.com]")
+    number = until_the_load(company)
+    assert company.search("How long is parental leave?", ANN)[0].text == "Parental leave lasts twenty weeks."
+    loads.reject(company.way.ledger, number, "test")
+    assert company.search("How long is parental leave?", ANN)[0].text == "Parental leave lasts twenty weeks."
+    assert company.search("How long is parental leave?", "user:guest@example.com") == []
+    company.run()
+    assert company.keys("How long is parental leave?", "user:guest@example.com")[0] == "leave.md"
+    assert set(was) < set(stored(before))
+    before.close()
+
+
+def test_an_access_that_narrowed_reaches_the_index_though_its_load_was_rejected(company: Company) -> None:
+    company.run()
+    company.write(".access.yaml", f"allow: [{HUGO}]")
+    first = read(company.way, company.source, "test", Options())
+    assert company.search("parental leave", ANN) == []  # from the moment it was read
+    loads.reject(company.way.ledger, first.load, "test")
+    again = company.run()
+    assert (again.load.state, again.load.counts["access"]) == ("promoted", 2)
+    index = company.index()
+    assert {allow for _, allow in stored(index).values()} == {
+        (token("default", HUGO),),
+        (token("default", "group:people"),),
+    }
+    index.close()
+
+
+def test_a_read_that_was_killed_and_tried_again_still_brings_a_narrower_access_to_the_index(company: Company) -> None:
+    company.run()
+    company.write(".access.yaml", f"allow: [{HUGO}]")
+    first = read(company.way, company.source, "test", Options())
+    again = read(company.way, company.source, "test", Options())
+    assert again == first
+    assert again.counts["access"] == 2
+
+
+def test_a_document_whose_fingerprint_and_access_moved_and_whose_content_did_not_is_patched(company: Company) -> None:
+    company.run()
+    company.write("people/pay.md", PAY)
+    company.write("people/.access.yaml", "allow: [group:everyone]")
+    counts = company.run().load.counts
+    assert (counts["touched"], counts["access"], counts["patched"], counts.get("written", 0)) == (1, 1, 1, 0)
+    assert company.keys("What does a crane driver earn?", ANN)[0] == "people/pay.md"
+
+
+def test_golden_questions_hold_nothing_when_a_load_only_removes(company: Company, tmp_path: Path) -> None:
+    (tmp_path / "golden.yaml").write_text("- question: How long is parental leave?\n  documents: [leave.md]\n")
+    company.source = company.declared(golden=Golden(file=str(tmp_path / "golden.yaml"), k=1, min_recall=1.0))
+    company.run()
+    company.remove("trips.md")
+    assert company.run().load.state == "promoted"
+
+
+def test_a_text_that_a_rollback_brings_back_gets_the_access_of_today_with_the_next_run(company: Company) -> None:
+    company.run()
+    company.write("people/pay.md", PAY.replace("four", "five"))
+    company.write("people/.access.yaml", "allow: [group:everyone]")
+    number = company.run().load.id
+    assert company.search("What does a crane driver earn?", ANN)[0].text.endswith("five thousand a month.")
+    company.write("people/pay.md", PAY)
+    loads.rollback(company.way.ledger, number, "test")
+    counts = company.run().load.counts
+    assert (counts["access"], counts.get("written", 0)) == (1, 0)
+    assert company.search("What does a crane driver earn?", ANN)[0].text.endswith("four thousand a month.")
+
+
+def test_bytes_in_quarantine_are_known_until_they_go(company: Company) -> None:
+    company.write("broken.pdf", b"%PDF-1.7 not really")
+    company.run()
+    company.write(".access.yaml", "allow: nobody in particular")
+    company.run()
+    assert {entry.error for entry in listing(company.way.ledger)} == {"AccessUnknown"}
+    company.remove("broken.pdf")
+    company.write(".access.yaml", "allow: [group:everyone]")
+    company.run()
+    assert not list(Path(company.way.settings.staging, "docs", "quarantine").glob("*"))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from include.access import Policy
 from include.ids import document_id
@@ -39,6 +39,19 @@ def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | Non
             held = _bodies(connection, {r.policy for r in rows if r.policy})
             for r in rows:
                 _narrow_one(connection, ledger, current, r, wanted[r.id], held, bodies)
+
+
+def moving(ledger: Ledger, current: Load, keys: Sequence[str]) -> list[str]:
+    """Those of the keys whose access this load changes, or whose access the index does not hold yet."""
+    coming = and_(access_change.c.document_id == document.c.id, access_change.c.load_id == current.id)
+    query = (
+        select(document.c.key)
+        .outerjoin(access_change, coming)
+        .where(document.c.id.in_([document_id(ledger.tenant, current.source, key) for key in keys]))
+        .where(or_(access_change.c.policy.is_not(None), document.c.policy.is_distinct_from(document.c.indexed)))
+    )
+    with ledger.read() as connection:
+        return list(connection.scalars(query))
 
 
 def _narrow_one(

@@ -1,9 +1,10 @@
 """Documents, their revisions and chunks: what is there, what a load stages, what it leaves behind."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
 )
 
 from include.access import Policy
+from include.errors import AccessUnknown
 from include.ids import document_id
 from include.ledger import Ledger, add, windows
 from include.ledger.loads import Load, fenced
@@ -38,6 +40,7 @@ class Known:
     content_hash: str
     recipe: str
     policy: str | None  # canonical JSON; None: unknown
+    lags: bool  # the index holds the tokens of another policy
     access_version: int
     erased: bool
     set_aside: str | None  # fingerprint and recipe of the bytes that rest in quarantine
@@ -45,7 +48,7 @@ class Known:
 
 def visible(table: Any) -> ColumnElement[bool]:
     """The condition on `presence` or `revision`: added by a promoted load, retired by none."""
-    return and_(_promoted(table.c.added_in), ~_promoted(table.c.retired_in))
+    return and_(promoted(table.c.added_in), ~promoted(table.c.retired_in))
 
 
 def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
@@ -56,6 +59,8 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
             document.c.key,
             document.c.access_version,
             document.c.erased_at,
+            document.c.policy,
+            document.c.indexed,
             policies.c.body,
             revision.c.fingerprint,
             revision.c.content_hash,
@@ -67,7 +72,10 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
         .where(document.c.tenant == ledger.tenant, document.c.source == source)
     )
     resting = select(quarantine.c.key, quarantine.c.fingerprint, quarantine.c.recipe).where(
-        quarantine.c.tenant == ledger.tenant, quarantine.c.source == source, quarantine.c.state == "set aside"
+        quarantine.c.tenant == ledger.tenant,
+        quarantine.c.source == source,
+        quarantine.c.state == "set aside",
+        quarantine.c.error != AccessUnknown.__name__,  # every listing judges access anew
     )
     with ledger.read() as connection:
         for window in windows(keys):
@@ -82,12 +90,13 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
                     r.content_hash or "",
                     r.recipe or "",
                     r.body,
+                    r.policy != r.indexed,
                     r.access_version,
                     r.erased_at is not None,
                     aside.pop(r.key, None),
                 )
             for key, mark in aside.items():
-                found[key] = Known(False, "", "", "", None, 0, False, mark)
+                found[key] = Known(False, "", "", "", None, False, 0, False, mark)
     return found
 
 
@@ -124,12 +133,12 @@ def _visible_documents(ledger: Ledger, source: str, *columns: Any) -> Select[Any
 
 def stage(
     ledger: Ledger, current: Load, recipe: str, prepared: Sequence[Prepared], chunks: Sequence[Chunk]
-) -> set[str]:
+) -> dict[str, int]:
     """Write some whole documents of a load, invisible until it is promoted.
 
-    Returns the ids of the chunks that the index does not hold yet: no promoted load ever added
-    them, or what it added has been removed. Called again with the same documents, it leaves the
-    same rows.
+    Returns for each chunk the load whose object stands in the index: this one, or the promoted
+    load that added it and whose object is kept as it is. Called again with the same documents, it
+    leaves the same rows.
     """
     documents = [p.id for p in prepared]
     of_document: dict[str, list[Chunk]] = defaultdict(list)
@@ -162,14 +171,24 @@ def stage(
         ]
         if arrivals:
             connection.execute(insert(presence), arrivals)
-        indexed: set[str] = set()
+        writers = dict.fromkeys(places, current.id)
+        kept = (
+            select(presence.c.chunk_id, func.min(presence.c.added_in))
+            .where(promoted(presence.c.added_in))
+            .group_by(presence.c.chunk_id)
+        )
         for ids in windows(places):
-            indexed.update(
-                connection.scalars(
-                    select(presence.c.chunk_id).where(presence.c.chunk_id.in_(ids), _promoted(presence.c.added_in))
-                )
-            )
-        return set(places) - indexed
+            writers.update((r[0], r[1]) for r in connection.execute(kept.where(presence.c.chunk_id.in_(ids))))
+        return writers
+
+
+def indexed(ledger: Ledger, current: Load, policies_of: Mapping[str, str | None]) -> None:
+    """Record which policy's tokens the index holds now: digests by document id, None for nobody's."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        for digest, group in groupby(sorted(policies_of, key=lambda i: policies_of[i] or ""), policies_of.__getitem__):
+            for window in windows(group):
+                connection.execute(update(document).where(document.c.id.in_(window)).values(indexed=digest))
 
 
 def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:
@@ -200,9 +219,10 @@ def touch(ledger: Ledger, current: Load, moved: Sequence[tuple[str, str]]) -> No
             )
 
 
-def _promoted(column: Any) -> ColumnElement[bool]:
-    promoted = load.alias()
-    return exists().where(promoted.c.id == column, promoted.c.state == "promoted")
+def promoted(column: Any) -> ColumnElement[bool]:
+    """The condition that a column names a promoted load."""
+    named = load.alias()
+    return exists().where(named.c.id == column, named.c.state == "promoted")
 
 
 def _undo(connection: Connection, current: Load, documents: Sequence[str]) -> None:

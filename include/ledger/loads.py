@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from include.errors import LoadInProgress, LoadRefused, Superseded
+from include.errors import AccessUnknown, LoadInProgress, LoadRefused, Superseded
 from include.ledger import Ledger, add
 from include.ledger.audit import record
 from include.ledger.tables import access_change, document, load, quarantine, revision, source
@@ -249,6 +249,11 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
             .join(revision, revision.c.document_id == document.c.id)
             .where(revision.c.retired_in == current.id)
         )
+        known = (
+            select(document.c.key)
+            .join(access_change, access_change.c.document_id == document.c.id)
+            .where(access_change.c.load_id == current.id)
+        )
         connection.execute(
             update(quarantine)
             .where(
@@ -256,7 +261,10 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
                 quarantine.c.source == current.source,
                 quarantine.c.load_id <= current.id,
                 quarantine.c.state != "resolved",
-                quarantine.c.key.in_(loaded.union(gone)),
+                or_(
+                    quarantine.c.key.in_(loaded.union(gone)),
+                    and_(quarantine.c.error == AccessUnknown.__name__, quarantine.c.key.in_(known)),
+                ),
             )
             .values(state="resolved", last_at=_now())
         )
@@ -306,6 +314,9 @@ def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
                 f"load {row.lease_load} of {current.source} is under way and builds on load {number}: wait for it, or `moat reject {row.lease_load}` first"
             )
         _step(connection, ledger, current, ("promoted",), state="rolled back", decided_by=by, reason=reason)
+        # What comes back stands in the index with the access that it left with: the next run brings it in line.
+        back = select(revision.c.document_id).where(revision.c.retired_in == number)
+        connection.execute(update(document).where(document.c.id.in_(back)).values(indexed=None))
         record(connection, ledger.tenant, by, "rollback", f"load {number} of {current.source}", {"because": reason})
         return _get(connection, ledger, number)
 

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import and_, exists, func, select
 
 from include.access import Policy
 from include.ids import document_id
 from include.ledger import Ledger, windows
-from include.ledger.documents import visible
+from include.ledger.documents import promoted, visible
 from include.ledger.loads import LIVE, Load
 from include.ledger.tables import access_change, chunk, document, embedding, load, presence, revision
 from include.ledger.tables import policy as policies
@@ -20,11 +21,18 @@ def ids(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
     return {key: document_id(ledger.tenant, source, key) for key in keys}
 
 
-def tokens(ledger: Ledger, current: Load, documents: Sequence[str]) -> dict[str, tuple[str, ...]]:
+class Allowed(NamedTuple):
+    """Who may read a document, as the index holds it."""
+
+    policy: str | None  # digest; None: unknown, so nobody
+    tokens: tuple[str, ...]
+
+
+def allowed(ledger: Ledger, current: Load, documents: Sequence[str]) -> dict[str, Allowed]:
     """What `allow` must hold in the index for these documents once the load is promoted."""
     coming = access_change.alias()
     query = (
-        select(document.c.id, policies.c.body)
+        select(document.c.id, policies.c.digest, policies.c.body)
         .select_from(document)
         .outerjoin(
             coming,
@@ -36,11 +44,12 @@ def tokens(ledger: Ledger, current: Load, documents: Sequence[str]) -> dict[str,
         )
         .outerjoin(policies, policies.c.digest == func.coalesce(coming.c.policy, document.c.policy))
     )
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, Allowed] = {}
     with ledger.read() as connection:
         for window in windows(documents):
             for row in connection.execute(query.where(document.c.id.in_(window))):
-                found[row.id] = Policy.from_text(row.body).tokens(ledger.tenant) if row.body else ()
+                tokens = Policy.from_text(row.body).tokens(ledger.tenant) if row.body else ()
+                found[row.id] = Allowed(row.digest, tokens)
     return found
 
 
@@ -70,6 +79,7 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
 
     Documents whose access a load under way is about to change are left out: either form is right.
     """
+    earlier = presence.alias()
     changing = (
         select(access_change.c.document_id)
         .join(load, load.c.id == access_change.c.load_id)
@@ -80,7 +90,10 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
             chunk.c.id,
             document.c.id.label("document"),
             document.c.key,
-            presence.c.added_in,
+            select(func.min(earlier.c.added_in))
+            .where(earlier.c.chunk_id == chunk.c.id, promoted(earlier.c.added_in))
+            .scalar_subquery()
+            .label("writer"),
             chunk.c.kind,
             revision.c.title,
             chunk.c.heading,
@@ -103,7 +116,7 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
                 source,
                 r.document,
                 r.key,
-                r.added_in,
+                r.writer,
                 r.kind,
                 r.title,
                 r.heading,

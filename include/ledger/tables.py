@@ -103,6 +103,7 @@ document = Table(
     Column("key", Text, nullable=False),
     Column("policy", String(32), ForeignKey("policy.digest"), index=True),  # NULL: unknown, so invisible
     Column("access_version", Integer, nullable=False, default=0),  # rises with every change of policy
+    Column("indexed", String(32)),  # digest of the policy whose tokens the index holds
     Column("first_seen", Moment, nullable=False),
     Column("erased_at", Moment),  # tombstone: never loaded again
     UniqueConstraint("tenant", "source", "key"),

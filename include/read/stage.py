@@ -8,13 +8,13 @@ from itertools import islice
 
 import numpy as np
 
+from include import quarantine
 from include.chunk import recipe
 from include.errors import FatalError
-from include.ledger import access, documents, loads
+from include.ledger import access, documents, loads, windows
 from include.ledger.documents import Known, resting_mark
 from include.ledger.loads import Load
 from include.model import folder_of, max_tokens_of
-from include.quarantine import put
 from include.read.reader import Gone, OpenReader, Reading
 from include.records import Batch, Listed, Planned, RawDocument, SetAside
 from include.settings import PROJECT
@@ -112,11 +112,18 @@ def _plan(way: Way, source: Source, load: Load, reader: OpenReader, options: Opt
             if p.why == "unknown"
         ]
         if unknown:
-            put(way.ledger, load, recipe_now, unknown)
+            quarantine.put(way.ledger, load, recipe_now, unknown)
 
-    plan = compare(way, source, reader, options, counts, record)
-    way.staging.write(path(source.name, load.id, "read", "plan.parquet"), Planned, plan)
+    def left(keys: list[str]) -> None:
+        quarantine.resolve(way.ledger, load, keys)
+
+    plan = compare(way, source, reader, options, counts, record, left)
+    way.staging.write(_plan_path(source, load), Planned, plan)
     return counts
+
+
+def _plan_path(source: Source, load: Load) -> str:
+    return path(source.name, load.id, "read", "plan.parquet")
 
 
 def compare(
@@ -126,8 +133,12 @@ def compare(
     options: Options,
     counts: Counter[str],
     record: Callable[[list[tuple[Listed, Planned]], dict[str, Known]], None] = lambda window, known: None,
+    left: Callable[[list[str]], None] = lambda keys: None,
 ) -> Iterator[Planned]:
-    """What a load would do with each document that is not the same as before; writes nothing itself."""
+    """What a load would do with each document that is not the same as before; writes nothing itself.
+
+    `record` is told of each window that was compared, `left` of quarantined keys that are not listed.
+    """
     seen, recipe_now = _Keys(), recipe_of(way, source)
     listing = iter(reader.listing())
     while window := list(islice(listing, WINDOW)):
@@ -159,6 +170,8 @@ def compare(
         if key not in seen and (options.whole or key in options.only):
             counts["vanished"] += 1
             yield Planned(key, "", "", 0, None, "vanished", "not listed any more", 0, "")
+    if options.whole:
+        left([key for key in quarantine.keys(way.ledger, source.name) if key not in seen])
 
 
 def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options) -> Planned:
@@ -168,7 +181,7 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
     if known is not None and known.erased:
         return replace(plan, why="erased")
     if one.policy is None:  # set aside; what is visible of it is masked, in the index too
-        masked = known is not None and known.visible and known.policy is not None
+        masked = known is not None and known.visible and (known.policy is not None or known.lags)
         return replace(plan, what="access" if masked else "unchanged", why="unknown")
     forced = options.full or one.key in options.only
     resting = known is not None and known.set_aside == resting_mark(one.fingerprint, recipe_now) and not forced
@@ -186,6 +199,8 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
         return replace(
             plan, what="access", why="only its access moved" if known.policy else "its access is known again"
         )
+    if known.lags:
+        return replace(plan, what="access", why="the index holds an older access")
     return replace(plan, why="resting" if resting else "")
 
 
@@ -193,11 +208,7 @@ def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Cou
     """Fetch what the plan wants and stage it in batches of even weight."""
 
     def wanted() -> Iterator[Planned]:
-        return (
-            p
-            for p in way.staging.read(path(source.name, load.id, "read", "plan.parquet"), Planned)
-            if p.what in ("new", "changed")
-        )
+        return (p for p in way.staging.read(_plan_path(source, load), Planned) if p.what in ("new", "changed"))
 
     n_wanted = n_left = counts["new"] + counts["changed"]
     weight = sum(_weight(p) for p in wanted())
@@ -225,7 +236,7 @@ def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Cou
         batches.append(Batch(number, n, int(size)))
         loads.renew(way.ledger, load, way.lease_s)
         way.progress(f"{source.name}: batch {number} has {n:,} documents, {size / (1 << 20):.1f} MB")
-    put(way.ledger, load, recipe_of(way, source), aside)
+    quarantine.put(way.ledger, load, recipe_of(way, source), aside)
     way.staging.write(path(source.name, load.id, "read", "aside.parquet"), SetAside, aside)
     n_fetched = sum(b.n_documents for b in batches)
     counts.update(fetched=n_fetched, aside=len(aside))
@@ -271,6 +282,12 @@ def _raws(
                 else:
                     yield answer
     documents.touch(way.ledger, load, touched)
+    moved = {key for window in windows([key for key, _ in touched]) for key in access.moving(way.ledger, load, window)}
+    if moved:  # content as before, access not: what a row's fingerprint cannot tell apart
+        plan = list(way.staging.read(_plan_path(source, load), Planned))
+        only_access = (replace(p, what="access", why="only its access moved") if p.key in moved else p for p in plan)
+        way.staging.write(_plan_path(source, load), Planned, only_access)
+        counts["access"] += len(moved)
 
 
 def _weight(one: Planned) -> int:

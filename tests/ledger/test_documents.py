@@ -31,7 +31,10 @@ def prepared(key: str, *texts: str, policy: str = HR) -> tuple[Prepared, list[Ch
 
 
 def stage(ledger: Ledger, load: Load, *of: tuple[Prepared, list[Chunk]]) -> set[str]:
-    return documents.stage(ledger, load, "recipe", [p for p, _ in of], [c for _, cs in of for c in cs])
+    """Stage documents; the ids of the chunks whose objects this load writes."""
+    writers = documents.stage(ledger, load, "recipe", [p for p, _ in of], [c for _, cs in of for c in cs])
+    assert set(writers.values()) <= set(range(1, load.id + 1))
+    return {chunk for chunk, writer in writers.items() if writer == load.id}
 
 
 def promote(ledger: Ledger, load: Load) -> Load:
@@ -206,7 +209,7 @@ def test_unknown_access_masks_what_is_live_and_known_access_unmasks_at_promotion
     load = opened(ledger, "2")
     narrowed(ledger, load, None)
     assert seen(ledger, ALICE, a) == []
-    assert projection.tokens(ledger, load, [a[0].id]) == {a[0].id: ()}
+    assert projection.allowed(ledger, load, [a[0].id])[a[0].id].tokens == ()
     promote(ledger, load)
     assert seen(ledger, ALICE, a) == []
     again = opened(ledger, "3")
@@ -229,7 +232,7 @@ def test_a_load_never_overwrites_access_that_is_newer_in_the_ledger_onyx_7384(le
 
         moved = {"policy": digest, "access_version": document.c.access_version + 1}
         connection.execute(update(document).where(document.c.id == a[0].id).values(moved))
-    assert projection.tokens(ledger, load, [a[0].id]) == {a[0].id: ()}
+    assert projection.allowed(ledger, load, [a[0].id])[a[0].id].tokens == ()
     promote(ledger, load)
     assert seen(ledger, ALICE, a) == seen(ledger, BOB, a) == []
 

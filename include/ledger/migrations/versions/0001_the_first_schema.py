@@ -106,6 +106,7 @@ def upgrade() -> None:
     sa.Column('key', sa.Text(), nullable=False),
     sa.Column('policy', sa.String(length=32), nullable=True),
     sa.Column('access_version', sa.Integer(), nullable=False),
+    sa.Column('indexed', sa.String(length=32), nullable=True),
     sa.Column('first_seen', sa.DateTime(), nullable=False),
     sa.Column('erased_at', sa.DateTime(), nullable=True),
     sa.ForeignKeyConstraint(['policy'], ['policy.digest'], name=op.f('fk_document_policy')),
