@@ -171,7 +171,9 @@ def ingest(
             return promoted.id
 
         batches, worth = read(), anything()
-        decide = Decide(task_id="decide", source=source, load=LOAD, trigger_rule="all_done")
+        decide = Decide(
+            task_id="decide", source=source, load=LOAD, trigger_rule="all_done", on_failure_callback=give_up
+        )
         gated = gate()
         batches >> worth >> [each := batch.expand(batch=batches), gated]
         each >> gated >> decide >> load(LOAD) >> promote(LOAD)

@@ -8,12 +8,13 @@ import traceback
 from dataclasses import dataclass
 from typing import Literal
 
+from include import quarantine
 from include.checks import FAMILIES
 from include.checks.candidate import Candidate
 from include.errors import GateBlocked, RetriableError
 from include.ledger import checks as results
 from include.ledger.checks import CheckResult
-from include.ledger.loads import Load, hold
+from include.ledger.loads import Load, hold, note
 from include.source import Source
 from include.way import Way, path
 
@@ -26,6 +27,7 @@ class Verdict:
 
     outcome: Outcome
     results: tuple[CheckResult, ...]
+    unjudged: tuple[str, ...] = ()  # families that left no result: their tasks failed, or never ran
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -81,12 +83,19 @@ def verdict(way: Way, number: int) -> Verdict:
     ]
     every = (*found, *missing)
     failed = {r.severity for r in every if not r.passed}
-    return Verdict("block" if "block" in failed else "hold" if "hold" in failed else "pass", every)
+    return Verdict(
+        "block" if "block" in failed else "hold" if "hold" in failed else "pass",
+        every,
+        tuple(r.family for r in missing),
+    )
 
 
 def decide(way: Way, source: Source, number: int) -> Verdict:
     """Decide on a load: hold it for a person where a check asks for one; write the report to staging."""
     load, found = way.load(number), verdict(way, number)
+    n_aside = quarantine.count(way.ledger, load)
+    if n_aside:
+        note(way.ledger, load, {"aside": n_aside})
     way.progress(table(found.results))
     way.staging.write_bytes(path(source.name, number, "gate", "report.md"), report(load, found).encode())
     if found.outcome == "hold" and not load.decided_by:
@@ -112,30 +121,23 @@ def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
 
 
 def report(load: Load, found: Verdict) -> str:
-    """The verdict as Markdown, failed checks first: what a person reads before releasing."""
+    """The verdict as Markdown, failed checks first: what a person reads before releasing, in a narrow panel."""
     lines = [f"**Load {load.id} of {load.source}: {found.outcome}.**", ""]
-    for title, some in (("What failed", found.failed), ("What passed", tuple(r for r in found.results if r.passed))):
-        if some:
-            lines += [f"### {title}", "", "| | check | seen | allowed | documents |", "| --- | --- | --- | --- | --- |"]
-            lines += [
-                "| "
-                + " | ".join(
-                    _cell(c)
-                    for c in (
-                        "ok" if r.passed else r.severity,
-                        f"{r.family}: {r.name}",
-                        r.seen,
-                        r.allowed,
-                        ", ".join(r.documents),
-                    )
-                )
-                + " |"
-                for r in some
-            ]
-            lines.append("")
-    lines += ["Counts: " + ", ".join(f"{name} {n:,}" for name, n in load.counts.items() if n)]
+    if found.failed:
+        lines += ["### What failed", ""]
+        for r in found.failed:
+            lines.append(
+                f"- **{r.severity}: {_line(r.name)}** ({r.family}). {_line(r.seen)}. Allowed: {_line(r.allowed)}."
+            )
+            if r.documents:
+                lines.append(f"  Such as {', '.join(f'`{_line(key)}`' for key in r.documents)}")
+        lines.append("")
+    lines += ["### What passed", ""]
+    lines += [f"- {_line(r.name)} ({r.family}). {_line(r.seen)}." for r in found.results if r.passed]
+    lines += ["", "Counts: " + ", ".join(f"{name} {n:,}" for name, n in load.counts.items() if n)]
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+def _line(text: str) -> str:
+    """A value from a document or a source, which must not end the line that it stands in, nor its code."""
+    return " ".join(text.split()).replace("`", "'")

@@ -59,7 +59,7 @@ def give_up(context: Context) -> None:
     try:
         with opened() as way:
             for load in loads.recent(way.ledger, context["dag"].dag_id):
-                if load.run == run_of(context) and load.state == "open":
+                if load.run == run_of(context) and load.state in ("open", "staged"):
                     loads.give_up(
                         way.ledger, load, f"{context['task'].task_id} failed: {context.get('exception')}"[:500]
                     )
@@ -89,11 +89,18 @@ class Decide(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         from include.errors import GateBlocked
-        from include.gate import decide, report
+        from include.gate import decide, report, verdict
         from include.ledger import loads
 
+        if not self.load.isdigit():
+            raise AirflowFailException("there is no load to decide on: see the task `read`")
         number = int(self.load)
         with opened() as way:
+            if unjudged := verdict(way, number).unjudged:
+                raise AirflowFailException(
+                    f"load {number} of {self._source.name} is not judged, {', '.join(unjudged)} did not run: clear the failed "
+                    f"tasks before this one and they go on, or `moat reject {number}`"
+                )
             found = decide(way, self._source, number)
             text = report(way.load(number), found)
             context["ti"].xcom_push(key="report", value=text)

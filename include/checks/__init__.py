@@ -6,8 +6,10 @@ its task appears in every source's DAG by the title.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from include.ledger.checks import CheckResult
+if TYPE_CHECKING:  # every DAG file imports this module, and the ledger is heavy
+    from include.ledger.checks import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +30,4 @@ FAMILIES = (
     Family("golden", "golden questions", "include.checks.golden"),
 )
 
-Check = Callable[..., Sequence[CheckResult]]
+Check = Callable[..., "Sequence[CheckResult]"]

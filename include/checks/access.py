@@ -1,4 +1,4 @@
-"""Whether it is known of every chunk who may read it."""
+"""Whether it is known of every chunk who may read it, and whether too many lose all their readers."""
 
 from include.access import TOKEN, Policy
 from include.checks.candidate import Candidate
@@ -6,7 +6,10 @@ from include.ledger.checks import CheckResult
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """One document without a readable policy blocks the load. Nobody is an answer, unknown is none."""
+    """One document without a readable policy blocks the load. Nobody is an answer, unknown is none.
+
+    Documents whose access became unknown are masked already; that so many are lost waits for a person.
+    """
     tenant = candidate.way.settings.tenant
     n, nobody, public, unknown = 0, 0, 0, list[str]()
     for p in candidate.prepared():
@@ -21,7 +24,19 @@ def run(candidate: Candidate) -> list[CheckResult]:
             unknown.append(p.key)
         nobody += policy.nobody
         public += "public" in tokens
+    masked = [p.key for p in candidate.plan() if p.what == "access" and p.why == "unknown"]
+    visible, limit = candidate.load.counts.get("visible", 0), candidate.source.limits.max_vanished_ratio
+    ratio = len(masked) / visible if visible else 0.0
     return [
+        CheckResult(
+            "access lost",
+            "access",
+            "hold",
+            ratio <= limit,
+            f"access of {len(masked):,} of {visible:,} visible documents became unknown ({ratio:.0%}): nobody sees them now",
+            f"at most {limit:.0%} (Limits.max_vanished_ratio)",
+            tuple(masked[:5]),
+        ),
         CheckResult(
             "access known",
             "access",

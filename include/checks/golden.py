@@ -25,12 +25,12 @@ def run(candidate: Candidate) -> list[CheckResult]:
     questions = questions_of(Path(PROJECT, golden.file))
     embedder = embedder_of(candidate.way.settings, candidate.way.connections)
     try:
-        asked = embedder.embed([q["question"] for q in questions], "query")
+        asked, model = embedder.embed([q["question"] for q in questions], "query"), embedder.info().key
     finally:
         embedder.close()
     best: list[dict[str, float]] = [{} for _ in questions]
     n = 0
-    for keys, vectors in _windows(candidate):
+    for keys, vectors in _windows(candidate, model):
         n += len(keys)
         names, at = np.unique(keys, return_inverse=True)
         for found, scores in zip(best, asked @ vectors.T, strict=True):
@@ -76,16 +76,14 @@ def questions_of(file: Path) -> list[dict[str, Any]]:
     return body
 
 
-def _windows(candidate: Candidate) -> Iterator[tuple[list[str], np.ndarray]]:
+def _windows(candidate: Candidate, model: str) -> Iterator[tuple[list[str], np.ndarray]]:
     """Document keys and vectors of all chunks that would be visible after this load."""
     replaced = {p.key for p in candidate.prepared()} | {p.key for p in candidate.plan() if p.what == "vanished"}
 
     def pairs() -> Iterator[tuple[str, bytes]]:
         for chunk, embedded in candidate.embedded():
             yield chunk.key, embedded.vector
-        for key, vector in projection.visible_vectors(
-            candidate.way.ledger, candidate.source.name, candidate.load.model or ""
-        ):
+        for key, vector in projection.visible_vectors(candidate.way.ledger, candidate.source.name, model):
             if key not in replaced:
                 yield key, vector
 
