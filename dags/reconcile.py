@@ -35,11 +35,12 @@ with DAG(
         from dataclasses import asdict
 
         from include.dagfile import all_sources
+        from include.load import model_of
         from include.load import opened as index_of
         from include.reconcile import reconcile
 
         with opened() as way:
-            index = index_of(way, "")
+            index = index_of(way, model_of(way))
             try:
                 drifts = reconcile(way, index, all_sources(), params["repair"])
             finally:

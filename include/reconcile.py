@@ -8,6 +8,8 @@ import numpy as np
 from include.embed import embedder_of
 from include.errors import MoatError
 from include.ledger import documents, embeddings, projection, windows
+from include.ledger.loads import invisible
+from include.load import model_of
 from include.read.stage import compare, reading_of
 from include.records import IndexObject, embedded_text
 from include.source import Source
@@ -43,8 +45,10 @@ def reconcile(way: Way, index: Store, sources: dict[str, Source], repair: bool =
     """Compare every source that is declared or that the ledger knows; with `repair`, make the index agree.
 
     The ledger is the truth: what the index lacks is written from it, what it does not know is
-    removed. What the source has beyond it is told, and loaded by the source's next run.
+    removed. What the source has beyond it is told, and loaded by the source's next run. Raises
+    SchemaError for an index of another schema or model.
     """
+    index.check(model_of(way))
     drifts = {name: Drift(name) for name in sorted({*sources, *projection.sources(way.ledger)})}
     for drift in drifts.values():
         if drift.source in sources:
@@ -72,15 +76,18 @@ def _behind(way: Way, source: Source, drift: Drift) -> None:
 
 
 def _ledger_against_index(way: Way, index: Store, drift: Drift, repair: bool) -> None:
+    with way.ledger.read() as connection:
+        hidden = set(invisible(connection, way.ledger.tenant))
     for window in windows(projection.visible_objects(way.ledger, drift.source), WINDOW):
         drift.visible_chunks += len(window)
         there = index.read_back([o.id for o in window])
         wrong, moved = list[IndexObject](), dict[str, tuple[str, ...]]()
         for o in window:
             found = there.get(o.id)
-            if found is None or found.text_hash != o.text_hash:
-                drift.missing += found is None
-                drift.text += found is not None
+            absent = found is None or found.load in hidden  # what a search leaves out is not there for anyone
+            if found is None or absent or found.text_hash != o.text_hash:
+                drift.missing += absent
+                drift.text += not absent
                 wrong.append(o)
             elif found.allow != o.allow:
                 drift.access += 1

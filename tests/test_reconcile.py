@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from include.ledger import documents
+from include.errors import SchemaError
+from include.ledger import documents, loads
+from include.load import model_of, opened
 from include.reconcile import Drift, reconcile
 from include.store import WeaviateStore
 from include.way import Way
@@ -66,13 +68,14 @@ def test_an_index_that_was_lost_is_written_anew_from_the_ledger(company: Company
     before = stored(index)
     operator = WeaviateStore.open(company.way.settings, "operator")
     operator._client.collections.delete(company.way.settings.collection_name)
-    operator.ensure(company.way.load(1).model or "")
-    operator.grant()
     operator.close()
+    opened(company.way, model_of(company.way)).close()  # as the command and the DAG do
     found = drift(company, index, repair=True)
     assert (found.missing, found.repaired) == (len(before), True)
     assert stored(index) == before
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
+    company.write("new.md", "# New\n\nNew.\n")
+    assert company.run().load.state == "promoted"
 
 
 def test_what_the_source_has_beyond_the_ledger_is_told_and_left_to_the_next_run(
@@ -97,6 +100,27 @@ def test_a_source_that_cannot_be_asked_is_told_and_the_rest_is_compared(
     assert "docs" in found.unreadable
     assert found.missing == 1
     assert not found.agrees
+
+
+def test_an_index_of_another_model_is_not_compared_and_not_filled(company: Company, index: WeaviateStore) -> None:
+    operator = WeaviateStore.open(company.way.settings, "operator")
+    operator._client.collections.delete(company.way.settings.collection_name)
+    operator.ensure("another-model@1/768")
+    operator.grant()
+    operator.close()
+    with pytest.raises(SchemaError, match="vectors of two models do not compare"):
+        drift(company, index, repair=True)
+
+
+def test_a_visible_chunk_that_a_search_leaves_out_is_missing(company: Company, index: WeaviateStore) -> None:
+    company.run(full=True)
+    company.write("leave.md", "# Leave\n\nOther.\n")
+    company.run()
+    loads.rollback(company.way.ledger, 3, "test")
+    one = next(o.id for o in index.every() if o.load != 3)
+    index._collection.data.update(one, properties={"load": 3})
+    assert drift(company, index, repair=True).missing == 1
+    assert drift(company, index).agrees
 
 
 def test_a_load_that_waits_is_no_drift(company: Company, index: WeaviateStore) -> None:

@@ -73,11 +73,11 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Compare sources, ledger and Weaviate."""
-    from include.load import opened
+    from include.load import model_of, opened
     from include.reconcile import reconcile as compare
 
     with opened_way(quiet=json) as way:
-        index = opened(way, "")
+        index = opened(way, model_of(way))
         try:
             drifts = compare(way, index, all_sources(), repair)
         finally:
@@ -153,4 +153,4 @@ def embedder() -> None:
     """Serve the embedding model of this machine until stopped."""
     from include.embedder import serve
 
-    serve(Settings.load())
+    serve(Settings.load().model_copy(update={"embedder_idle_minutes": 0.0}))
