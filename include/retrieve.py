@@ -141,6 +141,9 @@ class Retriever:
                 # Asked again: what was revoked while the index searched is gone as well.
                 principals = principals_of(connection, self._ledger.tenant, asker)
                 seen = look(connection, self._ledger.tenant, principals, [chunk_id for chunk_id, _ in found])
+                before, hidden = hidden, invisible(connection, self._ledger.tenant)
+            if set(before) - set(hidden):
+                continue  # a load was promoted meanwhile: what it replaced is gone, what it brought was left out
             if len(seen) >= limit or len(found) < n or n == MOST_CANDIDATES:
                 break
             n = min(MOST_CANDIDATES, 4 * n)

@@ -11,14 +11,17 @@ from sqlalchemy import select
 
 from include.access import token
 from include.embed import embedder_of
-from include.ledger import Ledger
+from include.ledger import Ledger, loads
 from include.ledger.policies import replace_members
 from include.ledger.tables import audit
+from include.load import load
 from include.local import servers
 from include.local.binaries import WEAVIATE, program
 from include.local.servers import WeaviateKeys, free_ports
+from include.promote import promote
 from include.retrieve import Answer, Retriever
 from include.settings import Settings
+from include.source import Limits
 from include.store import Query, Store, WeaviateStore
 from include.way import Way
 from tests.company import ANN, HUGO, Company, collection_of_its_own, opened_way
@@ -225,6 +228,23 @@ def test_who_leaves_a_group_while_the_index_searches_gets_nothing_of_it(fresh: C
     with retriever(fresh.way.settings, fresh, leave) as door:
         assert door.search(QUESTION, HUGO) == []
     assert fresh.search(QUESTION, HUGO).refused
+
+
+def test_what_is_promoted_while_the_index_searches_is_neither_missing_nor_twice(fresh: Company) -> None:
+    fresh.source = fresh.declared(limits=Limits(max_vanished_ratio=0.0))
+    fresh.write("leave.md", "# Leave\n\nParental leave lasts thirty weeks.\n")
+    fresh.remove("trips.md")
+    held = fresh.run().load
+    assert held.state == "held"
+    loads.release(fresh.way.ledger, held.id, "test")
+    load(fresh.way, fresh.source, held.id)
+
+    def promoted() -> None:
+        promote(fresh.way, fresh.source, held.id, "test")
+
+    with retriever(fresh.way.settings, fresh, promoted) as door:
+        texts = [hit.text for hit in door.search("How long is parental leave?", ANN)]
+    assert [text for text in texts if "Parental" in text] == ["Parental leave lasts thirty weeks."]
 
 
 def test_an_index_that_is_wrong_about_access_leaks_nothing(fresh: Company) -> None:
