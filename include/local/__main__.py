@@ -57,7 +57,8 @@ def main(arguments: list[str]) -> int:
 
 def run(home: Path, once: bool) -> int:
     """Start everything, run the sample sources, show what came of it; then stay until Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # `make stop`, and a terminal that is closed
+        signal.signal(ending, _interrupt)
     with stack(home, say) as running:
         settings = Settings.load()
         ledger = Ledger.open(settings)
@@ -90,7 +91,9 @@ def stop(home: Path) -> int:
     while running_pid(home) == pid and time.monotonic() < deadline:
         time.sleep(0.2)
     if running_pid(home) == pid:
-        raise FatalError(f"process {pid} has not stopped in two minutes; its servers' logs are in {home / 'logs'}")
+        raise FatalError(
+            f"process {pid} has not stopped in two minutes; its log is what `make run` printed, its servers' logs lie under {home}"
+        )
     out.print("stopped")
     return 0
 

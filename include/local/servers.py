@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 
 from include.errors import FatalError
+from include.local import reaper
 from include.settings import Settings
 
 STARTING_S = 120.0
@@ -43,6 +44,7 @@ class Server:
                     self.process.wait(STOPPING_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # children that outlived it
+        reaper.forget(self.process.pid)
 
     def wait(self, timeout_s: float = STARTING_S) -> "Server":
         """Wait until it answers; returns it. Raises FatalError with the end of its log."""
@@ -76,6 +78,7 @@ def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Pat
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    reaper.watch(process.pid)
     return Server(name, process, log, ready)
 
 

@@ -1,6 +1,7 @@
 """A server is up when it answers, tells why when it does not, and is gone with all that it started."""
 
 import os
+import subprocess
 import sys
 import textwrap
 import time
@@ -191,3 +192,28 @@ def test_weaviate_lets_nobody_in_without_a_key(weaviate_server: Settings) -> Non
         assert httpx.get(f"{url}/{path}", headers=wrong, trust_env=False).status_code == 401
     key = weaviate_server.weaviate_operator_key.get_secret_value()
     assert httpx.get(f"{url}/schema", headers={"authorization": f"Bearer {key}"}, trust_env=False).is_success
+
+
+STARTER = """
+import sys, time
+from pathlib import Path
+from include.local.servers import start
+server = start("toy", [sys.executable, "-c", {server!r}], {{}}, Path(sys.argv[1]), lambda: True)
+print(server.process.pid, flush=True)
+time.sleep(600)
+"""
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: None); time.sleep(600)"
+
+
+@pytest.mark.parametrize("server", ["import time; time.sleep(600)", STUBBORN])
+def test_a_server_ends_with_a_starter_that_was_killed(tmp_path: Path, server: str) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER.format(server=server), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert starter.stdout is not None
+    pid = int(starter.stdout.readline())
+    assert psutil.pid_exists(pid)
+    starter.kill()
+    starter.wait()
+    starter.stdout.close()
+    assert gone(pid)
