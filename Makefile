@@ -12,10 +12,13 @@ run: setup
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m include.local programs
+	@$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(ARGS)
 
 stop:
 	@test ! -x $(BIN)/python || $(BIN)/python -m include.local stop

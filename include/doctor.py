@@ -44,7 +44,7 @@ def examine(connections: Callable[[], Connections]) -> list[Finding]:
     def look(what: str, at: Callable[[], str], needed: bool = True) -> None:
         try:
             findings.append(Finding(what, True, at(), needed))
-        except MoatError as error:
+        except (MoatError, OSError) as error:
             findings.append(Finding(what, False, str(error), needed))
 
     def embedder() -> str:
