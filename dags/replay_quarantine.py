@@ -16,6 +16,7 @@ with DAG(
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
+    is_paused_upon_creation=False,  # it has no schedule, and who triggers it should not wait for a switch
     tags=["moat", "maintenance"],
     description="Tries quarantined documents again",
     doc_md=__doc__,

@@ -1,0 +1,248 @@
+"""A real Airflow on real servers, as `make run` starts it, driven by its REST API as a person drives it by hand.
+
+The tests run in their order and go on from each other's state: one company, one day.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pytest
+from dotenv import dotenv_values
+
+from include.local.airflow import asked
+from tests.conftest import PROJECT
+
+ALICE, BOB = "user:alice.martins@example.com", "user:bob.keller@example.com"
+STARTING_S, RUN_S = 420.0, 420.0
+
+
+class Installation:
+    """A copy of the project with a state folder of its own, so that its documents can be changed."""
+
+    def __init__(self, folder: Path, binaries: Path) -> None:
+        self.folder, self.home = folder, folder / ".moat"
+        for part in ("dags", "plugins", "include"):
+            shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        self.home.mkdir()
+        (self.home / "bin").symlink_to(binaries, target_is_directory=True)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_"))},
+            "PYTHONPATH": str(folder),
+            "MOAT_HOME": str(self.home),
+        }
+        self.log = folder / "run.log"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", "include.local", "run"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def connect(self) -> None:
+        """Log in to Airflow."""
+        env = dotenv_values(self.home / "env")
+        self.http = httpx.Client(base_url=env["MOAT_AIRFLOW_URL"] or "", timeout=60.0, trust_env=False)
+        login = {"username": "admin", "password": env["MOAT_AIRFLOW_PASSWORD"]}
+        token = self.http.post("/auth/token", json=login).json()["access_token"]
+        self.http.headers["authorization"] = f"Bearer {token}"
+
+    def moat(self, *arguments: str) -> Any:
+        """What a `moat` command answers as JSON."""
+        command = [sys.executable, "-c", "from include.cli import main; main()", *arguments, "--json"]
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def found(self, question: str, asker: str, *arguments: str) -> list[str]:
+        hits = self.moat("search", question, "--as", asker, *arguments)["hits"]
+        return list(dict.fromkeys(hit["document_key"] for hit in hits))
+
+    def trigger(self, dag: str, **conf: Any) -> str:
+        run = asked(self.http, "POST", f"/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
+        return f"/dags/{dag}/dagRuns/{run['dag_run_id']}"
+
+    def ended(self, run: str) -> str:
+        """The state that a run ends in."""
+        return self.until(lambda: asked(self.http, "GET", run)["state"], {"success", "failed"}, run)
+
+    def until(self, look: Any, states: set[str], what: str) -> str:
+        deadline, seen = time.monotonic() + RUN_S, None
+        while time.monotonic() < deadline:
+            if (seen := look()) in states:
+                return str(seen)
+            time.sleep(0.5)
+        raise AssertionError(f"{what} is {seen} after {RUN_S:g} s; tasks: {self.tasks(what)}")
+
+    def tasks(self, run: str) -> dict[str, str]:
+        found = asked(self.http, "GET", f"{run}/taskInstances", params={"limit": 200})["task_instances"]
+        return {ti["task_id"]: ti["state"] for ti in found}
+
+    def kill_once(self, run: str, task: str) -> int:
+        """SIGKILL a task's process while it runs; the number of its try."""
+        deadline = time.monotonic() + RUN_S
+        while time.monotonic() < deadline:
+            for ti in asked(self.http, "GET", f"{run}/taskInstances", params={"limit": 200})["task_instances"]:
+                if ti["task_id"] == task and ti["state"] == "running" and ti["pid"]:
+                    with suppress(ProcessLookupError):
+                        os.kill(ti["pid"], signal.SIGKILL)
+                        return int(ti["try_number"])
+            time.sleep(0.1)
+        raise AssertionError(f"{task} of {run} never ran: {self.tasks(run)}")
+
+
+@pytest.fixture(scope="module")
+def moat(tmp_path_factory: pytest.TempPathFactory, binaries: Path, weaviate_server: object, s3_server: str) -> Iterator[Installation]:  # fmt: skip
+    made = Installation(tmp_path_factory.mktemp("installation"), binaries)
+    process = made.start()
+    try:
+        deadline = time.monotonic() + STARTING_S
+        while "Ctrl-C" not in made.log.read_text() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(1.0)
+        assert "Ctrl-C" in made.log.read_text(), made.log.read_text()
+        made.connect()
+        yield made
+        made.http.close()
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(90)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 0, made.log.read_text()[-2_000:]
+
+
+def newest(moat: Installation, source: str) -> dict[str, Any]:
+    load: dict[str, Any] = moat.moat("loads", source)[0]
+    return load
+
+
+def test_three_sources_load_and_two_people_get_two_answers(moat: Installation) -> None:
+    assert {newest(moat, source)["state"] for source in ("handbook", "contracts", "tickets")} == {"promoted"}
+    question = "What does a team lead earn in Poland?"
+    alice, bob = moat.found(question, ALICE), moat.found(question, BOB)
+    assert alice[0] != bob[0]
+    assert moat.log.read_text().count("done") >= 3
+    imported = asked(moat.http, "GET", "/importErrors")
+    assert imported["import_errors"] == []
+
+
+def test_a_run_without_changes_ends_at_once(moat: Installation) -> None:
+    run = moat.trigger("contracts")
+    assert moat.ended(run) == "success"
+    load = newest(moat, "contracts")
+    assert (load["state"], load["counts"]["unchanged"]) == ("unchanged", load["counts"]["listed"])
+    assert moat.tasks(run)["promote"] == "skipped"
+
+
+def test_a_changed_a_deleted_and_a_moved_document_arrive_and_a_file_that_is_too_large_waits(moat: Installation) -> None:
+    handbook = moat.folder / "include" / "samples" / "handbook"
+    assert "equipment.md" in moat.found("equipment", BOB, "--limit", "50")
+    page = handbook / "parental-leave.md"
+    page.write_text(page.read_text() + "\n## Zanzibar office\n\nThe Zanzibar office adds three more weeks.\n")
+    (handbook / "equipment.md").unlink()
+    (handbook / "people-team" / ".access.yaml").write_text(f"allow: [{BOB}]\n")
+    (handbook / "large.md").write_text("# Large\n\nA page about dromedaries.\n\n" + "<!-- filler -->\n" * 80_000)
+    with (moat.home / "env").open("a") as settings:
+        settings.write("MOAT_MAX_DOCUMENT_MB=1\n")
+
+    assert moat.ended(moat.trigger("handbook")) == "success"
+    counts = newest(moat, "handbook")["counts"]
+    assert (counts["changed"], counts["vanished"], counts["aside"]) == (1, 1, 1)
+    assert counts["access"] >= 1
+    assert moat.found("How many weeks does the Zanzibar office add?", BOB)[0] == "parental-leave.md"
+    assert "equipment.md" not in moat.found("equipment", BOB, "--limit", "50")
+    assert [key for key in moat.found("salary", BOB, "--limit", "50") if key.startswith("people-team/")]
+    assert not [key for key in moat.found("salary", ALICE, "--limit", "50") if key.startswith("people-team/")]
+    waiting = moat.moat("quarantine", "list", "--source", "handbook")
+    assert [(entry["key"], entry["error"]) for entry in waiting] == [("large.md", "TooLarge")]
+
+
+def test_a_quarantined_file_is_replayed(moat: Installation) -> None:
+    settings = moat.home / "env"
+    settings.write_text(settings.read_text().replace("MOAT_MAX_DOCUMENT_MB=1\n", ""))
+    assert moat.ended(moat.trigger("replay_quarantine", source="handbook")) == "success"
+
+    def state() -> str:
+        newest_run = asked(moat.http, "GET", "/dags/handbook/dagRuns", params={"order_by": "-id", "limit": 1})
+        return str(newest_run["dag_runs"][0]["state"])
+
+    assert moat.until(state, {"success", "failed"}, "/dags/handbook/dagRuns/~") == "success"
+    assert moat.found("dromedaries", ALICE)[0] == "large.md"
+    assert moat.moat("quarantine", "list", "--source", "handbook") == []
+
+
+def test_a_load_that_would_delete_most_of_a_source_waits_and_is_released(moat: Installation) -> None:
+    with duckdb.connect(moat.home / "warehouse.duckdb") as warehouse:
+        warehouse.execute("delete from tickets where id not in (select id from tickets order by id limit 25)")
+    run = moat.trigger("tickets")
+
+    def decide() -> str:
+        return str(moat.tasks(run).get("decide"))
+
+    assert moat.until(decide, {"awaiting_input", "deferred", "failed", "success"}, run) in (
+        "awaiting_input",
+        "deferred",
+    )
+    load = newest(moat, "tickets")
+    assert load["state"] == "held"
+    detail = asked(moat.http, "GET", f"{run}/taskInstances/decide/-1/hitlDetails")
+    assert "mass deletion" in detail["body"]
+    assert detail["options"] == ["Release", "Reject"]
+    assert moat.moat("loads", "tickets")[1]["state"] == "promoted"
+
+    moat.moat("release", str(load["id"]), "--because", "the warehouse was archived")
+    assert moat.ended(run) == "success"
+    assert (newest(moat, "tickets")["state"], newest(moat, "tickets")["counts"]["vanished"]) == ("promoted", 35)
+
+
+def test_a_load_that_is_rejected_in_airflow_ends_and_changes_nothing(moat: Installation) -> None:
+    with duckdb.connect(moat.home / "warehouse.duckdb") as warehouse:
+        warehouse.execute("delete from tickets where id > (select min(id) + 3 from tickets)")
+    run = moat.trigger("tickets")
+    moat.until(lambda: moat.tasks(run).get("decide"), {"awaiting_input", "deferred", "failed"}, run)
+    answer = {"chosen_options": ["Reject"], "params_input": {"reason": "somebody emptied the table"}}
+    asked(moat.http, "PATCH", f"{run}/taskInstances/decide/-1/hitlDetails", json=answer)
+    assert moat.ended(run) == "failed"
+    load = newest(moat, "tickets")
+    assert (load["state"], load["decided_by"]) == ("rejected", "airflow:admin")
+    assert moat.tasks(run)["load"] == "upstream_failed"
+
+
+@pytest.mark.timeout(1_200)
+def test_tasks_that_are_killed_and_tried_again_come_to_the_same_state_chunk_for_chunk(moat: Installation) -> None:
+    handbook = moat.folder / "include" / "samples" / "handbook"
+    for i in range(40):
+        lines = "\n\n".join(f"Rule {i}.{j} says that crane {j} lifts {i + j} tonnes at noon." for j in range(12))
+        (handbook / f"rule-{i:02}.md").write_text(f"# Rule {i}\n\n{lines}\n")
+    run = moat.trigger("handbook")
+    for task in ("batch.prepare", "batch.embed", "load", "promote"):
+        moat.kill_once(run, task)
+    assert moat.ended(run) == "success"
+    promoted = newest(moat, "handbook")
+    assert promoted["state"] == "promoted"
+
+    # From the source once more: every chunk that comes of it stands there already, and nothing beside.
+    assert moat.ended(moat.trigger("handbook", full=True)) == "success"
+    again = newest(moat, "handbook")["counts"]
+    assert (again["written"], again["retired"], again["repaired"]) == (0, 0, 0)
+    assert again["kept"] == again["proved"] > 40
+    drifts = {drift["source"]: drift for drift in moat.moat("reconcile")}
+    assert [drifts["handbook"][name] for name in ("missing", "text", "access", "orphans")] == [0, 0, 0, 0]
+    assert drifts["handbook"]["visible_chunks"] == again["proved"]
