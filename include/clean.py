@@ -82,9 +82,11 @@ def running_heads(document: Document) -> tuple[Document, int]:
     for indexes in edges.values():
         on_pages.update({_without_digits(document.blocks[i]) for i in indexes})
     running = {text for text, n in on_pages.items() if n >= max(FEWEST_PAGES, REPEATED_ON * len(pages))}
-    drop = {i for indexes in edges.values() for i in indexes if _without_digits(document.blocks[i]) in running}
-    if len(drop) == len(document.blocks):
-        return document, 0  # it is all that the document says
+    drop = set[int]()
+    for page, indexes in edges.items():
+        heads = {i for i in indexes if _without_digits(document.blocks[i]) in running}
+        if len(heads) < len(pages[page]):  # else it is all that the page says
+            drop |= heads
     return replace(document, blocks=tuple(b for i, b in enumerate(document.blocks) if i not in drop)), len(drop)
 
 

@@ -67,6 +67,14 @@ def test_a_document_that_is_nothing_but_repetition_stays(document: Make) -> None
     assert steps.running_heads(same) == (same, 0)
 
 
+def test_a_page_that_says_nothing_but_what_looks_like_a_head_keeps_it(document: Make) -> None:
+    first = (("text", "Order 0", 0, 1), ("text", "for a crane", 0, 1))
+    orders = document(*first, *(("text", f"Order {n}", 0, n + 1) for n in range(1, 30)))
+    changed, n = steps.running_heads(orders)
+    assert n == 1
+    assert [b.text for b in changed.blocks] == ["for a crane", *(f"Order {n}" for n in range(1, 30))]
+
+
 def test_indentation_of_lists_and_code_stays(document: Make) -> None:
     assert text_of(clean(document(("list", "  - inner  item")))[0]) == "  - inner item"
 
