@@ -205,7 +205,7 @@ def test_promote_alone_produces_the_sources_asset(name: str, dags: dict[str, Any
 @pytest.mark.parametrize("name", SOURCES)
 def test_whoever_holds_the_lease_gives_it_up_when_it_fails(name: str, dags: dict[str, Any]) -> None:
     giving = {t for t, task in dags[name]["tasks"].items() if task["gives_up"]}
-    assert giving == {"read", "batch.prepare", "batch.embed", "load", "promote"}
+    assert giving == {"read", "batch.prepare", "batch.embed", "decide", "load", "promote"}
 
 
 def test_the_trigger_form_asks_by_type_and_in_words(dags: dict[str, Any]) -> None:
