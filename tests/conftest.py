@@ -1,5 +1,6 @@
 """What tests share: real servers, started when a test first asks for one, and a state folder per test."""
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from include.ledger import Ledger  # noqa: E402
 from include.local import servers  # noqa: E402
 from include.local.binaries import S3, WEAVIATE, program  # noqa: E402
 from include.local.servers import WeaviateKeys, free_ports  # noqa: E402
+from include.parse.sandbox import Sandbox  # noqa: E402
 from include.records import Block, Document  # noqa: E402
 from include.settings import Settings  # noqa: E402
 from include.way import Way  # noqa: E402
@@ -106,6 +108,22 @@ def embedder_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     env = {"MOAT_HOME": str(home), "MOAT_EMBEDDER_PORT": str(settings.embedder_port)}
     with servers.running(servers.embedder(settings, Path(sys.executable), env)):
         yield settings.embedder_port
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_parser() -> Iterator[None]:
+    """One parser for all runs of this process, as it is one for all documents of a run: it takes seconds to start."""
+    kept: dict[tuple[float, ...], Sandbox] = {}
+
+    def sandbox(settings: Settings) -> contextlib.AbstractContextManager[Sandbox]:
+        limits = (settings.parse_memory_mb, settings.parse_timeout_s, settings.parse_output_mb)
+        return contextlib.nullcontext(kept.setdefault(limits, Sandbox(settings)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("include.prepare.Sandbox", sandbox)
+        yield
+    for one in kept.values():
+        one.__exit__(None, None, None)
 
 
 @pytest.fixture
