@@ -1,6 +1,7 @@
 """What every command shares: consoles, options, and the doors to ledger and way."""
 
 import getpass
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ def connections() -> Connections:
     for folder in ("plugins", "dags"):
         if str(PROJECT / folder) not in sys.path:
             sys.path.append(str(PROJECT / folder))
+    # Airflow tells on standard output what its hooks do, and there stands the answer.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     found: Connections = import_module("moat_connections").AirflowConnections()
     return found
 
