@@ -23,6 +23,7 @@ from include.settings import Settings
 
 STARTING_S = 120.0
 STOPPING_S = 20.0
+PORTS = range(10_240, 32_768)
 
 
 @dataclass(eq=False)
@@ -91,21 +92,35 @@ def answers(url: str) -> bool:
 
 
 def free_ports(n: int) -> list[int]:
-    """Ports of loopback that nobody listens on at this moment."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
+    """Ports of loopback that nobody listens on at this moment.
+
+    Below the range from which the system takes the near ends of connections: one of those may be
+    taken by anybody's client before the server that it was meant for has started.
+    """
+    found: list[int] = []
+    while len(found) < n:
+        port = secrets.choice(PORTS)
+        if port not in found and _free(port):
+            found.append(port)
+    return found
 
 
 def _ports_in_a_row(n: int) -> range:
     """Free ports that follow one another."""
     while True:
-        first = free_ports(1)[0]
-        ports = range(first, first + n)
-        if ports[-1] < 65_536 and not any(listening(port) for port in ports):
-            return ports
+        first = secrets.choice(PORTS[:-n])
+        if all(_free(port) for port in range(first, first + n)):
+            return range(first, first + n)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # an ended server's last connections do not count
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def listening(port: int) -> bool:
