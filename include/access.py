@@ -41,6 +41,13 @@ def canonical(principal: str) -> str:
     return f"{kind}:{unicodedata.normalize('NFC', name.lower())}"
 
 
+def directory_of(principal: str) -> str:
+    """The directory that a canonical group belongs to: `okta` of `group:okta/00g1`; "" for a name of the company's own."""
+    kind, _, name = principal.partition(":")
+    directory, parted, _ = name.partition("/")
+    return directory if kind == "group" and parted else ""
+
+
 def token(tenant: str, principal: str) -> str:
     """The opaque token of a canonical principal: what `allow` holds in the index."""
     if principal == PUBLIC:
@@ -91,6 +98,19 @@ class Policy:
         narrower = all(PUBLIC in was or any(new <= was for new in self.layers) for was in old.layers)
         return not (narrower and self.deny >= old.deny)
 
+    def within(self, directory: str) -> "Policy":
+        """The same policy with its bare group names read as groups of a directory: `group:x` -> `group:okta/x`."""
+        if not directory:
+            return self
+
+        def qualified(principals: frozenset[str]) -> frozenset[str]:
+            return frozenset(
+                f"group:{directory}/{p.removeprefix('group:')}" if p.startswith("group:") and "/" not in p else p
+                for p in principals
+            )
+
+        return Policy(tuple(map(qualified, self.layers)), qualified(self.deny)).normal()
+
     @property
     def nobody(self) -> bool:
         return frozenset() in self.layers
@@ -99,6 +119,16 @@ class Policy:
     def plain(self) -> bool:
         """Any of a few principals: stored as their own tokens."""
         return not self.deny and len(self.layers) == 1 and len(self.layers[0]) <= PLAIN_LIMIT
+
+    def told(self) -> str:
+        """In words: `any of group:hr, user:a@x.org and any of group:all, but not user:b@x.org`."""
+        if self.nobody:
+            return "nobody"
+        layers = (
+            "everyone who is known" if layer == {PUBLIC} else f"any of {', '.join(sorted(layer))}"
+            for layer in self.layers
+        )
+        return " and ".join(layers) + (f", but not {', '.join(sorted(self.deny))}" if self.deny else "")
 
     def text(self) -> str:
         """Canonical JSON: what the ledger keeps and staging carries."""

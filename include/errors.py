@@ -9,6 +9,8 @@
         LedgerUnavailable   the ledger's database did not answer
         StagingError        a staged file is missing or damaged
         AirflowUnavailable  Airflow did not answer the command line
+        DirectoryUnavailable a directory of people did not answer, or answered half
+        DirectoryStale      a directory has not been read for longer than it allows
       FatalError          a person must act           -> fails at once
         SettingsError       a setting is missing or wrong
         DeclarationError    a Source(...) is declared wrongly
@@ -19,6 +21,10 @@
         Superseded          this run lost its lease; another run of the source took over
         GateBlocked         a check of severity block failed
         TooManyPrincipals   an asker stands for more principals than a query can carry
+        TokenRefused        an asker's JWT is forged, expired or not meant for Moat
+        HoldRefused         a held change of access may not take this step
+        AuditBroken         the audit's chain of hashes does not hold
+        ErasureRefused      an erasure cannot be done, or does not hold any more
       DocumentError       this document only          -> quarantined, the rest goes on
         AccessUnknown       nobody said who may read it
         ParseFailed         its bytes give no text
@@ -73,6 +79,14 @@ class AirflowUnavailable(RetriableError):
     """Airflow did not answer."""
 
 
+class DirectoryUnavailable(RetriableError):
+    """A directory of people and groups did not answer, or its listing broke off."""
+
+
+class DirectoryStale(RetriableError):
+    """A directory has not been read for longer than it allows, so who is denied is not known."""
+
+
 class SettingsError(FatalError):
     """A setting is missing or wrong."""
 
@@ -107,6 +121,22 @@ class GateBlocked(FatalError):
 
 class TooManyPrincipals(FatalError):
     """An asker stands for more principals than a query can carry."""
+
+
+class TokenRefused(FatalError):
+    """An asker's JWT is forged, expired, or not meant for Moat."""
+
+
+class HoldRefused(FatalError):
+    """A held change of access may not take this step from the state that it is in."""
+
+
+class AuditBroken(FatalError):
+    """The audit's chain of hashes does not hold: a row was changed, removed or put in."""
+
+
+class ErasureRefused(FatalError):
+    """An erasure cannot be done now, or what was erased is there again."""
 
 
 class AccessUnknown(DocumentError):

@@ -46,3 +46,11 @@ def digest(*parts: str) -> str:
     """160 bits over the parts, as 32 characters of a-z and 2-7: what tokens and policies are named by."""
     raw = hashlib.sha256(joined(*parts).encode()).digest()[:20]
     return base64.b32encode(raw).decode().lower()
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id as Moat writes them, in upper or lower case."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -9,7 +9,7 @@ from include.checks.candidate import Candidate
 from include.embed import embedder_of
 from include.errors import FatalError, IndexUnavailable, LoadRefused
 from include.gate import released, verdict
-from include.ledger import documents, embeddings, loads, projection, windows
+from include.ledger import documents, embeddings, indexing, loads, projection, windows
 from include.ledger.loads import Load
 from include.read.stage import recipe_of
 from include.records import Chunk, Embedded, IndexObject, Prepared
@@ -80,12 +80,13 @@ def _load(way: Way, source: Source, current: Load, index: Store, model: str) -> 
         chunks = [chunk for chunk, _ in pairs]
         embeddings.keep(way.ledger, model, {e.text_hash: e.vector for _, e in pairs})
         writers = documents.stage(way.ledger, current, recipe, prepared, chunks)
-        allow = projection.allowed(way.ledger, current, [p.id for p in prepared])
+        mark = indexing.begin(way.ledger, (p.id for p in prepared), current)
+        allow = projection.allowed(way.ledger, [p.id for p in prepared])
         objects = {o.id: o for o in _objects(source, writers, prepared, pairs, allow)}
         new = [o for o in objects.values() if o.load == current.id]
         index.write(new)
         counts["repaired"] += prove(index, objects)
-        documents.indexed(way.ledger, current, {i: a.policy for i, a in allow.items()})
+        indexing.end(way.ledger, mark, {i: a.policy for i, a in allow.items()}, current)
         counts["written"] += len(new)
         counts["kept"] += len(objects) - len(new)
         counts["proved"] += len(objects)
@@ -128,6 +129,8 @@ def _objects(
 ) -> Iterator[IndexObject]:
     of = {p.id: p for p in prepared}
     for c, e in pairs:
+        if c.id not in writers:
+            continue  # its document was erased since it was read
         p = of[c.document_id]
         yield IndexObject(
             c.id,
@@ -193,22 +196,29 @@ def _patch(way: Way, current: Load, index: Store, candidate: Candidate) -> int:
     """Bring the access of documents whose content stays into the index, and prove it."""
     n = 0
     for window in windows((p.key for p in candidate.plan() if p.what == "access"), WINDOW):
-        of_key = projection.ids(way.ledger, current.source, window)
-        allow = projection.allowed(way.ledger, current, list(of_key.values()))
-        wanted = {
-            chunk_id: allow[document].tokens
-            for document, chunk_ids in projection.chunks_of(way.ledger, list(of_key.values())).items()
-            for chunk_id in chunk_ids
-        }
-        index.set_allow(wanted)
-        there = index.read_back(list(wanted))
-        if different := [
-            i for i, tokens in wanted.items() if i not in there or there[i].allow != tuple(sorted(tokens))
-        ]:
-            raise IndexUnavailable(
-                f"the index did not take the access of {len(different):,} of {len(wanted):,} chunks, such as {different[0]}"
-            )
-        documents.indexed(way.ledger, current, {i: a.policy for i, a in allow.items()})
-        n += len(wanted)
+        n += patch(way, index, list(projection.ids(way.ledger, current.source, window).values()), current)
         loads.renew(way.ledger, current, way.lease_s)
     return n
+
+
+def patch(way: Way, index: Store, wanted: Sequence[str], current: Load | None = None) -> int:
+    """Write the tokens of some documents to their chunks, and prove it. Returns how many chunks that were.
+
+    Raises IndexUnavailable when the index did not take them. A chunk that is not there yet, of a load
+    under way, is written with its tokens later.
+    """
+    mark = indexing.begin(way.ledger, wanted, current)
+    allow = projection.allowed(way.ledger, wanted)
+    tokens = {
+        chunk_id: allow[document].tokens
+        for document, chunk_ids in projection.chunks_of(way.ledger, wanted).items()
+        for chunk_id in chunk_ids
+    }
+    index.set_allow(tokens)
+    there = index.read_back(list(tokens))
+    if different := [i for i, found in there.items() if found.allow != tuple(sorted(tokens[i]))]:
+        raise IndexUnavailable(
+            f"the index did not take the access of {len(different):,} of {len(tokens):,} chunks, such as {different[0]}"
+        )
+    indexing.end(way.ledger, mark, {i: a.policy for i, a in allow.items()}, current)
+    return len(there)

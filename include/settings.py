@@ -8,13 +8,15 @@ import difflib
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from include.errors import SettingsError
 
 PREFIX = "MOAT_"
+ASYMMETRIC = {f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)} | {"EdDSA"}
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -107,11 +109,51 @@ class Settings(BaseModel):
     lease_minutes: float = Field(60.0, gt=0, description="A run that has not reported for so long may be taken over.")
     search_timeout_s: float = Field(15.0, gt=0, description="Seconds that a search may take before it gives nothing.")
 
+    principals_cache_s: float = Field(
+        30.0,
+        ge=0,
+        le=300,
+        description="Seconds that an asker's expanded groups are kept; a swap of a directory ends it at once. 0: never.",
+    )
+    jwt_issuer: str = Field(
+        "", description="Issuer (`iss`) of the JWTs that an asker may be proved by; empty: no JWT is taken."
+    )
+    jwt_audience: str = Field("", description="Audience (`aud`) that such a JWT must be meant for.")
+    jwt_jwks: str = Field("", description="The issuer's public keys, a JWKS: a file, or an https:// address.")
+    jwt_claim: str = Field(
+        "email", description="Claim of the JWT that is the person's id, as the sources' access names them."
+    )
+    jwt_algorithms: str = Field(
+        "RS256,ES256", description="Signature algorithms that are taken, with commas; never HS… or none."
+    )
+    jwt_leeway_s: float = Field(
+        10.0, ge=0, le=120, description="Seconds that clocks may differ when a JWT's expiry is looked at."
+    )
+
     airflow_url: str = Field(
         "", description="Airflow's address, so that the command line can answer a held load there."
     )
     airflow_user: str = Field("admin", description="Airflow user of the command line.")
     airflow_password: SecretStr = Field(SecretStr(""), description="That user's password.")
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _asymmetric(cls, value: str) -> str:
+        """Whoever can verify a token of HS… could make one, and `none` is anybody's."""
+        names = [name.strip() for name in value.split(",")]
+        if not set(names) <= ASYMMETRIC:
+            raise ValueError(f"only of {', '.join(sorted(ASYMMETRIC))}, with commas")
+        return value
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def _trusted(cls, value: str) -> str:
+        """Keys that come without TLS are whoever's stands in between."""
+        url = urlsplit(value)
+        local = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
+        if "://" in value and url.scheme != "https" and not local:
+            raise ValueError("a file, or an https:// address; http:// on this machine only")
+        return value
 
     @classmethod
     def load(cls) -> "Settings":

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
+RESERVED = ("verify", "list")  # what stands after `moat erase` where a source's name does
 
 
 @declared
@@ -54,9 +55,19 @@ class Limits:
     max_failed_ratio: float = 0.1  # of the documents of one load that may end in quarantine
     max_duplicate_ratio: float = 0.2  # of a load's chunks that may repeat another's text
     max_identical_vectors_ratio: float = 0.02  # of a load's texts whose vector equals another text's
+    max_widened_documents: int = (
+        1_000  # that more people may read from one reading on; that one becomes public always holds
+    )
+    max_access_age_hours: float = 24.0  # after its access could last be read a source's documents are masked
 
     def wrong(self) -> list[str]:
-        found = [] if self.min_documents >= 0 else [f"min_documents={self.min_documents}: 0 or more"]
+        found = [
+            f"{name}={getattr(self, name)}: 0 or more"
+            for name in ("min_documents", "max_widened_documents")
+            if getattr(self, name) < 0
+        ]
+        if self.max_access_age_hours <= 0:
+            found.append(f"max_access_age_hours={self.max_access_age_hours}: more than 0")
         ratios = ("max_vanished_ratio", "max_failed_ratio", "max_duplicate_ratio", "max_identical_vectors_ratio")
         wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]
         return found + [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]
@@ -91,11 +102,16 @@ class Source:
     golden: Golden | None = None
     owner: str = "moat"
     description: str = ""
+    directory: str = ""  # whose groups the access rule's bare group names are; empty: the company's own names
 
     def wrong(self) -> list[str]:
         found = []
         if not NAME.match(self.name):
             found.append(f"name={self.name!r}: small letters, digits and _, beginning with a letter, at most 64")
+        if self.name in RESERVED:
+            found.append(f"name={self.name!r}: `moat erase {self.name}` is a command; choose another")
+        if self.directory and not NAME.match(self.directory):
+            found.append(f"directory={self.directory!r}: the name of a Directory, small letters, digits and _")
         if self.access.needs not in self.reader.offers:
             fits = ", ".join(
                 rule.__name__

@@ -81,6 +81,22 @@ class Staging:
     def exists(self, path: str) -> bool:
         return bool(self._fs.get_file_info(f"{self._root}/{path}").type == pafs.FileType.File)
 
+    def files(self, path: str) -> list[str]:
+        """Paths of all files in a folder and the folders inside it, checksums and drafts among them, sorted."""
+        inside = self._fs.get_file_info(pafs.FileSelector(f"{self._root}/{path}", recursive=True, allow_not_found=True))
+        return sorted(f.path.removeprefix(f"{self._root}/") for f in inside if f.type == pafs.FileType.File)
+
+    def column(self, path: str, name: str) -> Iterator[str]:
+        """The texts of one column of a Parquet file, whatever records it holds; none where it has no such column.
+
+        Raises StagingError for a missing or damaged file.
+        """
+        with self._proved(path) as source:
+            file = pq.ParquetFile(source)
+            if name in file.schema_arrow.names:
+                for batch in file.iter_batches(batch_size=ROWS, columns=[name]):
+                    yield from (value for value in batch.column(0).to_pylist() if value is not None)
+
     def remove(self, path: str) -> None:
         """Remove a file or a whole folder; nothing happens where there is none."""
         info = self._fs.get_file_info(f"{self._root}/{path}")

@@ -30,6 +30,7 @@ Filters = Mapping[str, str | Sequence[str]]
 
 LEAST_SERVER = (1, 39, 1)  # 1.39.0 loses data on a read-only shard and says that it stored it
 AT_ONCE = 500  # objects of one write or one read back
+MOST = 10_000  # objects that Weaviate gives of one query
 PATCHES = 8  # patches under way
 TRIES = 4
 OWN_FILTERS = {"source", "key", "kind", "document"}  # properties; any other name is one of metadata
@@ -49,7 +50,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search in the index. `tokens` and `hidden_loads` are mandatory; the caller's filters are ANDed."""
+    """A search in the index. `tokens` and what is hidden are mandatory; the caller's filters are ANDed."""
 
     mode: Mode
     text: str
@@ -58,6 +59,7 @@ class Query:
     hidden_loads: Sequence[int]
     filters: Filters
     limit: int
+    hidden_sources: Sequence[str] = ()
 
 
 class Store(Protocol):
@@ -95,6 +97,14 @@ class Store(Protocol):
 
     def every(self) -> Iterator[Stored]:
         """All objects, in no order."""
+        ...
+
+    def ids_of_document(self, document: str) -> list[str]:
+        """Ids of the objects that say they are of a document, 10,000 at the most; none where there is no collection."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is a collection at all."""
         ...
 
     def close(self) -> None: ...
@@ -233,18 +243,7 @@ class WeaviateStore:
                     DataObject(
                         uuid=o.id,
                         vector=np.frombuffer(o.vector, "<f4").tolist(),
-                        properties={
-                            "source": o.source,
-                            "document": o.document,
-                            "key": o.key,
-                            "load": o.load,
-                            "kind": o.kind,
-                            "title": o.title,
-                            "heading": o.heading,
-                            "text": o.text,
-                            "metadata": list(o.metadata),
-                            "allow": list(o.allow),
-                        },
+                        properties={p.name: _sent(getattr(o, p.name)) for p in PROPERTIES},
                     )
                     for o in window
                 ]
@@ -323,41 +322,33 @@ class WeaviateStore:
 
         if not query.tokens:
             return []  # nobody's tokens match nothing; an empty filter would match everything
-        filters, search = _filters(query), self._collection.query
-        metadata = MetadataQuery(score=True, distance=True)
+        search, asked = self._collection.query, {"filters": _filters(query), "limit": query.limit}
+        given: Any = {**asked, "return_metadata": MetadataQuery(score=True, distance=True), "return_properties": []}
         with mapped_errors(self._settings):
-            if query.mode == "vector":
-                assert query.vector is not None
-                answer = search.near_vector(
-                    query.vector.tolist(),
-                    filters=filters,
-                    limit=query.limit,
-                    return_metadata=metadata,
-                    return_properties=[],
-                )
-                return [(str(o.uuid), 1.0 - float(o.metadata.distance or 0.0)) for o in answer.objects]
             if query.mode == "keyword":
-                answer = search.bm25(
-                    query.text,
-                    query_properties=SEARCHED,
-                    filters=filters,
-                    limit=query.limit,
-                    return_metadata=metadata,
-                    return_properties=[],
-                )
+                answer = search.bm25(query.text, query_properties=SEARCHED, **given)
+            elif query.vector is None:
+                raise FatalError(f"a {query.mode} search needs a vector")
+            elif query.mode == "vector":
+                answer = search.near_vector(query.vector.tolist(), **given)
+                return [(str(o.uuid), 1.0 - float(o.metadata.distance or 0.0)) for o in answer.objects]
             else:
-                assert query.vector is not None
+                fusion, vector = HybridFusion.RELATIVE_SCORE, query.vector.tolist()
                 answer = search.hybrid(
-                    query.text,
-                    vector=query.vector.tolist(),
-                    query_properties=SEARCHED,
-                    fusion_type=HybridFusion.RELATIVE_SCORE,
-                    filters=filters,
-                    limit=query.limit,
-                    return_metadata=metadata,
-                    return_properties=[],
+                    query.text, vector=vector, query_properties=SEARCHED, fusion_type=fusion, **given
                 )
         return [(str(o.uuid), float(o.metadata.score or 0.0)) for o in answer.objects]
+
+    def ids_of_document(self, document: str) -> list[str]:
+        from weaviate.classes.query import Filter
+
+        if not self.exists():
+            return []
+        with mapped_errors(self._settings):
+            answer = self._collection.query.fetch_objects(
+                filters=Filter.by_property("document").equal(document), limit=MOST, return_properties=[]
+            )
+        return [str(o.uuid) for o in answer.objects]
 
     def every(self) -> Iterator[Stored]:
         with mapped_errors(self._settings):
@@ -369,6 +360,10 @@ class WeaviateStore:
 
 
 READ = ["source", "heading", "text", "allow", "load"]
+
+
+def _sent(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _stored(identity: str, properties: Mapping[str, Any]) -> Stored:
@@ -389,6 +384,8 @@ def _filters(query: Query) -> Any:
     parts = [Filter.by_property("allow").contains_any(list(query.tokens))]
     if query.hidden_loads:
         parts.append(Filter.by_property("load").contains_none(list(query.hidden_loads)))
+    if query.hidden_sources:
+        parts.append(Filter.by_property("source").contains_none(list(query.hidden_sources)))
     for name, value in query.filters.items():
         values = [value] if isinstance(value, str) else list(value)
         if name in OWN_FILTERS:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from include.ledger import Ledger
-from include.ledger.policies import replace_members
+from include.ledger.members import replace_members
 from include.retrieve import Answer, Retriever
 from include.run import RunResult, run
 from include.settings import Settings

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.fs as fs
 import pytest
 
 from include.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
@@ -102,3 +103,32 @@ def test_the_same_works_on_s3(s3_server: str) -> None:
     staging.remove("s/1")
     with pytest.raises(StagingError, match="cannot be read"):
         list(staging.read("s/1/chunk/0000.parquet", RawDocument))
+
+
+@pytest.mark.parametrize("where", ["local", "s3"])
+def test_files_are_listed_with_those_in_folders_inside_and_one_column_is_read(
+    where: str, staging: Staging, request: pytest.FixtureRequest
+) -> None:
+    if where == "s3":
+        endpoint = request.getfixturevalue("s3_server").removeprefix("http://")
+        s3 = fs.S3FileSystem(
+            access_key="moat",
+            secret_key="moat-secret",
+            endpoint_override=endpoint,
+            scheme="http",
+            allow_bucket_creation=True,
+        )
+        s3.create_dir("files")
+        staging = Staging("s3://files/staging", s3)
+    assert staging.files("docs") == []
+    staging.write("docs/7/chunk/0000.parquet", Chunk, [EACH[3]])
+    staging.write_bytes("docs/quarantine/x", b"bytes")
+    staging.write_bytes("docs2/other", b"bytes")
+    listed = ["docs/7/chunk/0000.parquet", "docs/7/chunk/0000.parquet.sha256", "docs/quarantine/x"]
+    assert staging.files("docs") == [*listed, "docs/quarantine/x.sha256"]
+    assert list(staging.column(listed[0], "key")) == ["k"]
+    assert list(staging.column(listed[0], "no such column")) == []
+    with pytest.raises(StagingError):
+        list(staging.column("docs/nothing.parquet", "key"))
+    staging.remove("docs/7")
+    assert staging.files("docs/7") == []

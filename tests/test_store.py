@@ -59,6 +59,13 @@ def test_a_collection_that_is_not_there_says_what_makes_it(served: Settings) -> 
     operator.close()
 
 
+def test_where_there_is_no_collection_no_document_has_objects(served: Settings) -> None:
+    operator = WeaviateStore.open(served, "operator")
+    assert not operator.exists()
+    assert operator.ids_of_document("x") == []
+    operator.close()
+
+
 def test_a_collection_whose_allow_is_cut_into_words_is_refused(served: Settings) -> None:
     operator = WeaviateStore.open(served, "operator")
     operator._client.collections.create(

@@ -1,8 +1,9 @@
-"""Whether it is known of every chunk who may read it, and whether too many lose all their readers."""
+"""Whether it is known of every chunk who may read it, and whether too many lose their readers or gain new ones."""
 
 from include.access import TOKEN, Policy
 from include.checks.candidate import Candidate
 from include.ledger.checks import CheckResult
+from include.ledger.lane import widening
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
@@ -27,7 +28,18 @@ def run(candidate: Candidate) -> list[CheckResult]:
     masked = [p.key for p in candidate.plan() if p.what == "access" and p.why == "unknown"]
     visible, limit = candidate.load.counts.get("visible", 0), candidate.source.limits.max_vanished_ratio
     ratio = len(masked) / visible if visible else 0.0
+    widened, n_public = widening(candidate.way.ledger, candidate.load)
+    most = candidate.source.limits.max_widened_documents
     return [
+        CheckResult(
+            "access widened",
+            "access",
+            "hold",
+            len(widened) <= most and not n_public,
+            f"{len(widened):,} visible documents would be read by more people, {n_public:,} of them become public",
+            f"{most:,} (Limits.max_widened_documents), none public",
+            tuple(widened[:5]),
+        ),
         CheckResult(
             "access lost",
             "access",

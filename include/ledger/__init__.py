@@ -1,5 +1,6 @@
 """The ledger: a SQL database that holds the truth. SQLite on one machine, PostgreSQL on many."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from include.settings import Settings
 
 T = TypeVar("T")
 IN_AT_ONCE = 1_000  # values of one IN (...): far below every database's limit
+SCRUB_TRIES = 50  # 0.2 s apart
+UNSCRUBBED = "0001"  # a schema whose SQLite files still hold what was deleted under it
 
 
 class Ledger:
@@ -36,8 +39,9 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the ledger."""
-        with self._mapped(), self.engine.connect() as connection:
+        """A connection that sees one state of the ledger, however many queries it is asked."""
+        one_state = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
+        with self._mapped(), self.engine.connect().execution_options(**one_state) as connection:
             yield connection
 
     @contextmanager
@@ -51,9 +55,12 @@ class Ledger:
         if self.url.startswith("sqlite:///"):
             Path(self.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         with self._mapped(), self.engine.begin() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+        if found == UNSCRUBBED:
+            self._outside("VACUUM")
 
     def check(self) -> None:
         """Raise LedgerError with the way out when the schema is not this version's."""
@@ -66,8 +73,33 @@ class Ledger:
                 "run `moat migrate`"
             )
 
+    def scrub(self) -> bool:
+        """Let nothing that was deleted remain in the bytes of SQLite's files; False where a reader stood in the way.
+
+        Deleted rows are overwritten as they go, but the log that SQLite writes ahead keeps earlier
+        pages until it is emptied. On PostgreSQL nothing happens here: its VACUUM does that.
+        """
+        with self._mapped():
+            for _ in range(SCRUB_TRIES):
+                busy = self._outside("PRAGMA wal_checkpoint(TRUNCATE)")
+                if not busy:
+                    return True
+                time.sleep(0.2)
+        return False
+
     def close(self) -> None:
         self.engine.dispose()
+
+    def _outside(self, statement: str) -> bool:
+        """Run a statement of SQLite's outside of any transaction; whether it answers that something was in its way."""
+        if self.engine.dialect.name != "sqlite":
+            return False
+        raw = self.engine.raw_connection()
+        try:
+            rows = raw.cursor().execute(statement).fetchall()
+        finally:
+            raw.close()
+        return bool(rows and rows[0][0])
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -120,6 +152,7 @@ def _engine(url: str) -> Engine:
         raw.execute("PRAGMA journal_mode=WAL")
         raw.execute("PRAGMA synchronous=FULL")
         raw.execute("PRAGMA foreign_keys=ON")
+        raw.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, in free pages too
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

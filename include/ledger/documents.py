@@ -1,10 +1,9 @@
 """Documents, their revisions and chunks: what is there, what a load stages, what it leaves behind."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from typing import Any
 
 from sqlalchemy import (
@@ -137,7 +136,8 @@ def stage(
     """Write some whole documents of a load, invisible until it is promoted.
 
     Returns for each chunk the load whose object stands in the index: this one, or the promoted
-    load that added it and whose object is kept as it is. Called again with the same documents, it
+    load that added it and whose object is kept as it is. A document that was erased since it was
+    read is left out, and its chunks are not returned. Called again with the same documents, it
     leaves the same rows.
     """
     documents = [p.id for p in prepared]
@@ -147,6 +147,12 @@ def stage(
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         _undo(connection, current, documents)
+        tombstones = select(document.c.id).where(document.c.id.in_(documents), document.c.erased_at.is_not(None))
+        erased = set(connection.scalars(tombstones))
+        prepared = [p for p in prepared if p.id not in erased]
+        chunks = [c for c in chunks if c.document_id not in erased]
+        if not prepared:
+            return {}
         _introduce(connection, ledger, current, prepared)
         connection.execute(
             update(revision)
@@ -180,15 +186,6 @@ def stage(
         for ids in windows(places):
             writers.update((r[0], r[1]) for r in connection.execute(kept.where(presence.c.chunk_id.in_(ids))))
         return writers
-
-
-def indexed(ledger: Ledger, current: Load, policies_of: Mapping[str, str | None]) -> None:
-    """Record which policy's tokens the index holds now: digests by document id, None for nobody's."""
-    with ledger.write() as connection:
-        fenced(connection, ledger, current)
-        for digest, group in groupby(sorted(policies_of, key=lambda i: policies_of[i] or ""), policies_of.__getitem__):
-            for window in windows(group):
-                connection.execute(update(document).where(document.c.id.in_(window)).values(indexed=digest))
 
 
 def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:

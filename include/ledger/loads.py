@@ -233,11 +233,15 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
             )
             .scalar_subquery()
         )
+        # Recorded now: a reading of the source that began before knows nothing of it.
+        mine = (source.c.tenant == ledger.tenant, source.c.name == current.source)
+        connection.execute(update(source).where(*mine).values(access_seq=source.c.access_seq + 1))
+        seq = select(source.c.access_seq).where(*mine).scalar_subquery()
         connection.execute(
             update(document)
             .where(document.c.id.in_(select(access_change.c.document_id).where(access_change.c.load_id == current.id)))
             .where(changes.is_not(None))
-            .values(policy=changes, access_version=document.c.access_version + 1)
+            .values(policy=changes, access_version=document.c.access_version + 1, access_seen=seq)
         )
         loaded = (
             select(document.c.key)
@@ -316,7 +320,7 @@ def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
         _step(connection, ledger, current, ("promoted",), state="rolled back", decided_by=by, reason=reason)
         # What comes back stands in the index with the access that it left with: the next run brings it in line.
         back = select(revision.c.document_id).where(revision.c.retired_in == number)
-        connection.execute(update(document).where(document.c.id.in_(back)).values(indexed=None))
+        connection.execute(update(document).where(document.c.id.in_(back)).values(indexed="?"))
         record(connection, ledger.tenant, by, "rollback", f"load {number} of {current.source}", {"because": reason})
         return _get(connection, ledger, number)
 

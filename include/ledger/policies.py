@@ -1,16 +1,12 @@
-"""Policies and people: what the ledger keeps of them, and what an asker satisfies."""
+"""Policies: what the ledger keeps of them, and which of them an asker satisfies."""
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, select
 
-from include.access import PUBLIC, Policy, canonical, token
-from include.errors import TooManyPrincipals
-from include.ledger import Ledger, add, windows
-from include.ledger.audit import record
-from include.ledger.tables import member, policy, policy_entry
-
-MOST_PRINCIPALS = 20_000  # of one asker, groups expanded; more is a broken directory, and gives nothing
+from include.access import PUBLIC, Policy, token
+from include.ledger import add, windows
+from include.ledger.tables import policy, policy_entry
 
 
 def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dict[str, str]:
@@ -32,82 +28,26 @@ def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dic
     return digests
 
 
-def principals_of(connection: Connection, tenant: str, asker: str) -> frozenset[str]:
-    """The canonical asker with every group that holds them, directly or through other groups.
-
-    Empty when nobody knows the asker: in no group and in no policy. Raises AccessUnknown for an
-    asker that cannot be read, TooManyPrincipals past the limit.
-    """
-    who = canonical(asker)
-    found, edge = {who}, {who}
-    while edge:  # breadth first; a cycle ends because what was found is not looked at again
-        above: set[str] = set()
-        for window in windows(edge):
-            above.update(
-                connection.scalars(
-                    select(member.c.group).where(member.c.tenant == tenant, member.c.member.in_(window)).distinct()
-                )
-            )
-        edge = above - found
-        found |= edge
-        if len(found) > MOST_PRINCIPALS:
-            raise TooManyPrincipals(
-                f"{who} stands for more than {MOST_PRINCIPALS:,} principals: look at the directory's groups"
-            )
-    if len(found) == 1:
-        named = select(policy_entry.c.principal).join(policy, policy.c.digest == policy_entry.c.digest)
-        if (
-            connection.execute(named.where(policy.c.tenant == tenant, policy_entry.c.principal == who).limit(1)).first()
-            is None
-        ):
-            return frozenset()
-    return frozenset(found)
-
-
 def tokens_of(connection: Connection, tenant: str, principals: frozenset[str]) -> list[str]:
     """Every token that lets these principals in: their own, `public`, and the policies they satisfy."""
-    everyone = principals | {PUBLIC}
+    wide = satisfied(connection, tenant, principals, policy.c.plain.is_(False))
+    return sorted(token(tenant, p) for p in principals | {PUBLIC}) + [f"p:{digest}" for digest in wide]
+
+
+def satisfied(
+    connection: Connection, tenant: str, principals: frozenset[str], *conditions: ColumnElement[bool]
+) -> list[str]:
+    """Digests of the policies that let these principals in, in order: every layer met, and no deny."""
     layers: dict[str, set[int]] = {}
-    wide = select(policy_entry.c.digest, policy_entry.c.layer, policy.c.n_layers).join(
-        policy, policy.c.digest == policy_entry.c.digest
-    )
     needed: dict[str, int] = {}
-    for window in windows(everyone):
-        query = wide.where(
-            policy.c.tenant == tenant, policy.c.plain.is_(False), policy_entry.c.principal.in_(window)
-        ).distinct()
-        for digest, layer, n_layers in connection.execute(query):
+    query = (
+        select(policy_entry.c.digest, policy_entry.c.layer, policy.c.n_layers)
+        .join(policy, policy.c.digest == policy_entry.c.digest)
+        .where(policy.c.tenant == tenant, *conditions)
+        .distinct()
+    )
+    for window in windows(principals | {PUBLIC}):
+        for digest, layer, n_layers in connection.execute(query.where(policy_entry.c.principal.in_(window))):
             layers.setdefault(digest, set()).add(layer)
             needed[digest] = n_layers
-    satisfied = [d for d, met in layers.items() if -1 not in met and len(met) == needed[d]]
-    return sorted(token(tenant, p) for p in everyone) + sorted(f"p:{digest}" for digest in satisfied)
-
-
-def replace_members(ledger: Ledger, directory: str, groups: dict[str, list[str]], by: str) -> int:
-    """Make a directory's groups exactly these, in one transaction. Returns the number of memberships.
-
-    Raises AccessUnknown for a name that cannot be read; then nothing has changed.
-    """
-    pairs = {(canonical(group), canonical(who)) for group, members in groups.items() for who in members}
-    rows = [{"tenant": ledger.tenant, "directory": directory, "group": g, "member": m} for g, m in sorted(pairs)]
-    with ledger.write() as connection:
-        connection.execute(delete(member).where(member.c.tenant == ledger.tenant, member.c.directory == directory))
-        for window in windows(rows):
-            connection.execute(insert(member), window)
-        record(
-            connection,
-            ledger.tenant,
-            by,
-            "members",
-            f"directory {directory}",
-            {"groups": len(groups), "memberships": len(rows)},
-        )
-    return len(rows)
-
-
-def count_members(ledger: Ledger) -> int:
-    """How many memberships the ledger has, over all directories."""
-    with ledger.read() as connection:
-        return connection.execute(
-            select(func.count()).select_from(member).where(member.c.tenant == ledger.tenant)
-        ).scalar_one()
+    return sorted(digest for digest, met in layers.items() if -1 not in met and len(met) == needed[digest])

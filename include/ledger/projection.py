@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from include.access import Policy
 from include.ids import document_id
 from include.ledger import Ledger, windows
+from include.ledger.access import live_change
 from include.ledger.documents import promoted, visible
-from include.ledger.loads import LIVE, Load
+from include.ledger.loads import LIVE
 from include.ledger.tables import access_change, chunk, document, embedding, load, presence, revision
 from include.ledger.tables import policy as policies
 from include.records import IndexObject
@@ -28,21 +29,13 @@ class Allowed(NamedTuple):
     tokens: tuple[str, ...]
 
 
-def allowed(ledger: Ledger, current: Load, documents: Sequence[str]) -> dict[str, Allowed]:
-    """What `allow` must hold in the index for these documents once the load is promoted."""
-    coming = access_change.alias()
+def allowed(ledger: Ledger, documents: Sequence[str]) -> dict[str, Allowed]:
+    """What `allow` must hold in the index for these documents: their access, or what a load under way brings instead."""
     query = (
         select(document.c.id, policies.c.digest, policies.c.body)
         .select_from(document)
-        .outerjoin(
-            coming,
-            and_(
-                coming.c.document_id == document.c.id,
-                coming.c.load_id == current.id,
-                coming.c.from_version == document.c.access_version,
-            ),
-        )
-        .outerjoin(policies, policies.c.digest == func.coalesce(coming.c.policy, document.c.policy))
+        .outerjoin(access_change, and_(access_change.c.document_id == document.c.id, live_change()))
+        .outerjoin(policies, policies.c.digest == func.coalesce(access_change.c.policy, document.c.policy))
     )
     found: dict[str, Allowed] = {}
     with ledger.read() as connection:
@@ -54,12 +47,13 @@ def allowed(ledger: Ledger, current: Load, documents: Sequence[str]) -> dict[str
 
 
 def chunks_of(ledger: Ledger, documents: Sequence[str]) -> dict[str, list[str]]:
-    """Ids of the visible chunks of some documents, by document."""
+    """Ids of the chunks of some documents that the index may hold: visible ones, and those of a load under way."""
     found: dict[str, list[str]] = defaultdict(list)
     query = (
         select(chunk.c.document_id, chunk.c.id)
         .join(presence, presence.c.chunk_id == chunk.c.id)
-        .where(visible(presence))
+        .where(or_(visible(presence), exists().where(load.c.id == presence.c.added_in, load.c.state.in_(LIVE))))
+        .distinct()
     )
     with ledger.read() as connection:
         for window in windows(documents):

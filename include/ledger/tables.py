@@ -71,6 +71,11 @@ source = Table(
     Column("fence", Integer, nullable=False, default=0),  # rises whenever a load takes the lease
     Column("lease_load", Id),
     Column("lease_until", Moment),
+    Column("access_seq", Integer, nullable=False, default=0, server_default="0"),  # rises with every recorded access
+    Column("access_read_at", Moment),  # when access was last read whole
+    Column("access_failed_at", Moment),  # since when it cannot be read
+    Column("access_error", Text),
+    Column("access_until", Moment),  # its documents are masked from then on; NULL: access can be read
 )
 
 load = Table(
@@ -103,7 +108,9 @@ document = Table(
     Column("key", Text, nullable=False),
     Column("policy", String(32), ForeignKey("policy.digest"), index=True),  # NULL: unknown, so invisible
     Column("access_version", Integer, nullable=False, default=0),  # rises with every change of policy
-    Column("indexed", String(32)),  # digest of the policy whose tokens the index holds
+    Column("access_seen", Integer, nullable=False, default=0, server_default="0"),  # source.access_seq of that change
+    Column("indexed", String(32)),  # digest of the policy whose tokens the index holds; "?": it is being written
+    Column("indexing", String(32)),  # who writes them
     Column("first_seen", Moment, nullable=False),
     Column("erased_at", Moment),  # tombstone: never loaded again
     UniqueConstraint("tenant", "source", "key"),
@@ -194,6 +201,60 @@ member = Table(
     Column("group", String(512), primary_key=True),
     Column("member", String(512), primary_key=True),  # a user or another group
     Index(None, "tenant", "member"),
+)
+
+directory = Table(
+    "directory",
+    metadata,
+    Column("tenant", String(32), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("revision", Integer, nullable=False),  # rises with every swap, so that nothing of before is taken for now
+    Column("digest", String(64), nullable=False),  # of its memberships
+    Column("n_groups", Integer, nullable=False),
+    Column("n_memberships", Integer, nullable=False),
+    Column("read_at", Moment),  # when it was last read whole and found sound
+    Column("failed_at", Moment),  # since when it was not
+    Column("error", Text),
+    Column("max_age_s", Integer),  # older than that, nobody can be sure who is denied; NULL: kept by hand
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    _serial(),
+    Column("tenant", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),  # widening, directory
+    Column("subject", String(64), nullable=False),  # the source's or the directory's name
+    Column("digest", String(64), nullable=False),  # of what waits: the same again is the same hold
+    Column("state", String(16), nullable=False),  # waiting, released, rejected, over
+    Column("reason", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("decided_at", Moment),
+    Column("decided_by", String(256)),
+    Column("because", Text),
+    Index(None, "tenant", "kind", "subject", "state"),
+)
+
+hold_document = Table(
+    "hold_document",
+    metadata,
+    Column("hold_id", Id, ForeignKey("hold.id"), primary_key=True),
+    Column("document_id", Guid, ForeignKey("document.id"), primary_key=True, index=True),
+    Column("policy", String(32), ForeignKey("policy.digest"), nullable=False),  # what its source says
+    Column("was", String(32)),  # what the ledger had; NULL: unknown
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    _serial(),
+    Column("tenant", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # begun, done
+    Column("receipt", JSON, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("done_at", Moment),
 )
 
 check_result = Table(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from include.access import Access
 from include.declare import declared
 from include.errors import SourceUnavailable
-from include.read.reader import Fetched, Gone, Reading, listed, matcher, raw, too_large
+from include.read.reader import Fetched, Gone, Reading, matcher, raw, too_large
 from include.records import Listed, Planned
 from include.rules import Facts, Needs
 
@@ -65,7 +65,7 @@ class _OpenFolder:
                 return Access.unknown(f"it is a link that leads out of {self._root}")
             return judge(Facts(key))
 
-        return listed(key, path.as_uri(), fingerprint, stat.st_size, access)
+        return self._reading.listed(key, path.as_uri(), fingerprint, stat.st_size, access)
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
         for one in wanted:

@@ -33,6 +33,23 @@ class Reading:
     connections: Connections
     project: Path  # relative paths of a declaration start here
     max_bytes: int  # of one document
+    directory: str = ""  # whose groups the rule's bare group names are
+
+    def listed(self, key: str, uri: str, fingerprint: str, size: int, judge: Callable[[], Access]) -> Listed:
+        """A listed document with its access judged; whatever cannot be judged is unknown, with the reason."""
+        if any(unicodedata.category(character) in {"Cc", "Cs"} for character in key):
+            access = Access.unknown("its key holds control characters, or bytes that are no UTF-8; rename it")
+            key, uri = _printable(key), _printable(uri)
+        elif len(key) > LONGEST_KEY:
+            access = Access.unknown(f"its key has {len(key):,} characters; at most {LONGEST_KEY:,} can be kept")
+            key = f"{key[: LONGEST_KEY - 40]}{content_hash(key.encode())[:40]}"
+        else:
+            try:
+                access = judge()
+            except AccessUnknown as error:
+                access = Access.unknown(str(error))
+        policy = access.policy.within(self.directory).text() if access.policy else None
+        return Listed(key, uri, fingerprint, size, policy, access.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +91,6 @@ class Reader(Protocol):
         ...
 
     def open(self, reading: Reading) -> AbstractContextManager[OpenReader]: ...
-
-
-def listed(key: str, uri: str, fingerprint: str, size: int, judge: Callable[[], Access]) -> Listed:
-    """A listed document with its access judged; whatever cannot be judged is unknown, with the reason."""
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in key):
-        access = Access.unknown("its key holds control characters, or bytes that are no UTF-8; rename it")
-        key, uri = _printable(key), _printable(uri)
-    elif len(key) > LONGEST_KEY:
-        access = Access.unknown(f"its key has {len(key):,} characters; at most {LONGEST_KEY:,} can be kept")
-        key = f"{key[: LONGEST_KEY - 40]}{content_hash(key.encode())[:40]}"
-    else:
-        try:
-            access = judge()
-        except AccessUnknown as error:
-            access = Access.unknown(str(error))
-    return Listed(key, uri, fingerprint, size, access.policy.text() if access.policy else None, access.reason)
 
 
 def _printable(text: str) -> str:

@@ -12,7 +12,7 @@ from include.access import Access
 from include.connections import Connection
 from include.declare import declared
 from include.errors import FatalError, MoatError, SourceUnavailable
-from include.read.reader import Fetched, Gone, Reading, listed, matcher, raw, too_large
+from include.read.reader import Fetched, Gone, Reading, matcher, raw, too_large
 from include.records import Listed, Planned
 from include.rules import Facts, Needs
 
@@ -93,7 +93,9 @@ class _OpenBucket:
             if tags is None:
                 return None
         uri = f"s3://{self._bucket}/{key}"
-        return listed(key, uri, _fingerprint(found), found["Size"], lambda: judge(Facts(key, tags=tags or {})))
+        return self._reading.listed(
+            key, uri, _fingerprint(found), found["Size"], lambda: judge(Facts(key, tags=tags or {}))
+        )
 
     def _objects(self) -> Iterator[Mapping[str, Any]]:
         """Every object below the prefix, page by page, its newest version where the bucket keeps several."""

@@ -50,10 +50,13 @@ def read(way: Way, source: Source, run: str, options: Options) -> ReadResult:
         way.lease_s,
     )
     access.forget_changes(way.ledger, load)
+    base = access.begin(way.ledger, source.name)
     with source.reader.open(reading_of(way, source)) as reader:
-        counts = _plan(way, source, load, reader, options)
+        counts = _plan(way, source, load, reader, options, base)
         loads.renew(way.ledger, load, way.lease_s)
-        batches = _fetch(way, source, load, reader, counts)
+        batches = _fetch(way, source, load, reader, counts, base)
+    if options.whole:
+        access.read_whole(way.ledger, source.name)
     counts["batches"] = len(batches)
     loads.note(way.ledger, load, counts)
     judged = counts["listed"] < source.limits.min_documents or (counts["listed"] == 0 and counts["visible"] > 0)
@@ -67,7 +70,9 @@ def read(way: Way, source: Source, run: str, options: Options) -> ReadResult:
 
 def reading_of(way: Way, source: Source) -> Reading:
     """What the source's reader is opened with."""
-    return Reading(source.name, source.access, way.connections, PROJECT, way.settings.max_document_mb << 20)
+    return Reading(
+        source.name, source.access, way.connections, PROJECT, way.settings.max_document_mb << 20, source.directory
+    )
 
 
 def recipe_of(way: Way, source: Source) -> str:
@@ -94,8 +99,12 @@ def _told(source: Source, load: Load, counts: Counter[str]) -> str:
     )
 
 
-def _plan(way: Way, source: Source, load: Load, reader: OpenReader, options: Options) -> Counter[str]:
-    """Compare the listing with the ledger; stage the plan, and record at once what narrows access."""
+def _plan(way: Way, source: Source, load: Load, reader: OpenReader, options: Options, base: int) -> Counter[str]:
+    """Compare the listing with the ledger; stage the plan, and record at once what narrows access.
+
+    A document that the ledger never saw is written there with its access, so that this can be
+    revoked while its text is on its way.
+    """
     counts, recipe_now = Counter[str](), recipe_of(way, source)
 
     def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
@@ -105,7 +114,10 @@ def _plan(way: Way, source: Source, load: Load, reader: OpenReader, options: Opt
             if one.key in known and p.why != "erased" and known[one.key].policy != one.policy
         ]
         if moved:
-            access.narrow(way.ledger, load, moved)
+            access.narrow(way.ledger, load, moved, base)
+        new = [(one.key, one.policy) for one, p in window if p.what == "new" and p.access_version == 0 and one.policy]
+        if new:
+            access.introduce(way.ledger, load, new)
         unknown = [
             SetAside(one.key, one.uri, "read", "AccessUnknown", one.reason, one.fingerprint)
             for one, p in window
@@ -139,7 +151,7 @@ def compare(
 
     `record` is told of each window that was compared, `left` of quarantined keys that are not listed.
     """
-    seen, recipe_now = _Keys(), recipe_of(way, source)
+    seen, recipe_now = Keys(), recipe_of(way, source)
     listing = iter(reader.listing())
     while window := list(islice(listing, WINDOW)):
         counts["listed"] += len(window)
@@ -204,7 +216,7 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
     return replace(plan, why="resting" if resting else "")
 
 
-def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Counter[str]) -> list[Batch]:
+def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Counter[str], base: int) -> list[Batch]:
     """Fetch what the plan wants and stage it in batches of even weight."""
 
     def wanted() -> Iterator[Planned]:
@@ -214,7 +226,7 @@ def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Cou
     weight = sum(_weight(p) for p in wanted())
     n_batches = max(1, min(way.settings.max_batches, -(-weight // int(way.settings.batch_mb * (1 << 20)))))
     target, batches, aside = weight / n_batches, list[Batch](), list[SetAside]()
-    raws = _raws(way, source, load, reader, wanted(), counts, aside)
+    raws = _raws(way, source, load, reader, wanted(), counts, aside, base)
     first = next(raws, None)
     while first is not None:
         size, n = 0.0, 0
@@ -256,6 +268,7 @@ def _raws(
     wanted: Iterable[Planned],
     counts: Counter[str],
     aside: list[SetAside],
+    base: int,
 ) -> Iterator[RawDocument]:
     """Fetched documents whose content is new; the others are counted, and their access still compared."""
     asked: dict[str, Planned] = {}
@@ -275,7 +288,7 @@ def _raws(
                 aside.append(answer)
             case RawDocument():
                 if answer.policy != one.policy:  # a row whose access moved since it was listed
-                    access.narrow(way.ledger, load, [(answer.key, answer.policy)])
+                    access.narrow(way.ledger, load, [(answer.key, answer.policy)], base)
                 if one.known_hash and one.known_hash == answer.content_hash:
                     counts["touched"] += 1
                     touched.append((answer.key, answer.fingerprint))
@@ -295,7 +308,7 @@ def _weight(one: Planned) -> int:
     return int((one.size or ROW_BYTES) * LIGHT.get(suffix, 1.0)) + 256
 
 
-class _Keys:
+class Keys:
     """The keys of a listing as digests of 16 bytes, so that ten million of them take 160 MB."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from include.connections import Sql
 from include.declare import declared
 from include.errors import FatalError, SourceUnavailable
 from include.ids import content_hash, joined
-from include.read.reader import Fetched, Gone, Reading, listed, too_large
+from include.read.reader import Fetched, Gone, Reading, too_large
 from include.records import Listed, Planned, RawDocument, SetAside
 from include.rules import Columns, Facts, Needs
 
@@ -95,7 +95,7 @@ class _OpenQuery:
         for row in self._rows(f"SELECT {self._named(some)} FROM ({self._query}) moat"):
             key = self._key(row)
             facts = Facts(key, columns=row)
-            yield listed(key, self._uri(key), self._fingerprint(row), 0, partial(self._judge, facts))
+            yield self._reading.listed(key, self._uri(key), self._fingerprint(row), 0, partial(self._judge, facts))
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
         todo = iter(wanted)
@@ -145,7 +145,9 @@ class _OpenQuery:
             )
         if len(content) > self._reading.max_bytes:
             return too_large(one, len(content), self._reading.max_bytes)
-        now = listed(one.key, one.uri, self._fingerprint(row), 0, partial(self._judge, Facts(one.key, columns=row)))
+        now = self._reading.listed(
+            one.key, one.uri, self._fingerprint(row), 0, partial(self._judge, Facts(one.key, columns=row))
+        )
         if now.policy is None:
             return SetAside(one.key, one.uri, "read", "AccessUnknown", now.reason, now.fingerprint)
         metadata = tuple(f"{name}={_plain(row[name])}" for name in self._declared.metadata if row[name] is not None)

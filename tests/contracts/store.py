@@ -71,6 +71,16 @@ class StoreContract:
         store.delete([o.id for o in objects])
         assert list(store.every()) == []
 
+    def test_a_documents_objects_are_found_by_what_they_say_themselves(self, store: Store) -> None:
+        document = str(uuid.uuid4())
+        mine = [an_object(document=document, load=i, allow=(), text=f"text {i}") for i in range(1_203)]
+        store.write([*mine, an_object(), an_object(document=document[:-1] + "x")])
+        assert set(store.ids_of_document(document)) == {o.id for o in mine}
+        store.delete([o.id for o in mine])
+        assert store.ids_of_document(document) == []
+        assert store.ids_of_document("") == []
+        assert store.exists()
+
     @pytest.mark.parametrize("mode", ["vector", "keyword", "hybrid"])
     def test_only_who_is_allowed_finds_it(self, store: Store, mode: str) -> None:
         o = an_object(text="harbour crane")
@@ -104,6 +114,12 @@ class StoreContract:
         old, new = an_object(load=1), an_object(load=2)
         store.write([old, new])
         assert self.found(store, query(old, hidden_loads=(2, 3))) == {old.id}
+
+    def test_a_source_that_is_masked_is_left_out(self, store: Store) -> None:
+        a, b = an_object(source="a"), an_object(source="b")
+        store.write([a, b])
+        assert self.found(store, query(a, hidden_sources=("b", "c"))) == {a.id}
+        assert self.found(store, query(a, hidden_sources=("b",), filters={"source": "b"})) == set()
 
     def test_the_callers_filters_narrow_and_never_widen(self, store: Store) -> None:
         a = an_object(source="a", metadata=("status=open", "prio=high"))

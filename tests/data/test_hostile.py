@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from include.ledger import documents, projection
-from include.ledger.policies import replace_members
+from include.ledger.members import replace_members
 from include.quarantine import listing
 from include.run import run
 from include.source import Groups, Limits, LocalFiles, Source

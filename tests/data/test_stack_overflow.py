@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from include.ledger.policies import replace_members
+from include.ledger.members import replace_members
 from include.retrieve import Retriever
 from include.run import run
 from include.source import Columns, Limits, Source, WarehouseRows

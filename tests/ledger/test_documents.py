@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from include.access import Policy
-from include.errors import Superseded
+from include.errors import Superseded, TooManyPrincipals
 from include.ids import chunk_id, document_id, text_hash
 from include.ledger import Ledger, access, clearing, documents, embeddings, loads, projection
 from include.ledger.loads import Load
 from include.ledger.look import look
-from include.ledger.policies import TooManyPrincipals, keep, principals_of, replace_members, tokens_of
+from include.ledger.members import principals_of, replace_members
+from include.ledger.policies import keep, tokens_of
 from include.quarantine import listing, put, replay
 from include.records import Chunk, Prepared, SetAside
 
@@ -173,7 +174,7 @@ def test_what_a_rolled_back_or_rejected_load_left_is_cleared_and_what_is_visible
 
 def narrowed(ledger: Ledger, load: Load, policy: str | None) -> None:
     access.forget_changes(ledger, load)
-    access.narrow(ledger, load, [("a", policy)])
+    access.narrow(ledger, load, [("a", policy)], access.begin(ledger, load.source))
 
 
 def test_what_narrows_holds_at_once_and_what_widens_from_promotion(ledger: Ledger) -> None:
@@ -209,7 +210,7 @@ def test_unknown_access_masks_what_is_live_and_known_access_unmasks_at_promotion
     load = opened(ledger, "2")
     narrowed(ledger, load, None)
     assert seen(ledger, ALICE, a) == []
-    assert projection.allowed(ledger, load, [a[0].id])[a[0].id].tokens == ()
+    assert projection.allowed(ledger, [a[0].id])[a[0].id].tokens == ()
     promote(ledger, load)
     assert seen(ledger, ALICE, a) == []
     again = opened(ledger, "3")
@@ -232,7 +233,7 @@ def test_a_load_never_overwrites_access_that_is_newer_in_the_ledger_onyx_7384(le
 
         moved = {"policy": digest, "access_version": document.c.access_version + 1}
         connection.execute(update(document).where(document.c.id == a[0].id).values(moved))
-    assert projection.allowed(ledger, load, [a[0].id])[a[0].id].tokens == ()
+    assert projection.allowed(ledger, [a[0].id])[a[0].id].tokens == ()
     promote(ledger, load)
     assert seen(ledger, ALICE, a) == seen(ledger, BOB, a) == []
 
@@ -286,7 +287,7 @@ def test_more_than_ten_groups_are_all_found(ledger: Ledger) -> None:
 
 
 def test_more_principals_than_a_query_carries_raise(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.ledger.policies.MOST_PRINCIPALS", 10)
+    monkeypatch.setattr("include.ledger.members.MOST_PRINCIPALS", 10)
     members(ledger, **{f"g{i}": ["user:x"] for i in range(20)})
     with pytest.raises(TooManyPrincipals):
         who(ledger, "user:x")

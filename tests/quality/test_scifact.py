@@ -9,7 +9,7 @@ import pytest
 
 from include.embed import embedder_of
 from include.ledger import projection
-from include.ledger.policies import replace_members
+from include.ledger.members import replace_members
 from include.retrieve import Retriever
 from include.run import run
 from include.source import Chunking, Limits, LocalFiles, Public, Source
