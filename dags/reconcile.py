@@ -34,15 +34,16 @@ with DAG(
         """The task is red when something does not agree and was not repaired."""
         from dataclasses import asdict
 
-        from include.dagfile import all_sources
+        from include.dagfile import declared
         from include.load import model_of
         from include.load import opened as index_of
         from include.reconcile import reconcile
 
         with opened() as way:
-            index = index_of(way, model_of(way))
+            model, found = model_of(way), declared()
+            index = index_of(way, model)
             try:
-                drifts = reconcile(way, index, all_sources(), params["repair"])
+                drifts = reconcile(way, index, model, found.sources, params["repair"])
             finally:
                 index.close()
             for d in drifts:
@@ -50,6 +51,8 @@ with DAG(
                     f"{d.source}: {d.visible_documents:,} documents, {d.visible_chunks:,} chunks; missing {d.missing}, text {d.text}, "
                     f"access {d.access}, orphans {d.orphans}; the source is ahead by {d.behind or 'nothing'} {d.unreadable} {' '.join(d.examples)}"
                 )
+        if found.broken:
+            raise AirflowFailException("; ".join(map(str, found.broken.values())))
         if wrong := [d.source for d in drifts if not d.agrees and not d.repaired]:
             raise AirflowFailException(
                 f"{', '.join(wrong)} do not agree with the ledger: see above, then trigger this DAG with Repair"

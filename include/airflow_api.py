@@ -36,15 +36,22 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
     if not load.run.startswith("airflow:"):
         return False
     _, dag, run = load.run.split(":", 2)
-    with client(settings) as http:
-        answer = http.patch(
-            f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/decide/-1/hitlDetails",
-            json={"chosen_options": [option], "params_input": {"reason": reason or None}},
-        )
-    if answer.status_code == 409:
-        return True  # somebody answered there meanwhile
-    if not answer.is_success:
+    answer = _answer(settings, dag, run, option, reason)
+    if not answer.is_success and answer.status_code != 409:  # 409: somebody answered there meanwhile
         raise AirflowUnavailable(
             f"run {run} of {dag} did not take the answer: {answer.status_code} {answer.text[:300]}; answer it in Airflow under Required Actions"
         )
     return True
+
+
+def answer_hold(settings: Settings, hold: int, option: str, reason: str) -> bool:
+    """Answer the run of held_access that asks about a hold, so that it asks nobody else; False where there is none."""
+    return _answer(settings, "held_access", f"hold-{hold}", option, reason).is_success
+
+
+def _answer(settings: Settings, dag: str, run: str, option: str, reason: str) -> httpx.Response:
+    with client(settings) as http:
+        return http.patch(
+            f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/decide/-1/hitlDetails",
+            json={"chosen_options": [option], "params_input": {"reason": reason or None}},
+        )

@@ -9,7 +9,6 @@ from include.embed import embedder_of
 from include.errors import MoatError
 from include.ledger import documents, embeddings, projection, windows
 from include.ledger.loads import invisible
-from include.load import model_of
 from include.read.stage import compare, reading_of
 from include.records import IndexObject, embedded_text
 from include.source import Source
@@ -41,14 +40,14 @@ class Drift:
         return not (self.missing or self.text or self.access or self.orphans or self.unreadable)
 
 
-def reconcile(way: Way, index: Store, sources: dict[str, Source], repair: bool = False) -> list[Drift]:
+def reconcile(way: Way, index: Store, model: str, sources: dict[str, Source], repair: bool = False) -> list[Drift]:
     """Compare every source that is declared or that the ledger knows; with `repair`, make the index agree.
 
     The ledger is the truth: what the index lacks is written from it, what it does not know is
     removed. What the source has beyond it is told, and loaded by the source's next run. Raises
     SchemaError for an index of another schema or model.
     """
-    index.check(model_of(way))
+    index.check(model)
     drifts = {name: Drift(name) for name in sorted({*sources, *projection.sources(way.ledger)})}
     for drift in drifts.values():
         if drift.source in sources:

@@ -51,6 +51,18 @@ def run_of(context: Context | dict[str, Any]) -> str:
     return f"airflow:{context['dag'].dag_id}:{context['run_id']}"
 
 
+def ask_about(hold: int) -> None:
+    """Start the run of the DAG held_access that asks a person about a held change of access, unless it is there."""
+    from airflow.sdk.exceptions import ErrorType
+    from airflow.sdk.execution_time.comms import ErrorResponse, TriggerDagRun
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    # What TriggerDagRunOperator sends; as an operator it would end the task, whose own end is another.
+    answer = SUPERVISOR_COMMS.send(TriggerDagRun(dag_id="held_access", run_id=f"hold-{hold}", conf={"hold": hold}))
+    if isinstance(answer, ErrorResponse) and answer.error != ErrorType.DAGRUN_ALREADY_EXISTS:
+        log.warning("hold %s: the DAG held_access was not started: %s; `moat access release %s`", hold, answer, hold)
+
+
 def give_up(context: Context) -> None:
     """After the last try, let the next run take over at once instead of waiting for the lease to end."""
     from include.errors import MoatError
@@ -67,7 +79,25 @@ def give_up(context: Context) -> None:
         log.warning("the load keeps its lease until it ends: %s", error)
 
 
-class Decide(HITLOperator):
+class _Asks(HITLOperator):
+    """Release or Reject, with a reason for the audit, under Required Actions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["params"] = {
+            "reason": Param(
+                None, type=["null", "string"], title="Why", description="Goes into the audit.", source="task"
+            )
+        }
+        super().__init__(options=["Release", "Reject"], **kwargs)
+
+    def answered(self, context: Context, event: dict[str, Any]) -> tuple[bool, str, str]:
+        """What a person said: whether to release, who they are, and why."""
+        answer = super().execute_complete(context, event)
+        by = f"airflow:{(event.get('responded_by_user') or {}).get('name', 'somebody')}"
+        return answer["chosen_options"] == ["Release"], by, str((event.get("params_input") or {}).get("reason") or "")
+
+
+class Decide(_Asks):
     """Passes a load on, lets it wait for a person, or blocks it, by what the gate has recorded.
 
     A person releases or rejects under Required Actions, or by `moat release` and `moat reject`;
@@ -75,14 +105,7 @@ class Decide(HITLOperator):
     """
 
     def __init__(self, *, source: Source, load: str, **kwargs: Any) -> None:
-        kwargs["params"] = {
-            "reason": Param(
-                None, type=["null", "string"], title="Why", description="Goes into the audit.", source="task"
-            )
-        }
-        super().__init__(
-            subject=f"Load of {source.name} waits: release it, or reject it?", options=["Release", "Reject"], **kwargs
-        )
+        super().__init__(subject=f"Load of {source.name} waits: release it, or reject it?", **kwargs)
         self._source, self.load = source, load
 
     template_fields = (*HITLOperator.template_fields, "load")
@@ -96,12 +119,13 @@ class Decide(HITLOperator):
             raise AirflowFailException("there is no load to decide on: see the task `read`")
         number = int(self.load)
         with opened() as way:
-            if unjudged := verdict(way, number).unjudged:
+            found = verdict(way, number)
+            if found.unjudged:
                 raise AirflowFailException(
-                    f"load {number} of {self._source.name} is not judged, {', '.join(unjudged)} did not run: clear the failed "
-                    f"tasks before this one and they go on, or `moat reject {number}`"
+                    f"load {number} of {self._source.name} is not judged, {', '.join(found.unjudged)} did not run: clear the "
+                    f"failed tasks before this one and they go on, or `moat reject {number}`"
                 )
-            found = decide(way, self._source, number)
+            decide(way, self._source, number)
             text = report(way.load(number), found)
             context["ti"].xcom_push(key="report", value=text)
             context["ti"].xcom_push(
@@ -118,18 +142,45 @@ class Decide(HITLOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         from include.ledger import loads
 
-        answer = super().execute_complete(context, event)
-        by = f"airflow:{(event.get('responded_by_user') or {}).get('name', 'somebody')}"
-        reason = str((event.get("params_input") or {}).get("reason") or "")
+        release, by, reason = self.answered(context, event)
         number = int(self.load)
         with opened() as way:
-            if answer["chosen_options"] == ["Reject"]:
+            if not release:
                 loads.reject(way.ledger, number, by, reason)
                 raise AirflowFailException(
                     f"load {number} of {self._source.name} was rejected by {by}; nothing of it is visible"
                 )
             loads.release(way.ledger, number, by, reason)
         log.info("load %s of %s was released by %s", number, self._source.name, by)
+
+
+class DecideHold(_Asks):
+    """Asks a person about a change of access that waits, and brings in what they release."""
+
+    template_fields = (*HITLOperator.template_fields, "hold")
+
+    def __init__(self, *, hold: str, **kwargs: Any) -> None:
+        super().__init__(subject="A change of access waits: release it, or reject it?", **kwargs)
+        self.hold = hold
+
+    def execute(self, context: Context) -> Any:
+        from include.lane import report
+        from include.ledger import holds
+
+        with opened() as way:
+            found = holds.get(way.ledger, int(self.hold))
+        if found.state != "waiting":
+            log.info("hold %s is %s already", found.id, found.state)
+            return None
+        self.subject, self.body = f"A {found.kind} of {found.subject} waits: release or reject?", report(found)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        from include.lane import settle
+
+        release, by, reason = self.answered(context, event)
+        with opened() as way:
+            settle(way, int(self.hold), release, by, reason)
 
 
 def late(source: str, hours: float, **context: Any) -> None:

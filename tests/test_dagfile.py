@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from include.dagfile import all_sources, source_named, sources_in
+from include.dagfile import all_sources, declared, source_named, sources_in
 from include.errors import DeclarationError
 from include.settings import PROJECT
 from include.source import AccessFiles, LocalFiles, S3Objects, Source, WarehouseRows
@@ -120,3 +120,23 @@ def test_maintenance_dags_and_ingest_itself_are_no_sources(tmp_path: Path) -> No
 def test_an_unknown_source_is_told_which_there_are() -> None:
     with pytest.raises(DeclarationError, match=r"declares source 'hand_book'; there are contracts, handbook, tickets"):
         source_named("hand_book")
+
+
+def test_a_broken_file_takes_no_other_source_down(tmp_path: Path) -> None:
+    (tmp_path / "docs.py").write_text(f"{HEAD}ingest({DOCS})\n")
+    (tmp_path / "later.py").write_text(f"{HEAD}ingest({DOCS}, schedule=nightly)\n")
+    found = declared(tmp_path)
+    assert list(found.sources) == ["docs"]
+    assert list(found.broken) == ["later.py"]
+    assert source_named("docs", tmp_path) == found.sources["docs"]
+    with pytest.raises(DeclarationError, match=r"there are docs. later.py is broken: .*NameError"):
+        source_named("later", tmp_path)
+    with pytest.raises(DeclarationError, match="nightly"):
+        all_sources(tmp_path)
+
+
+def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text(f"{HEAD}ingest({DOCS})\n")
+    with pytest.raises(DeclarationError, match=r"b\.py and a\.py both declare source 'docs'"):
+        all_sources(tmp_path)

@@ -30,7 +30,11 @@ def index(company: Company) -> Iterator[WeaviateStore]:
 
 
 def drift(company: Company, index: WeaviateStore, repair: bool = False) -> Drift:
-    return next(d for d in reconcile(company.way, index, {"docs": company.source}, repair) if d.source == "docs")
+    return next(
+        d
+        for d in reconcile(company.way, index, model_of(company.way), {"docs": company.source}, repair)
+        if d.source == "docs"
+    )
 
 
 def test_what_agrees_is_said_to_agree_and_left_alone(company: Company, index: WeaviateStore) -> None:
@@ -53,7 +57,11 @@ def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Co
     found = drift(company, index)
     assert (found.missing, found.text, found.access) == (1, 1, 1)
     assert len(found.examples) == 3
-    strays = {d.source: d.orphans for d in reconcile(company.way, index, {"docs": company.source}) if d.orphans}
+    strays = {
+        d.source: d.orphans
+        for d in reconcile(company.way, index, model_of(company.way), {"docs": company.source})
+        if d.orphans
+    }
     assert strays == {stray.source: 1}
     assert stored(index) != before
 
@@ -135,5 +143,5 @@ def test_a_load_that_waits_is_no_drift(company: Company, index: WeaviateStore) -
 
 
 def test_a_source_that_is_no_longer_declared_is_still_compared(company: Company, index: WeaviateStore) -> None:
-    found = reconcile(company.way, index, {})
+    found = reconcile(company.way, index, model_of(company.way), {})
     assert [(d.source, d.visible_documents, d.behind) for d in found] == [("docs", 3, {})]

@@ -9,11 +9,11 @@ from rich.text import Text
 
 from include import show
 from include.cli.doors import Json, connections, me, opened_ledger, opened_way, out
-from include.dagfile import all_sources, sources_in
+from include.dagfile import declared, sources_in
 from include.doctor import examine
 from include.errors import FatalError
 from include.ledger import Ledger
-from include.ledger.policies import replace_members
+from include.ledger.members import replace_members
 from include.run import RunResult, dry_run
 from include.run import run as run_way
 from include.settings import Settings
@@ -77,9 +77,10 @@ def reconcile(
     from include.reconcile import reconcile as compare
 
     with opened_way(quiet=json) as way:
-        index = opened(way, model_of(way))
+        model, found = model_of(way), declared()
+        index = opened(way, model)
         try:
-            drifts = compare(way, index, all_sources(), repair)
+            drifts = compare(way, index, model, found.sources, repair)
         finally:
             index.close()
     if json:
@@ -104,6 +105,8 @@ def reconcile(
             ),
             "no source yet",
         )
+    for error in found.broken.values():
+        raise error
     if not repair and not all(d.agrees for d in drifts):
         raise typer.Exit(3)
 

@@ -116,6 +116,8 @@ def moat(tmp_path_factory: pytest.TempPathFactory, binaries: Path, weaviate_serv
             time.sleep(1.0)
         assert "Ctrl-C" in made.log.read_text(), made.log.read_text()
         made.connect()
+        # The lane runs by itself every five minutes; here it runs when a test asks for it.
+        asked(made.http, "PATCH", "/dags/sync_access", json={"is_paused": True})
         yield made
         made.http.close()
     finally:
@@ -225,6 +227,40 @@ def test_a_load_that_is_rejected_in_airflow_ends_and_changes_nothing(moat: Insta
     load = newest(moat, "tickets")
     assert (load["state"], load["decided_by"]) == ("rejected", "airflow:admin")
     assert moat.tasks(run)["load"] == "upstream_failed"
+
+
+def test_the_permission_lane_takes_away_at_once_and_asks_before_it_makes_public(moat: Installation) -> None:
+    def pay(asker: str) -> list[str]:
+        return [key for key in moat.found("salary", asker, "--limit", "50") if key.startswith("people-team/")]
+
+    def state() -> str:
+        answer = moat.http.get("/api/v2/dags/held_access/dagRuns/hold-1/taskInstances")
+        return str([ti["state"] for ti in answer.json().get("task_instances", ())][:1])
+
+    access, loaded = moat.folder / "include/samples/handbook/people-team/.access.yaml", newest(moat, "handbook")["id"]
+    assert pay(BOB)
+    asked(moat.http, "PATCH", "/dags/sync_access", json={"is_paused": False})
+    access.write_text(f"allow: [{ALICE}]\n")
+    assert moat.ended(moat.trigger("sync_access", sources=["handbook"])) == "success"
+    assert (pay(BOB), bool(pay(ALICE))) == ([], True)
+
+    access.write_text("public: true\n")
+    assert moat.ended(moat.trigger("sync_access", sources=["handbook"])) == "success"
+    assert moat.until(state, {"['awaiting_input']", "['deferred']"}, "/dags/held_access/dagRuns/hold-1")
+    assert pay(BOB) == []
+    hold = "/dags/held_access/dagRuns/hold-1"
+    detail = asked(moat.http, "GET", f"{hold}/taskInstances/decide/-1/hitlDetails")
+    assert "would become public" in detail["body"]
+    assert "people-team/salary-bands.md" in detail["body"]
+    answer = {"chosen_options": ["Release"], "params_input": {"reason": "the bands are published"}}
+    asked(moat.http, "PATCH", f"{hold}/taskInstances/decide/-1/hitlDetails", json=answer)
+    assert moat.ended(hold) == "success"
+    assert pay(BOB)
+    assert moat.moat("access", "held") == []
+    assert newest(moat, "handbook")["id"] == loaded, "no load was needed"
+    released = moat.moat("audit", "tail", "--action", "release")[-1]
+    assert (released["actor"], released["detail"]["because"]) == ("airflow:admin", "the bands are published")
+    assert moat.moat("audit", "verify")["rows"] > 10
 
 
 @pytest.mark.timeout(1_200)

@@ -1,0 +1,68 @@
+"""The permission lane: who may read what, read alone and often; no document is fetched or embedded. (Airflow DAG)"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+from moat_tasks import RETRY, ask_about, opened, run_of
+
+with DAG(
+    "sync_access",
+    schedule=timedelta(minutes=5),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,  # while it is paused, revocations wait for the next load
+    tags=["moat", "maintenance"],
+    description="Brings every source's access up to date, revocations first",
+    doc_md="""Reads who may read what, and nothing else, from every source that is loaded, a task each.
+
+What **narrows** holds as soon as it is recorded, and the index is patched. What would become **public**, or be read by more
+people in more documents than `Limits.max_widened_documents`, **waits**: the DAG `held_access` asks a person under Required
+Actions. A source that cannot be read keeps its access and its task is red; after `Limits.max_access_age_hours` its documents
+are masked. See docs/access.md.""",
+    params={
+        "sources": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Only these sources",
+            description="One a line; empty: all of them.",
+        )
+    },
+    default_args={"owner": "moat", "retries": 1, "retry_delay": timedelta(seconds=20), "retry_policy": RETRY},
+):
+
+    @task
+    def sources(*, params: Any = None) -> list[str]:
+        """The sources that are loaded, and the DAG files that are broken, whose tasks will say so."""
+        from include.dagfile import declared
+        from include.ledger import projection
+
+        found = declared()
+        with opened() as way:
+            loaded = set(projection.sources(way.ledger))
+        if strange := set(params["sources"]) - set(found.sources):
+            raise AirflowFailException(f"no DAG file declares {', '.join(sorted(strange))}: correct the parameter")
+        wanted = params["sources"] or [*sorted(found.sources), *sorted(found.broken)]
+        return [name for name in wanted if name in loaded or name in found.broken]
+
+    @task(task_display_name="access", map_index_template="{{ label }}")
+    def access(name: str) -> dict[str, Any]:
+        """Red when the source's access cannot be read. What widens beyond the limits waits in the DAG held_access."""
+        from include.dagfile import source_named
+        from include.lane import sync_access, told
+
+        context = get_current_context()
+        context["label"] = name  # type: ignore[typeddict-unknown-key]
+        with opened() as way:
+            synced = sync_access(way, source_named(name), run_of(context))
+            way.progress(told(synced))
+        if synced.hold is not None:
+            ask_about(synced.hold)
+        return synced.to_dict()
+
+    access.expand(name=sources())

@@ -1,0 +1,99 @@
+"""moat access sync, state, held, release, reject."""
+
+from typing import Annotated
+
+import typer
+
+from include import show
+from include.airflow_api import answer_hold
+from include.cli.doors import Because, Json, Number, me, opened_ledger, opened_way, out
+from include.dagfile import declared, source_named
+from include.lane import report, settle, sync_access, told
+from include.ledger import access, holds, projection
+from include.ledger.holds import Hold
+
+access_app = typer.Typer(no_args_is_help=True, help="Who may read what: read it now, and decide what waits.")
+
+
+def add(app: typer.Typer) -> None:
+    app.add_typer(access_app, name="access")
+    for command in (access_sync, access_state, access_held, access_release, access_reject):
+        access_app.command(command.__name__.removeprefix("access_"))(command)
+
+
+def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
+    """Read the access of a source, or of every loaded one, and bring it to ledger and index."""
+    with opened_way(quiet=json) as way:
+        loaded = set(projection.sources(way.ledger))
+        found = declared()
+        wanted = [source_named(source)] if source else [s for s in found.sources.values() if s.name in loaded]
+        synced = [sync_access(way, one, me()) for one in wanted]
+    if json:
+        typer.echo(show.as_json(synced))
+    for one in () if json else synced:
+        out.print(told(one))
+        if one.hold is not None:
+            out.print(
+                f"`moat access held {one.hold}` shows what waits, `moat access release {one.hold}` lets it through"
+            )
+    if not synced and not json:
+        out.print("no source is loaded yet")
+    if not source:
+        for error in found.broken.values():
+            raise error
+
+
+def access_state(json: Json = False) -> None:
+    """When each source's access was last read, and what is wrong where it was not."""
+    with opened_ledger() as ledger:
+        found = access.states(ledger)
+    if json:
+        typer.echo(show.as_json(found))
+    else:
+        show.table(
+            out,
+            ("source", "access read", "fails since", "masked from", "error"),
+            ((s.source, s.read_at, s.failed_at, s.until, s.error) for s in found),
+            "no source is loaded yet",
+        )
+
+
+def access_held(
+    number: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Decided ones as well.")] = False,
+    json: Json = False,
+) -> None:
+    """Changes of access that wait for a person; with an ID what one of them is about."""
+    with opened_ledger() as ledger:
+        found = [holds.get(ledger, number)] if number else holds.listing(ledger, None if every else "waiting")
+    if json:
+        typer.echo(show.as_json(found))
+    elif number:
+        out.print(report(found[0]))
+    else:
+        show.table(
+            out,
+            ("hold", "what", "of", "state", "since", "decided by", "reason"),
+            ((h.id, h.kind, h.subject, h.state, h.opened_at, h.decided_by, h.reason) for h in found),
+            "nothing waits",
+        )
+
+
+def access_release(number: Number, because: Because = "", json: Json = False) -> None:
+    """Let a held change of access through, as far as it is still so."""
+    _settled(number, True, because, json)
+
+
+def access_reject(number: Number, because: Because = "", json: Json = False) -> None:
+    """Keep a held change of access out for as long as it is asked for."""
+    _settled(number, False, because, json)
+
+
+def _settled(number: int, let: bool, because: str, json: bool) -> None:
+    with opened_way(quiet=json) as way:
+        hold: Hold = settle(way, number, let, me(), because)
+        if way.settings.airflow_url:
+            answer_hold(way.settings, number, "Release" if let else "Reject", because)
+    typer.echo(show.as_json(hold)) if json else out.print(
+        f"hold {hold.id} ({hold.kind} of {hold.subject}) is {hold.state}"
+    )

@@ -1,0 +1,75 @@
+"""`moat access` as a person types it: read access now, look at what waits, decide it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import dagfile
+from tests.cli.test_cli import Place, fresh, moat  # noqa: F401
+from tests.company import ANN, HUGO
+
+
+@pytest.fixture
+def loaded(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:  # noqa: F811
+    """A loaded place, whose own DAG files are those that the commands find."""
+    dags = Path(fresh.dag).parent
+    monkeypatch.setattr("include.cli.access.declared", lambda: dagfile.declared(dags))
+    for module in ("include.cli.access", "include.lane"):
+        monkeypatch.setattr(f"{module}.source_named", lambda name: dagfile.source_named(name, dags))
+    moat(fresh, "members", "load", str(fresh.folder / "../groups.yaml"))
+    assert moat(fresh, "run", fresh.dag).code == 0
+    return fresh
+
+
+def pay(place: Place, moat: Any, asker: str) -> bool:  # noqa: F811
+    said = moat(place, "search", "What does a crane driver earn?", "--as", asker, "--json")
+    return "people/pay.md" in [hit["document_key"] for hit in said.json["hits"]]
+
+
+def test_what_narrows_holds_and_what_becomes_public_waits_until_somebody_decides(
+    loaded: Place,
+    moat: Any,  # noqa: F811
+) -> None:
+    loaded.write("people/.access.yaml", f"allow: ['{ANN}']")
+    assert "1 narrowed, 1 widened" in moat(loaded, "access", "sync", "docs").out
+    assert (pay(loaded, moat, ANN), pay(loaded, moat, HUGO)) == (True, False)
+
+    assert "nothing waits" in moat(loaded, "access", "held").out
+    loaded.write("people/.access.yaml", "public: true")
+    assert "`moat access release 1` lets it through" in moat(loaded, "access", "sync").out
+    assert [hold["id"] for hold in moat(loaded, "access", "held", "--json").json] == [1]
+    shown = moat(loaded, "access", "held", "1").out
+    assert "1 documents would become public" in shown
+    assert "`people/pay.md`: everyone who is known" in shown
+    assert "is rejected" in moat(loaded, "access", "reject", "1", "--because", "pay is not for all").out
+    assert "1 rejected" in moat(loaded, "access", "sync").out
+    assert not pay(loaded, moat, HUGO)
+    assert "is released" in moat(loaded, "access", "release", "1", "--because", "it is, by now").out
+    assert pay(loaded, moat, HUGO)
+    actions = [row["action"] for row in moat(loaded, "audit", "tail", "-n", "100", "--json").json]
+    assert [a for a in actions if a in ("hold", "reject", "release")] == ["hold", "reject", "release"]
+    assert moat(loaded, "access", "release", "7").err.startswith("HoldRefused: there is no hold 7")
+
+
+def test_access_that_cannot_be_read_is_told_and_changes_nothing(loaded: Place, moat: Any) -> None:  # noqa: F811
+    assert moat(loaded, "access", "state", "--json").json[0]["failed_at"] is None
+    away = loaded.folder.rename(loaded.folder.with_name("away"))
+    said = moat(loaded, "access", "sync", "docs")
+    assert (said.code, "is not a folder that can be read" in said.err) == (75, True)
+    (state,) = moat(loaded, "access", "state", "--json").json
+    assert state["failed_at"]
+    assert "is it mounted?" in state["error"]
+    assert pay(loaded, moat, HUGO), "for a day nothing changes"
+    away.rename(loaded.folder)
+    assert moat(loaded, "access", "sync", "docs").code == 0
+    assert moat(loaded, "access", "state", "--json").json[0]["until"] is None
+
+
+def test_a_broken_dag_file_is_told_and_the_other_sources_are_read(loaded: Place, moat: Any) -> None:  # noqa: F811
+    Path(loaded.dag).with_name("later.py").write_text("from ingest import ingest\ningest(nightly)\n")
+    said = moat(loaded, "access", "sync")
+    assert "docs: " in said.out
+    assert "DeclarationError: " in said.err
+    assert "later.py cannot be read as a DAG file: NameError" in said.err
