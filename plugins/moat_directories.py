@@ -1,0 +1,72 @@
+"""The DAG that keeps directories of people in step, from what a DAG file declares."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+from moat_tasks import RETRY, ask_about, opened, run_of
+
+if TYPE_CHECKING:
+    from include.people.directory import Directory
+
+DOC = """Who is in which group, from every directory that `dags/sync_directory.py` declares, a task each.
+
+A task reads its directory **whole**, looks at what would **go**, and **swaps** all of its groups in one transaction.
+Where more would go than the directory's declaration allows, the groups stay as they are, the task is red and names the
+hold, and the DAG `held_access` asks a person under Required Actions; `moat access release ID` and `moat access reject ID`
+do the same. A released change passes with the next run that finds it again.
+
+A directory that could not be read for longer than its `max_age_hours` makes **every search refuse**, for nobody knows
+any more who was taken out of a group. See docs/access.md.
+"""
+
+
+def sync_directories(*directories: Directory, schedule: Any = timedelta(minutes=30)) -> DAG:
+    """The DAG `sync_directory` with a task for each directory; `schedule` is whatever Airflow takes."""
+    with DAG(
+        "sync_directory",
+        schedule=schedule,
+        start_date=datetime(2026, 1, 1),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,  # a directory that nobody reads makes every search refuse
+        tags=["moat", "maintenance"],
+        description="Keeps directories of people and groups in step",
+        doc_md=DOC,
+        default_args={
+            "owner": "moat",
+            "retries": 3,
+            "retry_delay": timedelta(seconds=20),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(minutes=5),
+            "retry_policy": RETRY,
+        },
+    ) as dag:
+        for directory in directories:
+            task(
+                task_id=directory.name,
+                owner=directory.owner,
+                task_display_name=f"people and groups of {directory.name}",
+                doc_md=directory.description or None,
+            )(_sync)(directory.name)
+    return dag
+
+
+def _sync(name: str) -> dict[str, Any]:
+    """Read, judge, swap; red where a person has to look first."""
+    from include.dagfile import directory_named
+    from include.people.sync import sync
+
+    with opened() as way:
+        synced = sync(way.ledger, way.connections, directory_named(name), run_of(get_current_context()), way.progress)
+    if synced.outcome == "held" and synced.hold is not None:
+        ask_about(synced.hold)
+    if not synced.passed:
+        raise AirflowFailException(
+            f"directory {name} is {synced.outcome} and its groups stay as they were: {synced.reason}. If that is right, "
+            f"`moat access release {synced.hold}` and run this again; else mend the directory"
+        )
+    return synced.to_dict()
