@@ -10,6 +10,7 @@ from include.access import PUBLIC, Policy
 from include.errors import AccessUnknown
 from include.ledger import Ledger
 from include.ledger.documents import visible
+from include.ledger.look import masked
 from include.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
 
 
@@ -60,6 +61,7 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
         ).first()
         if row is None and aside is None:
             return None
+        stale = source in masked(connection, ledger.tenant)
         revisions: tuple[Revision, ...] = ()
         chunks: tuple[dict[str, Any], ...] = ()
         if row is not None:
@@ -104,7 +106,7 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
         source,
         key,
         row.first_seen if row else None,
-        _state(row, aside, revisions),
+        _state(row, aside, revisions, stale),
         _access(row),
         _quarantined(aside) if aside is not None and aside.state != "resolved" else None,
         revisions,
@@ -112,15 +114,17 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
     )
 
 
-def _state(row: Any, aside: Any, revisions: tuple[Revision, ...]) -> str:
+def _state(row: Any, aside: Any, revisions: tuple[Revision, ...], stale: bool) -> str:
     resting = aside is not None and aside.state != "resolved"
     if row is not None and row.erased_at:
         return f"erased at {row.erased_at:%Y-%m-%d %H:%M} UTC: it is never loaded again"
     live = next((r for r in revisions if r.visible), None)
     if live is not None:
-        masked = "" if row.policy else ", but masked: who may read it is unknown"
+        hidden = "" if row.policy else ", but masked: who may read it is unknown"
+        if stale:
+            hidden = ", but masked: the access of its source could not be read for too long"
         older = "; a newer content of it rests in quarantine" if resting else ""
-        return f"visible since load {live.added_in}{masked}{older}"
+        return f"visible since load {live.added_in}{hidden}{older}"
     if resting:
         return "never visible: it rests in quarantine" if not revisions else "not visible: it rests in quarantine"
     if revisions and revisions[-1].retired_in:

@@ -6,67 +6,53 @@
         for hit in r.search("How long is parental leave?", asker="user:alice@example.com"):
             print(hit.score, hit.title, hit.text)
 
-Any error, any time-out and any asker whom nobody knows give nothing, and a line in the audit.
+One rule for all: `search`, `get`, `count` and `aggregate` give what the asker may read at this
+moment. Any error, any time-out and any asker whom nobody knows give nothing, and a line in the audit.
 """
 
-import logging
-import queue
-import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+from sqlalchemy import Connection
 
-from include.access import canonical
+from include.answer import (
+    Answer,
+    Count,
+    Hit,
+    Share,
+    Shares,
+    check_filters,
+    check_ids,
+    check_search,
+)
+from include.asker import Asker, Bearer, Identity, identified, name_of, principals
 from include.connections import Connections, EnvironmentConnections
 from include.embed import Embedder, embedder_of
-from include.errors import AccessUnknown, FatalError
-from include.ledger import Ledger
-from include.ledger.audit import record
+from include.errors import FatalError
+from include.guard import Asking, G, Guard
+from include.ids import is_id
+from include.ledger import Ledger, counting
 from include.ledger.loads import invisible
-from include.ledger.look import Seen, look
-from include.ledger.policies import principals_of, tokens_of
+from include.ledger.look import look, masked
+from include.ledger.members import Expansions
+from include.ledger.policies import tokens_of
 from include.settings import Settings, environment
 from include.store import Filters, Mode, Query, Store, WeaviateStore
+from include.tokens import Verifier
 
-log = logging.getLogger(__name__)
-
-MOST_HITS = 1_000
 MOST_CANDIDATES = 10_000  # what Weaviate gives of one query
-AT_ONCE = 64  # searches of one retriever under way
-PATH = " › "
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A chunk that answers, as the ledger has it at this moment."""
-
-    source: str
-    document_key: str
-    uri: str
-    title: str
-    heading_path: tuple[str, ...]
-    page: int | None
-    text: str
-    score: float  # of the mode that was asked for; the higher the better, comparable within one answer
-    chunk_id: str
-    metadata: tuple[str, ...] = ()  # "name=value"
-
-
-class Answer(list[Hit]):
-    """Hits, the best first. Empty with `refused` set when the search failed or the asker is unknown."""
-
-    refused: str | None = None
 
 
 class Retriever:
-    """Searches for people. Holds the reader's key; safe to use from several threads."""
+    """Answers people, services and bearers of tokens. Holds the reader's key; safe to use from several threads."""
 
     def __init__(self, settings: Settings, ledger: Ledger, store: Store, embedder: Embedder) -> None:
-        self._settings, self._ledger, self._store, self._embedder = settings, ledger, store, embedder
-        self._slots = threading.BoundedSemaphore(AT_ONCE)
+        self._ledger, self._store, self._embedder = ledger, store, embedder
+        self._verifier = Verifier(settings)
+        self._expansions = Expansions(ledger, settings.principals_cache_s)
+        self._guard = Guard(ledger, settings.search_timeout_s)
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None, connections: Connections | None = None) -> "Retriever":
@@ -82,66 +68,98 @@ class Retriever:
         )
 
     def search(
-        self, question: str, asker: str | None, limit: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
+        self, question: str, asker: Asker, limit: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
     ) -> Answer:
         """At the most `limit` chunks that answer the question and that the asker may read now.
 
-        `asker` is a principal such as `user:alice@example.com`; the application vouches for it.
-        `filters` narrow by `source`, `key`, `kind` (text or table) or a name of the source's
-        metadata, each to one value or any of several; they never widen.
+        `asker` is a principal such as `user:alice@example.com`, for whom the application vouches; a
+        Service; or a Bearer, whose token is verified. `filters` narrow by `source`, `key`, `kind`
+        (text or table) or a name of the source's metadata, each to one value or any of several;
+        they never widen.
         """
-        try:
-            return self._in_time(lambda: self._search(question, asker, limit, mode, filters or {}))
-        except Exception as error:  # noqa: BLE001  whatever fails on the way to an answer gives nothing rather than too much
-            return self._refused(asker, mode, error)
 
-    def _in_time(self, search: Callable[[], Answer]) -> Answer:
-        """The answer, or TimeoutError: a client of a server that is down tries for a minute before it gives up."""
-        seconds = self._settings.search_timeout_s
-        late = TimeoutError(f"it took longer than MOAT_SEARCH_TIMEOUT_S, {seconds:g} s")
-        deadline = time.monotonic() + seconds
-        if not self._slots.acquire(timeout=seconds):
-            raise late
-        answers: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
+        def work(who: Identity) -> Answer:
+            check_search(question, limit, mode)
+            check_filters(filters or {})
+            return self._search(question, who, limit, mode, filters or {})
 
-        def work() -> None:
-            try:
-                answers.put(search())
-            except Exception as error:  # noqa: BLE001  raised in the thread that waits
-                answers.put(error)
-            finally:
-                self._slots.release()
+        return self._ask(f"search {str(mode)[:16]}", asker, work, Answer, question)
 
-        threading.Thread(target=work, name="moat-search", daemon=True).start()
-        try:
-            answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            raise late from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def get(self, chunk_ids: Sequence[str], asker: Asker) -> Answer:
+        """Of these chunks those that the asker may read now, each once, in the order of the ids.
 
-    def _search(self, question: str, asker: str | None, limit: int, mode: Mode, filters: Filters) -> Answer:
-        _check(question, limit, mode, filters)
-        if asker is None:
-            raise AccessUnknown("nobody asks")
+        At the most 1,000 ids. One that is not there, that may not be read, or that is no id at all
+        is left out, and nothing tells which. The index is not asked: the ledger is the truth.
+        """
+
+        def work(who: Identity) -> Answer:
+            check_ids(chunk_ids)
+            ids = list(dict.fromkeys(i.lower() for i in chunk_ids if is_id(i)))
+            with self._ledger.read() as connection:
+                seen = look(connection, self._ledger.tenant, self._principals(connection, who), ids)
+            return Answer(Hit.of(seen[i], 1.0) for i in ids if i in seen)
+
+        return self._ask("get", asker, work, Answer)
+
+    def count(self, asker: Asker, filters: Filters | None = None) -> Count:
+        """How many documents and chunks the asker may read now, exactly."""
+
+        def work(who: Identity) -> Count:
+            check_filters(filters or {})
+            with self._ledger.read() as connection:
+                mine = self._principals(connection, who)
+                return Count(*counting.count(connection, self._ledger.tenant, mine, filters or {}))
+
+        return self._ask("count", asker, work, Count)
+
+    def aggregate(self, asker: Asker, by: str, filters: Filters | None = None) -> Shares:
+        """The same by the values of `source`, `key`, `kind` or a name of the metadata, the largest first.
+
+        A document that has several values is counted with each, one that has none with none.
+        """
+
+        def work(who: Identity) -> Shares:
+            check_filters(filters or {})
+            if not isinstance(by, str) or not by:
+                raise FatalError(f"by={by!r}: source, key, kind or a name of the metadata")
+            with self._ledger.read() as connection:
+                mine = self._principals(connection, who)
+                found = counting.aggregate(connection, self._ledger.tenant, mine, by, filters or {})
+            return Shares({value: Share(*counted) for value, counted in found})
+
+        return self._ask("aggregate", asker, work, Shares)
+
+    def _ask(
+        self, query: str, asker: Asker, work: Callable[[Identity], G], nothing: Callable[[], G], *secrets: Any
+    ) -> G:
+        """What the work gives to the verified asker, in time; nothing otherwise."""
+        tokens = [asker.token] if isinstance(asker, Bearer) else []
+        asking = Asking(name_of(asker), query, [s for s in (*secrets, *tokens) if isinstance(s, str)])
+
+        def verified() -> G:
+            who = identified(asker, self._verifier)
+            asking.who = who.name
+            return work(who)
+
+        return self._guard.kept(asking, verified, nothing)
+
+    def _principals(self, connection: Connection, who: Identity) -> frozenset[str]:
+        return principals(connection, self._expansions, who)
+
+    def _search(self, question: str, who: Identity, limit: int, mode: Mode, filters: Filters) -> Answer:
+        tenant = self._ledger.tenant
         with self._ledger.read() as connection:
-            principals = principals_of(connection, self._ledger.tenant, asker)
-            if not principals:
-                raise AccessUnknown(f"nobody knows {canonical(asker)}: in no group and in no policy")
-            tokens = tokens_of(connection, self._ledger.tenant, principals)
-            hidden = invisible(connection, self._ledger.tenant)
-        if any(not isinstance(value, str) and not value for value in filters.values()):
-            return Answer()  # none of these values: nothing, where a dropped filter would give everything
+            tokens = tokens_of(connection, tenant, self._principals(connection, who))
+            hidden, sources = invisible(connection, tenant), masked(connection, tenant)
         vector = self._vector(question) if mode != "keyword" else None
         n = min(MOST_CANDIDATES, 2 * limit)
         while True:
-            found = self._store.search(Query(mode, question, vector, tokens, hidden, filters, n))
+            found = self._store.search(Query(mode, question, vector, tokens, hidden, filters, n, sources))
             with self._ledger.read() as connection:
                 # Asked again: what was revoked while the index searched is gone as well.
-                principals = principals_of(connection, self._ledger.tenant, asker)
-                seen = look(connection, self._ledger.tenant, principals, [chunk_id for chunk_id, _ in found])
-                before, hidden = hidden, invisible(connection, self._ledger.tenant)
+                mine = self._principals(connection, who)
+                seen = look(connection, tenant, mine, [chunk_id for chunk_id, _ in found])
+                before, hidden = hidden, invisible(connection, tenant)
             if set(before) - set(hidden):
                 continue  # a load was promoted meanwhile: what it replaced is gone, what it brought was left out
             if len(seen) >= limit or len(found) < n or n == MOST_CANDIDATES:
@@ -150,33 +168,13 @@ class Retriever:
         ranked = sorted(
             ((score, chunk_id) for chunk_id, score in found if chunk_id in seen), key=lambda pair: (-pair[0], pair[1])
         )
-        return Answer(_hit(seen[chunk_id], score) for score, chunk_id in ranked[:limit])
+        return Answer(Hit.of(seen[chunk_id], score) for score, chunk_id in ranked[:limit])
 
     def _vector(self, question: str) -> np.ndarray:
         vector: np.ndarray = self._embedder.embed([question], "query")[0]
         if not np.isfinite(vector).all():
             raise FatalError("the embedder gave a vector with NaN for the question")
         return vector
-
-    def _refused(self, asker: str | None, mode: str, error: Exception) -> Answer:
-        """Nothing, with a word in the log and a line in the audit. The question is in neither."""
-        log.warning("search refused for %s: %s: %s", asker, type(error).__name__, error)
-        try:
-            with self._ledger.write() as connection:
-                detail = {"mode": str(mode)[:16], "error": type(error).__name__, "reason": str(error)[:500]}
-                record(
-                    connection,
-                    self._ledger.tenant,
-                    str(asker)[:512] if asker else "nobody",
-                    "search refused",
-                    "search",
-                    detail,
-                )
-        except Exception as unheard:  # noqa: BLE001  the ledger itself may be what failed; the answer stays nothing
-            log.error("no audit line could be written: %s", unheard)
-        answer = Answer()
-        answer.refused = f"{type(error).__name__}: {error}"
-        return answer
 
     def close(self) -> None:
         self._store.close()
@@ -190,22 +188,3 @@ class Retriever:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _check(question: str, limit: int, mode: Mode, filters: Filters) -> None:
-    if not question.strip():
-        raise FatalError("the question is empty")
-    if not 1 <= limit <= MOST_HITS:
-        raise FatalError(f"limit={limit}: from 1 to {MOST_HITS}")
-    if mode not in ("vector", "keyword", "hybrid"):
-        raise FatalError(f"mode={mode!r}: vector, keyword or hybrid")
-    for name, value in filters.items():
-        if not isinstance(value, str) and not (isinstance(value, Sequence) and all(isinstance(v, str) for v in value)):
-            raise FatalError(f"filters[{name!r}]={value!r}: a text, or several")
-
-
-def _hit(seen: Seen, score: float) -> Hit:
-    path = tuple(seen.heading.split(PATH)) if seen.heading else ()
-    return Hit(
-        seen.source, seen.key, seen.uri, seen.title, path, seen.page, seen.text, score, seen.chunk_id, seen.metadata
-    )

@@ -1,21 +1,33 @@
-"""moat search, explain, quarantine list, show and replay."""
+"""moat search, count, explain, quarantine list, show and replay."""
 
 import logging
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from include import quarantine, show
+from include.asker import Asker, Bearer
 from include.cli.doors import Json, err, opened_ledger, out
 from include.errors import FatalError
 from include.explain import explain as story_of
+from include.settings import Settings
+from include.why import Why, why
+
+if TYPE_CHECKING:
+    from include.retrieve import Retriever
+
+As = Annotated[str, typer.Option("--as", help="Who asks, such as user:alice@example.com.")]
+TokenFile = Annotated[Path | None, typer.Option(help="A file with the JWT of whoever asks, instead of --as.")]
+Where = Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE; may be given again.")]
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Documents that were set aside.")
 
 
 def add(app: typer.Typer) -> None:
     app.command()(search)
+    app.command()(count)
     app.command()(explain)
     app.add_typer(quarantine_app, name="quarantine")
     quarantine_app.command("list")(quarantine_list)
@@ -25,22 +37,16 @@ def add(app: typer.Typer) -> None:
 
 def search(
     question: str,
-    asker: Annotated[str, typer.Option("--as", help="Who asks, such as user:alice@example.com.")],
+    asker: As = "",
+    token_file: TokenFile = None,
     limit: Annotated[int, typer.Option(min=1)] = 5,
     mode: Annotated[str, typer.Option(help="vector, keyword or hybrid.")] = "hybrid",
-    where: Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE; may be given again.")] = None,
+    where: Where = None,
     json: Json = False,
 ) -> None:
     """Ask as somebody: what they may read, and nothing else."""
-    from include.retrieve import Retriever
-
-    filters: dict[str, list[str]] = {}
-    for pair in where or ():
-        name, _, value = pair.partition("=")
-        filters.setdefault(name, []).append(value)
-    logging.getLogger("include.retrieve").setLevel(logging.ERROR)  # a refusal is in the answer; it is told once
-    with Retriever.from_settings() as retriever:
-        answer = retriever.search(question, asker, limit, mode, filters)  # type: ignore[arg-type]
+    with _door() as retriever:
+        answer = retriever.search(question, _asker(asker, token_file), limit, mode, _filters(where))  # type: ignore[arg-type]
     if json:
         typer.echo(show.as_json({"refused": answer.refused, "hits": list(answer)}))
         raise typer.Exit(1 if answer.refused else 0)
@@ -55,25 +61,78 @@ def search(
         )
         out.print("      " + " ".join(hit.text.split())[:300])
     if not answer:
-        out.print(f"nothing that {asker} may read answers it")
+        out.print(f"nothing that {asker or 'the token'} may read answers it")
 
 
-def explain(source: str, key: str, json: Json = False) -> None:
-    """A document's story: when seen, why embedded, skipped or quarantined, its chunks, who may read it."""
+def count(
+    asker: As = "",
+    token_file: TokenFile = None,
+    by: Annotated[str, typer.Option(help="source, key, kind or a name of the metadata.")] = "source",
+    where: Where = None,
+    json: Json = False,
+) -> None:
+    """How many documents and chunks somebody may read, exactly."""
+    who = _asker(asker, token_file)
+    with _door() as retriever:
+        whole = retriever.count(who, _filters(where))
+        shares = retriever.aggregate(who, by, _filters(where))
+    refused = whole.refused or shares.refused
+    if json:
+        typer.echo(show.as_json({"refused": refused, "all": whole, "by": by, "shares": shares}))
+        raise typer.Exit(1 if refused else 0)
+    if refused:
+        err.print(f"nothing: {refused}")
+        raise typer.Exit(1)
+    rows = [(value, share.documents, share.chunks) for value, share in shares.items()]
+    show.table(out, (by, "documents", "chunks"), [*rows, ("all", whole.documents, whole.chunks)], "")
+
+
+def _door() -> "Retriever":
+    from include.retrieve import Retriever
+
+    logging.getLogger("include.guard").setLevel(logging.CRITICAL)  # a refusal is in the answer; it is told once
+    return Retriever.from_settings()
+
+
+def _asker(asker: str, token_file: Path | None) -> Asker:
+    """The one who asks. Raises FatalError unless exactly one of both is given."""
+    if bool(asker) == (token_file is not None):
+        raise FatalError("who asks? Give either --as user:… or --token-file FILE")
+    return Bearer(token_file.read_text("utf-8").strip()) if token_file else asker
+
+
+def _filters(where: list[str] | None) -> dict[str, list[str]]:
+    filters: dict[str, list[str]] = {}
+    for pair in where or ():
+        name, _, value = pair.partition("=")
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
+    """A document's story: when seen, why embedded, skipped or quarantined, its chunks, who may read it.
+
+    With --as, which rule lets somebody in or keeps them out. For operators: it tells of documents
+    that the asker may not see.
+    """
+    settings = Settings.load()
     with opened_ledger() as ledger:
         story = story_of(ledger, source, key)
+        found = why(ledger, (source, key), asker, settings) if asker and story else None
     if story is None:
         raise FatalError(
             f"the ledger never saw {key!r} of {source}: the source has not listed it, or its key is another; `moat run --dry-run` shows what would come"
         )
     if json:
-        typer.echo(show.as_json(story))
+        typer.echo(show.as_json({**story.to_dict(), "why": found} if found else story))
         return
     out.print(f"[bold]{source}[/]: {escape(key)}", markup=True)
     out.print(
         f"state:  {story.state}\naccess: {story.access}"
         + (f"\naside:  {story.quarantined}" if story.quarantined else "")
     )
+    if found:
+        _print_why(found)
     if story.revisions:
         show.table(
             out,
@@ -101,6 +160,15 @@ def explain(source: str, key: str, json: Json = False) -> None:
         ),
         "no visible chunk",
     )
+
+
+def _print_why(found: Why) -> None:
+    out.print(f"{found.asker}: {'reads it' if found.readable else 'does not read it'}: {found.reason}")
+    for number, layer in enumerate(found.layers, 1):
+        by = "; ".join(" → ".join(way) for way in layer.by[:3]) or "they are none of these"
+        out.print(f"  layer {number}: any of {', '.join(layer.any_of) or 'nobody'}: {by}")
+    for way in found.deny:
+        out.print(f"  denied: {' → '.join(way)}")
 
 
 def quarantine_list(

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from include.access import Policy
 from include.ledger import windows
 from include.ledger.documents import visible
-from include.ledger.tables import chunk, document, policy, presence, revision
+from include.ledger.tables import chunk, document, policy, presence, revision, source
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +29,49 @@ class Seen:
     metadata: tuple[str, ...]
 
 
-def look(connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]) -> dict[str, Seen]:
-    """Those of the chunks that are visible now and whose document's access lets the principals in."""
-    query = (
-        select(
-            chunk.c.id.label("chunk_id"),
-            document.c.source,
-            document.c.key,
-            revision.c.uri,
-            revision.c.title,
-            chunk.c.heading,
-            chunk.c.text,
-            presence.c.page,
-            presence.c.position,
-            revision.c.metadata,
-            policy.c.body,
-        )
+def standing(tenant: str, *columns: Any) -> Select[Any]:
+    """These columns of every chunk that is visible now and whose access is known; whose it is stands in `policy`.
+
+    A document of a source whose access could not be read for too long is masked. A source that
+    never took a lease has no row, and no such end.
+    """
+    return (
+        select(*columns)
         .select_from(chunk)
         .join(document, document.c.id == chunk.c.document_id)
         .join(policy, policy.c.digest == document.c.policy)  # unknown access has none, and falls out here
         .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
         .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
-        .where(document.c.tenant == tenant, document.c.erased_at.is_(None))
+        .outerjoin(source, and_(source.c.tenant == document.c.tenant, source.c.name == document.c.source))
+        .where(
+            document.c.tenant == tenant,
+            document.c.erased_at.is_(None),
+            or_(source.c.access_until.is_(None), source.c.access_until > datetime.now(UTC)),
+        )
+    )
+
+
+def masked(connection: Connection, tenant: str) -> list[str]:
+    """Names of the sources whose documents are masked because their access could not be read for too long."""
+    query = select(source.c.name).where(source.c.tenant == tenant, source.c.access_until <= datetime.now(UTC))
+    return list(connection.scalars(query.order_by(source.c.name)))
+
+
+def look(connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]) -> dict[str, Seen]:
+    """Those of the chunks that are visible now and whose document's access lets the principals in."""
+    query = standing(
+        tenant,
+        chunk.c.id.label("chunk_id"),
+        document.c.source,
+        document.c.key,
+        revision.c.uri,
+        revision.c.title,
+        chunk.c.heading,
+        chunk.c.text,
+        presence.c.page,
+        presence.c.position,
+        revision.c.metadata,
+        policy.c.body,
     )
     allowed: dict[str, bool] = {}
     seen: dict[str, Seen] = {}
