@@ -23,13 +23,13 @@ CODE = sorted(
 MOST_LINES = 400
 # Where anything at all may be raised, and nothing may pass. Each is one door, with what it does then.
 BLANKET = {
-    ("include/dagfile.py", "sources_in"): "a DAG file is anybody's Python: its error is told with the file's name",
+    ("include/dagfile.py", "_run"): "a DAG file is anybody's Python: its error is told with the file's name",
     ("include/embedder.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
     ("include/gate.py", "check"): "a check that cannot look has seen nothing, so it blocks",
     ("include/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
-    ("include/retrieve.py", "search"): "whatever fails on the way to an answer gives nothing",
-    ("include/retrieve.py", "work"): "a thread has no caller: it is raised in the one that waits",
-    ("include/retrieve.py", "_refused"): "the ledger itself may be what failed: the answer stays nothing",
+    ("include/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
+    ("include/guard.py", "run"): "a thread has no caller: it is raised in the one that waits",
+    ("include/guard.py", "_record"): "the ledger itself may be what failed: the answer stays nothing",
 }
 QUERIES = {
     "near_vector",
@@ -40,7 +40,19 @@ QUERIES = {
     "fetch_objects",
     "fetch_objects_by_ids",
     "fetch_object_by_id",
+    "near_image",
+    "near_media",
+    "iterator",
+    "over_all",
+    "graphql_raw_query",
+    "generate",
 }
+LOOKS = {
+    "include/retrieve.py",
+    "include/explain.py",
+    "include/why.py",
+    "include/answer.py",
+}  # the door, and operators' words
 
 
 def name(file: Path) -> str:
@@ -84,7 +96,7 @@ def test_the_code_is_where_these_tests_look() -> None:
     assert len(CODE) > 70
     assert {"include/store.py", "dags/ingest.py", "plugins/moat_tasks.py"} <= {name(file) for file in CODE}
     assert importers("weaviate.exceptions") == {"include/weaviate_errors.py"}
-    assert importers("include.ledger.look", "look") == {"include/retrieve.py"}
+    assert "include/retrieve.py" in importers("include.ledger.look", "look")
 
 
 def test_include_knows_no_airflow() -> None:
@@ -113,10 +125,47 @@ def test_there_is_one_door_to_weaviate() -> None:
     assert "near_vector" in (PROJECT / "include" / "store.py").read_text("utf-8")
 
 
+@pytest.mark.parametrize("where", ["include", "dags", "plugins"])
+def test_no_query_is_written_as_text_or_sent_by_hand(where: str) -> None:
+    """GraphQL and REST are ways to Weaviate too: no such query, and no such address, stands in any string."""
+    by_hand = re.compile(
+        r"\{\s*(?:Get|Aggregate|Explore)\s*\{|/v1/(?:graphql|objects|batch|schema)|nearVector|nearText|grpc\.(?:insecure|secure)_channel"
+    )
+    found = [
+        (file, node.value[:80])
+        for file, tree in trees(where)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and by_hand.search(node.value)
+    ]
+    assert found == []
+    assert importers("grpc") <= {"include/weaviate_errors.py"}
+
+
+def test_aggregates_are_the_ledgers() -> None:
+    """Weaviate's own count and aggregate know no second look, so nothing asks for them: `x.aggregate.…`."""
+    asking = {
+        file
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "aggregate"
+    }
+    assert asking == set()
+
+
 def test_searches_have_no_way_around_retrieve() -> None:
-    """A search needs a Query, a hit needs the second look, a reader's key opens a store: all three stand in one file."""
+    """A search needs a Query, a hit needs the second look, a reader's key opens a store: all three stand in one file.
+
+    Counts come by the same file. Besides it only the operators' `why` looks, to end with the same word.
+    """
     assert importers("include.store", "Query") == {"include/retrieve.py"}
-    assert importers("include.ledger.look") == {"include/retrieve.py"}
+    assert importers("include.ledger.look", "look") == {"include/retrieve.py", "include/why.py"}
+    assert importers("include.ledger.look", "standing") == {"include/ledger/counting.py"}
+    assert importers("include.ledger.look", "Seen") == {"include/answer.py"}
+    assert importers("include.ledger.look", "masked") == {"include/retrieve.py", "include/explain.py"}
+    assert importers("include.ledger.look") <= LOOKS | {"include/ledger/counting.py"}
+    assert importers("include.ledger.counting") == {"include/retrieve.py"}
+    assert importers("include.why") == {"include/cli/documents.py"}
+    assert importers("include.answer") == importers("include.guard") == {"include/retrieve.py"}
     assert importers("include.retrieve") == {"include/cli/documents.py", "include/local/__main__.py"}
     keys = {
         file
@@ -236,10 +285,11 @@ def test_every_error_has_its_way_on_in_airflow() -> None:
 
 
 def test_every_query_is_a_sources_and_every_source_has_its_query() -> None:
-    from include.dagfile import all_sources
+    from include.dagfile import all_directories, all_sources
 
     files = {file.name for file in (PROJECT / "dags" / "sql").iterdir()}
-    assert files == {s.reader.sql for s in all_sources().values() if hasattr(s.reader, "sql")}
+    declared = [*all_sources().values(), *all_directories().values()]
+    assert files == {one.reader.sql for one in declared if hasattr(one.reader, "sql")}
     assert files
 
 

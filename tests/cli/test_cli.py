@@ -173,14 +173,34 @@ LOOKING: dict[tuple[str, ...], list[str]] = {
     ("doctor",): [],
     ("migrate",): [],
     ("search",): ["parental leave", "--as", ANN],
+    ("count",): ["--as", ANN],
     ("explain",): ["docs", "leave.md"],
     ("loads",): ["docs"],
     ("load", "show"): ["1"],
     ("members", "load"): ["GROUPS"],
+    ("access", "state"): [],
+    ("audit", "tail"): [],
+    ("audit", "verify"): [],
+    ("directory", "list"): [],
+    ("directory", "sync"): [],
     ("quarantine", "list"): [],
     ("quarantine", "show"): ["docs", "bad [/draft].md"],
 }
-CHANGING = {("release",), ("reject",), ("rollback",), ("quarantine", "replay")}  # in tests of their own
+CHANGING = {  # in tests of their own
+    ("release",),
+    ("reject",),
+    ("rollback",),
+    ("quarantine", "replay"),
+    ("directory", "remove"),
+    ("access", "sync"),
+    ("access", "held"),
+    ("access", "release"),
+    ("access", "reject"),
+    ("audit", "export"),
+    ("erase", "SOURCE"),
+    ("erase", "list"),
+    ("erase", "verify"),
+}
 SERVING = {("embedder",)}  # has nothing to print
 
 
@@ -249,6 +269,36 @@ def test_a_dry_run_writes_nothing(fresh: Place, moat: Any) -> None:
     index.close()
     moat(fresh, "run", fresh.dag)
     assert everything() != before
+
+
+def test_a_count_is_of_what_a_person_may_read(loaded: Place, moat: Any) -> None:
+    ann, hugo = (moat(loaded, "count", "--as", who, "--by", "key", "--json").json for who in (ANN, HUGO))
+    assert (set(hugo["shares"]) - set(ann["shares"]), hugo["all"]["documents"]) == (
+        {"people/pay.md"},
+        len(hugo["shares"]),
+    )
+    none = moat(loaded, "count", "--as", NOBODY)
+    assert (none.code, none.out) == (1, "")
+    assert "nobody knows" in none.err
+
+
+def test_who_asks_is_said_once_and_a_token_comes_from_a_file(loaded: Place, moat: Any, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("eyJ0b2tlbg.e30.c2lnbmF0dXJl\n")
+    for twice in ((), ("--as", ANN, "--token-file", str(file))):
+        assert "Give either --as" in moat(loaded, "search", "leave", *twice).err
+    refused = moat(loaded, "search", "leave", "--token-file", str(file))
+    assert "set MOAT_JWT_ISSUER" in refused.err
+    assert "eyJ0b2tlbg" not in refused.err + refused.out
+
+
+def test_an_operator_is_told_which_rule_decides(loaded: Place, moat: Any) -> None:
+    kept_out = moat(loaded, "explain", "docs", "people/pay.md", "--as", ANN).out
+    assert f"{ANN}: does not read it: in none of group:people" in kept_out
+    let_in = moat(loaded, "explain", "docs", "leave.md", "--as", HUGO)
+    assert f"{HUGO}: reads it: {HUGO} → group:people → group:everyone" in let_in.out
+    given = moat(loaded, "explain", "docs", "people/pay.md", "--as", HUGO, "--json").json
+    assert given["why"]["layers"][0]["by"] == [[HUGO, "group:people"]]
 
 
 def test_a_search_gives_each_person_what_they_may_read(loaded: Place, moat: Any) -> None:
