@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from include.errors import AccessUnknown, LoadInProgress, LoadRefused, Superseded
-from include.ledger import Ledger, add
+from include.ledger import Ledger, add, windows
 from include.ledger.audit import record
 from include.ledger.tables import access_change, document, load, quarantine, revision, source
 
@@ -223,26 +223,7 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
             return _get(connection, ledger, current.id)
         fenced(connection, ledger, current)
         _step(connection, ledger, current, ("staged",), state="promoted", ended_at=_now())
-        # An access that moved in the ledger since it was read is newer, and stays.
-        changes = (
-            select(access_change.c.policy)
-            .where(
-                access_change.c.load_id == current.id,
-                access_change.c.document_id == document.c.id,
-                access_change.c.from_version == document.c.access_version,
-            )
-            .scalar_subquery()
-        )
-        # Recorded now: a reading of the source that began before knows nothing of it.
-        mine = (source.c.tenant == ledger.tenant, source.c.name == current.source)
-        connection.execute(update(source).where(*mine).values(access_seq=source.c.access_seq + 1))
-        seq = select(source.c.access_seq).where(*mine).scalar_subquery()
-        connection.execute(
-            update(document)
-            .where(document.c.id.in_(select(access_change.c.document_id).where(access_change.c.load_id == current.id)))
-            .where(changes.is_not(None))
-            .values(policy=changes, access_version=document.c.access_version + 1, access_seen=seq)
-        )
+        _widen(connection, ledger, current, by)
         loaded = (
             select(document.c.key)
             .join(revision, revision.c.document_id == document.c.id)
@@ -279,6 +260,25 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
         )
         record(connection, ledger.tenant, by, "promote", f"load {current.id} of {current.source}", dict(current.counts))
         return _get(connection, ledger, current.id)
+
+
+def _widen(connection: Connection, ledger: Ledger, current: Load, by: str) -> None:
+    """Let the changes of access that a load carries hold. One that moved in the ledger since it was read is newer, and stays."""
+    coming = (
+        select(document.c.id, document.c.policy.label("was"), access_change.c.policy.label("now"))
+        .join(access_change, access_change.c.document_id == document.c.id)
+        .where(access_change.c.load_id == current.id, access_change.c.from_version == document.c.access_version)
+        .order_by(document.c.id)
+    )
+    for window in windows(connection.execute(coming).all()):
+        connection.execute(
+            update(document)
+            .where(document.c.id == bindparam("of"))
+            .values(policy=bindparam("policy_now"), access_version=document.c.access_version + 1),
+            [{"of": row.id, "policy_now": row.now} for row in window],
+        )
+        detail = {"documents": [[row.id, row.was, row.now] for row in window], "how": f"promoted by load {current.id}"}
+        record(connection, ledger.tenant, by, "access", f"source {current.source}", detail)
 
 
 def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
