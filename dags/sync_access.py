@@ -40,11 +40,13 @@ are masked. See docs/access.md.""",
     def sources(*, params: Any = None) -> list[str]:
         """The sources that are loaded, and the DAG files that are broken, whose tasks will say so."""
         from include.dagfile import declared
+        from include.lane import undeclared
         from include.ledger import projection
 
         found = declared()
         with opened() as way:
             loaded = set(projection.sources(way.ledger))
+            undeclared(way, found.sources)
         if strange := set(params["sources"]) - set(found.sources):
             raise AirflowFailException(f"no DAG file declares {', '.join(sorted(strange))}: correct the parameter")
         wanted = params["sources"] or [*sorted(found.sources), *sorted(found.broken)]

@@ -9,7 +9,7 @@ are masked until it can.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -17,14 +17,14 @@ from typing import Any
 from include.dagfile import directory_named, source_named
 from include.errors import MoatError
 from include.ids import joined, text_hash
-from include.ledger import access, holds, lane, windows
+from include.ledger import access, holds, lane, projection, windows
 from include.ledger.access import Moved
 from include.ledger.holds import Hold
 from include.ledger.lane import Observed, Widening
 from include.load import patch
 from include.people.sync import sync
 from include.read.stage import Keys, reading_of
-from include.source import Source
+from include.source import Limits, Source
 from include.store import Store, WeaviateStore
 from include.way import Way
 
@@ -92,6 +92,16 @@ def sync_access(way: Way, source: Source, by: str, store: Store | None = None) -
         hold.id if hold else None,
         patched,
     )
+
+
+def undeclared(way: Way, declared: Collection[str]) -> list[str]:
+    """Loaded sources that no DAG file declares, or only a broken one: their access cannot be read, so they are masked in time."""
+    found = sorted(set(projection.sources(way.ledger)) - set(declared))
+    for name in found:
+        hours = Limits().max_access_age_hours
+        until = access.unreadable(way.ledger, name, "no DAG file that can be read declares it", hours * 3_600)
+        way.progress(f"{name}: no DAG file that can be read declares it; masked from {until:%Y-%m-%d %H:%M} UTC on")
+    return found
 
 
 def told(synced: Synced) -> str:
@@ -176,7 +186,7 @@ def _to_index(way: Way, source: Source, narrowed: Iterable[Moved], store: Store 
 def report(hold: Hold) -> str:
     """What a person reads before releasing a hold, as Markdown for a narrow panel."""
     lines = [f"**Hold {hold.id}: {hold.reason}.**", ""]
-    lines += [f"- {n:,} would be read by {who}" for who, n in hold.detail.get("readers", ())]
+    lines += [f"- {n:,} of them: {who}" for who, n in hold.detail.get("readers", ())]
     lines += [
         f"- `{g['group']}` had {g['before']:,} members, would have {g['now']:,}" for g in hold.detail.get("groups", ())
     ]

@@ -17,7 +17,7 @@ DOC = """Who is in which group, from every directory that `dags/sync_directory.p
 A task reads its directory **whole**, looks at what would **go**, and **swaps** all of its groups in one transaction.
 Where more would go than the directory's declaration allows, the groups stay as they are, the task is red and names the
 hold, and the DAG `held_access` asks a person under Required Actions; `moat access release ID` and `moat access reject ID`
-do the same. A released change passes with the next run that finds it again.
+do the same. A release reads the directory again, and what is still so passes.
 
 A directory that could not be read for longer than its `max_age_hours` makes **every search refuse**, for nobody knows
 any more who was taken out of a group. See docs/access.md.
@@ -67,6 +67,6 @@ def _sync(name: str) -> dict[str, Any]:
     if not synced.passed:
         raise AirflowFailException(
             f"directory {name} is {synced.outcome} and its groups stay as they were: {synced.reason}. If that is right, "
-            f"`moat access release {synced.hold}` and run this again; else mend the directory"
+            f"`moat access release {synced.hold}`, which reads it again; else mend the directory"
         )
     return synced.to_dict()

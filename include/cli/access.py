@@ -6,9 +6,10 @@ import typer
 
 from include import show
 from include.airflow_api import answer_hold
-from include.cli.doors import Because, Json, Number, me, opened_ledger, opened_way, out
+from include.cli.doors import Because, Json, Number, me, opened_ledger, opened_way, out, raise_all
 from include.dagfile import declared, source_named
-from include.lane import report, settle, sync_access, told
+from include.errors import MoatError
+from include.lane import Synced, report, settle, sync_access, told, undeclared
 from include.ledger import access, holds, projection
 from include.ledger.holds import Hold
 
@@ -23,24 +24,31 @@ def add(app: typer.Typer) -> None:
 
 def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
     """Read the access of a source, or of every loaded one, and bring it to ledger and index."""
+    synced, broken = list[Synced](), list[MoatError]()
     with opened_way(quiet=json) as way:
-        loaded = set(projection.sources(way.ledger))
-        found = declared()
-        wanted = [source_named(source)] if source else [s for s in found.sources.values() if s.name in loaded]
-        synced = [sync_access(way, one, me()) for one in wanted]
+        if source:
+            wanted = [source_named(source)]
+        else:
+            found, loaded = declared(), set(projection.sources(way.ledger))
+            broken += found.broken.values()
+            undeclared(way, found.sources)
+            wanted = [one for one in found.sources.values() if one.name in loaded]
+        for one in wanted:
+            try:
+                synced.append(sync_access(way, one, me()))
+            except MoatError as error:  # the others' revocations do not wait for this one
+                broken.append(error)
     if json:
         typer.echo(show.as_json(synced))
-    for one in () if json else synced:
-        out.print(told(one))
-        if one.hold is not None:
+    for each in () if json else synced:
+        out.print(told(each))
+        if each.hold is not None:
             out.print(
-                f"`moat access held {one.hold}` shows what waits, `moat access release {one.hold}` lets it through"
+                f"`moat access held {each.hold}` shows what waits, `moat access release {each.hold}` lets it through"
             )
-    if not synced and not json:
+    if not synced and not broken and not json:
         out.print("no source is loaded yet")
-    if not source:
-        for error in found.broken.values():
-            raise error
+    raise_all(broken)
 
 
 def access_state(json: Json = False) -> None:

@@ -3,7 +3,7 @@
 import getpass
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from include.connections import Connections
+from include.errors import MoatError
 from include.ledger import Ledger
 from include.settings import PROJECT, Settings
 from include.way import Way
@@ -57,3 +58,11 @@ def opened_ledger() -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def raise_all(errors: Sequence[MoatError]) -> None:
+    """Tell every error; the last one ends the command."""
+    for error in errors[:-1]:
+        err.print(f"{type(error).__name__}: {error}")
+    if errors:
+        raise errors[-1]

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from include import show
-from include.cli.doors import Json, connections, err, me, opened_ledger, out
+from include.cli.doors import Json, connections, err, me, opened_ledger, out, raise_all
 from include.dagfile import all_directories, directory_named
-from include.errors import FatalError
+from include.errors import FatalError, MoatError
 from include.ledger.members import DirectoryState, directories, replace_members
-from include.people.sync import sync
+from include.people.sync import Synced, sync
 
 directory_app = typer.Typer(no_args_is_help=True, help="Directories of people and groups.")
 
@@ -25,8 +25,13 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
     """Read a directory whole, or every one, and make the ledger's groups the same."""
     wanted = [directory_named(name)] if name else list(all_directories().values())
     progress: Any = (lambda line: None) if json else err.print
+    synced, broken = list[Synced](), list[MoatError]()
     with opened_ledger() as ledger:
-        synced = [sync(ledger, connections(), directory, me(), progress) for directory in wanted]
+        for directory in wanted:
+            try:
+                synced.append(sync(ledger, connections(), directory, me(), progress))
+            except MoatError as error:  # the other directories do not wait for this one
+                broken.append(error)
     if json:
         typer.echo(show.as_json(synced))
     else:
@@ -38,7 +43,8 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
         )
         for one in synced:
             if not one.passed:
-                out.print(f"{one.directory}: {one.reason}\n`moat access release {one.hold}` lets the next sync pass")
+                out.print(f"{one.directory}: {one.reason}\n`moat access release {one.hold}` lets it pass")
+    raise_all(broken)
     if not all(one.passed for one in synced):
         raise typer.Exit(3)
 

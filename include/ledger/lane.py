@@ -36,7 +36,7 @@ class Widening:
     was: str | None
     now: str
     public: bool  # that it becomes so
-    who: str  # its readers, in words
+    who: str  # its readers, in words: as they are → as they would be
 
 
 def compare(ledger: Ledger, name: str, listed: Sequence[Listed]) -> list[Observed]:
@@ -127,7 +127,8 @@ def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapp
                 assert wanted is not None
                 if r.access_seen <= base or r.access_seen == own.get(r.id):
                     public = _public(wanted) and not (was and _public(was))
-                    found.append(Widening(r.id, of[r.id].key, r.policy, of[r.id].digest or "", public, wanted.told()))
+                    who = f"{was.told() if was else 'nobody, for it is masked'} → {wanted.told()}"
+                    found.append(Widening(r.id, of[r.id].key, r.policy, of[r.id].digest or "", public, who))
     return found
 
 

@@ -41,7 +41,7 @@ def fresh(connection: Connection, tenant: str) -> int:
             when = f"{row.read_at:%Y-%m-%d %H:%M} UTC" if row.read_at else "never"
             raise DirectoryStale(
                 f"directory {row.name} was last read {when}, and may be {row.max_age_s:,} s old at the most: "
-                "look at the DAG sync_directory, or run `moat directory sync`"
+                f"look at the DAG sync_directory, or run `moat directory sync`; `moat directory remove {row.name}` where it is declared no more"
             )
     return sum(row.revision for row in rows)
 

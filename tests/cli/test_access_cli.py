@@ -42,7 +42,7 @@ def test_what_narrows_holds_and_what_becomes_public_waits_until_somebody_decides
     assert [hold["id"] for hold in moat(loaded, "access", "held", "--json").json] == [1]
     shown = moat(loaded, "access", "held", "1").out
     assert "1 documents would become public" in shown
-    assert "`people/pay.md`: everyone who is known" in shown
+    assert f"`people/pay.md`: any of {ANN} → everyone who is known" in shown
     assert "is rejected" in moat(loaded, "access", "reject", "1", "--because", "pay is not for all").out
     assert "1 rejected" in moat(loaded, "access", "sync").out
     assert not pay(loaded, moat, HUGO)

@@ -55,7 +55,7 @@ def test_a_sync_shows_what_came_of_it_and_a_hold_ends_with_3(place: Place) -> No
     assert (told["directory"], told["outcome"], told["hold"]) == ("okta", "held", 1)
     shown = place.typed("directory", "sync")
     assert shown.code == 3
-    assert "`moat access release 1` lets the next sync pass" in shown.out
+    assert "`moat access release 1` lets it pass" in shown.out
     (listed,) = place.typed("directory", "list", "--json").json
     assert (listed["state"]["n_memberships"], listed["state"]["error"][:15]) == (12, "held by hold 1:")
     assert "GroupsFile" in place.typed("directory", "list").out
