@@ -18,8 +18,9 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 from include.cli import app
-from include.dagfile import sources_in
+from include.dagfile import all_directories, sources_in
 from include.ledger.tables import metadata
+from include.people.directory import Directory, GroupsFile, GroupsQuery, Ldap, Scim
 from include.settings import PREFIX, PROJECT, Settings
 from include.source import (
     AccessFiles,
@@ -210,9 +211,9 @@ def test_the_compose_file_is_told_as_it_is() -> None:
 # --- declarations, checks, tables, decisions
 
 
-@pytest.mark.parametrize("declaration", [Chunking, Limits, Golden, Source])
+@pytest.mark.parametrize("declaration", [Chunking, Limits, Golden, Source, Directory])
 def test_every_option_with_a_plain_default_is_told_with_it(declaration: type) -> None:
-    page = (DOCS / "way.md").read_text("utf-8")
+    page = (DOCS / ("access.md" if declaration is Directory else "way.md")).read_text("utf-8")
     for field in fields(declaration):
         default = field.default
         plain = isinstance(default, int | float | str) and default != ""
@@ -220,10 +221,15 @@ def test_every_option_with_a_plain_default_is_told_with_it(declaration: type) ->
 
 
 @pytest.mark.parametrize(
-    "declaration", [LocalFiles, S3Objects, WarehouseRows, Groups, Public, Columns, ObjectTags, AccessFiles]
+    "declaration",
+    [
+        *(LocalFiles, S3Objects, WarehouseRows),
+        *(Groups, Public, Columns, ObjectTags, AccessFiles),
+        *(GroupsFile, GroupsQuery, Ldap, Scim),
+    ],
 )
 def test_every_option_of_readers_and_rules_is_told(declaration: type) -> None:
-    page = (DOCS / ("access.md" if "judge" in vars(declaration) else "way.md")).read_text("utf-8")
+    page = (DOCS / ("way.md" if "open" in vars(declaration) else "access.md")).read_text("utf-8")
     assert f"`{declaration.__name__}`" in page
     for field in fields(declaration):
         assert f"`{field.name}`" in page, field.name
@@ -275,6 +281,9 @@ def test_every_python_block_can_be_read_and_every_dag_file_gives_its_sources(pag
                 file = tmp_path / "example.py"
                 file.write_text(body, "utf-8")
                 assert sources_in(file)
+            if "sync_directories(\n" in body:
+                (tmp_path / "people.py").write_text(body, "utf-8")
+                assert all_directories(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore")  # what importing Airflow warns of is not ours
