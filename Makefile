@@ -5,7 +5,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 export UV_NO_PROGRESS = 1
 
-.PHONY: run test check stop clean lock quality setup
+.PHONY: run test check stop clean lock quality sweep mutants setup
 
 run: setup
 	@$(BIN)/python -m include.local run $(ARGS)
@@ -32,6 +32,16 @@ setup: $(VENV)/.ready
 quality: $(VENV)/.dev
 	@$(BIN)/python -m include.local programs
 	$(BIN)/python -m pytest tests/quality --full -s
+
+# Who reads what, half a million times, beside the oracle in tests/access; an hour or more.
+sweep: $(VENV)/.dev
+	@$(BIN)/python -m include.local programs
+	$(BIN)/python -m pytest tests/access/test_sweep.py --sweep 500000 --timeout 86400 -s
+
+# Bugs put in on purpose, one at a time, in a copy: each must turn a test red.
+mutants: $(VENV)/.dev
+	@$(BIN)/python -m include.local programs
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
