@@ -122,14 +122,12 @@ def clear(way: Way, source: str) -> None:
         quarantine.c.raw_uri.is_not(None),
     )
     with way.ledger.read() as connection:
-        gone = connection.execute(select(quarantine.c.key, quarantine.c.raw_uri).where(*where)).all()
+        gone = list(connection.scalars(select(quarantine.c.key).where(*where)))
     for window in windows(gone):
-        for row in window:
-            way.staging.remove(raw_path(way, source, row.key))
+        for key in window:
+            way.staging.remove(raw_path(way, source, key))
         with way.ledger.write() as connection:
-            connection.execute(
-                update(quarantine).where(*where, quarantine.c.key.in_([r.key for r in window])).values(raw_uri=None)
-            )
+            connection.execute(update(quarantine).where(*where, quarantine.c.key.in_(window)).values(raw_uri=None))
 
 
 def raw_path(way: Way, source: str, key: str) -> str:

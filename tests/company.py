@@ -6,8 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from include.checks import FAMILIES
+from include.embed import embed
+from include.gate import check, decide
 from include.ledger import Ledger
 from include.ledger.members import replace_members
+from include.prepare import prepare
+from include.read.stage import read
 from include.retrieve import Answer, Retriever
 from include.run import RunResult, run
 from include.settings import Settings
@@ -50,6 +55,22 @@ class Company:
 
     def run(self, source: Source | None = None, **options: Any) -> RunResult:
         return run(self.way, source or self.source, Options(**options), "test")
+
+    def to_the_gate(self, run: str = "test", **options: Any) -> int:
+        """A load with everything in staging, nothing checked; its number."""
+        found = read(self.way, self.source, run, Options(**options))
+        for batch in found.batches:
+            prepare(self.way, self.source, found.load, batch.number)
+            embed(self.way, self.source, found.load, batch.number)
+        return found.load
+
+    def to_the_load(self, run: str = "test") -> int:
+        """A load that passed the gate, nothing of it in the index; its number."""
+        number = self.to_the_gate(run)
+        for family in FAMILIES:
+            check(self.way, self.source, number, family.name)
+        assert decide(self.way, self.source, number).outcome == "pass"
+        return number
 
     def index(self) -> WeaviateStore:
         return WeaviateStore.open(self.way.settings, "writer")

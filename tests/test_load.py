@@ -42,18 +42,6 @@ def index(company: Company) -> Iterator[WeaviateStore]:
     made.close()
 
 
-def to_the_load(company: Company, run: str = "test") -> int:
-    """A load that passed the gate, nothing of it in the index."""
-    found = read(company.way, company.source, run, Options())
-    for batch in found.batches:
-        prepare(company.way, company.source, found.load, batch.number)
-        embed(company.way, company.source, found.load, batch.number)
-    for family in FAMILIES:
-        check(company.way, company.source, found.load, family.name)
-    assert decide(company.way, company.source, found.load).outcome == "pass"
-    return found.load
-
-
 class Faulty:
     """The real index, with one fault for a number of writes."""
 
@@ -120,7 +108,7 @@ class OtherVectors(Faulty):
 def test_a_write_that_went_wrong_once_is_found_and_mended(
     company: Company, index: WeaviateStore, fault: type[Faulty]
 ) -> None:
-    number = to_the_load(company)
+    number = company.to_the_load()
     counts = load(company.way, company.source, number, fault(index, 1))  # type: ignore[arg-type]
     assert counts["repaired"] >= 2
     promote(company.way, company.source, number, "test", index)
@@ -133,7 +121,7 @@ def test_a_write_that_went_wrong_once_is_found_and_mended(
 def test_a_write_that_stays_wrong_fails_and_is_never_promoted(
     company: Company, index: WeaviateStore, fault: type[Faulty]
 ) -> None:
-    number = to_the_load(company)
+    number = company.to_the_load()
     with pytest.raises(IndexUnavailable):
         load(company.way, company.source, number, fault(index, 99))  # type: ignore[arg-type]
     assert company.way.load(number).state == "open"
@@ -147,7 +135,7 @@ def test_a_write_that_stays_wrong_fails_and_is_never_promoted(
 
 
 def test_an_answer_that_was_lost_costs_another_try_and_nothing_twice(company: Company, index: WeaviateStore) -> None:
-    number = to_the_load(company)
+    number = company.to_the_load()
     with pytest.raises(IndexUnavailable):
         load(company.way, company.source, number, LostAnswer(index, 1))  # type: ignore[arg-type]
     before = stored(index)
@@ -160,7 +148,7 @@ def test_a_shard_that_became_read_only_stops_the_load(
     company: Company, index: WeaviateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("include.store.time.sleep", lambda s: None)
-    number = to_the_load(company)
+    number = company.to_the_load()
     operator = WeaviateStore.open(company.way.settings, "operator")
     collection = operator._client.collections.use(company.way.settings.collection_name)
     opened(company.way, company.way.load(number).model or "").close()
@@ -175,9 +163,9 @@ def test_a_shard_that_became_read_only_stops_the_load(
 
 
 def test_a_load_that_was_overtaken_writes_nothing_and_promotes_nothing(company: Company, index: WeaviateStore) -> None:
-    zombie = to_the_load(company, "first")
+    zombie = company.to_the_load("first")
     loads.give_up(company.way.ledger, company.way.load(zombie), "its machine is gone")
-    newer = to_the_load(company, "second")
+    newer = company.to_the_load("second")
     with pytest.raises(Superseded, match="no longer holds the lease"):
         load(company.way, company.source, zombie, index)
     assert stored(index) == {}
@@ -188,7 +176,7 @@ def test_a_load_that_was_overtaken_writes_nothing_and_promotes_nothing(company: 
 
 
 def test_a_collection_that_changed_under_the_load_is_no_place_for_it(company: Company, index: WeaviateStore) -> None:
-    number = to_the_load(company)
+    number = company.to_the_load()
     operator = WeaviateStore.open(company.way.settings, "operator")
     operator._client.collections.delete(company.way.settings.collection_name)
     operator.ensure("another-model@1/768")
@@ -199,7 +187,7 @@ def test_a_collection_that_changed_under_the_load_is_no_place_for_it(company: Co
 
 
 def test_nothing_of_a_load_is_seen_before_its_promotion(company: Company, index: WeaviateStore) -> None:
-    load(company.way, company.source, number := to_the_load(company), index)
+    load(company.way, company.source, number := company.to_the_load(), index)
     assert len(stored(index)) > 0
     for mode in ("vector", "keyword", "hybrid"):
         assert company.search("leave", ANN, mode=mode) == []
@@ -211,7 +199,7 @@ def test_nothing_of_a_load_is_seen_before_its_promotion(company: Company, index:
 def test_what_changes_is_never_missing_and_never_twice_while_it_changes(company: Company, index: WeaviateStore) -> None:
     company.run()
     company.write("leave.md", "# Leave\n\nParental leave lasts thirty weeks.\n")
-    load(company.way, company.source, number := to_the_load(company), index)
+    load(company.way, company.source, number := company.to_the_load(), index)
     hits = [h.text for h in company.search("How long is parental leave?", ANN, limit=50) if "Parental" in h.text]
     assert hits == ["Parental leave lasts twenty weeks."]
     promote(company.way, company.source, number, "test", index)

@@ -6,14 +6,10 @@ from typing import Any
 import pytest
 
 from include.access import token
-from include.checks import FAMILIES
-from include.embed import embed
 from include.errors import FatalError, LoadInProgress, SourceUnavailable
 from include.explain import explain
-from include.gate import check, decide
 from include.ledger import documents, loads
 from include.load import load
-from include.prepare import prepare
 from include.quarantine import listing, replay
 from include.read.reader import Reading
 from include.read.stage import read
@@ -400,15 +396,9 @@ def test_an_access_file_that_is_lost_masks_at_once_and_waits_for_a_person(compan
 
 def until_the_load(company: Company) -> int:
     """A load of what changed that stands in the index and is not promoted."""
-    found = read(company.way, company.source, "test", Options())
-    for batch in found.batches:
-        prepare(company.way, company.source, found.load, batch.number)
-        embed(company.way, company.source, found.load, batch.number)
-    for family in FAMILIES:
-        check(company.way, company.source, found.load, family.name)
-    decide(company.way, company.source, found.load)
-    load(company.way, company.source, found.load)
-    return found.load
+    number = company.to_the_load()
+    load(company.way, company.source, number)
+    return number
 
 
 def test_a_kept_chunk_stays_in_front_of_people_while_its_document_changes(company: Company) -> None:

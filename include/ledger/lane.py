@@ -76,6 +76,8 @@ def coming_keys(ledger: Ledger, name: str) -> list[str]:
 
 def drop_coming(ledger: Ledger, name: str, keys: Sequence[str]) -> None:
     """Take back what a load under way would widen, of documents that their source does not list any more."""
+    if not keys:
+        return
     with ledger.write() as connection:
         next_seq(connection, ledger, name)
         for window in windows(document_id(ledger.tenant, name, key) for key in keys):

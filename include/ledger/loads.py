@@ -270,11 +270,15 @@ def _widen(connection: Connection, ledger: Ledger, current: Load, by: str) -> No
         .where(access_change.c.load_id == current.id, access_change.c.from_version == document.c.access_version)
         .order_by(document.c.id)
     )
+    # Recorded now, under a number of its own: a reading of the source that began before knows nothing of it.
+    mine = (source.c.tenant == ledger.tenant, source.c.name == current.source)
+    connection.execute(update(source).where(*mine).values(access_seq=source.c.access_seq + 1))
+    seq = connection.execute(select(source.c.access_seq).where(*mine)).scalar_one()
     for window in windows(connection.execute(coming).all()):
         connection.execute(
             update(document)
             .where(document.c.id == bindparam("of"))
-            .values(policy=bindparam("policy_now"), access_version=document.c.access_version + 1),
+            .values(policy=bindparam("policy_now"), access_version=document.c.access_version + 1, access_seen=seq),
             [{"of": row.id, "policy_now": row.now} for row in window],
         )
         detail = {"documents": [[row.id, row.was, row.now] for row in window], "how": f"promoted by load {current.id}"}

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pytest
 
 from include.checks import FAMILIES
-from include.embed import embed
 from include.errors import EmbedderUnavailable, GateBlocked, LoadRefused
 from include.gate import check, decide, refused, table, verdict
 from include.ids import text_hash
@@ -17,11 +16,9 @@ from include.ledger import checks as results
 from include.ledger import loads
 from include.ledger.checks import CheckResult
 from include.load import load
-from include.prepare import prepare
-from include.read.stage import read
 from include.records import Chunk, Embedded, Prepared
 from include.source import Golden, Limits
-from include.way import Options, Way, path
+from include.way import Way, path
 from tests.company import Company
 
 T = TypeVar("T")
@@ -35,15 +32,6 @@ def company(way: Way, tmp_path: Path) -> Company:
             f"notes/{i}.md", f"# Note {i}\n\n" + "".join(f"Pier {i} has {n} cranes today.\n\n" for n in (i, 9))
         )
     return company
-
-
-def to_the_gate(company: Company, **options: Any) -> int:
-    """A load with everything in staging, nothing checked."""
-    found = read(company.way, company.source, "test", Options(**options))
-    for batch in found.batches:
-        prepare(company.way, company.source, found.load, batch.number)
-        embed(company.way, company.source, found.load, batch.number)
-    return found.load
 
 
 def change(company: Company, number: int, stage: str, kind: type[T], how: Callable[[list[T]], Iterable[T]]) -> None:
@@ -70,7 +58,7 @@ def first(rows: list[T], how: Callable[[T], T]) -> Iterator[T]:
 
 
 def test_a_sound_load_passes_every_family(company: Company) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     for family in FAMILIES:
         assert failed(company, number, family.name) == {}, family
     assert decide(company.way, company.source, number).outcome == "pass"
@@ -93,7 +81,7 @@ CHUNKS: dict[str, tuple[Callable[[list[Chunk]], Iterable[Chunk]], str]] = {
 
 @pytest.mark.parametrize("name", CHUNKS)
 def test_a_chunk_that_is_wrong_is_found(company: Company, name: str) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     how, severity = CHUNKS[name]
     change(company, number, "chunk", Chunk, how)
     found = failed(company, number, "chunks")
@@ -111,7 +99,7 @@ PREPARED: dict[str, Callable[[list[Prepared]], Iterable[Prepared]]] = {
 
 @pytest.mark.parametrize("name", PREPARED)
 def test_a_document_that_is_wrong_blocks(company: Company, name: str) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     change(company, number, "document", Prepared, PREPARED[name])
     found = failed(company, number, "parsing")
     assert (list(found), found[name].severity) == ([name], "block")
@@ -120,7 +108,7 @@ def test_a_document_that_is_wrong_blocks(company: Company, name: str) -> None:
 
 @pytest.mark.parametrize("policy", ["", "{}", "null", '{"all": [["someone"]]}', "public"])
 def test_a_document_without_a_readable_policy_blocks_the_whole_load(company: Company, policy: str) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     change(company, number, "document", Prepared, lambda rows: first(rows, lambda p: replace(p, policy=policy)))
     found = failed(company, number, "access")
     assert found["access known"].severity == "block"
@@ -146,7 +134,7 @@ VECTORS: dict[str, tuple[Callable[[list[Embedded]], Iterable[Embedded]], set[str
 
 @pytest.mark.parametrize("name", VECTORS)
 def test_a_vector_that_is_wrong_is_found(company: Company, name: str) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     how, expected = VECTORS[name]
     with np.errstate(invalid="ignore"):
         change(company, number, "embed", Embedded, how)
@@ -156,7 +144,7 @@ def test_a_vector_that_is_wrong_is_found(company: Company, name: str) -> None:
 
 
 def test_vectors_in_another_order_than_the_chunks_block_as_a_crash(company: Company) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     change(company, number, "embed", Embedded, lambda rows: reversed(rows))
     found = failed(company, number, "vectors")["vectors crashed"]
     assert found.severity == "block"
@@ -167,7 +155,7 @@ def test_more_documents_in_quarantine_than_allowed_hold(company: Company) -> Non
     company.source = company.declared(limits=Limits(max_failed_ratio=0.1))
     company.write("broken1.pdf", b"%PDF-1.7 not really")
     company.write("broken2.pdf", b"%PDF-1.7 nor this")
-    found = failed(company, to_the_gate(company), "parsing")["quarantined share"]
+    found = failed(company, company.to_the_gate(), "parsing")["quarantined share"]
     assert (found.severity, set(found.documents)) == ("hold", {"broken1.pdf", "broken2.pdf"})
 
 
@@ -176,7 +164,7 @@ def test_mass_deletion_holds_and_names_documents(company: Company) -> None:
     company.source = company.declared(limits=Limits(max_vanished_ratio=0.3))
     for i in range(3):
         company.remove(f"notes/{i}.md")
-    found = failed(company, to_the_gate(company), "volume")["mass deletion"]
+    found = failed(company, company.to_the_gate(), "volume")["mass deletion"]
     assert found.severity == "hold"
     assert found.seen == "3 of 7 visible documents vanish (43%)"
     assert found.documents == ("notes/0.md", "notes/1.md", "notes/2.md")
@@ -184,7 +172,7 @@ def test_mass_deletion_holds_and_names_documents(company: Company) -> None:
 
 def test_a_listing_smaller_than_declared_holds_even_the_first_time(company: Company) -> None:
     company.source = company.declared(limits=Limits(min_documents=100))
-    found = failed(company, to_the_gate(company), "volume")
+    found = failed(company, company.to_the_gate(), "volume")
     assert found["fewest documents"].allowed == "at least 100 (Limits.min_documents)"
 
 
@@ -199,7 +187,7 @@ def test_golden_questions_are_asked_of_the_whole_candidate(company: Company, tmp
     assert company.run().load.state == "promoted"
     company.write("notes/0.md", "# Note 0\n\nNothing new at the pier.\n")
     # Only a note is in the new load; what answers stands in the ledger.
-    assert failed(company, to_the_gate(company), "golden") == {}
+    assert failed(company, company.to_the_gate(), "golden") == {}
 
 
 def test_a_load_that_loses_an_answer_is_held_before_anyone_sees_it(company: Company, tmp_path: Path) -> None:
@@ -219,7 +207,7 @@ def test_a_golden_file_that_cannot_be_used_blocks_and_says_what_it_must_be(
 ) -> None:
     (tmp_path / "golden.yaml").write_text(body, "utf-8")
     company.source = company.declared(golden=Golden(file=str(tmp_path / "golden.yaml")))
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     for family in FAMILIES:
         check(company.way, company.source, number, family.name)
     found = decide(company.way, company.source, number)
@@ -228,7 +216,7 @@ def test_a_golden_file_that_cannot_be_used_blocks_and_says_what_it_must_be(
 
 
 def test_a_family_that_left_no_result_blocks_and_nothing_is_loaded(company: Company) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     for family in FAMILIES[:-1]:
         check(company.way, company.source, number, family.name)
     found = verdict(company.way, number)
@@ -239,7 +227,7 @@ def test_a_family_that_left_no_result_blocks_and_nothing_is_loaded(company: Comp
 
 
 def test_a_check_that_crashes_blocks(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
 
     def crash(candidate: object) -> list[CheckResult]:
         raise ZeroDivisionError("no documents at all")
@@ -249,7 +237,7 @@ def test_a_check_that_crashes_blocks(company: Company, monkeypatch: pytest.Monke
 
 
 def test_a_server_that_is_down_is_no_verdict(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
 
     def down(candidate: object) -> list[CheckResult]:
         raise EmbedderUnavailable("not now")
@@ -261,7 +249,7 @@ def test_a_server_that_is_down_is_no_verdict(company: Company, monkeypatch: pyte
 
 
 def test_a_check_that_is_run_again_replaces_its_result(company: Company) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     change(company, number, "chunk", Chunk, CHUNKS["tokens"][0])
     assert failed(company, number, "chunks")
     change(company, number, "chunk", Chunk, lambda rows: first(rows, lambda c: replace(c, n_tokens=20)))
@@ -270,7 +258,7 @@ def test_a_check_that_is_run_again_replaces_its_result(company: Company) -> None
 
 
 def test_a_red_task_names_the_broken_rules(company: Company) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     change(company, number, "chunk", Chunk, CHUNKS["tokens"][0])
     with pytest.raises(GateBlocked, match=r"tokens \(block\): 1 of 8 chunks are longer"):
         refused(check(company.way, company.source, number, "chunks"))
@@ -278,7 +266,7 @@ def test_a_red_task_names_the_broken_rules(company: Company) -> None:
 
 def test_a_report_is_a_list_that_a_value_cannot_break(company: Company) -> None:
     wild = CheckResult("a|b", "chunks", "hold", False, "line\n# break", "none", ("x`y",))
-    results.keep(company.way.ledger, company.way.load(to_the_gate(company)), "chunks", [wild])
+    results.keep(company.way.ledger, company.way.load(company.to_the_gate()), "chunks", [wild])
     decide(company.way, company.source, 1)
     report = company.way.staging.read_bytes(path("docs", 1, "gate", "report.md")).decode()
     assert "- **hold: a|b** (chunks). line # break. Allowed: none.\n  Such as `x'y`" in report
@@ -286,7 +274,7 @@ def test_a_report_is_a_list_that_a_value_cannot_break(company: Company) -> None:
 
 
 def test_a_blocked_load_is_not_for_people_to_release(company: Company) -> None:
-    number = to_the_gate(company)
+    number = company.to_the_gate()
     change(company, number, "chunk", Chunk, CHUNKS["tokens"][0])
     for family in FAMILIES:
         check(company.way, company.source, number, family.name)

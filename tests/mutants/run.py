@@ -132,8 +132,8 @@ MUTANTS = (
     Mutant(
         "a promotion overwrites access that is newer",
         "include/ledger/loads.py",
-        "                access_change.c.from_version == document.c.access_version,\n",
-        "",
+        "access_change.c.load_id == current.id, access_change.c.from_version == document.c.access_version)",
+        "access_change.c.load_id == current.id)",
         "tests/ledger/test_documents.py::test_a_load_never_overwrites_access_that_is_newer_in_the_ledger_onyx_7384",
     ),
     Mutant(
