@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from include.errors import AccessUnknown
 from include.ids import digest
@@ -48,6 +49,7 @@ def directory_of(principal: str) -> str:
     return directory if kind == "group" and parted else ""
 
 
+@lru_cache(65_536)  # an asker may stand for thousands, in every search
 def token(tenant: str, principal: str) -> str:
     """The opaque token of a canonical principal: what `allow` holds in the index."""
     if principal == PUBLIC:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, true
 from include.errors import FatalError
 from include.ids import is_id
 from include.ledger import windows
-from include.ledger.look import standing
+from include.ledger.look import at, standing
 from include.ledger.policies import satisfied
 from include.ledger.tables import chunk, document, revision
 
@@ -62,7 +62,7 @@ def _queries(
     """The columns of what may be read, a window of policies at a time: a document has one policy, so sums are exact."""
     conditions = [_condition(connection, name, value) for name, value in filters.items()]
     for window in windows(satisfied(connection, tenant, principals)):
-        yield standing(tenant, *columns).where(document.c.policy.in_(window), *conditions)
+        yield standing(*columns).where(document.c.policy.in_(window), *conditions).params(at(tenant))
 
 
 def _condition(connection: Connection, name: str, value: str | Sequence[str]) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, or_, select
 
 from include.access import Policy
 from include.ledger import windows
@@ -29,8 +29,10 @@ class Seen:
     metadata: tuple[str, ...]
 
 
-def standing(tenant: str, *columns: Any) -> Select[Any]:
+def standing(*columns: Any) -> Select[Any]:
     """These columns of every chunk that is visible now and whose access is known; whose it is stands in `policy`.
+
+    Takes the parameters of `at`.
 
     A document of a source whose access could not be read for too long is masked. A source that
     never took a lease has no row, and no such end.
@@ -44,11 +46,16 @@ def standing(tenant: str, *columns: Any) -> Select[Any]:
         .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
         .outerjoin(source, and_(source.c.tenant == document.c.tenant, source.c.name == document.c.source))
         .where(
-            document.c.tenant == tenant,
+            document.c.tenant == bindparam("tenant"),
             document.c.erased_at.is_(None),
-            or_(source.c.access_until.is_(None), source.c.access_until > datetime.now(UTC)),
+            or_(source.c.access_until.is_(None), source.c.access_until > bindparam("now")),
         )
     )
+
+
+def at(tenant: str) -> dict[str, Any]:
+    """What `standing` is asked with, for this moment."""
+    return {"tenant": tenant, "now": datetime.now(UTC)}
 
 
 def masked(connection: Connection, tenant: str) -> list[str]:
@@ -57,29 +64,30 @@ def masked(connection: Connection, tenant: str) -> list[str]:
     return list(connection.scalars(query.order_by(source.c.name)))
 
 
+# Built once: SQLAlchemy takes longer to build it than the database to answer it.
+LOOK = standing(
+    chunk.c.id.label("chunk_id"),
+    document.c.source,
+    document.c.key,
+    revision.c.uri,
+    revision.c.title,
+    chunk.c.heading,
+    chunk.c.text,
+    presence.c.page,
+    presence.c.position,
+    revision.c.metadata,
+    policy.c.body,
+).where(chunk.c.id.in_(bindparam("ids", expanding=True)))
+
+
 def look(connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]) -> dict[str, Seen]:
     """Those of the chunks that are visible now and whose document's access lets the principals in."""
-    query = standing(
-        tenant,
-        chunk.c.id.label("chunk_id"),
-        document.c.source,
-        document.c.key,
-        revision.c.uri,
-        revision.c.title,
-        chunk.c.heading,
-        chunk.c.text,
-        presence.c.page,
-        presence.c.position,
-        revision.c.metadata,
-        policy.c.body,
-    )
     allowed: dict[str, bool] = {}
     seen: dict[str, Seen] = {}
     for window in windows(chunks):
-        for row in connection.execute(query.where(chunk.c.id.in_(window))):
+        for row in connection.execute(LOOK, {**at(tenant), "ids": window}):
             if row.body not in allowed:
                 allowed[row.body] = Policy.from_text(row.body).allows(principals)
             if allowed[row.body]:
-                fields = {name: row._mapping[name] for name in Seen.__dataclass_fields__}
-                seen[row.chunk_id] = Seen(**{**fields, "metadata": tuple(row.metadata)})
+                seen[row.chunk_id] = Seen(*[*row[:-2], tuple(row.metadata)])
     return seen

@@ -16,10 +16,9 @@ def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dic
     for p in policies:
         digest = digests[p.text()] = p.digest(tenant)
         rows.append({"digest": digest, "tenant": tenant, "body": p.text(), "n_layers": len(p.layers), "plain": p.plain})
-        entries += [{"digest": digest, "layer": -1, "principal": principal} for principal in p.deny]
         entries += [
-            {"digest": digest, "layer": number, "principal": principal}
-            for number, layer in enumerate(p.layers)
+            {"digest": digest, "layer": number, "principal": principal, "wide": not p.plain}
+            for number, layer in (*enumerate(p.layers), (-1, p.deny))
             for principal in layer
         ]
     add(connection, policy, rows)
@@ -30,7 +29,7 @@ def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dic
 
 def tokens_of(connection: Connection, tenant: str, principals: frozenset[str]) -> list[str]:
     """Every token that lets these principals in: their own, `public`, and the policies they satisfy."""
-    wide = satisfied(connection, tenant, principals, policy.c.plain.is_(False))
+    wide = satisfied(connection, tenant, principals, policy_entry.c.wide.is_(True))
     return sorted(token(tenant, p) for p in principals | {PUBLIC}) + [f"p:{digest}" for digest in wide]
 
 

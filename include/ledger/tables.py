@@ -26,6 +26,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     Uuid,
+    false,
 )
 
 metadata = MetaData(
@@ -181,7 +182,11 @@ policy_entry = Table(
     Column("digest", String(32), ForeignKey("policy.digest"), primary_key=True),
     Column("layer", Integer, primary_key=True),  # -1: deny
     Column("principal", String(512), primary_key=True),
+    Column(
+        "wide", Boolean, nullable=False, default=False, server_default=false()
+    ),  # of a policy with a token of its own
     Index(None, "principal"),
+    Index(None, "wide", "principal"),  # a search looks at these alone, however many documents name the asker
 )
 
 access_change = Table(
