@@ -87,7 +87,7 @@ def test_no_asker_sees_what_they_may_not_nor_misses_what_they_may(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     wanted = request.config.getoption("--sweep")
-    n_rounds = max(2, min(4, wanted // 5_000), -(-wanted // (len(org.askers) * len(MODES))))
+    n_rounds = max(2, min(8, wanted // 2_500), -(-wanted // (len(org.askers) * len(MODES))))
     n_askers = min(len(org.askers), max(FEWEST_ASKERS, -(-wanted // (n_rounds * len(MODES)))))
     tally, seconds, told = Tally(), 0.0, 0.0
     for tally, seconds in sweep(*settled[:1], SEED, settled[1], n_askers, n_rounds):

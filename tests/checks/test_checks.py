@@ -283,3 +283,16 @@ def test_a_blocked_load_is_not_for_people_to_release(company: Company) -> None:
         loads.release(company.way.ledger, number, "someone")
     with pytest.raises(LoadRefused, match="the gate says block"):
         load(company.way, company.source, number)
+
+
+def test_what_becomes_public_or_is_widened_too_far_by_a_load_waits(company: Company) -> None:
+    company.run()
+    company.write("people/.access.yaml", "public: true")
+    public = failed(company, company.to_the_gate(), "access")["access widened"]
+    assert (public.severity, public.documents) == ("hold", ("people/pay.md",))
+    assert "1 of them become public" in public.seen
+    company.write("people/.access.yaml", "allow: [group:everyone]")
+    assert failed(company, company.to_the_gate(), "access") == {}
+    company.source = company.declared(limits=Limits(max_widened_documents=0))
+    wide = failed(company, company.to_the_gate(), "access")["access widened"]
+    assert (wide.severity, wide.documents) == ("hold", ("people/pay.md",))
