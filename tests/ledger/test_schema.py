@@ -1,13 +1,15 @@
 """The migrations make the tables that the code speaks of, and an old schema says what to do."""
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from include.errors import LedgerError
-from include.ledger import Ledger, LedgerUnavailable
-from include.ledger.tables import metadata
+from include.ledger import Ledger, LedgerUnavailable, _alembic
+from include.ledger.members import directories, principals_of
+from include.ledger.tables import member, metadata, policy, policy_entry
 from include.settings import Settings
 
 
@@ -45,3 +47,27 @@ def test_a_transaction_is_all_or_nothing(ledger: Ledger) -> None:
         raise RuntimeError("power cut")
     with ledger.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM audit_head")).scalar_one() == 0
+
+
+def test_a_ledger_of_the_first_schema_keeps_what_it_has(ledger: Ledger) -> None:
+    config = _alembic()
+    with ledger.engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        for digest, plain in (("plain", True), ("wide", False)):
+            row = {"digest": digest, "tenant": "default", "body": "{}", "n_layers": 1, "plain": plain}
+            connection.execute(insert(policy), row)
+            connection.execute(
+                text("INSERT INTO policy_entry (digest, layer, principal) VALUES (:digest, 0, 'group:hr')"), row
+            )
+        for who in ("user:ann", "user:ina"):
+            row = {"tenant": "default", "directory": "staff", "group": "group:hr", "member": who}
+            connection.execute(insert(member), row)
+    ledger.migrate()
+    ledger.check()
+    (staff,) = directories(ledger)
+    assert (staff.name, staff.n_groups, staff.n_memberships, staff.max_age_s) == ("staff", 1, 2, None)
+    with ledger.read() as connection:
+        wide = connection.execute(select(policy_entry.c.digest).where(policy_entry.c.wide.is_(True))).scalars()
+        assert list(wide) == ["wide"]
+        assert principals_of(connection, "default", "user:ann") == {"user:ann", "group:hr"}
