@@ -182,7 +182,6 @@ LOOKING: dict[tuple[str, ...], list[str]] = {
     ("audit", "tail"): [],
     ("audit", "verify"): [],
     ("directory", "list"): [],
-    ("directory", "sync"): [],
     ("quarantine", "list"): [],
     ("quarantine", "show"): ["docs", "bad [/draft].md"],
 }
@@ -192,6 +191,7 @@ CHANGING = {  # in tests of their own
     ("rollback",),
     ("quarantine", "replay"),
     ("directory", "remove"),
+    ("directory", "sync"),
     ("access", "sync"),
     ("access", "held"),
     ("access", "release"),
