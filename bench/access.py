@@ -358,14 +358,14 @@ class Watch(threading.Thread):
             self.error = error
         self.there.set()
 
-    def until_gone(self, since: float) -> tuple[float, int]:
-        """Seconds until the first answer without it came; how many that held it were asked for since."""
+    def until_gone(self, since: float, held: float) -> tuple[float, int]:
+        """Seconds from `since` to the first answer without it; how many that held it were asked for after `held`."""
         self.join(PATIENCE_S)
         if self.error:
             raise self.error
         assert not self.is_alive(), f"it is still there after {PATIENCE_S:g} s"
         assert self.with_it, "it was not there before it was revoked"
-        return max(0.0, self.gone_at - since), sum(asked > since for asked in self.with_it)
+        return max(0.0, self.gone_at - since), sum(asked > held for asked in self.with_it)
 
 
 @dataclass(slots=True)
@@ -403,7 +403,7 @@ def revocations(bench: Bench, n: int, principals: Sequence[str]) -> dict[str, Go
 
     def cut(line: str) -> None:
         if "fewer readers" in line:  # told right after the ledger's commit
-            first_cut.append(commits[-1])
+            first_cut.extend((commits[-1], time.perf_counter()))
 
     source = source_of("leaving", everything)
     shelve(own, source, everything)
@@ -436,11 +436,11 @@ def revocations(bench: Bench, n: int, principals: Sequence[str]) -> dict[str, Go
                 paper.allow = [STAYS]
                 first_cut.clear()
                 sync_access(own.way, source, "bench", bench.writer)
-                found[name].add(watch.until_gone(first_cut[0]))
+                found[name].add(watch.until_gone(first_cut[0], first_cut[1]))
             replace_members(bench.way.ledger, "leavers", {"group:leavers": [LEAVER, STAYS]}, "bench")
             watch = watched(search, papers["member"][number])
             replace_members(bench.way.ledger, "leavers", {"group:leavers": [STAYS]}, "bench")
-            found["member"].add(watch.until_gone(commits[-1]))
+            found["member"].add(watch.until_gone(commits[-1], time.perf_counter()))
             if (number + 1) % 20 == 0:
                 tell = ", ".join(f"{name} {median(gone.ms):.0f} ms" for name, gone in found.items())
                 print(f"revocations {number + 1} of {n}: {tell}", flush=True)
@@ -717,7 +717,7 @@ def told_gone(gone: Mapping[str, Gone]) -> str:
     n = len(gone["searched"].ms)
     return "\n".join(
         [
-            "| from the ledger's commit | p50, ms | p99, ms | answers with it that were asked for later |",
+            "| from the ledger's commit | p50, ms | p99, ms | answers with it that were asked for after the commit |",
             "|---|---|---|---|",
             *rows,
             "",
