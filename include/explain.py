@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from include.access import PUBLIC, Policy
+from include.access import Policy
 from include.errors import AccessUnknown
 from include.ledger import Ledger
 from include.ledger.documents import visible
@@ -142,10 +142,7 @@ def _access(row: Any) -> str:
     p = Policy.from_text(row.body)
     if p.nobody:
         return "nobody may read it"
-    layers = " and ".join(
-        "everyone who is known" if layer == {PUBLIC} else f"any of {', '.join(sorted(layer))}" for layer in p.layers
-    )
-    return f"{layers}{', but not ' + ', '.join(sorted(p.deny)) if p.deny else ''} (version {row.access_version})"
+    return f"{p.told()} (version {row.access_version})"
 
 
 def _quarantined(aside: Any) -> str:
