@@ -168,12 +168,18 @@ def test_it_pages_and_half_a_listing_is_none(site: Site, monkeypatch: pytest.Mon
 def test_what_moves_while_it_is_read_is_read_again_later(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scim, "PAGE", 5)
     site.put({f"g{i}": [ANN] for i in range(12)})
-    first = next(iter(site.ids.values()))
-    site.service.changed = lambda path, body: (
-        {**body, "Resources": [{"id": first}, *body["Resources"][1:]]} if "Groups?startIndex=6" in path else body
-    )
-    with pytest.raises(DirectoryUnavailable, match=f"gave {first} twice"):
+    given: list[str] = []
+
+    def moved(path: str, body: Any) -> Any:
+        if "Groups?startIndex=6" in path:
+            return {**body, "Resources": [{"id": given[0]}, *body["Resources"][1:]]}
+        given.extend(r["id"] for r in body.get("Resources", []) if "Groups?" in path)
+        return body
+
+    site.service.changed = moved
+    with pytest.raises(DirectoryUnavailable, match=r"gave \S+ twice") as told:
         site.read()
+    assert given[0] in str(told.value)
 
 
 def test_a_page_shorter_than_asked_for_is_no_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
