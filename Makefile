@@ -3,9 +3,11 @@ PYTHON ?= python3
 UV_VERSION = 0.13.9
 VENV = .venv
 BIN = $(VENV)/bin
+# Two processes, each with servers of its own, a file of tests at a time; the slow ones come first.
+SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
 export UV_NO_PROGRESS = 1
 
-.PHONY: run test check stop clean lock quality sweep mutants setup
+.PHONY: run test check stop clean lock quality sweep trust mutants setup
 
 run: setup
 	@$(BIN)/python -m include.local run $(ARGS)
@@ -13,7 +15,7 @@ run: setup
 test: $(VENV)/.dev
 	@$(BIN)/python -m include.local programs
 	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -37,6 +39,11 @@ quality: $(VENV)/.dev
 sweep: $(VENV)/.dev
 	@$(BIN)/python -m include.local programs
 	$(BIN)/python -m pytest tests/access/test_sweep.py --sweep 500000 --timeout 86400 -s
+
+# A simulated company: half a year of clean nights, then every kind of defect in five strengths; writes bench/TRUST.md.
+trust: $(VENV)/.dev
+	@$(BIN)/python -m include.local programs
+	$(BIN)/python -m pytest tests/trust --full -s
 
 # Bugs put in on purpose, one at a time, in a copy: each must turn a test red.
 mutants: $(VENV)/.dev

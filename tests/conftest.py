@@ -46,7 +46,15 @@ SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="Run the quality tests on the whole of their data.")
+    parser.addoption("--full", action="store_true", help="Run the tests of quality and of trust on the whole of their data.")
+
+
+# Minutes each: begun first, so that nothing long is left when one of two processes has nothing more to do.
+SLOW = ("tests/e2e/test_standalone", "tests/e2e/test_wrong", "tests/access/test_machine", "tests/trust", "tests/access")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((i for i, name in enumerate(SLOW) if item.nodeid.startswith(name)), len(SLOW)))
 
 
 @pytest.fixture(scope="session")
