@@ -24,6 +24,7 @@ class CheckResult:
     seen: str
     allowed: str
     documents: tuple[str, ...] = ()  # keys of a few that stand behind a failure
+    measure: str = ""  # that a learned bound is about; empty: a fixed one
 
 
 def keep(ledger: Ledger, current: Load, family: str, results: Sequence[CheckResult]) -> None:

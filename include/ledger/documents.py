@@ -1,10 +1,10 @@
 """Documents, their revisions and chunks: what is there, what a load stages, what it leaves behind."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,6 +29,8 @@ from include.ledger.tables import chunk, document, load, presence, quarantine, r
 from include.ledger.tables import policy as policies
 from include.records import Chunk, Prepared
 
+MOST_TRIES = 3  # of the same bytes, before they rest until somebody asks for them
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -43,6 +45,8 @@ class Known:
     access_version: int
     erased: bool
     set_aside: str | None  # fingerprint and recipe of the bytes that rest in quarantine
+    rests: bool  # these bytes have failed so often that only an ask for the document tries them again
+    asked: bool  # a replay asked for it
 
 
 def visible(table: Any) -> ColumnElement[bool]:
@@ -70,16 +74,19 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
         .outerjoin(policies, policies.c.digest == document.c.policy)
         .where(document.c.tenant == ledger.tenant, document.c.source == source)
     )
-    resting = select(quarantine.c.key, quarantine.c.fingerprint, quarantine.c.recipe).where(
+    columns = [quarantine.c[name] for name in ("key", "fingerprint", "recipe", "attempts", "state")]
+    resting = select(*columns).where(
         quarantine.c.tenant == ledger.tenant,
         quarantine.c.source == source,
-        quarantine.c.state == "set aside",
+        quarantine.c.state != "resolved",
         quarantine.c.error != AccessUnknown.__name__,  # every listing judges access anew
     )
     with ledger.read() as connection:
         for window in windows(keys):
             aside = {
-                r.key: resting_mark(r.fingerprint, r.recipe)
+                r.key: (None, False, True)
+                if r.state == "replay"
+                else (resting_mark(r.fingerprint, r.recipe), r.attempts >= MOST_TRIES, False)
                 for r in connection.execute(resting.where(quarantine.c.key.in_(window)))
             }
             for r in connection.execute(rows.where(document.c.key.in_(window))):
@@ -92,10 +99,11 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
                     r.policy != r.indexed,
                     r.access_version,
                     r.erased_at is not None,
-                    aside.pop(r.key, None),
+                    *aside.pop(r.key, (None, False, False)),
                 )
-            for key, mark in aside.items():
-                found[key] = Known(False, "", "", "", None, False, 0, False, mark)
+            for key, rest in aside.items():
+                if not rest[2]:  # one that was never loaded and is asked for is as good as new
+                    found[key] = Known(False, "", "", "", None, False, 0, False, *rest)
     return found
 
 
@@ -119,6 +127,33 @@ def count_visible(ledger: Ledger, source: str) -> int:
         return connection.execute(
             select(func.count()).select_from(_visible_documents(ledger, source, document.c.key).subquery())
         ).scalar_one()
+
+
+class Having(NamedTuple):
+    """That visible documents of one policy have a text: two of them, which are the same where it is one."""
+
+    text_hash: str
+    policy: str  # digest
+    one: str
+    other: str
+
+
+def having(ledger: Ledger, source: str, hashes: Iterable[str]) -> list[Having]:
+    """Which visible documents of a source have chunks of these texts, by policy."""
+    query = (
+        select(chunk.c.text_hash, document.c.policy, func.min(document.c.id), func.max(document.c.id))
+        .select_from(chunk)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(document, document.c.id == chunk.c.document_id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.policy.is_not(None))
+        .group_by(chunk.c.text_hash, document.c.policy)
+    )
+    with ledger.read() as connection:
+        return [
+            Having(*row)
+            for window in windows(hashes)
+            for row in connection.execute(query.where(chunk.c.text_hash.in_(window)))
+        ]
 
 
 def _visible_documents(ledger: Ledger, source: str, *columns: Any) -> Select[Any]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from include.ledger import Ledger, add, windows
-from include.ledger.tables import embedding
+from include.ledger.tables import chunk, embedding
 
 
 def vectors(ledger: Ledger, model: str, hashes: Iterable[str]) -> dict[str, bytes]:
@@ -20,8 +20,28 @@ def vectors(ledger: Ledger, model: str, hashes: Iterable[str]) -> dict[str, byte
     return found
 
 
+def there(ledger: Ledger, model: str, hashes: Iterable[str]) -> set[str]:
+    """Which of these texts the model has embedded already."""
+    found: set[str] = set()
+    with ledger.read() as connection:
+        for window in windows(dict.fromkeys(hashes)):
+            query = select(embedding.c.text_hash).where(embedding.c.model == model, embedding.c.text_hash.in_(window))
+            found.update(connection.scalars(query))
+    return found
+
+
 def keep(ledger: Ledger, model: str, made: Mapping[str, bytes]) -> None:
     """Write vectors by text hash; one that stands already stays as it is."""
     with ledger.write() as connection:
         for window in windows(made):
             add(connection, embedding, [{"model": model, "text_hash": h, "vector": made[h]} for h in window])
+
+
+def forget(ledger: Ledger, model: str, hashes: Iterable[str]) -> None:
+    """Let texts be embedded anew whose vectors were found wrong, but for those that some load has written already."""
+    written = select(chunk.c.id).where(chunk.c.text_hash == embedding.c.text_hash).exists()
+    for window in windows(dict.fromkeys(hashes)):
+        with ledger.write() as connection:
+            connection.execute(
+                delete(embedding).where(embedding.c.model == model, embedding.c.text_hash.in_(window), ~written)
+            )

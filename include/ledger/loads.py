@@ -42,6 +42,9 @@ class Load:
     ended_at: datetime | None
     proved_at: datetime | None
     removed_at: datetime | None
+    context: Mapping[str, str] | None
+    held_for: Literal["gate", "budget"] | None
+    budget_by: str | None
 
 
 _COLUMNS = [load.c[name] for name in Load.__dataclass_fields__]
@@ -112,6 +115,12 @@ def recent(ledger: Ledger, name: str | None = None, limit: int = 20) -> list[Loa
         return [_of(row) for row in connection.execute(query.where(load.c.source == name) if name else query)]
 
 
+def sources(ledger: Ledger) -> list[str]:
+    """Names of every source that ever had a load, sorted."""
+    with ledger.read() as connection:
+        return list(connection.scalars(select(source.c.name).where(source.c.tenant == ledger.tenant).order_by("name")))
+
+
 def invisible(connection: Connection, tenant: str) -> list[int]:
     """Loads whose objects may stand in the index though nobody may see them."""
     states = (*LIVE, "rejected", "rolled back", "abandoned")
@@ -158,6 +167,13 @@ def note(ledger: Ledger, current: Load, counts: Mapping[str, int], model: str | 
         connection.execute(update(load).where(load.c.id == current.id).values(values))
 
 
+def made_with(ledger: Ledger, current: Load, context: Mapping[str, str]) -> None:
+    """Record what a load is made with: versions of code and packages, settings, credentials, by name."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        connection.execute(update(load).where(load.c.id == current.id).values(context=dict(context)))
+
+
 def unchanged(ledger: Ledger, current: Load) -> None:
     """End a load that found nothing to do."""
     with ledger.write() as connection:
@@ -165,20 +181,22 @@ def unchanged(ledger: Ledger, current: Load) -> None:
         _end(connection, current, "unchanged", None)
 
 
-def hold(ledger: Ledger, current: Load, reason: str) -> None:
+def hold(ledger: Ledger, current: Load, reason: str, held_for: Literal["gate", "budget"] = "gate") -> None:
     """Let the load wait for a person, for as long as it takes."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
-        _step(connection, ledger, current, ("open", "held"), state="held", reason=reason)
+        _step(connection, ledger, current, ("open", "held"), state="held", reason=reason, held_for=held_for)
 
 
 def release(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
     """A person lets a held load go on. Raises LoadRefused from any other state."""
     with ledger.write() as connection:
         current = _get(connection, ledger, number)
-        if current.state == "open" and current.decided_by:
+        if current.state == "open" and (current.decided_by or current.budget_by):
             return current  # released already; the same word twice is no error
-        _step(connection, ledger, current, ("held",), state="open", decided_by=by)
+        # What a load may cost says nothing of what the gate will find in it: each is released by itself.
+        decided = {"budget_by": by} if current.held_for == "budget" else {"decided_by": by}
+        _step(connection, ledger, current, ("held",), state="open", held_for=None, **decided)
         record(
             connection,
             ledger.tenant,

@@ -6,6 +6,7 @@ and belongs to the one directory that defines it.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -77,6 +78,25 @@ def expanded(connection: Connection, tenant: str, asked: Iterable[str]) -> froze
             )
         edge = above - found
         found |= edge
+
+
+def people_of_groups(ledger: Ledger, most: int) -> dict[str, frozenset[str]] | None:
+    """The people in each group of all directories, through other groups as well; None where there are more memberships than `most`."""
+    mine = member.c.tenant == ledger.tenant
+    with ledger.read() as connection:
+        if connection.execute(select(func.count()).select_from(member).where(mine)).scalar_one() > most:
+            return None
+        rows = connection.execute(select(member.c.group, member.c.member).where(mine)).all()
+    inside: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        inside[row.group].add(row.member)
+    found: dict[str, frozenset[str]] = {}
+    for group in inside:
+        seen, edge = {group}, {group}
+        while edge := set().union(*(inside[g] for g in edge if g in inside)) - seen:
+            seen |= edge
+        found[group] = frozenset(who for who in seen if who not in inside and not who.startswith("group:"))
+    return found
 
 
 def _named(connection: Connection, tenant: str, who: str) -> bool:

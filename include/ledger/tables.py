@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -97,6 +98,9 @@ load = Table(
     Column("ended_at", Moment),  # promoted, rejected, unchanged or abandoned
     Column("proved_at", Moment),  # every object was read back and found right
     Column("removed_at", Moment),  # what it replaced is gone: no rollback any more
+    Column("context", JSON),  # versions, settings and credentials that it was made with, by name
+    Column("held_for", String(16)),  # gate or budget, while it waits
+    Column("budget_by", String(256)),  # who let it cost more than its budget
     Index(None, "tenant", "source", "state"),
 )
 
@@ -273,6 +277,81 @@ check_result = Table(
     Column("seen", Text, nullable=False),
     Column("allowed", Text, nullable=False),
     Column("documents", JSON, nullable=False),  # keys of some that stand behind it
+    Column("measure", String(160), nullable=False, default="", server_default=""),  # what a learned bound is about
+)
+
+measure = Table(
+    "measure",
+    metadata,
+    Column("load_id", Id, ForeignKey("load.id"), primary_key=True),
+    Column("name", String(160), primary_key=True),
+    Column("family", String(32), nullable=False),
+    Column("value", Float, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _serial(),
+    Column("tenant", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("at", Moment, nullable=False),  # bounds are learned from the loads after it
+    Column("because", Text, nullable=False),
+    Column("by", String(256), nullable=False),
+    Index(None, "tenant", "source", "at"),
+)
+
+spent = Table(
+    "spent",
+    metadata,
+    Column("load_id", Id, ForeignKey("load.id"), primary_key=True),
+    Column("stage", String(16), primary_key=True),
+    Column("part", Integer, primary_key=True),  # a batch's number; 0 where a stage has one part
+    Column("seconds", Float, nullable=False),
+    Column("tokens", BigInteger, nullable=False),  # that the model was given
+)
+
+incident = Table(
+    "incident",
+    metadata,
+    _serial(),
+    Column("tenant", String(32), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("stage", String(16), nullable=False),  # the first that was bad
+    Column("state", String(16), nullable=False),  # open, acknowledged, resolved
+    Column("severity", String(8), nullable=False),  # warn, hold, block
+    Column("title", Text, nullable=False),
+    Column("detail", JSON, nullable=False),  # the diagnosis: causes, evidence, reach, commands
+    Column("load_id", Id, ForeignKey("load.id"), index=True),
+    Column("run", String(512), nullable=False),
+    Column("happened_at", Moment, nullable=False),  # when the fault began, as far as the ledger can tell
+    Column("opened_at", Moment, nullable=False),
+    Column("acknowledged_at", Moment),
+    Column("acknowledged_by", String(256)),
+    Column("resolved_at", Moment),
+    Column("resolved_by", String(256)),
+    Column("because", Text),
+    Column("told", String(64)),  # digest of what people were told last
+    Column("told_at", Moment),
+    Column("n_told", Integer, nullable=False, default=0, server_default="0"),
+    Index(None, "tenant", "source", "state"),
+)
+
+incident_event = Table(
+    "incident_event",
+    metadata,
+    _serial(),
+    Column("incident_id", Id, ForeignKey("incident.id"), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),  # check, task, late
+    Column("stage", String(16), nullable=False),
+    Column("subject", String(256), nullable=False),  # the check's or the task's name
+    Column("message", Text, nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("load_id", Id),
+    Column("n", Integer, nullable=False),  # how often the same was said
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    UniqueConstraint("incident_id", "kind", "stage", "subject"),
 )
 
 quarantine = Table(

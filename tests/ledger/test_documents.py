@@ -12,7 +12,7 @@ from include.ledger.loads import Load
 from include.ledger.look import look
 from include.ledger.members import principals_of, replace_members
 from include.ledger.policies import keep, tokens_of
-from include.quarantine import listing, put, replay
+from include.quarantine import Which, listing, put, replay
 from include.records import Chunk, Prepared, SetAside
 
 ALICE, BOB = frozenset({"user:alice", "group:hr"}), frozenset({"user:bob"})
@@ -347,13 +347,13 @@ def test_quarantine_counts_an_attempt_a_load_and_is_resolved_when_the_document_l
     stage(ledger, second, prepared("a", "text"))
     promote(ledger, second)
     assert [q.key for q in listing(ledger)] == ["b"]
-    assert {q.state for q in listing(ledger, key="a", resolved=True)} == {"resolved"}
+    assert {q.state for q in listing(ledger, which=Which(key="a"), resolved=True)} == {"resolved"}
 
 
 def test_replay_marks_what_matches_and_only_that(ledger: Ledger) -> None:
     load = opened(ledger)
     put(ledger, load, "r", [aside("a"), aside("b", stage="read", error="TooLarge")])
-    assert replay(ledger, source="other") == {}
-    assert replay(ledger, error="TooLarge") == {"s": ["b"]}
+    assert replay(ledger, source="other").marked == {}
+    assert replay(ledger, which=Which(error="TooLarge")).marked == {"s": ["b"]}
     known = documents.known(ledger, "s", ["a", "b"])
     assert (bool(known["a"].set_aside), "b" in known) == (True, False)
