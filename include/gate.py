@@ -5,18 +5,23 @@ All checks run and all are recorded; then the gate decides once.
 
 import importlib
 import traceback
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from include import quarantine
+from include import learn, quarantine
 from include.checks import FAMILIES
 from include.checks.candidate import Candidate
+from include.checks.measures import Measure
 from include.errors import GateBlocked, RetriableError
+from include.incidents import gate_judged
 from include.ledger import checks as results
+from include.ledger import measures
 from include.ledger.checks import CheckResult
 from include.ledger.loads import Load, hold, note
+from include.ledger.measures import extraordinary
 from include.source import Source
-from include.way import Way, path
+from include.way import Way, path, timed
 
 Outcome = Literal["pass", "hold", "block"]
 
@@ -38,12 +43,16 @@ class Verdict:
         return "; ".join(f"{r.name}: {r.seen}, allowed: {r.allowed}" for r in self.failed if r.severity != "warn")
 
 
+@timed("gate")
 def check(way: Way, source: Source, number: int, family: str) -> list[CheckResult]:
-    """Run the checks of one family and record them. One that crashes counts as failed and blocks."""
+    """Run the checks of one family, record them and what they measured. One that crashes counts as failed and blocks."""
     load = way.load(number)
-    module = importlib.import_module(next(f.module for f in FAMILIES if f.name == family))
+    candidate = Candidate(way, source, load)
     try:
-        found = list(module.run(Candidate(way, source, load)))
+        module = importlib.import_module(next(f.module for f in FAMILIES if f.name == family))
+        found = list(module.run(candidate))
+        measures.keep(way.ledger, load, family, candidate.measured)
+        found += _learned(candidate, family, getattr(module, "MEASURES", ()))
     except RetriableError:
         raise
     except Exception as error:  # noqa: BLE001  a check that cannot look has seen nothing, and that must not pass
@@ -63,6 +72,18 @@ def check(way: Way, source: Source, number: int, family: str) -> list[CheckResul
     results.keep(way.ledger, load, family, found)
     way.progress(table(found))
     return found
+
+
+def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterator[CheckResult]:
+    """What the family's measures come to beside those of earlier loads; a run for some documents only is beside none."""
+    load = candidate.load
+    if not of or load.options.get("only") or load.options.get("limit"):
+        return
+    past = measures.history(candidate.way.ledger, load)
+    measured = {"documents": float(candidate.n_documents), **candidate.measured}
+    for r in learn.judge(of, measured, past, load.opened_at, extraordinary(load.options, load.counts)):
+        name = f"{learn.SUMMARY}, {family}" if r.name == learn.SUMMARY else r.name
+        yield replace(r, name=name, family=family, documents=candidate.behind.get(r.measure, ()))
 
 
 def refused(found: list[CheckResult]) -> list[str]:
@@ -101,6 +122,7 @@ def decide(way: Way, source: Source, number: int) -> Verdict:
     if found.outcome == "hold" and not load.decided_by:
         hold(way.ledger, load, found.reason)
     way.progress(f"{source.name} load {number}: {found.outcome}" + (f": {found.reason}" if found.reason else ""))
+    gate_judged(way, source, way.load(number), found)
     return found
 
 
@@ -123,6 +145,9 @@ def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
 def report(load: Load, found: Verdict) -> str:
     """The verdict as Markdown, failed checks first: what a person reads before releasing, in a narrow panel."""
     lines = [f"**Load {load.id} of {load.source}: {found.outcome}.**", ""]
+    if why := extraordinary(load.options, load.counts):
+        by = f", by {load.run}" if load.options.get("expected") else ""
+        lines += [f"Out of the ordinary{by}: {_line(why)}. Learned bounds only warn.", ""]
     if found.failed:
         lines += ["### What failed", ""]
         for r in found.failed:
@@ -134,8 +159,28 @@ def report(load: Load, found: Verdict) -> str:
         lines.append("")
     lines += ["### What passed", ""]
     lines += [f"- {_line(r.name)} ({r.family}). {_line(r.seen)}." for r in found.results if r.passed]
-    lines += ["", "Counts: " + ", ".join(f"{name} {n:,}" for name, n in load.counts.items() if n)]
+    lines += ["", _counted(load)]
     return "\n".join(lines)
+
+
+COUNTS = {  # in words, in the order of reading
+    "listed": "listed",
+    "new": "new",
+    "changed": "changed",
+    "touched": "touched and the same",
+    "access": "moved in access only",
+    "vanished": "gone",
+    "unknown": "whose access is unknown",
+    "aside": "set aside",
+    "waiting": "left for the next run",
+    "visible": "visible until now",
+}
+
+
+def _counted(load: Load) -> str:
+    """What a load is about, in words."""
+    told = [f"{n:,} {words}" for name, words in COUNTS.items() if (n := load.counts.get(name, 0))]
+    return f"Documents: {', '.join(told) or 'none'}."
 
 
 def _line(text: str) -> str:

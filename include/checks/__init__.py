@@ -23,8 +23,11 @@ class Family:
 
 FAMILIES = (
     Family("volume", "documents in and out", "include.checks.volume"),
+    Family("shape", "columns and file types", "include.checks.shape"),
     Family("parsing", "every document parsed", "include.checks.parsing"),
     Family("chunks", "chunks fit the model", "include.checks.chunks"),
+    Family("content", "personal data, secrets, hidden text", "include.checks.content"),
+    Family("duplicates", "duplicates, exact and near", "include.checks.duplicates"),
     Family("access", "access on every chunk", "include.checks.access"),
     Family("vectors", "vectors are sound", "include.checks.vectors"),
     Family("golden", "golden questions", "include.checks.golden"),

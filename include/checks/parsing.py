@@ -1,7 +1,36 @@
-"""What became of the documents that were fetched."""
+"""What became of the documents that were fetched, and how their text came out."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
 
 from include.checks.candidate import Candidate
+from include.checks.measures import Measure
 from include.ledger.checks import CheckResult
+from include.records import Prepared
+
+SHORT = 100  # characters; less is hardly a document
+SHOWN = 5  # keys of documents that stand behind a result
+NAME = 150  # characters of a measure's name
+# What UTF-8 gives that was read as Windows' Latin: a lead byte as a letter, a continuation as a sign.
+_SIGN = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+MOJIBAKE = re.compile(f"[ÃÂÐÑ]{_SIGN}|â[€‚„]{_SIGN}|ðŸ{_SIGN}|ï¿½|ï»¿")
+
+MEASURES = (
+    Measure("parsing.characters", "characters a document", "count", 0.3, of="documents"),
+    Measure("parsing.page", "characters a page", "count", 0.4, of="parsing.paged"),
+    Measure("parsing.short", "share of documents with next to no text", "share", 0.05, "high", of="documents"),
+    Measure(
+        "parsing.replaced", "share of characters that could not be decoded", "plain", 0.002, "high", of="documents"
+    ),
+    Measure("parsing.damaged", "share of documents with characters lost", "share", 0.04, "high", of="documents"),
+    Measure("parsing.mojibake", "share of documents with mojibake", "share", 0.04, "high", of="documents"),
+    Measure("parsing.pictures", "share of pictures read by OCR", "share", 0.1, of="documents"),
+    Measure("language:", "share of documents in language", "share", 0.1, of="parsing.spoken", absent="zero"),
+    Measure("type:", "share of documents of type", "share", 0.15, of="documents", absent="zero"),
+    Measure("aside:", "share of documents set aside for", "share", 0.03, "high", of="documents", absent="zero"),
+)
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
@@ -9,8 +38,10 @@ def run(candidate: Candidate) -> list[CheckResult]:
     limits = candidate.source.limits
     n, incomplete, empty, twice = 0, list[str](), list[str](), list[str]()
     seen: set[str] = set()
+    texts = _Texts()
     for p in candidate.prepared():
         n += 1
+        texts.add(p)
         if not (p.id and p.key and p.uri and p.title and p.fingerprint and p.content_hash):
             incomplete.append(p.key)
         if p.n_chunks == 0 or p.n_characters == 0:
@@ -19,6 +50,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             twice.append(p.key)
         seen.add(p.id)
     aside = [a.key for a in candidate.aside()]
+    texts.tell(candidate)
     ratio = len(aside) / (n + len(aside)) if n + len(aside) else 0.0
     return [
         CheckResult(
@@ -58,3 +90,74 @@ def run(candidate: Candidate) -> list[CheckResult]:
             tuple(twice[:5]),
         ),
     ]
+
+
+class _Texts:
+    """What the texts of a load are like, counted in one pass."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._logarithms = 0.0
+        self._languages, self._types, self._errors = Counter[str](), Counter[str](), Counter[str]()
+        self._behind: dict[str, list[str]] = {}
+
+    def add(self, p: Prepared) -> None:
+        c = self._counts
+        c["n"] += 1
+        c["characters"] += p.n_characters
+        c["replaced"] += p.n_replaced
+        self._logarithms += math.log1p(p.n_characters)
+        self._types[p.media_type] += 1
+        self._stands("type:" + p.media_type, p.key)
+        if p.n_pages:
+            c["paged"] += 1
+            c["pages"] += p.n_pages
+            c["on pages"] += p.n_characters
+        if p.language:
+            self._languages[p.language] += 1
+            self._stands("language:" + p.language, p.key)
+        for name, so in (
+            ("short", p.n_characters < SHORT),
+            ("damaged", p.n_replaced > 0),
+            ("pictures", p.media_type.startswith("image/")),
+        ):
+            if so:
+                c[name] += 1
+                self._stands(f"parsing.{name}", p.key)
+
+    def tell(self, candidate: Candidate) -> None:
+        """Write what was measured, the share of mojibake and of what was set aside with it."""
+        c, measured, n = self._counts, candidate.measured, self._counts["n"]
+        for a in candidate.aside():
+            self._errors[a.error] += 1
+            self._stands("aside:" + a.error, a.key)
+        garbled = set[str]()
+        for chunk in candidate.chunks():
+            if chunk.key not in garbled and (MOJIBAKE.search(chunk.text) or MOJIBAKE.search(chunk.heading)):
+                garbled.add(chunk.key)
+                self._stands("parsing.mojibake", chunk.key)
+        every = n + self._errors.total()
+        measured.update(_shares("aside:", self._errors, every))
+        if n:
+            measured["parsing.characters"] = math.expm1(self._logarithms / n)
+            measured["parsing.replaced"] = c["replaced"] / max(c["characters"], 1)
+            measured["parsing.mojibake"] = min(len(garbled) / n, 1.0)
+            measured.update({f"parsing.{name}": c[name] / n for name in ("short", "damaged", "pictures")})
+            measured.update(_shares("type:", self._types, n))
+        if c["paged"]:
+            measured["parsing.page"] = c["on pages"] / c["pages"]
+            measured["parsing.paged"] = c["paged"]
+        if spoken := self._languages.total():
+            measured["parsing.spoken"] = spoken
+            measured.update(_shares("language:", self._languages, spoken))
+        candidate.behind.update({name: tuple(keys) for name, keys in self._behind.items()})
+
+    def _stands(self, name: str, key: str) -> None:
+        keys = self._behind.setdefault(name[:NAME], [])
+        if len(keys) < SHOWN:
+            keys.append(key)
+
+
+def _shares(prefix: str, counts: Mapping[str, int], n: int) -> dict[str, float]:
+    """The share of each of some names; of a load that has documents and none of these, that of none."""
+    return {(prefix + name)[:NAME]: times / n for name, times in counts.items()} or ({prefix: 0.0} if n else {})

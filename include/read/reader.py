@@ -18,6 +18,7 @@ from include.access import Access
 from include.connections import Connections
 from include.errors import AccessUnknown
 from include.ids import content_hash
+from include.read.shape import Shape
 from include.records import Listed, Planned, RawDocument, SetAside
 from include.rules import AccessRule, Needs
 
@@ -74,6 +75,15 @@ class OpenReader(Protocol):
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
         """The content of some documents: for each that is wanted exactly one answer, in any order."""
+        ...
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """An opened reader that knows columns, which files have none of."""
+
+    def shape(self) -> Shape:
+        """What was seen of them so far: whole after the listing and the fetching."""
         ...
 
 

@@ -9,18 +9,24 @@ from itertools import islice
 import numpy as np
 
 from include import quarantine
+from include.budget import priced
 from include.chunk import recipe
+from include.context import context_of
 from include.errors import FatalError
-from include.ledger import access, documents, loads, windows
+from include.incidents import mended
+from include.ledger import access, documents, loads, spending, windows
 from include.ledger.documents import Known, resting_mark
 from include.ledger.loads import Load
 from include.model import folder_of, max_tokens_of
-from include.read.reader import Gone, OpenReader, Reading
+from include.read.reader import Gone, OpenReader, Reading, Shaped
+from include.read.shape import ending, of_files
 from include.records import Batch, Listed, Planned, RawDocument, SetAside
 from include.settings import PROJECT
 from include.source import Source
+from include.traces import counted, span
 from include.way import Options, ReadResult, Way, path
 
+OLDER = "prepared by an older recipe"
 WINDOW = 2_000  # listed documents compared at a time
 ROW_BYTES = 1_024  # assumed of a document whose source does not say its size
 LIGHT = {
@@ -40,21 +46,34 @@ def read(way: Way, source: Source, run: str, options: Options) -> ReadResult:
     """Open a load of the source, compare, and stage what is new and changed in batches.
 
     Raises LoadInProgress while another run is at it, SourceUnavailable when the listing or a
-    fetch breaks off: half a listing is none, so nothing is taken for deleted.
+    fetch breaks off: half a listing is none, so nothing is taken for deleted; FatalError for a
+    budget in money where tokens have no price.
     """
+    priced(way.settings, source)
     load = loads.open_load(
         way.ledger,
         source.name,
         run,
-        {"full": options.full, "only": list(options.only), "limit": options.limit},
+        {"full": options.full, "only": list(options.only), "limit": options.limit, "expected": options.expected},
         way.lease_s,
     )
+    with spending.timed(way.ledger, load.id, "read"), span("read", source.name, load.id) as traced:
+        found = _read(way, source, load, options)
+        counted(traced, found.counts)
+        return found
+
+
+def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
+    """What this load finds, and the batches that it stages."""
+    loads.made_with(way.ledger, load, context_of(way, source, recipe_of(way, source)))
     access.forget_changes(way.ledger, load)
     base = access.begin(way.ledger, source.name)
     with source.reader.open(reading_of(way, source)) as reader:
-        counts = _plan(way, source, load, reader, options, base)
+        counts, endings = _plan(way, source, load, reader, options, base)
         loads.renew(way.ledger, load, way.lease_s)
         batches = _fetch(way, source, load, reader, counts, base)
+        shape = reader.shape() if isinstance(reader, Shaped) else of_files(endings)
+        way.staging.write_bytes(path(source.name, load.id, "read", "shape.json"), shape.text().encode())
     if options.whole:
         access.read_whole(way.ledger, source.name)
     counts["batches"] = len(batches)
@@ -63,6 +82,7 @@ def read(way: Way, source: Source, run: str, options: Options) -> ReadResult:
     unchanged = not batches and not counts["vanished"] and not counts["access"] and not (options.whole and judged)
     if unchanged:
         loads.unchanged(way.ledger, load)
+        mended(way, way.load(load.id))
         way.staging.remove(f"{source.name}/{load.id}")
     way.progress(_told(source, load, counts))
     return ReadResult(load.id, tuple(batches), dict(counts), unchanged)
@@ -77,7 +97,7 @@ def reading_of(way: Way, source: Source) -> Reading:
 
 def recipe_of(way: Way, source: Source) -> str:
     """The recipe by which this source's bytes become chunks now."""
-    return recipe(max_tokens_of(folder_of(way.settings.model)), source.chunking)
+    return recipe(max_tokens_of(folder_of(way.settings.model)), source.chunking, source.risks)
 
 
 def _told(source: Source, load: Load, counts: Counter[str]) -> str:
@@ -99,15 +119,20 @@ def _told(source: Source, load: Load, counts: Counter[str]) -> str:
     )
 
 
-def _plan(way: Way, source: Source, load: Load, reader: OpenReader, options: Options, base: int) -> Counter[str]:
+def _plan(
+    way: Way, source: Source, load: Load, reader: OpenReader, options: Options, base: int
+) -> tuple[Counter[str], Counter[str]]:
     """Compare the listing with the ledger; stage the plan, and record at once what narrows access.
+
+    Returns what becomes of how many documents, and how many names end in what.
 
     A document that the ledger never saw is written there with its access, so that this can be
     revoked while its text is on its way.
     """
-    counts, recipe_now = Counter[str](), recipe_of(way, source)
+    counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(way, source)
 
     def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
+        endings.update(ending(one.key) for one, _ in window)
         moved = [
             (one.key, one.policy)
             for one, p in window
@@ -131,7 +156,7 @@ def _plan(way: Way, source: Source, load: Load, reader: OpenReader, options: Opt
 
     plan = compare(way, source, reader, options, counts, record, left)
     way.staging.write(_plan_path(source, load), Planned, plan)
-    return counts
+    return counts, endings
 
 
 def _plan_path(source: Source, load: Load) -> str:
@@ -173,6 +198,7 @@ def compare(
             else:
                 counts[one.what] += 1
                 counts["unknown"] += one.why == "unknown"
+                counts["again"] += one.why == OLDER
                 yield one
         if counts["listed"] % 50_000 < WINDOW:
             way.progress(f"{source.name}: {counts['listed']:,} listed")
@@ -195,16 +221,18 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
     if one.policy is None:  # set aside; what is visible of it is masked, in the index too
         masked = known is not None and known.visible and (known.policy is not None or known.lags)
         return replace(plan, what="access" if masked else "unchanged", why="unknown")
-    forced = options.full or one.key in options.only
-    resting = known is not None and known.set_aside == resting_mark(one.fingerprint, recipe_now) and not forced
+    asked = one.key in options.only or (known is not None and known.asked)
+    same = known is not None and known.set_aside == resting_mark(one.fingerprint, recipe_now)
+    # What has failed three times rests through a run that reads everything again, too.
+    resting = same and not asked and (not options.full or (known is not None and known.rests))
     if known is None or not known.visible:
         return replace(plan, why="resting") if resting else replace(plan, what="new", why="not loaded before")
     moved = known.policy != one.policy
     if not resting:
-        if forced:
+        if asked or options.full:
             return replace(plan, what="changed", why="asked for")
         if known.recipe != recipe_now:
-            return replace(plan, what="changed", why="prepared by an older recipe")
+            return replace(plan, what="changed", why=OLDER)
         if known.fingerprint != one.fingerprint:
             return replace(plan, what="changed", why="its fingerprint moved", known_hash=known.content_hash)
     if moved:

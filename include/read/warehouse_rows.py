@@ -19,6 +19,7 @@ from include.declare import declared
 from include.errors import FatalError, SourceUnavailable
 from include.ids import content_hash, joined
 from include.read.reader import Fetched, Gone, Reading, too_large
+from include.read.shape import Counting, Shape, of_rows
 from include.records import Listed, Planned, RawDocument, SetAside
 from include.rules import Columns, Facts, Needs
 
@@ -83,7 +84,16 @@ class _OpenQuery:
         rule = reading.rule
         self._access_columns = rule.columns if isinstance(rule, Columns) else ()
         self._judge: Callable[[Facts], Access] = rule.judge(lambda path: None)
-        self._check_columns()
+        self._there = self._check_columns()
+        self._listed: dict[str, Counting] = {}
+        self._read: dict[str, Counting] = {}  # columns that a listing does not have, in the rows that are fetched
+
+    def shape(self) -> Shape:
+        """Every column that the query returns, counted where it was read: in all rows, or in those that changed."""
+        counted = {**self._read, **self._listed}
+        declared = {name.lower(): name for name in counted}
+        names = [declared.get(name.lower(), name) for name in self._there]
+        return of_rows(counted.get(name, Counting(name)).column() for name in names)
 
     def listing(self) -> Iterator[Listed]:
         d = self._declared
@@ -92,12 +102,15 @@ class _OpenQuery:
             if d.modified_at
             else dict.fromkeys(self._columns())
         )
+        self._listed = {name: Counting(name) for name in some if name}
         for row in self._rows(f"SELECT {self._named(some)} FROM ({self._query}) moat"):
             key = self._key(row)
+            _count(self._listed, row)
             facts = Facts(key, columns=row)
             yield self._reading.listed(key, self._uri(key), self._fingerprint(row), 0, partial(self._judge, facts))
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
+        self._read = {name: Counting(name) for name in self._columns() if name not in self._listed}
         todo = iter(wanted)
         first = list(islice(todo, SCAN_ABOVE + 1))
         kind = self._key_type()
@@ -137,6 +150,7 @@ class _OpenQuery:
         yield from (Gone(key) for key in missing)
 
     def _fetched(self, one: Planned, row: Row) -> RawDocument | SetAside:
+        _count(self._read, row)
         try:
             content = self._text(row).encode()
         except ValueError as error:  # a format that does not fit the value, such as {amount:.2f} on NULL
@@ -186,8 +200,8 @@ class _OpenQuery:
         by_lower = {name.lower(): name for name in self._columns()}
         return [by_lower.get(column.lower(), column) for column in columns]
 
-    def _check_columns(self) -> None:
-        """Refuse a declaration that names a column which the query does not return."""
+    def _check_columns(self) -> tuple[str, ...]:
+        """The columns that the query returns. Refuses a declaration that names another."""
         found = next(iter(self._streamed(f"SELECT * FROM ({self._query}) moat WHERE 1 = 0")))[0]
         there = {column.lower() for column in found}
         if missing := [name for name in self._columns() if name.lower() not in there]:
@@ -195,6 +209,7 @@ class _OpenQuery:
                 f"source {self._reading.source}: {self._declared.sql} does not return {', '.join(missing)}; "
                 f"it returns {', '.join(found)}"
             )
+        return found
 
     def _columns(self) -> list[str]:
         d = self._declared
@@ -233,6 +248,11 @@ class _OpenQuery:
         return string.Formatter().vformat(
             self._declared.text, (), {name: _shown(row[name]) for name in self._declared.fields()}
         )
+
+
+def _count(columns: Mapping[str, Counting], row: Row) -> None:
+    for name, counting in columns.items():
+        counting.add(row[name])
 
 
 def _plain(value: object) -> str:
