@@ -1,0 +1,204 @@
+"""What triage looks at: one frozen record of everything that is known of a fault, so that no rule needs a server.
+
+Evidence lines hold numbers and names. What a document says, and what a risk check found, is never in them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+LINE = 200  # characters of an evidence line
+TOO_FAR = 3.5  # robust z from which a measure is called unusual
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A failed check or task, or a load that is late."""
+
+    kind: Literal["check", "task", "late"]
+    stage: str
+    subject: str
+    severity: str
+    error: str  # class of the error; of a check empty
+    message: str
+    n: int = 1
+    measure: str = ""  # whose learned bound the check is
+
+    @property
+    def line(self) -> str:
+        times = f" ({self.n:,} times)" if self.n > 1 else ""
+        if self.kind == "check":
+            return _cut(f"check {self.subject}: {self.message}")
+        return _cut(f"{self.subject} failed{times}: {self.error or self.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One measure of the load beside what is usual for it."""
+
+    name: str
+    value: float
+    usual: float | None = None  # median of the loads before; None: there are none
+    z: float = 0.0  # robust, with its sign; 0 where too little is known
+    failed: bool = False  # a check of it failed
+
+    @property
+    def line(self) -> str:
+        was = f", usually {_number(self.usual)}" if self.usual is not None else ""
+        return f"{self.name} {_number(self.value)}{was}"
+
+    def unusual(self, side: Literal["high", "low", "both"] = "both") -> bool:
+        """Whether it departs to that side: a check says so, or the history does."""
+        up = self.value > self.usual if self.usual is not None else self.z >= 0
+        right = side == "both" or (side == "high") == up
+        return right and (self.failed or abs(self.z) >= TOO_FAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a source that has more of the bad documents than of all: a folder, a file type, an author."""
+
+    of: str
+    value: str
+    bad: int
+    bad_all: int
+    whole: int
+    whole_all: int
+
+    @property
+    def share(self) -> float:
+        return self.bad / self.bad_all if self.bad_all else 0.0
+
+    @property
+    def lift(self) -> float:
+        """How many percentage points, from 0 to 1, it has more of the bad than of all."""
+        return self.share - (self.whole / self.whole_all if self.whole_all else 0.0)
+
+    @property
+    def line(self) -> str:
+        expected = self.whole / self.whole_all if self.whole_all else 0.0
+        return _cut(
+            f"{self.of} {self.value}: {self.bad:,} of {self.bad_all:,} bad documents ({self.share:.0%}), "
+            f"{expected:.0%} of all documents"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Documents in quarantine that share stage, error and reason."""
+
+    stage: str
+    error: str
+    reason: str  # for rules to look at; it may hold words of a document, so it is in no line
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the rows, or a field of their records."""
+
+    name: str
+    type: str
+    nulls: float  # share
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that is known of a fault."""
+
+    source: str
+    stage: str = ""  # the first bad one
+    load: int | None = None
+    faults: tuple[Fault, ...] = ()
+    shifts: Mapping[str, Shift] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    counts_before: Mapping[str, int] = field(default_factory=dict)  # of the load that was promoted last
+    changes: tuple[str, ...] = ()  # of code, packages, settings, declaration, credentials, in words
+    segments: tuple[Segment, ...] = ()
+    aside: tuple[Aside, ...] = ()
+    columns: tuple[Column, ...] = ()
+    columns_before: tuple[Column, ...] = ()
+    clock: tuple[int, float] | None = None  # minutes that most dates moved by, and the share of them that did
+    empty_sizes: int = 0  # listed documents of size 0
+    missed: int = 0  # documents behind a failed golden question that vanish
+    empty_groups: tuple[str, ...] = ()  # that much of the load names, with nobody in them
+    moved_keys: float = 0.0  # share of the vanished documents whose content stands under a new key
+    newest: float | None = None  # share of the vanished documents that were among the newest tenth
+
+    def said(self, pattern: str) -> list[Fault]:
+        """Failed tasks of the first bad stage, or of any, whose error or message the pattern finds."""
+        found = [f for f in self.faults if f.kind != "check" and re.search(pattern, f"{f.error} {f.message}", re.I)]
+        first = [f for f in found if f.stage == self.stage]
+        return first or found
+
+    def failed(self, pattern: str) -> list[Fault]:
+        """Failed checks whose name, or measure, the pattern finds."""
+        return [
+            f for f in self.faults if f.kind == "check" and re.search(pattern, f"{f.subject}\n{f.measure}", re.I | re.M)
+        ]
+
+    def moved(self, pattern: str, side: Literal["high", "low", "both"] = "both") -> list[Shift]:
+        """Measures that depart to a side and whose name the pattern finds, the farthest first."""
+        found = [s for name, s in self.shifts.items() if re.search(pattern, name, re.I) and s.unusual(side)]
+        return sorted(found, key=lambda s: (-s.failed, -abs(s.z)))
+
+    def changed(self, prefix: str) -> list[str]:
+        """What changed since the load before, by the beginning of its name."""
+        return [words for words in self.changes if words.startswith(prefix)]
+
+    def aside_for(self, pattern: str) -> list[Aside]:
+        """Quarantined documents whose error or reason the pattern finds."""
+        return [a for a in self.aside if re.search(pattern, f"{a.error} {a.reason}", re.I)]
+
+    def part(self, *of: str) -> Segment | None:
+        """The segment of one of these kinds that stands out most."""
+        return max((s for s in self.segments if s.of in of), key=lambda s: s.lift, default=None)
+
+    def count(self, name: str) -> int:
+        return self.counts.get(name, 0)
+
+    def ratio(self, name: str, of: str) -> float:
+        """One count of the load as a share of another; 0 where there is none."""
+        return self.count(name) / self.count(of) if self.count(of) else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """How strongly one cause is seen, from 0 to 100, and by what."""
+
+    score: int = 0
+    lines: tuple[str, ...] = ()
+
+
+NONE = Signs()
+
+
+def signs(score: int, because: object, *beside: object) -> Signs:
+    """Signs of a cause from faults, shifts, segments and words; none without what it is judged by, whatever stands beside."""
+    lines = tuple(dict.fromkeys((*_lines(because), *_lines(beside)))) if because else ()
+    return Signs(min(score, 100), lines) if lines else NONE
+
+
+def _lines(found: object) -> Iterator[str]:
+    if isinstance(found, str):
+        if found:
+            yield _cut(found)
+    elif isinstance(found, Aside):
+        yield f"{found.n:,} documents set aside at {found.stage}: {found.error}"
+    elif isinstance(found, list | tuple):
+        for one in found[:6]:
+            yield from _lines(one)
+    elif found is not None:
+        yield str(getattr(found, "line", ""))
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LINE else f"{text[: LINE - 1]}…"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "nothing"
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1_000 else f"{value:.3g}"
