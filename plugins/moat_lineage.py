@@ -1,0 +1,153 @@
+"""OpenLineage events of read, gate, load and promote say what was read, what was written and what was found.
+
+Airflow's provider emits an event when a task starts, succeeds or fails, and asks the task's operator what
+to say by a method of a known name. An operator that `emits` has been called with has that method. Where
+OpenLineage is off nobody asks, and nothing of this is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from include.lineage import Dataset, Facts, Stage
+    from include.source import Source
+
+log = logging.getLogger("airflow.task")
+SEVERITIES = {"block": "error", "hold": "error", "warn": "warn"}  # ours in the specification's words
+
+
+def emits(task: Any, source: Source, stage: Stage) -> None:
+    """Let a task's events carry the facts of its stage; `task` is an operator, or what a decorated function returned."""
+    operator = getattr(task, "operator", task)
+    operator.get_openlineage_facets_on_complete = _Facets(source, stage)
+
+
+class _Facets:
+    """The method that the provider calls at the end of a task, failed or not. An object, so that a DAG can be copied."""
+
+    def __init__(self, source: Source, stage: Stage) -> None:
+        self._source, self._stage = source, stage
+
+    def __call__(self, task_instance: Any) -> Any:
+        from airflow.providers.openlineage.extractors import OperatorLineage
+        from moat_tasks import opened
+
+        from include.errors import MoatError
+        from include.lineage import facts_of
+
+        run = f"airflow:{task_instance.dag_id}:{task_instance.run_id}"
+        try:
+            with opened() as way:
+                facts = facts_of(way, self._source, self._stage, run)
+        except MoatError as error:
+            log.warning("OpenLineage is told nothing of %s: %s", self._stage, error)
+            return OperatorLineage()
+        return _lineage(facts) if facts is not None else OperatorLineage()
+
+
+def _lineage(facts: Facts) -> Any:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import InputDataset, OutputDataset
+    from openlineage.client.facet_v2 import output_statistics_output_dataset
+
+    inputs = [
+        InputDataset(one.namespace, one.name, facets=_facets(one), inputFacets=_found(one)) for one in facts.inputs
+    ]
+    outputs = [
+        OutputDataset(
+            one.namespace,
+            one.name,
+            facets=_facets(one),
+            outputFacets={
+                "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+                    rowCount=one.n_rows
+                )
+            }
+            if one.n_rows is not None
+            else {},
+        )
+        for one in facts.outputs
+    ]
+    return OperatorLineage(inputs=inputs, outputs=outputs, run_facets={"moat_load": _load_facet(facts)})
+
+
+def _load_facet(facts: Facts) -> Any:
+    """The load that the task worked on, by its number in the ledger."""
+    import attr
+    from openlineage.client.facet_v2 import RunFacet
+
+    @attr.define
+    class MoatLoadRunFacet(RunFacet):
+        load: int
+        source: str
+        state: str
+        counts: dict[str, int]
+
+    load = facts.load
+    return MoatLoadRunFacet(load.id, load.source, load.state, dict(load.counts))
+
+
+def _facets(one: Dataset) -> dict[str, Any]:
+    """What holds of a dataset whoever reads or writes it: its columns, where they came from, its version."""
+    from openlineage.client.facet_v2 import (
+        column_lineage_dataset,
+        dataset_version_dataset,
+        datasource_dataset,
+        lifecycle_state_change_dataset,
+        schema_dataset,
+    )
+
+    found: dict[str, Any] = {"dataSource": datasource_dataset.DatasourceDatasetFacet(name=one.namespace)}
+    if one.columns:
+        found["schema"] = schema_dataset.SchemaDatasetFacet(
+            fields=[schema_dataset.SchemaDatasetFacetFields(c.name, c.type or None) for c in one.columns]
+        )
+    if one.version:
+        found["version"] = dataset_version_dataset.DatasetVersionDatasetFacet(one.version)
+    followed = {
+        c.name: column_lineage_dataset.Fields(
+            [
+                column_lineage_dataset.InputField(
+                    *came,
+                    transformations=[column_lineage_dataset.Transformation("DIRECT", "TRANSFORMATION", c.how, False)],
+                )
+                for came in c.came_from
+            ]
+        )
+        for c in one.columns
+        if c.came_from
+    }
+    if followed:
+        found["columnLineage"] = column_lineage_dataset.ColumnLineageDatasetFacet(followed)
+    if one.replaced:
+        change = lifecycle_state_change_dataset.LifecycleStateChange.OVERWRITE
+        found["lifecycleStateChange"] = lifecycle_state_change_dataset.LifecycleStateChangeDatasetFacet(change)
+    return found
+
+
+def _found(one: Dataset) -> dict[str, Any]:
+    """What was counted and checked when the dataset was read."""
+    from openlineage.client.facet_v2 import data_quality_assertions_dataset, data_quality_metrics_input_dataset
+
+    found: dict[str, Any] = {}
+    if one.checked:
+        found["dataQualityAssertions"] = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(
+            [
+                data_quality_assertions_dataset.Assertion(
+                    assertion=check.family,
+                    success=check.passed,
+                    severity=SEVERITIES[check.severity],
+                    name=check.name,
+                    expected=check.allowed,
+                    actual=check.seen,
+                )
+                for check in one.checked
+            ]
+        )
+    if one.n_rows is not None:
+        metrics = data_quality_metrics_input_dataset
+        nulls = {c.name: metrics.ColumnMetrics(nullCount=c.n_null) for c in one.columns if c.n_null is not None}
+        found["dataQualityMetrics"] = metrics.DataQualityMetricsInputDatasetFacet(nulls, rowCount=one.n_rows)
+    return found

@@ -1,0 +1,74 @@
+"""Serves /moat/metrics on Airflow's API server: the ledger's numbers, for who has MOAT_METRICS_KEY.
+
+Every component of Airflow imports this file, and only the API server is ever asked: whatever costs
+something is imported, and the ledger opened, at the first request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import threading
+from typing import TYPE_CHECKING, Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from include.errors import MoatError
+
+if TYPE_CHECKING:
+    from include.settings import Settings
+
+PLAIN = "text/plain; charset=utf-8"
+
+
+class Metrics:
+    """An ASGI application with one page. Without a key set it is not there; with a wrong one it says nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._registry: Any = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        status, kind, body = await asyncio.to_thread(self.answer, scope)
+        headers = [(b"content-type", kind.encode()), (b"cache-control", b"no-store")]
+        headers += [(b"www-authenticate", b"Bearer")] if status == 401 else []
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def answer(self, scope: dict[str, Any]) -> tuple[int, str, bytes]:
+        """Status, content type and body. A request without the key learns nothing but whether a key is set."""
+        from include.settings import Settings
+
+        path = scope["path"].removeprefix(scope.get("root_path", "")).rstrip("/")
+        try:
+            settings = Settings.load()
+            key = settings.metrics_key.get_secret_value()
+            if not key or path != "/metrics" or scope["method"] not in ("GET", "HEAD"):
+                return 404, PLAIN, b"not found\n"
+            if not _given(scope, key):
+                return 401, PLAIN, b"Authorization: Bearer MOAT_METRICS_KEY\n"
+            return self._text(settings)
+        except MoatError as error:
+            return 503, PLAIN, f"{type(error).__name__}: see `moat doctor`\n".encode()
+
+    def _text(self, settings: Settings) -> tuple[int, str, bytes]:
+        from include.ledger import Ledger
+        from include.metrics import CONTENT_TYPE, registry_of, text
+
+        with self._lock:
+            if self._registry is None:
+                self._registry = registry_of(Ledger.open(settings))
+            return 200, CONTENT_TYPE, text(self._registry)
+
+
+def _given(scope: dict[str, Any], key: str) -> bool:
+    """Whether the request bears the key; compared in a time that says nothing of it."""
+    said = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+    return len(said) == 1 and hmac.compare_digest(said[0], f"Bearer {key}".encode())
+
+
+class MoatMetrics(AirflowPlugin):
+    name = "moat_metrics"
+    fastapi_apps = [{"app": Metrics(), "url_prefix": "/moat", "name": "moat metrics"}]  # noqa: RUF012  as the base class has it
