@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, task
+from moat_notifiers import WATCHED
 from moat_tasks import RETRY, opened
 
 TEXT = {"type": ["null", "string"]}
@@ -22,24 +23,49 @@ with DAG(
     doc_md=__doc__,
     params={
         "source": Param(None, **TEXT, title="Source", description="Empty: every source."),
-        "key": Param(None, **TEXT, title="Key", description="One document; empty: all that match."),
+        "key": Param(
+            None, **TEXT, title="Key", description="One document, however often it failed; empty: all that match."
+        ),
         "stage": Param(None, **TEXT, title="Stage", description="read or parse; empty: both."),
         "reason": Param(
             None, **TEXT, title="Error", description="Such as ParseFailed, AccessUnknown, TooLarge; empty: any."
         ),
+        "since": Param(
+            None, **TEXT, title="Failed since", description="2026-07-05, 2026-07-05T14:30, or 24h or 7d ago, in UTC."
+        ),
+        "until": Param(None, **TEXT, title="Failed before", description="Written as the one above; empty: till now."),
+        "again": Param(
+            False,
+            type="boolean",
+            title="Those too that failed three times",
+            description="The same bytes would most likely fail again, so without this they rest.",
+        ),
     },
-    default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(seconds=20), "retry_policy": RETRY},
+    default_args={
+        "owner": "moat",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=20),
+        "retry_policy": RETRY,
+        **WATCHED,
+    },
 ):
 
     @task
     def mark(*, params: Any = None) -> list[dict[str, Any]]:
         """Mark what matches; one run a source, for those keys."""
-        from include.quarantine import replay
+        from include.quarantine import Which, known_source, left_resting, replay
+        from include.when import moment
 
+        now = datetime.now(UTC)
+        since, until = (moment(params[name], now) if params[name] else None for name in ("since", "until"))
+        which = Which(params["key"] or None, params["stage"] or None, params["reason"] or None, since, until)
         with opened() as way:
-            marked = replay(way.ledger, params["source"], params["key"], params["stage"], params["reason"])
-            for source, keys in marked.items():
-                way.progress(f"{source}: {len(keys):,} documents are tried again: {', '.join(keys[:10])}")
-        return [{"trigger_dag_id": source, "conf": {"only": keys}} for source, keys in marked.items()]
+            source = known_source(way.ledger, params["source"] or None)
+            found = replay(way.ledger, source, which, "taken" if params["again"] else "left")
+            for name, keys in found.marked.items():
+                way.progress(f"{name}: {len(keys):,} documents are tried again: {', '.join(keys[:10])}")
+            for name, n in found.resting.items():
+                way.progress(left_resting(name, n))
+        return [{"trigger_dag_id": name, "conf": {"only": keys}} for name, keys in found.marked.items()]
 
     TriggerDagRunOperator.partial(task_id="run", retries=0).expand_kwargs(mark())

@@ -1,0 +1,134 @@
+"""What a load costs, and how much it may: a load over its source's budget waits before anything is embedded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from include.checks.candidate import Candidate
+from include.embed import embedder_of
+from include.errors import FatalError
+from include.gate import Verdict
+from include.incidents import gate_judged
+from include.ledger import Ledger, embeddings, loads, spending, windows
+from include.ledger.checks import CheckResult
+from include.ledger.loads import Load
+from include.settings import Settings
+from include.source import Source
+from include.way import Way, path, timed
+
+Spent = Mapping[str, tuple[float, int]]  # seconds and tokens by stage
+EMBED, BUDGET = "embed", "budget"
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a load has cost so far, or would have when it is embedded."""
+
+    tokens: int  # that the model was given
+    seconds: Mapping[str, float]  # by stage; of tries that failed, too
+    cost: float  # in MOAT_CURRENCY
+
+    @classmethod
+    def of_load(cls, ledger: Ledger, settings: Settings, number: int) -> "Spending":
+        """What the ledger has counted for a load."""
+        return cls.of(settings, spending.of_load(ledger, number))
+
+    @classmethod
+    def of(cls, settings: Settings, spent: Spent) -> "Spending":
+        seconds = {stage: seconds for stage, (seconds, _) in spent.items()}
+        return cls(sum(tokens for _, tokens in spent.values()), seconds, cost(settings, spent))
+
+
+def cost(settings: Settings, spent: Spent) -> float:
+    """What it comes to: tokens by their price, and the hours of embedding by the machine's."""
+    tokens = sum(tokens for _, tokens in spent.values())
+    seconds = spent.get(EMBED, (0.0, 0))[0]
+    return tokens * settings.cost_per_million_tokens / 1_000_000 + seconds * settings.cost_per_hour / 3_600
+
+
+def money(settings: Settings, amount: float) -> str:
+    """An amount in words: `12.50 EUR`; empty where no price is set."""
+    priced_at_all = settings.cost_per_million_tokens or settings.cost_per_hour
+    return f"{amount:,.2f} {settings.currency}" if priced_at_all else ""
+
+
+def told(settings: Settings, spent: Spending) -> str:
+    """What a load has cost, in one line."""
+    amount = money(settings, spent.cost)
+    stages = ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in spent.seconds.items())
+    return f"{spent.tokens:,} tokens{f', {amount}' if amount else ''}; {stages or 'no stage has run'}"
+
+
+def priced(settings: Settings, source: Source) -> None:
+    """Refuse a budget in money where tokens have no price: it would hold nothing. Raises FatalError."""
+    if source.limits.max_cost is not None and not settings.cost_per_million_tokens:
+        raise FatalError(
+            f"source {source.name}: Limits(max_cost={source.limits.max_cost:g}) needs a price: set "
+            "MOAT_COST_PER_MILLION_TOKENS, or limit max_tokens"
+        )
+
+
+@timed("budget")
+def judge(way: Way, source: Source, number: int) -> Spending:
+    """Hold a load that would cost more than its source may spend on one; nothing is sent to the model.
+
+    Returns what the load will have cost once it is embedded. Only texts that this model has not embedded
+    already are counted, each once. A load that a person let through is never held for it again.
+    """
+    load = way.load(number)
+    priced(way.settings, source)
+    spent = spending.of_load(way.ledger, number)
+    seconds, given = spent.get(EMBED, (0.0, 0))
+    ahead = Spending.of(way.settings, {**spent, EMBED: (seconds, given + _to_embed(way, source, load))})
+    found = Verdict("hold", over(way.settings, source, ahead))
+    if found.results and not load.budget_by:
+        loads.hold(way.ledger, load, found.reason, held_for="budget")
+        told_of = report(load, found.reason)
+        way.staging.write_bytes(path(source.name, number, "budget", "report.md"), told_of.encode())
+        gate_judged(way, source, way.load(number), found)
+    judged = found.reason or "within its budget"
+    way.progress(f"{source.name} load {number}: {ahead.tokens:,} tokens for the model; {judged}")
+    return ahead
+
+
+def over(settings: Settings, source: Source, ahead: Spending) -> tuple[CheckResult, ...]:
+    """By what a load is over its budget: seen and allowed. Empty where it is not."""
+    found, limits = list[tuple[str, str]](), source.limits
+    if limits.max_tokens is not None and ahead.tokens > limits.max_tokens:
+        found.append((f"{ahead.tokens:,} tokens for the model", f"{limits.max_tokens:,}"))
+    if limits.max_cost is not None and ahead.cost > limits.max_cost:
+        price = f"at {settings.cost_per_million_tokens:g} a million tokens"
+        found.append((money(settings, ahead.cost), f"{money(settings, limits.max_cost)} ({price})"))
+    # Not one of the gate's checks, whose results decide on the load: this is before the gate, and asked by itself.
+    return tuple(CheckResult(BUDGET, BUDGET, "hold", False, seen, allowed) for seen, allowed in found)
+
+
+def report(load: Load, reason: str) -> str:
+    """What a person reads before releasing, in a narrow panel."""
+    counts = ", ".join(f"{load.counts[n]:,} {n}" for n in ("new", "changed") if load.counts.get(n))
+    return "\n".join(
+        [
+            f"**Load {load.id} of {load.source} would cost more than its budget.**",
+            "",
+            *(f"- {one.removeprefix('budget: ')}" for one in reason.split("; ")),
+            f"- documents: {counts or 'none'}",
+            "",
+            "Nothing of it was sent to the model. Released, it is embedded and goes to the gate, which may hold it again.",
+        ]
+    )
+
+
+def _to_embed(way: Way, source: Source, load: Load) -> int:
+    """Tokens of a load's texts that its model has not embedded, each text once."""
+    embedder = embedder_of(way.settings, way.connections)
+    try:
+        model = embedder.info().key
+    finally:
+        embedder.close()
+    tokens, seen = 0, set[bytes]()
+    for window in windows(Candidate(way, source, load).chunks(), 2_000):
+        new = {c.text_hash: c.n_tokens for c in window if bytes.fromhex(c.text_hash)[:16] not in seen}
+        seen.update(bytes.fromhex(text_hash)[:16] for text_hash in new)
+        there = embeddings.there(way.ledger, model, new)
+        tokens += sum(n for text_hash, n in new.items() if text_hash not in there)
+        loads.renew(way.ledger, load, way.lease_s)
+    return tokens
