@@ -5,21 +5,23 @@ from collections import Counter
 from collections.abc import Iterator
 
 from include.chunk import Chunker
-from include.clean import clean
-from include.errors import DocumentError, FatalError, ParseFailed
+from include.errors import DocumentError, FatalError, ParseFailed, RiskFound
 from include.ids import document_id
+from include.language import language_of
 from include.ledger import loads
 from include.model import Tokens
 from include.parse.sandbox import Sandbox
 from include.quarantine import put, raw_path
 from include.read.stage import recipe_of
 from include.records import Chunk, Prepared, RawDocument, SetAside
+from include.risks.judge import judge
 from include.source import Source
-from include.way import Way, path
+from include.way import Way, path, timed
 
 TELL_EVERY_S = 10.0
 
 
+@timed("prepare")
 def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]:
     """Turn a batch of raw documents into chunks; returns how many documents, chunks and set aside.
 
@@ -66,12 +68,14 @@ def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]
 def _prepared(
     way: Way, source: Source, raw: RawDocument, sandbox: Sandbox, chunker: Chunker, counts: Counter[str]
 ) -> tuple[Prepared, list[Chunk]]:
-    document, cleaned = clean(sandbox.parse(raw))
-    counts.update(cleaned)
+    parsed = sandbox.parse(raw)
+    judged = judge(parsed, raw.metadata, source.risks)
+    document = judged.document
+    counts.update(judged.cleaned)
     identity = document_id(way.settings.tenant, source.name, raw.key)
-    chunks = chunker.chunk(document, identity, raw.metadata)
+    chunks = chunker.chunk(document, identity, judged.metadata)
     if not chunks:
-        raise ParseFailed("nothing is left of its text after cleaning")
+        raise ParseFailed("nothing is left of its text after cleaning, and after what is hidden was taken out")
     return Prepared(
         identity,
         raw.key,
@@ -82,13 +86,17 @@ def _prepared(
         raw.content_hash,
         raw.policy,
         raw.access_version,
-        raw.metadata,
+        judged.metadata,
         document.n_pages,
         sum(len(b.text) for b in document.blocks),
         len(chunks),
+        sum(b.text.count("\ufffd") for b in parsed.blocks),
+        language_of(b.text for b in document.blocks if b.kind != "heading"),
+        judged.risks,
     ), chunks
 
 
 def _set_aside(way: Way, source: Source, raw: RawDocument, error: DocumentError) -> SetAside:
     kept = way.staging.write_bytes(raw_path(way, source.name, raw.key), raw.content)
-    return SetAside(raw.key, raw.uri, "parse", type(error).__name__, str(error), raw.fingerprint, kept)
+    stage = "clean" if isinstance(error, RiskFound) else "parse"
+    return SetAside(raw.key, raw.uri, stage, type(error).__name__, str(error), raw.fingerprint, kept)

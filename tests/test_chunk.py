@@ -13,7 +13,8 @@ from include.chunk import Chunker, recipe, sections
 from include.ids import document_id, text_hash
 from include.model import Tokens
 from include.records import Block, Chunk, Document
-from include.source import Chunking
+from include.risks.judge import FAMILIES
+from include.source import Chunking, Risks
 
 Make = Callable[..., Document]
 ID = document_id("default", "s", "key")
@@ -157,5 +158,7 @@ def test_whatever_the_text_the_model_sees_every_chunk_whole(blocks: list[tuple[s
 
 
 def test_the_recipe_moves_with_what_makes_other_chunks_and_with_nothing_else() -> None:
-    assert recipe(256, Chunking()) == recipe(256, Chunking())
-    assert len({recipe(256, Chunking()), recipe(512, Chunking()), recipe(256, Chunking(target_tokens=100))}) == 3
+    assert recipe(256, Chunking(), Risks()) == recipe(256, Chunking(), Risks())
+    others = {recipe(512, Chunking(), Risks()), recipe(256, Chunking(target_tokens=100), Risks())}
+    others |= {recipe(256, Chunking(), Risks(**{family: "quarantine"})) for family in FAMILIES}
+    assert len(others | {recipe(256, Chunking(), Risks())}) == 7

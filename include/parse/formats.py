@@ -13,6 +13,9 @@ from typing import Any
 from include.errors import ParseFailed
 from include.parse.blocks import blocks_of, markdown_rows
 from include.parse.encoding import decode
+from include.parse.hidden_html import TRIGGER, shown_and_hidden
+from include.parse.hidden_mail import mail_shown_and_hidden
+from include.parse.hidden_office import docx_shown_and_hidden, epub_shown_and_hidden
 from include.parse.pdf import parse_pdf
 from include.records import Block
 
@@ -46,10 +49,15 @@ def parse_bytes(content: bytes, kind: str, limit: int) -> tuple[list[Block], str
         case "doc" | "ppt":
             return _old_office(content, kind), None
         case "md":
-            return blocks_of(_partition(kind, text=_keeping_strange_tags(decode(content))), kind), None
+            return _markdown(_keeping_strange_tags(decode(content))), None
         case "html":
             text = decode(content, markup=True)
-            return blocks_of(_partition(kind, text=text), kind), _html_title(text)
+            shown, hidden = shown_and_hidden(text)
+            return blocks_of(_partition(kind, text=shown), kind) + hidden, _html_title(text)
+        case "docx":
+            return _opened(docx_shown_and_hidden(content), kind), None
+        case "epub":
+            return _opened(epub_shown_and_hidden(content), kind), None
         case "txt":
             return blocks_of(_partition(kind, text=decode(content)), kind), None
         case "csv" | "tsv":
@@ -81,6 +89,23 @@ def _unpackable(content: bytes, limit: int) -> None:
                     raise ParseFailed(f"its part {info.filename} declares entities")
 
 
+def _opened(taken: tuple[bytes, list[Block]], kind: str) -> list[Block]:
+    """What a container shows, and after it what it hides."""
+    return blocks_of(_partition(kind, file=io.BytesIO(taken[0])), kind) + taken[1]
+
+
+def _markdown(text: str) -> list[Block]:
+    """Markdown may hold HTML, and that may hide something."""
+    if not TRIGGER.search(text):
+        return blocks_of(_partition("md", text=text), "md")
+    import markdown  # type: ignore[import-untyped]
+
+    shown, hidden = shown_and_hidden(markdown.markdown(text, extensions=["tables", "fenced_code"]))
+    if not hidden:
+        return blocks_of(_partition("md", text=text), "md")
+    return blocks_of(_partition("html", text=shown), "md") + hidden
+
+
 def _keeping_strange_tags(text: str) -> str:
     """Markdown in which `<stdin>` or `List<String>` stay text: only real HTML tags are tags."""
     from lxml.html.defs import tags
@@ -110,9 +135,10 @@ def _old_office(content: bytes, kind: str) -> list[Block]:
 
 
 def _mail(content: bytes, kind: str) -> tuple[list[Block], str | None]:
-    elements = _partition(kind, file=io.BytesIO(content))
+    shown, hidden = mail_shown_and_hidden(content) if kind == "eml" else (content, [])
+    elements = _partition(kind, file=io.BytesIO(shown))
     subject = next((e.metadata.subject for e in elements if e.metadata.subject), None)
-    return blocks_of(elements, kind), subject
+    return blocks_of(elements, kind) + hidden, subject
 
 
 def _separated(text: str, kind: str) -> list[Block]:

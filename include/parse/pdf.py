@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from include.parse.blocks import blocks_of, markdown_rows
+from include.parse.hidden_pdf import pdf_shown_and_hidden
 from include.records import Block
 
 # What the readers of PDF raise on a damaged file, beside their own roots.
@@ -40,15 +41,16 @@ def parse_pdf(content: bytes) -> tuple[list[Block], str]:
     """The blocks of a PDF, none where nobody can read it, and the title in its metadata, "" where it has none."""
     from unstructured.partition.pdf import partition_pdf
 
-    elements = partition_pdf(file=io.BytesIO(content), strategy="fast", languages=[""])
-    blocks = list(_with_tables(elements, content))
+    shown, hidden = pdf_shown_and_hidden(content)
+    elements = partition_pdf(file=io.BytesIO(shown), strategy="fast", languages=[""])
+    blocks = list(_with_tables(elements, shown))
     if not blocks:  # what pdfminer gives up on, pypdf may read
-        blocks = _plain_pages(content)
+        blocks = _plain_pages(shown)
     if not blocks and shutil.which("tesseract"):
         blocks = blocks_of(partition_pdf(file=io.BytesIO(content), strategy="ocr_only"), "pdf")
     # A glyph that its font does not name comes as (cid:3): one character that cannot be read.
     readable = [replace(block, text=UNNAMED_GLYPH.sub("\ufffd", block.text)) for block in blocks]
-    return _outlined(readable, content), _title(content)
+    return _outlined(readable, content) + hidden, _title(content)
 
 
 def _with_tables(elements: list[Any], content: bytes) -> Iterator[Block]:
