@@ -19,7 +19,8 @@ from airflow.sdk import (
     task,
     task_group,
 )
-from moat_tasks import RETRY, Decide, give_up, late, opened, run_of
+from moat_lineage import emits
+from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, opened, run_of
 
 from include.checks import FAMILIES
 from include.source import Source
@@ -45,6 +46,12 @@ PARAMS = {
         minimum=1,
         title="At the most so many documents",
         description="New and changed ones; the rest waits for the next run.",
+    ),
+    "expected": Param(
+        None,
+        type=["null", "string"],
+        title="Out of the ordinary",
+        description="Why this run will differ, such as a backfill: learned bounds only warn, and nothing is learned from it.",
     ),
     "dry_run": Param(
         False,
@@ -87,19 +94,23 @@ def ingest(
 
         @task(on_failure_callback=give_up)
         def read(*, params: Any = None) -> list[dict[str, int]]:
+            from include import incidents
+            from include.freshness import stale
             from include.read.stage import read as stage
             from include.run import dry_run
             from include.show import estimate
             from include.way import Options
 
             context = get_current_context()
-            options = Options(params["full"], tuple(params["only"] or ()), params["limit"])
+            options = Options(params["full"], tuple(params["only"] or ()), params["limit"], params["expected"] or "")
             with opened() as way:
                 if params["dry_run"]:
                     way.progress(estimate(source.name, dry_run(way, source, options)))
                     context["ti"].xcom_push(key="anything", value=False)
                     return []
                 found = stage(way, source, run_of(context), options)
+                if found.unchanged and (quiet := stale(way, source.name)):
+                    incidents.late(way, source.name, quiet)
             context["ti"].xcom_push(key="load", value=found.load)
             context["ti"].xcom_push(key="anything", value=not found.unchanged)
             return [{"number": b.number, "documents": b.n_documents} for b in found.batches]
@@ -108,40 +119,52 @@ def ingest(
         def anything() -> bool:
             return bool(get_current_context()["ti"].xcom_pull(task_ids="read", key="anything"))
 
+        @task(task_display_name="parse → clean → chunk", map_index_template="{{ label }}", on_failure_callback=give_up)
+        def prepare(load: str, batch: dict[str, int]) -> dict[str, int]:
+            from include.prepare import prepare as stage
+
+            get_current_context()["label"] = f"batch {batch['number']}: {batch['documents']} documents"  # type: ignore[typeddict-unknown-key]
+            with opened() as way:
+                stage(way, source, int(load), batch["number"])
+            return batch
+
+        @task(
+            pool="gpu",
+            queue="gpu",
+            task_display_name="embed",
+            map_index_template="{{ label }}",
+            on_failure_callback=give_up,
+        )
+        def embed(load: str, batch: dict[str, int]) -> dict[str, int]:
+            from include.embed import embed as stage
+
+            get_current_context()["label"] = f"batch {batch['number']}"  # type: ignore[typeddict-unknown-key]
+            with opened() as way:
+                return stage(way, source, int(load), batch["number"])
+
         @task_group(group_id="batch", group_display_name="parse → clean → chunk → embed")
         def batch(batch: dict[str, int]) -> None:
-            @task(
-                task_display_name="parse → clean → chunk", map_index_template="{{ label }}", on_failure_callback=give_up
-            )
-            def prepare(load: str, batch: dict[str, int]) -> dict[str, int]:
-                from include.prepare import prepare as stage
-
-                get_current_context()["label"] = f"batch {batch['number']}: {batch['documents']} documents"  # type: ignore[typeddict-unknown-key]
-                with opened() as way:
-                    stage(way, source, int(load), batch["number"])
-                return batch
-
-            @task(
-                pool="gpu",
-                queue="gpu",
-                task_display_name="embed",
-                map_index_template="{{ label }}",
-                on_failure_callback=give_up,
-            )
-            def embed(load: str, batch: dict[str, int]) -> dict[str, int]:
-                from include.embed import embed as stage
-
-                get_current_context()["label"] = f"batch {batch['number']}"  # type: ignore[typeddict-unknown-key]
-                with opened() as way:
-                    return stage(way, source, int(load), batch["number"])
-
             embed(LOAD, prepare(LOAD, batch))
+
+        @task_group(group_id="batch", group_display_name="parse → clean → chunk → budget → embed")
+        def budgeted(batches: Any) -> None:
+            """What a load costs is known when all of it is cut into chunks, so nothing is embedded before."""
+            budget = DecideBudget(
+                task_id="budget", source=source, load=LOAD, task_display_name="budget", on_failure_callback=give_up
+            )
+            prepare.partial(load=LOAD).expand(batch=batches) >> budget
+            budget >> embed.partial(load=LOAD).expand(batch=batches)
 
         @task_group(group_id="gate", group_display_name="gate")
         def gate() -> None:
             for family in FAMILIES:
 
-                @task(task_id=family.name, task_display_name=family.title, trigger_rule="none_failed")
+                @task(
+                    task_id=family.name,
+                    task_display_name=family.title,
+                    trigger_rule="none_failed",
+                    on_failure_callback=noticed,
+                )
                 def check(load: str, family: str) -> list[str]:
                     from include.gate import check as stage
                     from include.gate import refused
@@ -175,9 +198,21 @@ def ingest(
             task_id="decide", source=source, load=LOAD, trigger_rule="all_done", on_failure_callback=give_up
         )
         gated = gate()
-        batches >> worth >> [each := batch.expand(batch=batches), gated]
-        each >> gated >> decide >> load(LOAD) >> promote(LOAD)
+        each = budgeted(batches) if source.limits.budget else batch.expand(batch=batches)
+        batches >> worth >> [each, gated]
+        loaded, promoted = load(LOAD), promote(LOAD)
+        each >> gated >> decide >> loaded >> promoted
+        emits(batches, source, "read")
+        emits(decide, source, "gate")
+        emits(loaded, source, "load")
+        emits(promoted, source, "promote")
     return dag
+
+
+BUDGET = """
+
+This source has a budget: when everything is cut into chunks, **budget** counts what the model would be given, and waits for a
+person under Required Actions where that is more than one load may cost. Nothing is embedded before."""
 
 
 def _doc(source: Source) -> str:
@@ -186,7 +221,7 @@ def _doc(source: Source) -> str:
 **read** compares `{type(source.reader).__name__}` with the ledger and stages what is new and changed; **parse → clean →
 chunk → embed** runs per batch; each task of the **gate** is a family of checks, and the red one names the broken rule;
 **decide** passes, waits for a person under Required Actions, or blocks; **load** writes invisible and proves it by reading
-back; **promote** makes the whole load visible at once.
+back; **promote** makes the whole load visible at once.{BUDGET if source.limits.budget else ""}
 
 Access: `{type(source.access).__name__}`. Held, failed or wrong: see docs/operations.md, or `moat loads`, `moat explain {source.name} KEY`.
 """

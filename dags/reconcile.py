@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowFailException
+from moat_notifiers import WATCHED
 from moat_tasks import RETRY, opened
 
 with DAG(
@@ -26,7 +27,7 @@ with DAG(
             description="Write what the index lacks, from the ledger; remove what it should not hold.",
         )
     },
-    default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": RETRY},
+    default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": RETRY, **WATCHED},
 ):
 
     @task

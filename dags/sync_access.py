@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
+from moat_notifiers import WATCHED
 from moat_tasks import RETRY, ask_about, opened, run_of
 
 with DAG(
@@ -33,7 +34,13 @@ are masked. See docs/access.md.""",
             description="One a line; empty: all of them.",
         )
     },
-    default_args={"owner": "moat", "retries": 1, "retry_delay": timedelta(seconds=20), "retry_policy": RETRY},
+    default_args={
+        "owner": "moat",
+        "retries": 1,
+        "retry_delay": timedelta(seconds=20),
+        "retry_policy": RETRY,
+        **WATCHED,
+    },
 ):
 
     @task

@@ -10,6 +10,8 @@ from include.errors import AirflowUnavailable, FatalError
 from include.ledger.loads import Load
 from include.settings import Settings
 
+TASKS = {"gate": "decide", "budget": "batch.budget"}  # of a source's DAG, that ask a person about a load
+
 
 @contextmanager
 def client(settings: Settings) -> Iterator[httpx.Client]:
@@ -32,11 +34,15 @@ def client(settings: Settings) -> Iterator[httpx.Client]:
 
 
 def answer_held(settings: Settings, load: Load, option: str, reason: str) -> bool:
-    """Answer the task that waits for a person; False for a load that no Airflow run makes."""
+    """Answer the task that waits for a person about a load; False for one that no Airflow run makes.
+
+    The load as it was before the answer: it says what it waits for, or what it was released from last.
+    """
     if not load.run.startswith("airflow:"):
         return False
     _, dag, run = load.run.split(":", 2)
-    answer = _answer(settings, dag, run, option, reason)
+    asked = load.held_for or ("budget" if load.budget_by and not load.decided_by else "gate")
+    answer = _answer(settings, dag, run, TASKS[asked], option, reason)
     if not answer.is_success and answer.status_code != 409:  # 409: somebody answered there meanwhile
         raise AirflowUnavailable(
             f"run {run} of {dag} did not take the answer: {answer.status_code} {answer.text[:300]}; answer it in Airflow under Required Actions"
@@ -46,12 +52,12 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
 
 def answer_hold(settings: Settings, hold: int, option: str, reason: str) -> bool:
     """Answer the run of held_access that asks about a hold, so that it asks nobody else; False where there is none."""
-    return _answer(settings, "held_access", f"hold-{hold}", option, reason).is_success
+    return _answer(settings, "held_access", f"hold-{hold}", "decide", option, reason).is_success
 
 
-def _answer(settings: Settings, dag: str, run: str, option: str, reason: str) -> httpx.Response:
+def _answer(settings: Settings, dag: str, run: str, task: str, option: str, reason: str) -> httpx.Response:
     with client(settings) as http:
         return http.patch(
-            f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/decide/-1/hitlDetails",
+            f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/{task}/-1/hitlDetails",
             json={"chosen_options": [option], "params_input": {"reason": reason or None}},
         )

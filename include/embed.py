@@ -16,13 +16,13 @@ import httpx
 import numpy as np
 
 from include.connections import Connections
-from include.errors import EmbedderUnavailable, ModelError
-from include.ledger import embeddings, loads, windows
+from include.errors import EmbedderUnavailable, LoadRefused, ModelError
+from include.ledger import embeddings, loads, spending, windows
 from include.model import ModelInfo, folder_of, max_tokens_of, revision_of
 from include.records import Chunk, Embedded
 from include.settings import Settings
 from include.source import Source
-from include.way import Way, path
+from include.way import Way, path, timed
 
 Lane = Literal["bulk", "query"]
 Vectors = np.ndarray  # float32, one row a text, each of length 1
@@ -167,17 +167,24 @@ def embedder_of(settings: Settings, connections: Connections, wait_s: float = WA
     return embedder
 
 
+@timed("embed")
 def embed(way: Way, source: Source, number: int, batch: int) -> dict[str, int]:
-    """Embed the chunks of a batch; returns how many texts were made and how many were there.
+    """Embed the chunks of a batch; returns how many texts were made, of how many tokens, and how many were there.
 
     Every window is kept in the ledger when it is done, so a retry pays for none of it again.
+    Raises LoadRefused for a load that waits for its budget.
     """
     load = way.load(number)
+    if load.state == "held" and load.held_for == "budget":
+        raise LoadRefused(
+            f"load {number} of {source.name} waits for a person, nothing of it is embedded before ({load.reason}): "
+            f"`moat release {number}` or `moat reject {number}`"
+        )
     embedder = embedder_of(way.settings, way.connections)
     try:
         info = embedder.info()
         loads.note(way.ledger, load, {}, model=info.key)
-        counts = {"embedded": 0, "reused": 0}
+        counts = {"embedded": 0, "reused": 0, "tokens": 0}
         started = time.monotonic()
 
         def embedded() -> Iterator[Embedded]:
@@ -185,7 +192,9 @@ def embed(way: Way, source: Source, number: int, batch: int) -> dict[str, int]:
             for window in windows(
                 way.staging.read(path(source.name, number, "chunk", f"{batch:04}.parquet"), Chunk), WINDOW
             ):
+                before = counts["tokens"]
                 vectors = _window(way, embedder, info, window, counts)
+                spending.spend(way.ledger, number, "embed", batch, tokens=counts["tokens"] - before)
                 yield from (Embedded(c.id, c.text_hash, vectors[c.text_hash]) for c in window)
                 n += len(window)
                 loads.renew(way.ledger, load, way.lease_s)
@@ -210,6 +219,8 @@ def _window(
     made = embedder.embed([texts[text_hash] for text_hash in missing])
     new = {h: np.ascontiguousarray(row, "<f4").tobytes() for h, row in zip(missing, made, strict=True)}
     embeddings.keep(way.ledger, info.key, new)
+    sizes = {c.text_hash: c.n_tokens for c in window}
+    counts["tokens"] += sum(sizes[text_hash] for text_hash in missing)
     counts["embedded"] += len(new)
     counts["reused"] += len(vectors)
     return vectors | new

@@ -10,6 +10,7 @@
         StagingError        a staged file is missing or damaged
         AirflowUnavailable  Airflow did not answer the command line
         DirectoryUnavailable a directory of people did not answer, or answered half
+        TellingFailed       a channel did not take a message for people
         DirectoryStale      a directory has not been read for longer than it allows
       FatalError          a person must act           -> fails at once
         SettingsError       a setting is missing or wrong
@@ -23,11 +24,13 @@
         TooManyPrincipals   an asker stands for more principals than a query can carry
         TokenRefused        an asker's JWT is forged, expired or not meant for Moat
         HoldRefused         a held change of access may not take this step
+        IncidentRefused     there is no such incident, or it is over already
         AuditBroken         the audit's chain of hashes does not hold
         ErasureRefused      an erasure cannot be done, or does not hold any more
       DocumentError       this document only          -> quarantined, the rest goes on
         AccessUnknown       nobody said who may read it
         ParseFailed         its bytes give no text
+        RiskFound           it holds what its source's policy sets aside
 
 A message says what was seen, what is allowed and what to do, with the ids.
 Each root has one catch site: RetriableError and FatalError in the retry policy of
@@ -87,6 +90,10 @@ class DirectoryStale(RetriableError):
     """A directory has not been read for longer than it allows, so who is denied is not known."""
 
 
+class TellingFailed(RetriableError):
+    """A channel did not take a message for people: mail, chat or pager."""
+
+
 class SettingsError(FatalError):
     """A setting is missing or wrong."""
 
@@ -131,6 +138,10 @@ class HoldRefused(FatalError):
     """A held change of access may not take this step from the state that it is in."""
 
 
+class IncidentRefused(FatalError):
+    """There is no such incident, or it may not take this step from the state that it is in."""
+
+
 class AuditBroken(FatalError):
     """The audit's chain of hashes does not hold: a row was changed, removed or put in."""
 
@@ -145,3 +156,7 @@ class AccessUnknown(DocumentError):
 
 class ParseFailed(DocumentError):
     """The document's bytes give no text that can be loaded."""
+
+
+class RiskFound(DocumentError):
+    """The document holds personal data, secrets, hidden text or an injection that its source sets aside; never the value."""

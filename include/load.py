@@ -15,7 +15,7 @@ from include.read.stage import recipe_of
 from include.records import Chunk, Embedded, IndexObject, Prepared
 from include.source import Source
 from include.store import Store, Stored, WeaviateStore
-from include.way import Way
+from include.way import Way, timed
 
 WINDOW = 1_000  # chunks written and proved at a time, whole documents
 SAMPLE = 64  # vectors of a load that are read back and compared
@@ -23,6 +23,7 @@ ALIKE = 0.9999  # cosine of a vector with itself, after the index has stored it
 ACCESS = "its access differs"
 
 
+@timed("load")
 def load(way: Way, source: Source, number: int, store: Store | None = None) -> dict[str, int]:
     """Stage a load in the ledger and the index, and prove every object of it. Nothing of it is visible.
 

@@ -3,14 +3,16 @@
 from include import quarantine
 from include.errors import LoadRefused
 from include.gate import released, verdict
+from include.incidents import mended
 from include.ledger import clearing, loads, windows
 from include.ledger.loads import Load
 from include.load import opened
 from include.source import Source
 from include.store import Store
-from include.way import Way
+from include.way import Way, timed
 
 
+@timed("promote")
 def promote(way: Way, source: Source, number: int, by: str, store: Store | None = None) -> Load:
     """Make a staged load visible, whole; then clear away what nobody can see or bring back.
 
@@ -25,6 +27,7 @@ def promote(way: Way, source: Source, number: int, by: str, store: Store | None 
             index.check(current.model or "")
         promoted = loads.promote(way.ledger, current, by)
         way.progress(f"{source.name} load {number} is visible")
+        mended(way, promoted)
         clear(way, source.name, index)
         quarantine.clear(way, source.name)
     finally:

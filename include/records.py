@@ -63,6 +63,7 @@ class Block:
     text: str  # a table is Markdown, its header first
     level: int = 0  # of a heading, 1 is the highest
     page: int | None = None
+    hidden: str = ""  # how it is kept from a person's eye: css, colour, size, markup; empty: it is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ class Prepared:
     n_pages: int
     n_characters: int
     n_chunks: int
+    n_replaced: int = 0  # characters that stand for what could not be decoded
+    language: str = ""  # ISO 639-1; empty: too little text to tell
+    risks: tuple[str, ...] = ()  # "family:kind=n", such as "personal:EMAIL_ADDRESS=3"
 
 
 @dataclass(frozen=True, slots=True)

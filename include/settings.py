@@ -6,17 +6,19 @@ Order, the first that speaks wins: the environment, `.env` in the project folder
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from include.errors import SettingsError
 
 PREFIX = "MOAT_"
 ASYMMETRIC = {f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)} | {"EdDSA"}
+CHANNEL = re.compile(r"^(?:smtp|slack|webhook):[\w.-]+$")
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -106,6 +108,14 @@ class Settings(BaseModel):
     )
     max_batches: int = Field(64, ge=1, le=1024, description="Batches of one load at the most; they grow instead.")
 
+    cost_per_million_tokens: float = Field(
+        0.0,
+        ge=0,
+        description="Price of a million tokens that the model is given; 0: no price. Limits.max_cost needs one.",
+    )
+    cost_per_hour: float = Field(0.0, ge=0, description="Price of an hour of embedding on a machine of your own.")
+    currency: str = Field("USD", min_length=1, max_length=8, description="Currency of both prices, as it is shown.")
+
     lease_minutes: float = Field(60.0, gt=0, description="A run that has not reported for so long may be taken over.")
     search_timeout_s: float = Field(15.0, gt=0, description="Seconds that a search may take before it gives nothing.")
 
@@ -130,11 +140,40 @@ class Settings(BaseModel):
         10.0, ge=0, le=120, description="Seconds that clocks may differ when a JWT's expiry is looked at."
     )
 
+    tell: str = Field(
+        "",
+        description="Who is told of an incident: smtp, slack or webhook with a connection each, such as smtp:mail_default,slack:slack_default; empty: it stands in the log and in `moat incidents` only.",
+    )
+    tell_to: str = Field(
+        "", validate_default=True, description="Addresses that mail of an incident goes to, with commas."
+    )
+    tell_link: str = Field(
+        "", description="Where people reach Airflow: links in messages begin with it. Empty: MOAT_AIRFLOW_URL."
+    )
+    metrics_key: SecretStr = Field(
+        SecretStr(""), description="Bearer key of /moat/metrics on Airflow's API server; empty: it is not served."
+    )
+
     airflow_url: str = Field(
         "", description="Airflow's address, so that the command line can answer a held load there."
     )
     airflow_user: str = Field("admin", description="Airflow user of the command line.")
     airflow_password: SecretStr = Field(SecretStr(""), description="That user's password.")
+
+    @field_validator("tell")
+    @classmethod
+    def _channels(cls, value: str) -> str:
+        """Read where it is set, so that a misspelt channel is known before the first incident."""
+        if strange := [one for one in parted(value) if not CHANNEL.match(one)]:
+            raise ValueError(f"{', '.join(strange)}: write smtp:CONNECTION, slack:CONNECTION or webhook:CONNECTION")
+        return value
+
+    @field_validator("tell_to")
+    @classmethod
+    def _readers(cls, value: str, info: ValidationInfo) -> str:
+        if any(one.startswith("smtp:") for one in parted(info.data.get("tell", ""))) and not parted(value):
+            raise ValueError("MOAT_TELL names smtp, so somebody has to be written to")
+        return value
 
     @field_validator("jwt_algorithms")
     @classmethod
@@ -186,6 +225,11 @@ class Settings(BaseModel):
     def collection_name(self) -> str:
         """Name of this tenant's collection in Weaviate."""
         return f"{self.collection}_{self.tenant}"
+
+
+def parted(value: str) -> tuple[str, ...]:
+    """The parts of a setting that takes several, with commas between."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def environment() -> dict[str, str]:

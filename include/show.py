@@ -58,7 +58,7 @@ def estimate(source: str, e: Estimate) -> str:
     if e.documents:
         lines.append(
             f"would read {e.documents:,} documents: about {e.chunks:,} chunks, {e.tokens:,} tokens to embed, {e.set_aside:,} set aside, "
-            f"{e.seconds:,.0f} s of work on this machine (from {e.sampled} of them; texts embedded before cost nothing)"
+            f"{f'{e.cost:,.2f} {e.currency}, ' if e.currency else ''}{e.seconds:,.0f} s of work on this machine (from {e.sampled} of them; texts embedded before cost nothing)"
         )
     else:
         lines.append("would read no document")

@@ -4,6 +4,7 @@ Nothing here touches a system or imports one's library: every task pays for what
 """
 
 import re
+from typing import Literal
 
 from include.declare import declared, declared_whole
 from include.read.local_files import LocalFiles
@@ -22,6 +23,7 @@ __all__ = [
     "LocalFiles",
     "ObjectTags",
     "Public",
+    "Risks",
     "S3Objects",
     "Source",
     "WarehouseRows",
@@ -59,6 +61,13 @@ class Limits:
         1_000  # that more people may read from one reading on; that one becomes public always holds
     )
     max_access_age_hours: float = 24.0  # after its access could last be read a source's documents are masked
+    max_tokens: int | None = None  # that one load may give to the model; more waits for a person, before any is
+    max_cost: float | None = None  # of one load, in the currency of MOAT_COST_PER_MILLION_TOKENS
+
+    @property
+    def budget(self) -> bool:
+        """Whether a load has to ask before it embeds more than it may."""
+        return self.max_tokens is not None or self.max_cost is not None
 
     def wrong(self) -> list[str]:
         found = [
@@ -68,14 +77,36 @@ class Limits:
         ]
         if self.max_access_age_hours <= 0:
             found.append(f"max_access_age_hours={self.max_access_age_hours}: more than 0")
+        budget = {"max_tokens": self.max_tokens, "max_cost": self.max_cost}
+        found += [f"{name}={value}: more than 0" for name, value in budget.items() if value is not None and value <= 0]
         ratios = ("max_vanished_ratio", "max_failed_ratio", "max_duplicate_ratio", "max_identical_vectors_ratio")
         wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]
         return found + [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]
 
 
+Answer = Literal["allow", "redact", "hold", "quarantine"]
+
+
+@declared
+class Risks:
+    """What becomes of a document with something in it that should not reach a model, by family.
+
+    `allow` counts it, `redact` takes it out before the text is cut into chunks, `hold` lets the load wait for
+    a person, `quarantine` sets the document aside. Reports give kinds and counts, never the value.
+    """
+
+    personal: Answer = "allow"  # names of people's accounts, cards, phones, mail: presidio's patterns
+    secrets: Answer = "redact"  # keys, tokens and passwords: detect-secrets
+    hidden: Answer = "redact"  # what a person would not see: CSS, colour, zero-width, bidi, Unicode tags
+    injection: Answer = "hold"  # words that speak to a model instead of a reader
+
+    def wrong(self) -> list[str]:
+        return []
+
+
 @declared
 class Golden:
-    """Questions with the documents that must answer them: a YAML file of {question, documents}."""
+    """Questions with the documents that must answer them: a YAML file of {question, documents}, each with an `asker` or none."""
 
     file: str
     k: int = 5
@@ -99,6 +130,7 @@ class Source:
     access: AccessRule
     chunking: Chunking = Chunking()
     limits: Limits = Limits()
+    risks: Risks = Risks()
     golden: Golden | None = None
     owner: str = "moat"
     description: str = ""
@@ -121,7 +153,7 @@ class Source:
             found.append(
                 f"access={type(self.access).__name__} needs {self.access.needs}, which {type(self.reader).__name__} does not have; it takes {fits}"
             )
-        for part in ("reader", "access", "chunking", "limits", "golden"):
+        for part in ("reader", "access", "chunking", "limits", "risks", "golden"):
             value = getattr(self, part)
             found += [f"{part}.{words}" for words in (value.wrong() if value is not None else ())]
         return found

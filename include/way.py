@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from functools import wraps
+from inspect import signature
+from typing import Any, ParamSpec, TypeVar
 
 from include.connections import Connections
-from include.ledger import Ledger
+from include.ledger import Ledger, spending
 from include.ledger.loads import Load, get
 from include.records import Batch
 from include.settings import Settings
 from include.staging import Staging
+from include.traces import counted, span
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Progress = Callable[[str], None]  # a line for the person who watches
 
 
@@ -21,6 +26,7 @@ class Options:
     full: bool = False  # read and prepare everything again, changed or not
     only: tuple[str, ...] = ()  # these keys and no others
     limit: int | None = None  # new and changed documents at the most; the rest waits for the next run
+    expected: str = ""  # why this run is out of the ordinary: learned bounds only warn, and nothing is learned from it
 
     @property
     def whole(self) -> bool:
@@ -79,6 +85,32 @@ def staging_of(settings: Settings, connections: Connections) -> Staging:
 def path(source: str, load: int, stage: str, name: str) -> str:
     """Where a stage of a load puts a file in staging."""
     return f"{source}/{load}/{stage}/{name}"
+
+
+def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Count the seconds of a stage into its load, by batch where it has batches, whether it succeeds or not.
+
+    For a function of (way, source, number, …), whoever calls it: a task of Airflow, or `moat run`.
+    """
+
+    def of(work: Callable[P, R]) -> Callable[P, R]:
+        parameters = signature(work)
+
+        @wraps(work)
+        def counting(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = parameters.bind(*args, **kwargs).arguments
+            load = given["way"].load(given["number"])  # raises LoadRefused where there is none
+            with (
+                spending.timed(given["way"].ledger, load.id, stage, given.get("batch", 0)),
+                span(stage, load.source, load.id, given.get("batch")) as traced,
+            ):
+                made = work(*args, **kwargs)
+                counted(traced, made)
+                return made
+
+        return counting
+
+    return of
 
 
 @dataclass(frozen=True, slots=True)

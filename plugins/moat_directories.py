@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
+from moat_notifiers import WATCHED
 from moat_tasks import RETRY, ask_about, opened, run_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def sync_directories(*directories: Directory, schedule: Any = timedelta(minutes=
             "retry_exponential_backoff": True,
             "max_retry_delay": timedelta(minutes=5),
             "retry_policy": RETRY,
+            **WATCHED,
         },
     ) as dag:
         for directory in directories:

@@ -77,6 +77,23 @@ def give_up(context: Context) -> None:
                     )
     except MoatError as error:
         log.warning("the load keeps its lease until it ends: %s", error)
+    noticed(context)
+
+
+def noticed(context: Context) -> None:
+    """After the last try, make the failure an incident of its source, or part of the one that is there."""
+    from include.errors import MoatError
+    from include.incidents import stage_of, task_failed
+
+    if (context.get("params") or {}).get("dry_run"):
+        return  # nobody's documents wait for it
+    error, task = context.get("exception"), context["task"].task_id
+    said = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error or "it failed")
+    try:
+        with opened() as way:
+            task_failed(way, context["dag"].dag_id, stage_of(task), task, said, None, run_of(context))
+    except MoatError as failure:
+        log.warning("no incident is recorded: %s", failure)
 
 
 class _Asks(HITLOperator):
@@ -97,27 +114,64 @@ class _Asks(HITLOperator):
         return answer["chosen_options"] == ["Release"], by, str((event.get("params_input") or {}).get("reason") or "")
 
 
-class Decide(_Asks):
-    """Passes a load on, lets it wait for a person, or blocks it, by what the gate has recorded.
+class _AsksAboutLoad(_Asks):
+    """Lets a load wait for a person, who releases or rejects it.
 
-    A person releases or rejects under Required Actions, or by `moat release` and `moat reject`;
-    the one who answers first is heard.
+    Under Required Actions, or by `moat release` and `moat reject`; the one who answers first is heard.
     """
+
+    template_fields = (*HITLOperator.template_fields, "load")
 
     def __init__(self, *, source: Source, load: str, **kwargs: Any) -> None:
         super().__init__(subject=f"Load of {source.name} waits: release it, or reject it?", **kwargs)
         self._source, self.load = source, load
 
-    template_fields = (*HITLOperator.template_fields, "load")
+    @property
+    def number(self) -> int:
+        """The load's number. Raises AirflowFailException where `read` left none."""
+        if not self.load.isdigit():
+            raise AirflowFailException("there is no load to decide on: see the task `read`")
+        return int(self.load)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        from include.ledger import loads
+
+        release, by, reason = self.answered(context, event)
+        with opened() as way:
+            if not release:
+                loads.reject(way.ledger, self.number, by, reason)
+                raise AirflowFailException(
+                    f"load {self.number} of {self._source.name} was rejected by {by}; nothing of it is visible"
+                )
+            loads.release(way.ledger, self.number, by, reason)
+        log.info("load %s of %s was released by %s", self.number, self._source.name, by)
+
+
+class DecideBudget(_AsksAboutLoad):
+    """Lets a load that would cost more than its budget wait for a person, before anything of it is embedded."""
+
+    def execute(self, context: Context) -> Any:
+        from include.budget import judge, report
+
+        with opened() as way:
+            judge(way, self._source, self.number)
+            load = way.load(self.number)
+        if load.state != "held":
+            return None
+        self.subject = f"Load {load.id} of {load.source} is over its budget: release or reject?"
+        self.body = report(load, load.reason or "")
+        return super().execute(context)
+
+
+class Decide(_AsksAboutLoad):
+    """Passes a load on, lets it wait for a person, or blocks it, by what the gate has recorded."""
 
     def execute(self, context: Context) -> Any:
         from include.errors import GateBlocked
         from include.gate import decide, report, verdict
         from include.ledger import loads
 
-        if not self.load.isdigit():
-            raise AirflowFailException("there is no load to decide on: see the task `read`")
-        number = int(self.load)
+        number = self.number
         with opened() as way:
             found = verdict(way, number)
             if found.unjudged:
@@ -138,20 +192,6 @@ class Decide(_Asks):
                 return None
         self.subject, self.body = f"Load {number} of {self._source.name} is held: release or reject?", text
         return super().execute(context)
-
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        from include.ledger import loads
-
-        release, by, reason = self.answered(context, event)
-        number = int(self.load)
-        with opened() as way:
-            if not release:
-                loads.reject(way.ledger, number, by, reason)
-                raise AirflowFailException(
-                    f"load {number} of {self._source.name} was rejected by {by}; nothing of it is visible"
-                )
-            loads.release(way.ledger, number, by, reason)
-        log.info("load %s of %s was released by %s", number, self._source.name, by)
 
 
 class DecideHold(_Asks):
@@ -184,7 +224,17 @@ class DecideHold(_Asks):
 
 
 def late(source: str, hours: float, **context: Any) -> None:
-    """A run has missed its deadline: said in the log, where alerts can find it."""
-    log.error(
-        "source %s: its load is not promoted %g hours after it was queued; see its DAG's newest run", source, hours
-    )
+    """A run has missed its deadline: an incident, or part of the one that holds it up.
+
+    It runs in the executor without the task's context, so it has the source's name and nothing else.
+    """
+    from include.errors import MoatError
+    from include.incidents import late as noticed_late
+
+    message = f"its load is not promoted {hours:g} hours after it was queued"
+    log.error("source %s: %s; see its DAG's newest run", source, message)
+    try:
+        with opened() as way:
+            noticed_late(way, source, message)
+    except MoatError as error:
+        log.warning("no incident is recorded: %s", error)

@@ -27,6 +27,8 @@ BLANKET = {
     ("include/embedder.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
     ("include/gate.py", "check"): "a check that cannot look has seen nothing, so it blocks",
     ("include/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
+    ("include/tell.py", "tell"): "people are told beside the way: no load fails because mail does",
+    ("include/traces.py", "span"): "whatever ends a stage ends its span, and goes on from there",
     ("include/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
     ("include/guard.py", "run"): "a thread has no caller: it is raised in the one that waits",
     ("include/guard.py", "_record"): "the ledger itself may be what failed: the answer stays nothing",
@@ -220,6 +222,16 @@ def test_what_the_projection_gives_goes_to_the_index_and_not_to_people() -> None
         if isinstance(node, ast.Attribute) and node.attr == "visible_objects"
     }
     assert asking == {"include/reconcile.py"}
+
+
+def test_the_texts_of_the_canaries_go_to_the_embedder_and_nowhere_else() -> None:
+    asking = {
+        file
+        for file, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "embedded_texts"
+    }
+    assert asking == {"include/checks/vectors.py"}
 
 
 def test_only_the_known_places_catch_everything() -> None:

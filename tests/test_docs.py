@@ -4,6 +4,7 @@
 """
 
 import ast
+import importlib
 import re
 import runpy
 import sys
@@ -17,6 +18,7 @@ import yaml
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
+from include.checks import FAMILIES
 from include.cli import app
 from include.dagfile import all_directories, sources_in
 from include.ledger.tables import metadata
@@ -32,6 +34,7 @@ from include.source import (
     LocalFiles,
     ObjectTags,
     Public,
+    Risks,
     S3Objects,
     Source,
     WarehouseRows,
@@ -211,9 +214,10 @@ def test_the_compose_file_is_told_as_it_is() -> None:
 # --- declarations, checks, tables, decisions
 
 
-@pytest.mark.parametrize("declaration", [Chunking, Limits, Golden, Source, Directory])
+@pytest.mark.parametrize("declaration", [Chunking, Limits, Risks, Golden, Source, Directory])
 def test_every_option_with_a_plain_default_is_told_with_it(declaration: type) -> None:
-    page = (DOCS / ("access.md" if declaration is Directory else "way.md")).read_text("utf-8")
+    elsewhere = {Directory: "access.md", Risks: "risks.md"}
+    page = (DOCS / elsewhere.get(declaration, "way.md")).read_text("utf-8")
     for field in fields(declaration):
         default = field.default
         plain = isinstance(default, int | float | str) and default != ""
@@ -247,11 +251,24 @@ def checks() -> Iterator[tuple[str, str, str]]:
 
 
 def test_every_check_is_in_the_table_with_its_severity() -> None:
-    page, found = (DOCS / "way.md").read_text("utf-8"), list(checks())
+    page, found = (DOCS / "checks.md").read_text("utf-8"), list(checks())
     assert len(found) > 10
     for name, family, severity in found:
         row = re.compile(rf"^\| {family} \| {re.escape(name)}[^|]* \| {severity} \|", re.MULTILINE)
         assert row.search(page), f"{family}: {name} ({severity})"
+
+
+def test_every_measure_is_in_the_table_with_what_a_departure_means() -> None:
+    page = (DOCS / "checks.md").read_text("utf-8")
+    sides = {"high": "rises", "low": "falls", "both": "moves"}
+    titles = list[tuple[str, str]]()
+    for family in FAMILIES:
+        for m in getattr(importlib.import_module(family.module), "MEASURES", ()):
+            row = rf"^\| {family.name} \| `{re.escape(m.name)}` \|[^|]*\| {m.severity}, where it {sides[m.side]} \|"
+            assert re.search(row, page, re.MULTILINE), f"{family.name}: {m}"
+            titles.append((m.title, m.name))
+    assert len(titles) > 40
+    assert len({title for title, _ in titles}) == len({name for _, name in titles}), "a title names one measure"
 
 
 def test_every_table_of_the_ledger_is_told() -> None:

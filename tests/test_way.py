@@ -173,7 +173,7 @@ def test_a_document_that_cannot_be_parsed_rests_and_its_older_content_stays(comp
 def test_a_replayed_document_is_tried_again_and_resolved_when_it_loads(company: Company) -> None:
     company.write("bad.md", b"\x7fELF")
     company.run()
-    assert replay(company.way.ledger, source="docs") == {"docs": ["bad.md"]}
+    assert replay(company.way.ledger, source="docs").marked == {"docs": ["bad.md"]}
     again = company.run(only=("bad.md",))
     assert again.load.counts["new"] == 1
     assert [q.attempts for q in listing(company.way.ledger)] == [2]
@@ -242,7 +242,7 @@ def test_a_held_load_waits_and_goes_on_when_it_is_released(company: Company) -> 
     from include.run import finish
 
     loads.release(company.way.ledger, held.load.id, "ann")
-    assert finish(company.way, cautious, held.load.id, "ann").state == "promoted"
+    assert finish(company.way, cautious, held.load.id, "ann").load.state == "promoted"
     assert company.keys("parental leave", ANN) == []
 
 

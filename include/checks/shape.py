@@ -21,6 +21,11 @@ MEASURES = (
     Measure("top:", "share of the most common value of", "share", 0.15, "high", of="rows:"),
     Measure("distinct:", "share of values that differ in", "share", 0.2, "low", "warn", of="rows:"),
     Measure("median:", "median of", "count", 1.0, of="rows:"),
+    Measure("low:", "low end (5 %) of", "count", 1.0, of="rows:"),
+    Measure("high:", "high end (95 %) of", "count", 1.0, of="rows:"),
+    # Of one value or form in place of another both shares move; names carry digests, never what a row says.
+    Measure("value:", "share of a value of", "share", 0.1, of="shape.rows", absent="zero"),
+    Measure("form:", "share of a form of", "share", 0.1, of="shape.rows", absent="zero"),
     Measure("length:", "characters in", "count", 0.5, of="rows:"),
     Measure("hour:", "time of day of", "plain", 0.9, of="rows:"),
     Measure("age:", "hours since the newest", "plain", 72.0, "high", "warn"),
@@ -59,6 +64,10 @@ def _measure_columns(candidate: Candidate, columns: Sequence[Column]) -> None:
             measured[f"kind:{name}={c.type}"] = 1.0
         told = {"top": c.top, "distinct": c.distinct, "median": c.median, "length": c.length, "hour": c.hour}
         measured.update({f"{what}:{name}": value for what, value in told.items() if value is not None})
+        told = {"low": c.low, "high": c.high}
+        measured.update({f"{what}:{name}": value for what, value in told.items() if value is not None})
+        measured.update({f"value:{name}={digest}": share for digest, share in c.values.items()})
+        measured.update({f"form:{name}={digest}": share for digest, share in c.forms.items()})
         if c.newest is not None:
             measured[f"age:{name}"] = max(0.0, opened - c.newest) / 3600
             measured[f"ahead:{name}"] = max(0.0, c.newest - opened) / 3600

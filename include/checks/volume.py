@@ -17,6 +17,8 @@ MEASURES = (
     Measure("volume.changed", "changed documents", "count", 2.0, "high"),
     # A holiday has next to none: what a source falls short of shows over a week.
     Measure("volume.week", "documents new or changed within a week", "count", 4.0, "low", "warn"),
+    Measure("volume.growth", "share of documents that are new", "share", 0.1, "high", of="volume.visible"),
+    Measure("volume.churn", "share of documents that change", "share", 0.1, "high", of="volume.visible"),
     Measure("volume.vanished", "share of documents that vanish", "share", 0.04, "high", of="volume.visible"),
     Measure("volume.aside", "share of documents set aside", "share", 0.04, "high", of="documents"),
     Measure("volume.bytes", "bytes a document", "count", 1.0, of="documents"),
@@ -86,6 +88,8 @@ def _measure(candidate: Candidate) -> tuple[str, ...]:
     _measure_week(candidate)
     measured["documents"] = documents  # that every family's shares and means speak of
     if visible:
+        measured["volume.growth"] = min(measured["volume.new"] / visible, 1.0)
+        measured["volume.churn"] = min(measured["volume.changed"] / visible, 1.0)
         measured["volume.vanished"] = counts.get("vanished", 0) / visible
     if documents:
         measured["volume.aside"] = min(len(aside) / documents, 1.0)

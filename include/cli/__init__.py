@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from include.cli import access, audit, documents, erase, loads, people, running
+from include.cli import access, audit, documents, erase, incidents, loads, metrics, people, running
 from include.cli.doors import err
 from include.errors import FatalError, MoatError
 from include.settings import environment
@@ -16,7 +16,7 @@ app = typer.Typer(
     add_completion=False,
     help="Keeps a Weaviate knowledge base in step with documents and warehouse rows.",
 )
-for commands in (running, documents, loads, audit, erase, people, access):
+for commands in (running, metrics, documents, loads, incidents, audit, erase, people, access):
     commands.add(app)
 
 

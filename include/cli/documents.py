@@ -1,6 +1,7 @@
 """moat search, count, explain, quarantine list, show and replay."""
 
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,9 @@ from include.asker import Asker, Bearer
 from include.cli.doors import Json, err, opened_ledger, out
 from include.errors import FatalError
 from include.explain import explain as story_of
+from include.quarantine import Quarantined, Which
 from include.settings import Settings
+from include.when import moment
 from include.why import Why, why
 
 if TYPE_CHECKING:
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
 As = Annotated[str, typer.Option("--as", help="Who asks, such as user:alice@example.com.")]
 TokenFile = Annotated[Path | None, typer.Option(help="A file with the JWT of whoever asks, instead of --as.")]
 Where = Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE; may be given again.")]
+Stage = Annotated[str | None, typer.Option(help="read or parse.")]
+Reason = Annotated[str | None, typer.Option(help="The error's name, such as ParseFailed.")]
+Since = Annotated[str | None, typer.Option(help="Failed last at this moment or later: 2026-07-05, or 24h, 7d ago.")]
+Until = Annotated[str | None, typer.Option(help="Failed last before this moment; written as --since.")]
 
 quarantine_app = typer.Typer(no_args_is_help=True, help="Documents that were set aside.")
 
@@ -173,21 +180,24 @@ def _print_why(found: Why) -> None:
 
 def quarantine_list(
     source: str | None = None,
-    stage: str | None = None,
-    reason: str | None = None,
+    stage: Stage = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
     resolved: bool = False,
     json: Json = False,
 ) -> None:
-    """What was set aside, and why."""
+    """What was set aside, why, and until when it rests."""
+    which = _which(None, stage, reason, since, until)
     with opened_ledger() as ledger:
-        found = quarantine.listing(ledger, source, None, stage, reason, resolved)
+        found = quarantine.listing(ledger, quarantine.known_source(ledger, source), which, resolved)
     if json:
-        typer.echo(show.as_json(found))
+        typer.echo(show.as_json([_plain(q) for q in found]))
     else:
         show.table(
             out,
-            ("source", "key", "stage", "error", "attempts", "last", "reason"),
-            ((q.source, q.key, q.stage, q.error, q.attempts, q.last_at, q.reason) for q in found),
+            ("source", "key", "stage", "error", "attempts", "rests", "last", "reason"),
+            ((q.source, q.key, q.stage, q.error, q.attempts, q.until, q.last_at, q.reason) for q in found),
             "nothing is in quarantine",
         )
 
@@ -195,32 +205,49 @@ def quarantine_list(
 def quarantine_show(source: str, key: str, json: Json = False) -> None:
     """One quarantined document."""
     with opened_ledger() as ledger:
-        found = quarantine.listing(ledger, source, key, resolved=True)
+        found = quarantine.listing(ledger, source, Which(key=key), resolved=True)
     if not found:
         raise FatalError(f"{key!r} of {source} was never in quarantine; `moat quarantine list` shows what is")
-    typer.echo(show.as_json(found[0])) if json else show.table(
-        out, ("", ""), ((n, getattr(found[0], n)) for n in found[0].__dataclass_fields__), ""
-    )
+    plain = _plain(found[0])
+    typer.echo(show.as_json(plain)) if json else show.table(out, ("", ""), plain.items(), "")
+
+
+def _plain(found: Quarantined) -> dict[str, object]:
+    fields = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    return {**fields, "rests": found.rests}
 
 
 def quarantine_replay(
     source: str | None = None,
-    key: str | None = None,
-    stage: str | None = None,
-    reason: str | None = None,
+    key: Annotated[str | None, typer.Option(help="This document, however often it failed.")] = None,
+    stage: Stage = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    again: Annotated[bool, typer.Option("--again", help="Take those too that failed three times.")] = False,
     json: Json = False,
 ) -> None:
     """Try documents again at their source's next run, though nothing about them changed."""
+    which = _which(key, stage, reason, since, until)
     with opened_ledger() as ledger:
-        marked = quarantine.replay(ledger, source, key, stage, reason)
+        name = quarantine.known_source(ledger, source)
+        found = quarantine.replay(ledger, name, which, "taken" if again else "left")
     if json:
-        typer.echo(show.as_json(marked))
-    else:
-        show.table(
-            out,
-            ("source", "marked"),
-            ((name, len(keys)) for name, keys in marked.items()),
-            "nothing in quarantine matches",
-        )
-        if marked:
-            out.print("they are read again at the next run; the DAG replay_quarantine, or `moat run`, does it now")
+        typer.echo(show.as_json(found))
+        return
+    show.table(
+        out,
+        ("source", "marked"),
+        ((name, len(keys)) for name, keys in found.marked.items()),
+        "nothing else in quarantine matches" if found.resting else "nothing in quarantine matches",
+    )
+    for name, n in found.resting.items():
+        out.print(quarantine.left_resting(name, n))
+    if found.marked:
+        out.print("they are read again at the next run; the DAG replay_quarantine, or `moat run`, does it now")
+
+
+def _which(key: str | None, stage: str | None, reason: str | None, since: str | None, until: str | None) -> Which:
+    """What of the quarantine a person means. Raises FatalError for a moment that cannot be read."""
+    now = datetime.now(UTC)
+    return Which(key, stage, reason, moment(since, now) if since else None, moment(until, now) if until else None)

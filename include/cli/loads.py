@@ -7,10 +7,15 @@ from rich.markup import escape
 
 from include import show
 from include.airflow_api import answer_held
+from include.budget import Spending
+from include.budget import told as spending_told
 from include.cli.doors import Because, Json, Number, me, opened_ledger, opened_way, out
+from include.context import changed
 from include.dagfile import source_named
-from include.ledger import checks, loads
+from include.ledger import checks, incidents, loads, standing
+from include.ledger.loads import Load
 from include.run import finish
+from include.settings import Settings
 
 SHOWN = ("new", "changed", "access", "vanished", "unchanged", "written", "kept", "retired", "aside")
 load_app = typer.Typer(no_args_is_help=True, help="One load.")
@@ -50,11 +55,16 @@ def loads_(source: Annotated[str | None, typer.Argument()] = None, limit: int = 
 
 
 def load_show(number: Number, json: Json = False) -> None:
-    """One load with its counts and checks."""
+    """One load with its counts and checks, what changed before it, what it cost, and its incident."""
+    settings = Settings.load()
     with opened_ledger() as ledger:
         load, results = loads.get(ledger, number), checks.of_load(ledger, number)
+        last = standing.before(ledger, load.source, number)
+        changes = changed(last.context or {}, load.context or {}) if last else ()
+        spent, found = Spending.of_load(ledger, settings, number), incidents.of_load(ledger, number)
     if json:
-        typer.echo(show.as_json({"load": load, "checks": results}))
+        told = {"changes": changes, "spent": spent, "incidents": [i.id for i in found]}
+        typer.echo(show.as_json({"load": load, "checks": results, **told}))
         return
     out.print(
         f"load {load.id} of {load.source}: [bold]{load.state}[/]{f', {escape(load.reason)}' if load.reason else ''}",
@@ -64,13 +74,18 @@ def load_show(number: Number, json: Json = False) -> None:
         f"run {load.run}; opened {show.cell(load.opened_at)}, ended {show.cell(load.ended_at) or 'not yet'}; decided by {load.decided_by or 'the gate'}; model {load.model or 'none'}"
     )
     out.print(f"counts: {show.counted(load.counts)}")
+    out.print(f"spent: {spending_told(settings, spent)}")
+    if last:
+        out.print(f"changed since load {last.id}, promoted last: {'; '.join(changes) or 'nothing'}")
+    for one in found:
+        out.print(f"incident {one.id}, {one.state}: {one.title}; `moat incident show {one.id}`")
     show.table(
         out,
         ("", "check", "seen", "allowed", "documents"),
         (
             (
                 "ok" if r.passed else r.severity.upper(),
-                f"{r.family}: {r.name}",
+                f"{r.family}: {r.name}" + (f" ({r.measure}, learned)" if r.measure else ""),
                 r.seen,
                 r.allowed,
                 ", ".join(r.documents),
@@ -88,11 +103,24 @@ def release(number: Number, because: Because = "", json: Json = False) -> None:
         # Outside Airflow this process goes on with the load, so it must know the source before it releases anything.
         source = None if waiting.run.startswith("airflow:") else source_named(waiting.source)
         load = loads.release(way.ledger, number, me(), because)
-        if not answer_held(way.settings, load, "Release", because) and source is not None:
-            load = finish(way, source, number, me())
-    typer.echo(show.as_json(load)) if json else out.print(
-        f"load {number} of {load.source} is {'released; its Airflow run goes on' if load.state == 'open' else load.state}"
-    )
+        if not answer_held(way.settings, waiting, "Release", because) and source is not None:
+            load = finish(way, source, number, me()).load
+    typer.echo(show.as_json(load)) if json else out.print(_standing(load))
+    if load.state in ("held", "rejected"):
+        raise typer.Exit(3)
+
+
+def _standing(load: Load) -> str:
+    """Where a load stands after its release, and what is next."""
+    name = f"load {load.id} of {load.source}"
+    if load.state == "open":
+        return f"{name} is released; its Airflow run goes on"
+    if load.state == "held":
+        return (
+            f"{name} was embedded and is held again, by the gate: {load.reason}\n"
+            f"`moat release {load.id}` goes on, `moat reject {load.id}` ends it"
+        )
+    return f"{name} is {load.state}" + (f": the gate blocked it, {load.reason}" if load.state == "rejected" else "")
 
 
 def reject(number: Number, because: Because = "", json: Json = False) -> None:

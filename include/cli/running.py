@@ -37,10 +37,13 @@ def run(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help="At the most so many new and changed documents.")
     ] = None,
+    expected: Annotated[
+        str, typer.Option("--expected", help="Why this run is out of the ordinary, such as a backfill.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Take the sources of a DAG file the whole way, in this process, without Airflow."""
-    options, results = Options(full, tuple(only or ()), limit), list[Any]()
+    options, results = Options(full, tuple(only or ()), limit, expected), list[Any]()
     with opened_way(quiet=json) as way:
         for source in sources_in(dag_file):
             if dry:
@@ -53,7 +56,7 @@ def run(
                     _told(results[-1])
     if json:
         typer.echo(show.as_json(results))
-    if any(isinstance(r, RunResult) and r.verdict is not None and r.verdict.outcome != "pass" for r in results):
+    if any(isinstance(r, RunResult) and not r.passed for r in results):
         raise typer.Exit(3)
 
 
@@ -62,8 +65,8 @@ def _told(result: RunResult) -> None:
     for stage, seconds in result.seconds.items():
         out.print(f"  {stage:<24}{seconds:8.1f} s")
     out.print(f"{load.source} load {load.id}: [bold]{load.state}[/]; {show.counted(load.counts)}", markup=True)
-    if verdict is not None and verdict.outcome == "hold":
-        out.print(f"held: {verdict.reason}\n`moat release {load.id}` goes on, `moat reject {load.id}` ends it")
+    if load.state == "held":
+        out.print(f"held: {load.reason}\n`moat release {load.id}` goes on, `moat reject {load.id}` ends it")
     if verdict is not None and verdict.outcome == "block":
         out.print(f"blocked: {verdict.reason}")
 

@@ -10,9 +10,9 @@ from include.access import PUBLIC, Policy
 from include.ids import document_id
 from include.ledger import Ledger, windows
 from include.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, told, write
-from include.ledger.documents import visible
+from include.ledger.documents import promoted, visible
 from include.ledger.loads import LIVE, Load
-from include.ledger.tables import access_change, document, hold_document, load, revision
+from include.ledger.tables import access_change, document, hold_document, load, policy_entry, revision
 from include.records import Listed
 
 
@@ -203,6 +203,23 @@ def widening(ledger: Ledger, current: Load) -> tuple[list[str], int]:
         keys.append(r.key)
         n_public += _public(coming) and not (was is not None and _public(was))
     return keys, n_public
+
+
+def promoted_before(ledger: Ledger, name: str) -> tuple[bool, bool]:
+    """Whether a source had a document that people could see, and whether it had one that is public."""
+    here = select(document.c.id).where(document.c.tenant == ledger.tenant, document.c.source == name)
+    seen = here.where(
+        select(revision.c.id).where(revision.c.document_id == document.c.id, promoted(revision.c.added_in)).exists()
+    )
+    public = (
+        select(policy_entry.c.digest)
+        .where(policy_entry.c.digest == document.c.policy)
+        .where(policy_entry.c.principal == PUBLIC, policy_entry.c.layer >= 0)
+        .exists()
+    )
+    with ledger.read() as connection:
+        had_any, had_public = (connection.execute(query.limit(1)).first() for query in (seen, seen.where(public)))
+    return had_any is not None, had_public is not None
 
 
 def lagging(ledger: Ledger, name: str) -> list[str]:

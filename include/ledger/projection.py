@@ -14,7 +14,7 @@ from include.ledger.documents import promoted, visible
 from include.ledger.loads import LIVE
 from include.ledger.tables import access_change, chunk, document, embedding, load, presence, revision
 from include.ledger.tables import policy as policies
-from include.records import IndexObject
+from include.records import IndexObject, embedded_text
 
 
 def ids(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
@@ -132,11 +132,20 @@ def expected(ledger: Ledger, ids: Sequence[str]) -> set[str]:
     return found
 
 
-def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[tuple[str, bytes]]:
-    """Document key and vector of every visible chunk of a source, streamed in no order."""
+class VisibleVector(NamedTuple):
+    """A visible chunk's document, whose it will be when the load that is under way is promoted, and its vector."""
+
+    key: str
+    policy: str | None  # digest; None: unknown, so nobody
+    vector: bytes
+
+
+def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[VisibleVector]:
+    """The vector of every visible chunk of a source, streamed in no order."""
     query = (
-        select(document.c.key, embedding.c.vector)
+        select(document.c.key, func.coalesce(access_change.c.policy, document.c.policy), embedding.c.vector)
         .select_from(document)
+        .outerjoin(access_change, and_(access_change.c.document_id == document.c.id, live_change()))
         .join(chunk, chunk.c.document_id == document.c.id)
         .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
         .join(embedding, and_(embedding.c.text_hash == chunk.c.text_hash, embedding.c.model == model))
@@ -144,4 +153,48 @@ def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[tuple[s
     )
     with ledger.read() as connection:
         for row in connection.execution_options(yield_per=2_000).execute(query):
-            yield row.key, row.vector
+            yield VisibleVector(*row)
+
+
+class Past(NamedTuple):
+    """A visible text and whose it is."""
+
+    text_hash: str
+    key: str
+
+
+def visible_sample(ledger: Ledger, source: str, n_documents: int, n_texts: int) -> list[Past]:
+    """Texts of some visible documents of a source, a few of each: the same ones as long as these stay."""
+    some = (
+        select(document.c.id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+        .order_by(document.c.id)
+        .limit(n_documents)
+    )
+    query = (
+        select(document.c.id, chunk.c.text_hash, document.c.key)
+        .join(chunk, chunk.c.document_id == document.c.id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+    )
+    found: dict[str, dict[str, Past]] = defaultdict(dict)
+    with ledger.read() as connection:
+        for window in windows(connection.scalars(some).all()):
+            for row in connection.execute(query.where(document.c.id.in_(window))):
+                found[row.id][row.text_hash] = Past(row.text_hash, row.key)
+    return [past for of_it in found.values() for _, past in sorted(of_it.items())[:n_texts]]
+
+
+def embedded_texts(ledger: Ledger, source: str, hashes: Sequence[str]) -> dict[str, str]:
+    """What the model was given of some visible texts of a source, by hash: to be embedded once more, and for nothing else."""
+    query = (
+        select(chunk.c.text_hash, chunk.c.heading, chunk.c.text)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    with ledger.read() as connection:
+        return {
+            row.text_hash: embedded_text(row.heading, row.text)
+            for window in windows(hashes)
+            for row in connection.execute(query.where(chunk.c.text_hash.in_(window)))
+        }

@@ -6,6 +6,8 @@ numbers, and never a value of a row.
 
 import json
 import math
+import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,6 +17,9 @@ from typing import NamedTuple
 
 SAMPLE = 4_096  # values of a column that are looked at; NULLs are counted in every row
 MOST_NAMES = 200  # columns, or endings of files
+MOST_VALUES, LEAST_SHARE = 12, 0.02  # values or forms of a column that are told apart, and how common one must be
+SHORT = 40  # characters of a text that has a form
+DIGIT, LETTERS = re.compile(r"\d"), re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,10 @@ class Column:
     top: float | None = None  # share of the most common value
     newest: float | None = None  # seconds since 1970 of the newest date
     hour: float | None = None  # where the times of day lie, from -6 to 18; None: spread over the day
+    low: float | None = None  # of numbers, what one in twenty is below
+    high: float | None = None  # and above
+    forms: Mapping[str, float] = field(default_factory=dict)  # shares of the forms of short texts, by digest
+    values: Mapping[str, float] = field(default_factory=dict)  # shares of values, by digest, where there are few
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class Seen(NamedTuple):
     kind: str
     digest: int
     number: float | None  # itself, its characters, or its seconds since 1970
+    form: int | None  # of a short text: 9999-99-99, a99
 
 
 class Counting:
@@ -80,18 +90,24 @@ class Counting:
             return Column(self._name, "", self._n, self._nulls)
         kind = Counter(seen.kind for seen in self._sample).most_common(1)[0][0]
         digests = Counter(seen.digest for seen in self._sample)
-        numbers = [seen.number for seen in self._sample if seen.kind == kind and seen.number is not None]
+        numbers = sorted(seen.number for seen in self._sample if seen.kind == kind and seen.number is not None)
+        numeric, n = kind in ("integer", "number") and bool(numbers), len(self._sample)
+        forms = Counter(seen.form for seen in self._sample if seen.form is not None)
         return Column(
             self._name,
             kind,
             self._n,
             self._nulls,
-            median=_median(numbers) if kind in ("integer", "number") and numbers else None,
+            median=numbers[len(numbers) // 2] if numeric else None,
             length=sum(numbers) / len(numbers) if kind == "text" else None,
-            distinct=len(digests) / len(self._sample),
-            top=digests.most_common(1)[0][1] / len(self._sample),
+            distinct=len(digests) / n,
+            top=digests.most_common(1)[0][1] / n,
             newest=max(numbers) if kind in ("date", "time") else None,
             hour=_hour(numbers) if kind == "time" else None,
+            low=numbers[len(numbers) // 20] if numeric else None,
+            high=numbers[-1 - len(numbers) // 20] if numeric else None,
+            forms=_shares(forms, n),
+            values=_shares(digests, n) if len(digests) <= min(MOST_VALUES, n // 4) else {},
         )
 
 
@@ -125,7 +141,19 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 def _seen(value: object) -> Seen:
     kind = next((name for types, name in _KINDS if isinstance(value, types)), "other")
     same = bytes(value) if isinstance(value, bytearray | memoryview) else value
-    return Seen(kind, hash(repr(same) if kind == "other" else same), _number(value))
+    form = zlib.crc32(_form(value).encode()) if isinstance(value, str) and len(value) <= SHORT else None
+    return Seen(kind, zlib.crc32(str(same).encode("utf-8", "replace")), _number(value), form)  # the same in every run
+
+
+def _form(text: str) -> str:
+    """How a text is written: its digits as 9, its letters as one a, the rest as it is."""
+    return LETTERS.sub("a", DIGIT.sub("9", text))
+
+
+def _shares(counts: Mapping[int, int], n: int) -> dict[str, float]:
+    """The share of each that is common at all, the most common few."""
+    common = Counter(counts).most_common(MOST_VALUES)
+    return {f"{digest:08x}": times / n for digest, times in common if times >= LEAST_SHARE * n}
 
 
 def _number(value: object) -> float | None:
@@ -138,11 +166,6 @@ def _number(value: object) -> float | None:
         return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
     number = float(value) if isinstance(value, int | float | Decimal) else math.nan
     return number if math.isfinite(number) else None
-
-
-def _median(values: list[float]) -> float:
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]
 
 
 def _hour(moments: list[float]) -> float | None:

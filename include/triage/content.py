@@ -15,10 +15,10 @@ EMPTIED, CUT = 0.4, 0.1  # of the usual length: below the first much is missing,
 
 
 def _encoding(e: Evidence) -> Signs:
-    found = e.moved(DAMAGED, "high")
-    if not found and not e.aside_for(r"decod|encoding"):
-        return Signs()
-    return signs(92 if found else 55, [*found, *e.aside_for(r"decod|encoding")], e.part("file type", "folder"))
+    found, garbled = e.moved(DAMAGED, "high"), e.aside_for(r"decod|encoding|binary data")
+    most = sum(a.n for a in garbled) >= MANY * sum(a.n for a in e.aside)
+    score = 92 if found else 91 if most and e.failed(r"^quarantined share$") else 55
+    return signs(score, [*found, *garbled], e.part("file type", "folder")) if found or garbled else Signs()
 
 
 def _language(e: Evidence) -> Signs:
@@ -36,7 +36,7 @@ def _emptied(e: Evidence) -> Signs:
         s for s in e.moved(TEXT, "low") if s.usual and s.value < EMPTIED * s.usual and not s.name.startswith("length:")
     ]
     found = [*e.failed(r"^empty text$"), *e.moved(SHORT, "high"), *low]
-    nothing = e.aside_for(r"nothing is left of its text|no text")
+    nothing = e.aside_for(r"nothing is left of its text")
     if not found and not nothing:
         return Signs()
     return signs(90 if found else 70, [*found, *nothing], e.part("file type", "parser", "folder"))
@@ -44,7 +44,14 @@ def _emptied(e: Evidence) -> Signs:
 
 def _truncated(e: Evidence) -> Signs:
     """Documents end early: all of them have text, and less of it."""
-    low = [s for s in e.moved(f"{TEXT}|^chunks\\.each$", "low") if not s.usual or s.value >= CUT * s.usual]
+    other = {
+        s.name.removeprefix("form:").partition("=")[0] for s in e.moved(r"^form:")
+    }  # shorter, and written otherwise
+    low = [
+        s
+        for s in e.moved(f"{TEXT}|^chunks\\.each$", "low")
+        if (not s.usual or s.value >= CUT * s.usual) and s.name.removeprefix("length:") not in other
+    ]
     smaller = e.moved(r"^volume\.bytes$", "low")
     gone = e.moved(SHORT, "high") or e.failed(r"^empty text$")
     return signs(62 if gone else 84, low, smaller, e.part("file type", "folder")) if low else signs(57, smaller)
@@ -66,7 +73,7 @@ def _swapped(e: Evidence) -> Signs:
     """Questions find other documents than they should, or nearly all content changed while its amount did not."""
     missed = [*e.failed(GOLDEN), *e.moved(GOLDEN, "low")]
     changed = e.ratio("changed", "visible")
-    mass = changed >= MANY or bool(e.moved(r"^volume\.changed$", "high"))
+    mass = changed >= MANY or bool(e.moved(r"^volume\.(changed|churn)$", "high"))
     if not missed and (not mass or e.changes):
         return Signs()
     words = f"{e.count('changed'):,} of {e.count('visible'):,} visible documents have other content" if mass else ""
@@ -76,7 +83,7 @@ def _swapped(e: Evidence) -> Signs:
 
 def _near(e: Evidence) -> Signs:
     found = [*e.failed(r"^near duplicates$"), *e.moved(r"^duplicates\.near$", "high")]
-    return signs(64, found)
+    return signs(84 if e.moved(r"^duplicates\.near$", "high") else 64, found)
 
 
 def _unknown(e: Evidence) -> Signs:
@@ -99,7 +106,10 @@ def _nobody(e: Evidence) -> Signs:
     found_checks = e.failed(r"group|nobody")
     empty = [f"nobody is in {group}" for group in e.empty_groups]
     said = e.said(r"DirectoryStale|DirectoryUnavailable")
-    return signs(88 if empty else 86, [*empty, *found_checks, *found, *said], e.part("folder"))
+    gone = [*e.failed(r"^nobody left$"), *e.moved(r"^access\.emptied$", "high")]
+    return signs(
+        94 if empty and gone else 88 if empty else 86, [*empty, *found_checks, *found, *said], e.part("folder")
+    )
 
 
 def _risk(kind: str, asked: str) -> "Signature":

@@ -11,6 +11,7 @@ from include.checks.candidate import Candidate
 from include.checks.readers import policy_of
 from include.context import changed
 from include.errors import MoatError
+from include.learn import LEARNED_FROM
 from include.ledger import checks, documents, measures, standing
 from include.ledger.incidents import Happening
 from include.ledger.loads import Load
@@ -91,9 +92,14 @@ def _shifts(way: Way, load: Load, faults: Sequence[Fault]) -> dict[str, Shift]:
     now = {name: value for name, value in every if not name.startswith(BOOKS)}
     now |= {name: 0.0 for name in failed if name not in now}
     return {
-        name: Shift(name, value, *_usual(value, [p.value for p in past.get(name, ())]), name in failed)
-        for name, value in now.items()
+        name: _shift(name, value, [p.value for p in past.get(name, ())], name in failed) for name, value in now.items()
     }
+
+
+def _shift(name: str, value: float, before: Sequence[float], failed: bool) -> Shift:
+    """A measure beside its history. Where the gate has learned what is usual, it is the one that says what departs."""
+    usual, z = _usual(value, before)
+    return Shift(name, value, usual, z if failed or len(before) < LEARNED_FROM else 0.0, failed)
 
 
 def _usual(value: float, before: Sequence[float]) -> tuple[float | None, float]:

@@ -17,7 +17,7 @@ FEWER = r"^(listing|fewest documents)$"  # checks of fixed bounds; by a measure'
 LISTED = r"^(volume\.listed|shape\.rows)$"
 VANISHED = r"^volume\.vanished$|^mass deletion$"
 SAME = r"^duplicates\.(exact|equal|again)$"
-MORE = r"^volume\.(listed|new|changed|moved)$|^shape\.rows$"
+MORE = r"^volume\.(listed|new|growth|changed|churn|moved)$|^shape\.rows$"
 NULLS = r"^nulls:"
 KINDS = r"^(type|suffix):"
 SAME_DOCUMENTS = 0.6  # of the vanished, that are there under new keys
@@ -74,7 +74,7 @@ def _emptied(e: Evidence) -> Signs:
 
 def _values(e: Evidence) -> Signs:
     """Another unit, another form, one value in most rows."""
-    return signs(83, e.moved(r"^(median|top|length):") + e.moved(r"^distinct:", "low"))
+    return signs(83, e.moved(r"^(median|low|high|top|value|form|length):") + e.moved(r"^distinct:", "low"))
 
 
 def _added(e: Evidence) -> Signs:
@@ -91,9 +91,18 @@ def _mix(e: Evidence) -> Signs:
     broken = _stands_out(part) and bool(e.failed(ASIDE))
     new = e.failed(r"^new kinds of files$")
     if not types and not broken:
-        form = e.moved(r"^chunks\.(density|headings|tables)$")
-        return signs(72, form, new) if form else signs(46, new)
-    score = 86 if broken else 66 if e.failed(VANISHED) else 80
+        run_together = e.moved(r"^chunks\.density$")
+        form = e.moved(r"^chunks\.(headings|tables)$")
+        return (
+            signs(85 if run_together else 72, [*run_together, *form], new) if run_together or form else signs(46, new)
+        )
+    added, gone = e.count("new"), e.count("vanished")
+    if gone >= 3 and 0.7 <= added / gone <= 1.4:
+        score = 92  # the same documents, as files of another type
+    elif added > 2 * gone and not broken:
+        score = 47  # more of one type came, and that is all
+    else:
+        score = 86 if broken else 66 if e.failed(VANISHED) else 80
     return signs(score, [*types, part] if broken else types, new, e.failed(ASIDE))
 
 
@@ -115,12 +124,15 @@ def _half(e: Evidence) -> Signs:
         return Signs()
     fewer = [*e.failed(f"{VANISHED}|{FEWER}"), *e.moved(f"{LISTED}|{VANISHED}", "low")]
     part = e.part("folder", "batch")
+    cut = [*e.moved(r"^parsing\.(short|characters)$|^volume\.aside$"), *e.failed(ASIDE)]
     empty = e.empty_sizes if e.empty_sizes >= max(3, 0.02 * e.count("listed")) else 0
     newest = e.newest is not None and e.newest >= 0.5 and e.count("vanished") >= 3
     if empty:
         return signs(91, f"{empty:,} of {e.count('listed'):,} listed documents have no content", fewer)
     if not fewer:
         return Signs()
+    if cut and e.failed(VANISHED) and e.count("new") < e.count("vanished"):
+        return signs(93, cut, fewer)  # some are missing, and of the others some are cut
     words = f"{e.newest:.0%} of the vanished documents were among the newest tenth" if newest and e.newest else ""
     whole_part = part if part is not None and _stands_out(part) and part.bad < part.whole else None
     return signs(85, [one for one in (words, whole_part) if one], fewer)
@@ -157,7 +169,7 @@ def _alike(e: Evidence) -> list[object]:
 
 def _grown(e: Evidence) -> bool:
     """Whether it is new documents that a load is about, more than those that changed."""
-    return e.count("new") > e.count("changed") or bool(e.moved(r"^volume\.(listed|new)$", "high"))
+    return e.count("new") > e.count("changed") or bool(e.moved(r"^volume\.(listed|new|growth)$", "high"))
 
 
 def _moved(e: Evidence) -> Signs:
@@ -175,8 +187,9 @@ def _moved(e: Evidence) -> Signs:
 def _clock(e: Evidence) -> Signs:
     """Nearly all dates moved by the same whole number of quarter hours, or lie at another time of day than usual."""
     hours = [*e.moved(CLOCK), *e.said(r"time.?zone")]
+    same = {s.name.removeprefix("top:") for s in e.moved(r"^top:", "high")}  # all of them one moment: no zone does that
     if e.clock is None:
-        return signs(91, hours)
+        return signs(60 if any(s.name.partition(":")[2] in same for s in e.moved(CLOCK)) else 91, hours)
     minutes, share = e.clock
     return signs(96, f"{share:.0%} of the changed dates moved by {minutes / 60:+g} hours", hours)
 

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import typer.main
+from sqlalchemy import func, select
 
 from include.cli import app, main
 from include.ledger import Ledger
+from include.ledger.tables import embedding
 from include.settings import PROJECT, Settings
 from include.store import WeaviateStore
 from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS
@@ -176,6 +178,8 @@ LOOKING: dict[tuple[str, ...], list[str]] = {
     ("count",): ["--as", ANN],
     ("explain",): ["docs", "leave.md"],
     ("loads",): ["docs"],
+    ("health",): [],
+    ("metrics",): [],
     ("load", "show"): ["1"],
     ("members", "load"): ["GROUPS"],
     ("access", "state"): [],
@@ -189,6 +193,11 @@ CHANGING = {  # in tests of their own
     ("release",),
     ("reject",),
     ("rollback",),
+    ("incidents",),
+    ("incident", "show"),
+    ("incident", "ack"),
+    ("incident", "resolve"),
+    ("event",),
     ("quarantine", "replay"),
     ("directory", "remove"),
     ("directory", "sync"),
@@ -386,7 +395,7 @@ def test_quarantine_is_listed_shown_and_narrowed(loaded: Place, moat: Any) -> No
     assert moat(loaded, "quarantine", "show", "docs", "bad [/draft].md", "--json").json == aside
     for narrowed in (["--source", "docs"], ["--stage", "parse"], ["--reason", "ParseFailed"], ["--resolved"]):
         assert moat(loaded, "quarantine", "list", *narrowed, "--json").json == [aside]
-    for nothing in (["--source", "other"], ["--stage", "read"], ["--reason", "TooLarge"]):
+    for nothing in (["--stage", "read"], ["--reason", "TooLarge"], ["--until", "24h"], ["--since", "2999-01-01"]):
         assert moat(loaded, "quarantine", "list", *nothing, "--json").json == []
         assert moat(loaded, "quarantine", "list", *nothing).out == "nothing is in quarantine\n"
 
@@ -425,6 +434,9 @@ WRONG = {
     "reject 1": "LoadRefused: load 1 of docs is promoted: only",
     "explain docs nowhere.md": "FatalError: the ledger never saw 'nowhere.md' of docs",
     "explain nowhere leave.md": "FatalError: the ledger never saw 'leave.md' of nowhere",
+    "quarantine list --source other": "FatalError: no load of a source 'other' is in the ledger; there are docs",
+    "quarantine replay --source other": "FatalError: no load of a source 'other' is in the ledger; there are docs",
+    "quarantine replay --since soon": "FatalError: 'soon' is no moment: write a date such as 2026-07-05",
     "quarantine show docs leave.md": "FatalError: 'leave.md' of docs was never in quarantine",
     "run nowhere.py": "DeclarationError: nowhere.py cannot be read as a DAG file: FileNotFoundError",
     "run .": "DeclarationError: . cannot be read as a DAG file: ",
@@ -575,8 +587,67 @@ def test_a_replayed_document_is_tried_again(fresh: Place, moat: Any) -> None:
     fresh.write("bad.md", b"\x7fELF")
     assert moat(fresh, "run", fresh.dag).code == 0
     assert moat(fresh, "run", fresh.dag, "--json").json[0]["load"]["counts"]["resting"] == 1
-    assert moat(fresh, "quarantine", "replay", "--source", "other").out == "nothing in quarantine matches\n"
-    assert moat(fresh, "quarantine", "replay", "--reason", "ParseFailed", "--json").json == {"docs": ["bad.md"]}
+    for nothing in (["--stage", "read"], ["--until", "24h"], ["--since", "2999-01-01"]):
+        assert moat(fresh, "quarantine", "replay", *nothing).out == "nothing in quarantine matches\n"
+    given = ("quarantine", "replay", "--reason", "ParseFailed", "--since", "24h", "--json")
+    assert moat(fresh, *given).json == {"marked": {"docs": ["bad.md"]}, "resting": {}}
     assert "docs" in moat(fresh, "quarantine", "replay").out
     moat(fresh, "run", fresh.dag)
     assert moat(fresh, "quarantine", "list", "--json").json[0]["attempts"] == 2
+    moat(fresh, "run", "--only", "bad.md", fresh.dag)
+    assert "until it is asked for" in moat(fresh, "quarantine", "list").out
+    left = moat(fresh, "quarantine", "replay").out
+    assert "docs: 1 rest, their bytes failed 3 times or more" in left
+    assert "--source docs --key KEY" in left
+    for asked in (["--key", "bad.md"], ["--again"]):
+        assert moat(fresh, "quarantine", "replay", *asked, "--json").json["marked"] == {"docs": ["bad.md"]}
+
+
+def limited(place: Place, limits: str) -> None:
+    Path(place.dag).write_text(DAG.format(folder=str(place.folder)).replace("max_vanished_ratio=0.4", limits))
+
+
+def n_embedded(place: Place) -> int:
+    ledger = Ledger(f"sqlite:///{place.env['MOAT_HOME']}/ledger.db", "default")
+    with ledger.read() as connection:
+        n = connection.execute(select(func.count()).select_from(embedding)).scalar_one()
+    ledger.close()
+    return n
+
+
+def test_a_load_over_its_budget_waits_and_its_release_goes_on_to_where_the_gate_holds_it(
+    fresh: Place, moat: Any
+) -> None:
+    limited(fresh, "max_vanished_ratio=0.4, max_tokens=10, min_documents=4")
+    held = moat(fresh, "run", fresh.dag, "--expected", "the first load")
+    assert held.code == 3
+    assert "held: budget: " in held.out
+    assert "allowed: 10\n`moat release 1` goes on" in held.out
+    assert "embed " not in held.out
+    assert n_embedded(fresh) == 0
+    waits = moat(fresh, "run", fresh.dag)
+    assert (waits.code, "load 1 waits for a person (budget: " in waits.err) == (75, True)
+    (load,) = moat(fresh, "loads", "--json").json
+    assert (load["held_for"], load["options"]["expected"]) == ("budget", "the first load")
+
+    again = fresh.typed("release", "1", "--because", "it is the first load")  # it looks for the source in this project
+    assert again.code == 3
+    assert "load 1 of docs was embedded and is held again, by the gate: " in again.out
+    assert "`moat release 1` goes on" in again.out
+    assert n_embedded(fresh) > 0
+    done = fresh.typed("release", "1")
+    assert done.code == 0
+    assert done.out.endswith("load 1 of docs is promoted\n")
+    shown = moat(fresh, "load", "show", "1", MOAT_COST_PER_MILLION_TOKENS="1000000", MOAT_CURRENCY="EUR").out
+    assert " tokens, " in shown
+    assert " EUR; " in shown
+
+
+def test_a_budget_in_money_needs_a_price(fresh: Place, moat: Any) -> None:
+    limited(fresh, "max_vanished_ratio=0.4, max_cost=0.01")
+    refused = moat(fresh, "run", fresh.dag)
+    assert (refused.code, refused.out) == (1, "")
+    assert "Limits(max_cost=0.01) needs a price: set MOAT_COST_PER_MILLION_TOKENS" in refused.err
+    assert "EUR" not in moat(fresh, "run", "--dry-run", fresh.dag).out
+    told = moat(fresh, "run", "--dry-run", fresh.dag, MOAT_COST_PER_MILLION_TOKENS="1", MOAT_CURRENCY="EUR").out
+    assert "0.00 EUR" in told

@@ -44,6 +44,10 @@ bag = airflow.dag_processing.dagbag.BundleDagBag(folder, bundle_path=Path(folder
 loaded = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
 from airflow.serialization.serialized_objects import DagSerialization
 
+def failing(t):  # a mapped task has its callback as it was given
+    found = t.on_failure_callback or ()
+    return [c.__name__ for c in (found if isinstance(found, (list, tuple)) else (found,))]
+
 def task(t):
     return {
         "group": t.task_group.group_id, "group_name": t.task_group.group_display_name, "name": t.task_display_name,
@@ -51,7 +55,7 @@ def task(t):
         "pool": t.pool, "queue": t.queue, "retries": t.retries, "retry_delay_s": t.retry_delay.total_seconds(),
         "backs_off": bool(t.retry_exponential_backoff), "longest_s": t.max_retry_delay and t.max_retry_delay.total_seconds(),
         "policy": t.retry_policy and [[r.exception_path, r.action.value] for r in t.retry_policy.rules],
-        "owner": t.owner, "rule": t.trigger_rule.value, "gives_up": bool(t.on_failure_callback), "mapped": t.get_closest_mapped_task_group() is not None,
+        "owner": t.owner, "rule": t.trigger_rule.value, "gives_up": "give_up" in failing(t), "told": bool(failing(t)), "mapped": t.get_closest_mapped_task_group() is not None,
         "outlets": [o.name for o in t.outlets],
     }
 
@@ -208,6 +212,8 @@ def test_promote_alone_produces_the_sources_asset(name: str, dags: dict[str, Any
 def test_whoever_holds_the_lease_gives_it_up_when_it_fails(name: str, dags: dict[str, Any]) -> None:
     giving = {t for t, task in dags[name]["tasks"].items() if task["gives_up"]}
     assert giving == {"read", "batch.prepare", "batch.embed", "decide", "load", "promote"}
+    silent = {t for t, task in dags[name]["tasks"].items() if not task["told"]}
+    assert silent == {"anything"}, "every other task that fails is an incident, or part of one"
 
 
 def test_the_trigger_form_asks_by_type_and_in_words(dags: dict[str, Any]) -> None:
@@ -218,13 +224,16 @@ def test_the_trigger_form_asks_by_type_and_in_words(dags: dict[str, Any]) -> Non
             "full": ("boolean", False),
             "only": ("array", []),
             "limit": (["null", "integer"], None),
+            "expected": (["null", "string"], None),
             "dry_run": ("boolean", False),
         }
         assert types[name]["limit"]["minimum"] == 1
         assert types[name]["only"]["items"] == {"type": "string"}
     assert {n: p["type"] for n, p in types["reconcile"].items()} == {"repair": "boolean"}
+    texts = ("source", "key", "stage", "reason", "since", "until")
     assert {n: p["type"] for n, p in types["replay_quarantine"].items()} == {
-        n: ["null", "string"] for n in ("source", "key", "stage", "reason")
+        **{n: ["null", "string"] for n in texts},
+        "again": "boolean",
     }
     for name, params in types.items():
         for param, schema in params.items():
@@ -309,10 +318,7 @@ def test_airflow_takes_a_source_the_whole_way_and_stops_what_a_check_could_not_s
         declared.format("docs", str(company.folder), "")
         + declared.format("blind", str(company.folder), ", golden=Golden(file='no-such-file.yaml')"),
     )
-    env = {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in ("home", "collection", "embedder_port")}
-    env |= {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in ("weaviate_port", "weaviate_grpc_port")}
-    for role in ("operator", "writer", "reader"):
-        env[f"MOAT_WEAVIATE_{role.upper()}_KEY"] = getattr(served, f"weaviate_{role}_key").get_secret_value()
+    env = environment_of(served)
     # The dry run comes last: within one process Airflow remembers what an earlier run was given.
     runs = [("docs", {}), ("docs", {}), ("blind", {}), ("docs", {"full": True, "dry_run": True})]
     first, again, blind, dry = asked_of_airflow(TRY, tmp_path, str(dags), json.dumps(runs), **env)
@@ -342,3 +348,118 @@ def test_airflow_takes_a_source_the_whole_way_and_stops_what_a_check_could_not_s
     index = WeaviateStore.open(served, "writer")
     assert {o.source for o in index.every()} == {"docs"}, "what was blocked is not even written"
     index.close()
+
+
+LIMITED = "ingest(Source(name={!r}, reader=LocalFiles(path={!r}), access=AccessFiles(), limits=Limits(max_tokens=10)), schedule=None)\n"
+
+
+def test_a_source_with_a_budget_asks_between_all_of_its_chunks_and_the_first_vector(tmp_path: Path) -> None:
+    dags = docs_dag(
+        tmp_path, LIMITED.format("dear", "x") + LIMITED.format("free", "x").replace("Limits(max_tokens=10)", "Limits()")
+    )
+    found = asked_of_airflow(DESCRIBE, tmp_path, str(dags))["dags"]
+    free, dear = found["free"]["tasks"], found["dear"]["tasks"]
+    assert set(dear) - set(free) == {"batch.budget"}
+    assert dear["batch.budget"]["up"] == ["batch.prepare"]
+    assert "batch.budget" in dear["batch.embed"]["up"]
+    assert "batch.budget" in dear[f"gate.{FAMILIES[0].name}"]["above"]
+    assert dear["batch.budget"]["gives_up"]
+    assert {dear[t]["rule"] for t in ("batch.budget", "batch.embed")} == {"all_success"}
+    assert (dear["batch.embed"]["pool"], dear["batch.embed"]["queue"]) == ("gpu", "gpu")
+    assert dear["batch.budget"]["group_name"] == "parse → clean → chunk → budget → embed"
+    assert "**budget**" in found["dear"]["doc"]
+    assert free["batch.embed"]["up"] == ["batch.prepare"], "without a budget a batch embeds while the next is prepared"
+    assert "budget" not in found["free"]["doc"]
+    assert {t for t, task in free.items() if task["mapped"]} == {"batch.prepare", "batch.embed"}
+
+
+ANSWER = """
+import json, sys, threading, time
+from pathlib import Path
+folder, answers = sys.argv[1], json.loads(sys.argv[2])
+from airflow.utils.db import initdb
+initdb()
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.models import TaskInstance
+from airflow.models.hitl import HITLDetail
+from airflow.models.trigger import handle_event_submit
+from airflow.triggers.base import TriggerEvent
+from airflow.utils.session import create_session
+from airflow._shared.timezones import timezone
+from moat_connections import AirflowConnections
+from include.ledger import loads
+from include.ledger.tables import embedding
+from include.way import Way
+from sqlalchemy import func, select
+
+seen, way = [], Way.open(AirflowConnections())
+
+def look():
+    with way.ledger.read() as connection:
+        n = connection.scalar(select(func.count()).select_from(embedding))
+    load = loads.recent(way.ledger, "docs", 1)[0]
+    return {"state": load.state, "for": load.held_for, "reason": load.reason, "embedded": n, "budget_by": load.budget_by}
+
+def answer():  # what the API server does when a person has answered under Required Actions
+    for option in answers:
+        for _ in range(1_200):
+            time.sleep(0.1)
+            with create_session() as session:
+                ti = session.scalar(select(TaskInstance).where(TaskInstance.state == "awaiting_input"))
+                if ti is None:
+                    continue
+                detail = session.scalar(select(HITLDetail).where(HITLDetail.ti_id == ti.id))
+                states = {t.task_id: str(t.state) for t in session.scalars(select(TaskInstance).where(TaskInstance.run_id == ti.run_id))}
+                seen.append({"task": ti.task_id, "body": detail.body, "subject": detail.subject, "tasks": states, **look()})
+                detail.chosen_options, detail.params_input = [option], {"reason": "it was asked for"}
+                detail.responded_at, detail.responded_by = timezone.utcnow(), {"id": "1", "name": "ann"}
+                session.flush()
+                handle_event_submit(TriggerEvent(detail.as_resume_event_payload()), task_instance=ti, session=session)
+            break
+
+threading.Thread(target=answer, daemon=True).start()
+bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
+assert not bag.import_errors, bag.import_errors
+dag = bag.dags["docs"]
+dag.deadline = None
+runs = []
+for option in answers:
+    run = dag.test()
+    tasks = {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+    runs.append({"state": run.state.value, "tasks": tasks, "asked": seen[len(runs):], "end": look()})
+print("ANSWER" + json.dumps(runs))
+"""
+
+
+def test_a_load_over_its_budget_waits_in_airflow_and_nothing_is_embedded_before_a_person_says_so(
+    served: Settings, make_way: Any, tmp_path: Path
+) -> None:
+    company = Company(make_way(served), tmp_path / "docs")
+    dags = docs_dag(tmp_path, LIMITED.format("docs", str(company.folder)))
+    env = {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", **environment_of(served)}
+    rejected, released = asked_of_airflow(ANSWER, tmp_path, str(dags), json.dumps(["Reject", "Release"]), **env)
+    for run in (rejected, released):
+        (asked,) = run["asked"]  # once: by the budget, and not by the gate
+        assert (asked["task"], asked["state"], asked["for"], asked["embedded"]) == ("batch.budget", "held", "budget", 0)
+        assert "over its budget" in asked["subject"]
+        assert "tokens for the model, allowed: 10" in asked["body"]
+        assert asked["tasks"]["batch.prepare"] == "success"
+        assert asked["tasks"]["batch.embed"] in ("None", "scheduled"), "it has not begun"
+    end = rejected["end"]
+    assert (rejected["state"], end["state"], end["embedded"]) == ("failed", "rejected", 0)
+    assert rejected["tasks"]["batch.embed"] == "upstream_failed"
+    end = released["end"]
+    assert (released["state"], end["state"], end["budget_by"]) == ("success", "promoted", "airflow:ann")
+    assert {released["tasks"][t] for t in ("batch.budget", "batch.embed", "decide", "promote")} == {"success"}
+    assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
+
+
+def environment_of(served: Settings) -> dict[str, str]:
+    """The settings of the real servers as a task's environment has them."""
+    names = ("home", "collection", "embedder_port", "weaviate_port", "weaviate_grpc_port")
+    keys = {
+        f"weaviate_{role}_key": getattr(served, f"weaviate_{role}_key") for role in ("operator", "writer", "reader")
+    }
+    return {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in names} | {
+        f"MOAT_{name.upper()}": key.get_secret_value() for name, key in keys.items()
+    }
