@@ -1,0 +1,131 @@
+"""An installation of Moat with a real Airflow on real servers, driven by its REST API as a person drives it by hand."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+from dotenv import dotenv_values
+
+from include.local.airflow import asked
+from tests.conftest import PROJECT
+
+STARTING_S, RUN_S = 420.0, 420.0
+RUN = ("-m", "include.local", "run")
+READY = "Ctrl-C"  # what an installation prints when it is up
+
+
+class Installation:
+    """A copy of the project with a state folder of its own, so that its documents can be changed."""
+
+    def __init__(self, folder: Path, binaries: Path, begin: Sequence[str] = RUN) -> None:
+        self.folder, self.home, self.begin = folder, folder / ".moat", begin
+        for part in ("dags", "plugins", "include"):
+            shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        self.home.mkdir()
+        (self.home / "bin").symlink_to(binaries, target_is_directory=True)
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_"))},
+            "PYTHONPATH": str(folder),
+            "MOAT_HOME": str(self.home),
+        }
+        self.log = folder / "run.log"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("wb") as out:
+            return subprocess.Popen(
+                [sys.executable, *self.begin],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def connect(self) -> None:
+        """Log in to Airflow."""
+        env = dotenv_values(self.home / "env")
+        self.http = httpx.Client(base_url=env["MOAT_AIRFLOW_URL"] or "", timeout=60.0, trust_env=False)
+        login = {"username": "admin", "password": env["MOAT_AIRFLOW_PASSWORD"]}
+        token = self.http.post("/auth/token", json=login).json()["access_token"]
+        self.http.headers["authorization"] = f"Bearer {token}"
+
+    def moat(self, *arguments: str) -> Any:
+        """What a `moat` command answers as JSON."""
+        command = [sys.executable, "-c", "from include.cli import main; main()", *arguments, "--json"]
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def found(self, question: str, asker: str, *arguments: str) -> list[str]:
+        hits = self.moat("search", question, "--as", asker, *arguments)["hits"]
+        return list(dict.fromkeys(hit["document_key"] for hit in hits))
+
+    def trigger(self, dag: str, **conf: Any) -> str:
+        run = asked(self.http, "POST", f"/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
+        return f"/dags/{dag}/dagRuns/{run['dag_run_id']}"
+
+    def ended(self, run: str) -> str:
+        """The state that a run ends in."""
+        return self.until(lambda: asked(self.http, "GET", run)["state"], {"success", "failed"}, run)
+
+    def until(self, look: Any, states: set[str], what: str) -> str:
+        deadline, seen = time.monotonic() + RUN_S, None
+        while time.monotonic() < deadline:
+            if (seen := look()) in states:
+                return str(seen)
+            time.sleep(0.5)
+        raise AssertionError(f"{what} is {seen} after {RUN_S:g} s; tasks: {self.tasks(what)}")
+
+    def tasks(self, run: str) -> dict[str, str]:
+        found = asked(self.http, "GET", f"{run}/taskInstances", params={"limit": 200})["task_instances"]
+        return {ti["task_id"]: ti["state"] for ti in found}
+
+    def kill_once(self, run: str, task: str) -> int:
+        """SIGKILL a task's process while it runs; the number of its try."""
+        deadline = time.monotonic() + RUN_S
+        while time.monotonic() < deadline:
+            for ti in asked(self.http, "GET", f"{run}/taskInstances", params={"limit": 200})["task_instances"]:
+                if ti["task_id"] == task and ti["state"] == "running" and ti["pid"]:
+                    with suppress(ProcessLookupError):
+                        os.kill(ti["pid"], signal.SIGKILL)
+                        return int(ti["try_number"])
+            time.sleep(0.1)
+        raise AssertionError(f"{task} of {run} never ran: {self.tasks(run)}")
+
+
+@contextmanager
+def running(made: Installation) -> Iterator[Installation]:
+    """An installation that is up and logged in; stopped in the end as a person stops it."""
+    process = made.start()
+    try:
+        deadline = time.monotonic() + STARTING_S
+        while READY not in made.log.read_text() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(1.0)
+        assert READY in made.log.read_text(), made.log.read_text()
+        made.connect()
+        # The lane runs by itself every five minutes; here it runs when a test asks for it.
+        asked(made.http, "PATCH", "/dags/sync_access", json={"is_paused": True})
+        yield made
+        made.http.close()
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(90)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 0, made.log.read_text()[-2_000:]
+
+
+def newest(moat: Installation, source: str) -> dict[str, Any]:
+    load: dict[str, Any] = moat.moat("loads", source)[0]
+    return load
