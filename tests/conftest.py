@@ -46,7 +46,9 @@ SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="Run the tests of quality and of trust on the whole of their data.")
+    parser.addoption(
+        "--full", action="store_true", help="Run the tests of quality and of trust on the whole of their data."
+    )
 
 
 # Minutes each: begun first, so that nothing long is left when one of two processes has nothing more to do.

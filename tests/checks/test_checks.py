@@ -75,7 +75,6 @@ CHUNKS: dict[str, tuple[Callable[[list[Chunk]], Iterable[Chunk]], str]] = {
     "tokens": (lambda rows: first(rows, lambda c: replace(c, n_tokens=257)), "block"),
     "empty chunks": (lambda rows: first(rows, unit(" ")), "block"),
     "text hashes": (lambda rows: first(rows, lambda c: replace(c, text=c.text + "!")), "block"),
-    "exact duplicates": (lambda rows: [unit("the same letterhead")(c) for c in rows * 10], "hold"),
 }
 
 
@@ -124,10 +123,13 @@ VECTORS: dict[str, tuple[Callable[[list[Embedded]], Iterable[Embedded]], set[str
     "infinity": (lambda rows: first(rows, lambda e: with_vector(e, vector_of(e) * np.inf)), {"finite", "canaries"}),
     "zeros": (lambda rows: first(rows, lambda e: with_vector(e, vector_of(e) * 0)), {"length", "canaries"}),
     "not of length 1": (lambda rows: first(rows, lambda e: with_vector(e, vector_of(e) * 2)), {"length"}),
-    "one vector for all": (lambda rows: [with_vector(e, vector_of(rows[0])) for e in rows], {"identical", "canaries"}),
+    "one vector for all": (
+        lambda rows: [with_vector(e, vector_of(rows[0])) for e in rows],
+        {"identical", "canaries", "as embedded"},
+    ),
     "vectors of other texts": (
         lambda rows: [with_vector(e, vector_of(o)) for e, o in zip(rows, rows[1:] + rows[:1], strict=True)],
-        {"canaries"},
+        {"canaries", "as embedded", "order of the embedder"},
     ),
 }
 

@@ -44,8 +44,8 @@ def ranked_by_brute_force(way: Way, questions: dict[str, str]) -> dict[str, list
     """Documents by their best chunk, over every vector that the ledger has as visible."""
     embedder = embedder_of(way.settings, way.connections)
     pairs = list(projection.visible_vectors(way.ledger, "scifact", embedder.info().key))
-    keys = np.array([key.removesuffix(".txt") for key, _ in pairs])
-    vectors = np.frombuffer(b"".join(vector for _, vector in pairs), "<f4").reshape(len(pairs), -1)
+    keys = np.array([pair.key.removesuffix(".txt") for pair in pairs])
+    vectors = np.frombuffer(b"".join(pair.vector for pair in pairs), "<f4").reshape(len(pairs), -1)
     asked = embedder.embed(list(questions.values()), "query")
     embedder.close()
     best = np.argsort(-(asked @ vectors.T), axis=1, kind="stable")[:, : 5 * TOP]

@@ -1,0 +1,79 @@
+"""Who may read what a load brings: how widely, how many are public or nobody's, and that nothing becomes public unseen."""
+
+from pathlib import Path
+
+import pytest
+
+from include.checks import access
+from include.checks.candidate import Candidate
+from include.ledger import loads
+from include.ledger.checks import CheckResult
+from include.source import Public
+from include.way import Way
+from tests.company import Company
+
+
+@pytest.fixture
+def company(way: Way, tmp_path: Path) -> Company:
+    return Company(way, tmp_path / "docs")
+
+
+def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
+    candidate = Candidate(company.way, company.source, company.way.load(number))
+    return {r.name: r for r in access.run(candidate) if not r.passed}, candidate
+
+
+def test_how_widely_documents_may_be_read_is_measured(company: Company) -> None:
+    company.write("open/.access.yaml", "public: true")
+    company.write("open/map.md", "# Map\n\nThe gate is in the north.\n")
+    company.write("none/.access.yaml", "allow: []")
+    company.write("none/draft.md", "# Draft\n\nNot for anyone.\n")
+    company.write("lost/.access.yaml", "allow: [people]")
+    company.write("lost/x.md", "# Lost\n\nNobody knows whose.\n")
+    found, candidate = judged(company, company.to_the_gate())
+    assert found == {}, "in its first load a source may bring public documents"
+    assert {name: round(value, 3) for name, value in candidate.measured.items()} == {
+        "access.listed": 6,
+        "access.documents": 5,
+        "access.unknown": round(1 / 6, 3),
+        "access.public": 0.2,
+        "access.nobody": 0.2,
+        "access.readers": 2,  # ann, and hugo of group:people, which is in group:everyone
+        "access.widest": 2,
+    }
+    assert candidate.behind["access.public"] == ("open/map.md",)
+    assert candidate.behind["access.nobody"] == ("none/draft.md",)
+    assert candidate.behind["access.widest"][0] in ("leave.md", "trips.md")
+    told = {m.name for m in access.MEASURES} - {"access.emptied"}  # of visible documents, and none is yet
+    assert told <= set(candidate.measured)
+
+
+def test_the_first_public_document_of_a_known_source_holds_though_it_is_new(company: Company) -> None:
+    company.run()
+    company.write("open/.access.yaml", "public: true")
+    company.write("open/map.md", "# Map\n\nThe gate is in the north.\n")
+    number = company.to_the_gate()
+    found, _ = judged(company, number)
+    assert list(found) == ["newly public"]
+    assert (found["newly public"].severity, found["newly public"].documents) == ("hold", ("open/map.md",))
+    loads.reject(company.way.ledger, number, "test")
+    assert company.run().load.state == "held"
+
+
+def test_a_source_that_has_public_documents_may_have_more(company: Company) -> None:
+    company.write("open/.access.yaml", "public: true")
+    company.write("open/map.md", "# Map\n\nThe gate is in the north.\n")
+    assert company.run().load.state == "promoted"
+    company.write("open/bus.md", "# Bus\n\nLine 7 stops at the gate.\n")
+    found, candidate = judged(company, company.to_the_gate())
+    assert found == {}
+    assert candidate.measured["access.public"] == 1.0
+
+
+def test_a_source_that_is_public_by_its_rule_is_not_held(company: Company) -> None:
+    company.run()
+    company.source = company.declared(access=Public())
+    company.write("new.md", "# New\n\nFor everyone.\n")
+    found, _ = judged(company, company.to_the_gate())
+    assert "newly public" not in found
+    assert "access widened" in found, "what people see already becomes public, and that always holds"
