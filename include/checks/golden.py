@@ -87,7 +87,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
 def _keep_best(found: dict[str, float], names: np.ndarray, at: np.ndarray, scores: np.ndarray, k: int) -> None:
     """Let a window's best documents into those that a question has found, k at the most."""
     of_document = np.full(len(names), -2.0, np.float32)
-    np.maximum.at(of_document, at, scores)
+    np.maximum.at(of_document, at, np.nan_to_num(scores, nan=-2.0))  # what is no number answers nothing
     for i in np.argsort(-of_document)[:k]:
         if of_document[i] > -2.0:
             found[str(names[i])] = max(found.get(str(names[i]), -2.0), float(of_document[i]))

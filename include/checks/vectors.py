@@ -51,6 +51,15 @@ class Canary:
     vector: np.ndarray
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Keys of canaries whose text gives another vector than it did, by what is wrong with that."""
+
+    strange: list[str]
+    swapped: list[str]  # it is the one that another canary had
+    alike: list[str]  # another canary's text gives the same
+
+
 @dataclass(slots=True)
 class Looked:
     """What one pass over a load's vectors leaves."""
@@ -76,71 +85,72 @@ def run(candidate: Candidate) -> list[CheckResult]:
         now, dimensions = embedder.info().key, embedder.info().dimensions
         looked = _looked(candidate, dimensions)
         past = _past(candidate, now)
-        strangers, swapped = strange(embedder, looked.canaries)
+        of_load = embedded_again(embedder, looked.canaries)
         of_past = _canaries(candidate, past)
-        drifted, confused = strange(embedder, of_past)
+        visible = embedded_again(embedder, of_past)
     finally:
         embedder.close()
     made_by = candidate.load.model or now
     as_made = _as_made(candidate, looked, made_by)
-    wrong = (strangers, drifted, looked.not_finite, looked.wrong_size, looked.wrong_length)
+    wrong = (of_load.strange, visible.strange, looked.not_finite, looked.wrong_size, looked.wrong_length)
     if any(wrong):  # a text is embedded once: what is wrong must not come back with the next load
         embeddings.forget(candidate.way.ledger, made_by, (chunk.text_hash for chunk in candidate.chunks()))
     _measure(candidate, looked, past)
     return [
-        *_sound(candidate, looked, dimensions),
+        *_sound(candidate, looked, dimensions, [*of_load.alike, *visible.alike]),
         as_made,
         CheckResult(
             "canaries",
             "vectors",
             "block",
-            not strangers,
-            f"{len(strangers)} of {len(looked.canaries)} texts embedded again give another vector",
+            not of_load.strange,
+            f"{len(of_load.strange)} of {len(looked.canaries)} texts embedded again give another vector",
             f"cosine at least {ALIKE}",
-            tuple(dict.fromkeys(strangers))[:5],
+            tuple(dict.fromkeys(of_load.strange))[:5],
         ),
         CheckResult(
             "drift of the embedder",
             "vectors",
             "block",
-            not drifted and made_by == now,
-            f"{len(drifted)} of {len(of_past)} visible texts embedded again give another vector"
+            not visible.strange and made_by == now,
+            f"{len(visible.strange)} of {len(of_past)} visible texts embedded again give another vector"
             + ("" if made_by == now else f"; the load was embedded by {made_by}, the embedder serves {now}"),
             f"cosine at least {ALIKE}, by one model",
-            tuple(dict.fromkeys(drifted))[:5],
+            tuple(dict.fromkeys(visible.strange))[:5],
         ),
         CheckResult(
             "order of the embedder",
             "vectors",
             "block",
-            not swapped and not confused,
-            f"{len(swapped) + len(confused)} of {len(looked.canaries) + len(of_past)} texts embedded again give the "
+            not of_load.swapped and not visible.swapped,
+            f"{len(of_load.swapped) + len(visible.swapped)} of {len(looked.canaries) + len(of_past)} texts embedded again give the "
             "vector that another one had",
             "each text its own",
-            tuple(dict.fromkeys([*swapped, *confused]))[:5],
+            tuple(dict.fromkeys([*of_load.swapped, *visible.swapped]))[:5],
         ),
         _one_model(candidate, made_by),
     ]
 
 
-def strange(embedder: Embedder, canaries: Sequence[Canary]) -> tuple[list[str], list[str]]:
-    """Keys of the canaries whose text, embedded again, gives another vector, and of those that give another canary's."""
+def embedded_again(embedder: Embedder, canaries: Sequence[Canary]) -> Again:
+    """What comes of the canaries' texts when they are embedded once more."""
     again = embedder.embed([canary.text for canary in canaries])
     found = [
         (canary, made)
         for canary, made in zip(canaries, again, strict=True)
         if len(canary.vector) != len(made) or not float(canary.vector @ made) >= ALIKE
     ]
-    others = [
+    alike = [canary.key for canary, made in found if sum(np.array_equal(made, one) for one in again) > 1 and made.any()]
+    swapped = [
         canary.key
         for canary, made in found
-        if sum(float(made @ one) >= ALIKE for one in again) == 1  # one vector for every text is another fault
+        if canary.key not in alike  # one vector for many texts is another fault
         and any(
             other.text != canary.text and len(other.vector) == len(made) and float(other.vector @ made) >= ALIKE
             for other in canaries
         )
     ]
-    return [canary.key for canary, _ in found], others
+    return Again([canary.key for canary, _ in found], swapped, alike)
 
 
 def _looked(candidate: Candidate, dimensions: int) -> Looked:
@@ -191,7 +201,7 @@ def _canaries(candidate: Candidate, past: Mapping[str, tuple[str, np.ndarray]]) 
     return [Canary(past[h][0], texts[h], past[h][1]) for h in some if h in texts]
 
 
-def _sound(candidate: Candidate, looked: Looked, dimensions: int) -> list[CheckResult]:
+def _sound(candidate: Candidate, looked: Looked, dimensions: int, alike: Sequence[str]) -> list[CheckResult]:
     identical = sum(map(len, looked.identical.values()))
     limit = candidate.source.limits.max_identical_vectors_ratio
     ratio = identical / looked.n_texts if looked.n_texts else 0.0
@@ -228,8 +238,9 @@ def _sound(candidate: Candidate, looked: Looked, dimensions: int) -> list[CheckR
             "identical",
             "vectors",
             "hold",
-            ratio <= limit or identical < FEWEST_IDENTICAL,
-            f"{identical:,} of {looked.n_texts:,} texts share their vector with another text ({ratio:.1%})",
+            (ratio <= limit or identical < FEWEST_IDENTICAL) and len(alike) < FEWEST_IDENTICAL,
+            f"{identical:,} of {looked.n_texts:,} texts share their vector with another text ({ratio:.1%})"
+            + (f", and {len(alike):,} do when they are embedded again" if alike else ""),
             f"at most {limit:.1%} (Limits.max_identical_vectors_ratio), or fewer than {FEWEST_IDENTICAL}",
             tuple(dict.fromkeys(shared.values()))[:1],
         ),

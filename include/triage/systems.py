@@ -3,15 +3,21 @@
 from include.triage.evidence import Evidence, Signs, signs
 from include.triage.signature import AGAIN, CLEAR, DOCTOR, FULL, LIST, LOOK, REPLAY, Signature, by_error
 
-REFUSED = (
-    r"\b40[13]\b|AccessDenied|Unauthori[sz]ed|UNAUTHENTICATED|PERMISSION_DENIED|Forbidden|InvalidAccessKeyId|"
+
+def _status(code: str) -> str:
+    """A pattern for a status of HTTP, which is no count, no batch and no port."""
+    return rf"(?:\b(?:HTTP(?:/[\d.]+)?|status(?:[ _]code)?|code|error)\W{{1,3}}|: |\(|^){code}(?=[:),;.]|$|\s+[A-Z({{])"
+
+
+REFUSED = _status("40[13]") + (
+    r"|AccessDenied|Unauthori[sz]ed|UNAUTHENTICATED|PERMISSION_DENIED|Forbidden|InvalidAccessKeyId|"
     r"SignatureDoesNotMatch|ExpiredToken|InvalidToken|(password|authentication) (authentication )?failed|"
     r"invalid (password|credential|api.?key)|invalidCredentials|login failed|Access denied for user|rbac: authorization"
 )
-LIMITED = r"\b429\b|too many requests|rate.?limit|Throttl|SlowDown|quota exceeded|asked to slow down"
-DOWN = (
-    r"connection (was )?(refused|reset|aborted|closed)|could not connect|cannot connect|did not answer|timed? ?out|timeout|"
-    r"\b50[0234]\b|Service Unavailable|Bad Gateway|Name or service not known|name resolution|getaddrinfo|"
+LIMITED = _status("429") + r"|too many requests|rate.?limit|Throttl|SlowDown|quota exceeded|asked to slow down"
+DOWN = _status("50[0234]") + (
+    r"|connection (was )?(refused|reset|aborted|closed)|could not connect|cannot connect|did not answer|timed? ?out|timeout|"
+    r"Service Unavailable|Bad Gateway|Name or service not known|name resolution|getaddrinfo|"
     r"No route to host|Network is unreachable|EndpointConnectionError|UNAVAILABLE|broke off|is it mounted|not a folder that can be read"
 )
 DISK_FULL = r"No space left|disk (is )?full|ENOSPC|disk usage|quota exceeded on|database or disk is full|not enough (disk )?space"

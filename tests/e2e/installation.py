@@ -16,6 +16,8 @@ import httpx
 from dotenv import dotenv_values
 
 from include.local.airflow import asked
+from include.local.servers import free_ports
+from include.local.stack import PORTS
 from tests.conftest import PROJECT
 
 STARTING_S, RUN_S = 420.0, 420.0
@@ -31,6 +33,9 @@ class Installation:
         for part in ("dags", "plugins", "include"):
             shutil.copytree(PROJECT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         self.home.mkdir()
+        # Ports of its own from the start: two installations that begin at once would both take the usual ones.
+        ports = zip(PORTS, free_ports(len(PORTS)), strict=True)
+        (self.home / "env").write_text("".join(f"{name}={port}\n" for name, port in ports))
         (self.home / "bin").symlink_to(binaries, target_is_directory=True)
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_"))},

