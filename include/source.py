@@ -55,6 +55,7 @@ class Limits:
     min_documents: int = 0  # a listing with fewer holds
     max_vanished_ratio: float = 0.3  # of the visible documents that one load may remove
     max_failed_ratio: float = 0.1  # of the documents of one load that may end in quarantine
+    max_garbled_ratio: float = 0.2  # of a load's documents that may have characters which were lost, or decoded wrongly
     max_duplicate_ratio: float = 0.2  # of a load's chunks that may repeat another's text
     max_identical_vectors_ratio: float = 0.02  # of a load's texts whose vector equals another text's
     max_widened_documents: int = (
@@ -79,7 +80,8 @@ class Limits:
             found.append(f"max_access_age_hours={self.max_access_age_hours}: more than 0")
         budget = {"max_tokens": self.max_tokens, "max_cost": self.max_cost}
         found += [f"{name}={value}: more than 0" for name, value in budget.items() if value is not None and value <= 0]
-        ratios = ("max_vanished_ratio", "max_failed_ratio", "max_duplicate_ratio", "max_identical_vectors_ratio")
+        shares = ("vanished", "failed", "garbled", "duplicate", "identical_vectors")
+        ratios = [f"max_{what}_ratio" for what in shares]
         wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]
         return found + [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]
 

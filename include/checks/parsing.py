@@ -11,6 +11,7 @@ from include.ledger.checks import CheckResult
 from include.records import Prepared
 
 SHORT = 100  # characters; less is hardly a document
+FEWEST_GARBLED = 5  # documents; a few may quote such characters
 SHOWN = 5  # keys of documents that stand behind a result
 NAME = 150  # characters of a measure's name
 # What UTF-8 gives that was read as Windows' Latin: a lead byte as a letter, a continuation as a sign.
@@ -50,7 +51,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
             twice.append(p.key)
         seen.add(p.id)
     aside = [a.key for a in candidate.aside()]
-    texts.tell(candidate)
+    garbled = texts.tell(candidate)
+    garbled_ratio = len(garbled) / n if n else 0.0
     ratio = len(aside) / (n + len(aside)) if n + len(aside) else 0.0
     return [
         CheckResult(
@@ -61,6 +63,15 @@ def run(candidate: Candidate) -> list[CheckResult]:
             f"{len(aside):,} of {n + len(aside):,} documents were set aside ({ratio:.0%})",
             f"at most {limits.max_failed_ratio:.0%} (Limits.max_failed_ratio), or a single one",
             tuple(aside[:5]),
+        ),
+        CheckResult(
+            "broken characters",
+            "parsing",
+            "hold",
+            garbled_ratio <= limits.max_garbled_ratio or len(garbled) < FEWEST_GARBLED,
+            f"{len(garbled):,} of {n:,} documents have characters that were lost or decoded wrongly ({garbled_ratio:.0%})",
+            f"at most {limits.max_garbled_ratio:.0%} (Limits.max_garbled_ratio), or fewer than {FEWEST_GARBLED}",
+            tuple(garbled[:SHOWN]),
         ),
         CheckResult(
             "schema",
@@ -100,6 +111,7 @@ class _Texts:
         self._logarithms = 0.0
         self._languages, self._types, self._errors = Counter[str](), Counter[str](), Counter[str]()
         self._behind: dict[str, list[str]] = {}
+        self._damaged: list[str] = []
 
     def add(self, p: Prepared) -> None:
         c = self._counts
@@ -116,6 +128,8 @@ class _Texts:
         if p.language:
             self._languages[p.language] += 1
             self._stands("language:" + p.language, p.key)
+        if p.n_replaced:
+            self._damaged.append(p.key)
         for name, so in (
             ("short", p.n_characters < SHORT),
             ("damaged", p.n_replaced > 0),
@@ -125,8 +139,11 @@ class _Texts:
                 c[name] += 1
                 self._stands(f"parsing.{name}", p.key)
 
-    def tell(self, candidate: Candidate) -> None:
-        """Write what was measured, the share of mojibake and of what was set aside with it."""
+    def tell(self, candidate: Candidate) -> list[str]:
+        """Write what was measured, the share of mojibake and of what was set aside with it.
+
+        Returns the keys of documents with characters that were lost or decoded wrongly.
+        """
         c, measured, n = self._counts, candidate.measured, self._counts["n"]
         for a in candidate.aside():
             self._errors[a.error] += 1
@@ -151,6 +168,7 @@ class _Texts:
             measured["parsing.spoken"] = spoken
             measured.update(_shares("language:", self._languages, spoken))
         candidate.behind.update({name: tuple(keys) for name, keys in self._behind.items()})
+        return sorted(garbled.union(self._damaged))
 
     def _stands(self, name: str, key: str) -> None:
         keys = self._behind.setdefault(name[:NAME], [])

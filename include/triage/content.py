@@ -15,7 +15,8 @@ EMPTIED, CUT = 0.4, 0.1  # of the usual length: below the first much is missing,
 
 
 def _encoding(e: Evidence) -> Signs:
-    found, garbled = e.moved(DAMAGED, "high"), e.aside_for(r"decod|encoding|binary data")
+    found = [*e.moved(DAMAGED, "high"), *e.failed(r"^broken characters$")]
+    garbled = e.aside_for(r"decod|encoding|binary data")
     most = sum(a.n for a in garbled) >= MANY * sum(a.n for a in e.aside)
     score = 92 if found else 91 if most and e.failed(r"^quarantined share$") else 55
     return signs(score, [*found, *garbled], e.part("file type", "folder")) if found or garbled else Signs()

@@ -161,6 +161,15 @@ def test_more_documents_in_quarantine_than_allowed_hold(company: Company) -> Non
     assert (found.severity, set(found.documents)) == ("hold", {"broken1.pdf", "broken2.pdf"})
 
 
+def test_text_that_was_decoded_wrongly_holds_the_very_first_load(company: Company) -> None:
+    for i in range(5):
+        company.write(
+            f"garbled{i}.md", f"# Café {i}\n\nThe café’s terrace opens at noon.\n".encode().decode("cp1252", "replace")
+        )
+    found = failed(company, company.to_the_gate(), "parsing")["broken characters"]
+    assert (found.severity, found.documents) == ("hold", tuple(f"garbled{i}.md" for i in range(5)))
+
+
 def test_mass_deletion_holds_and_names_documents(company: Company) -> None:
     company.run()
     company.source = company.declared(limits=Limits(max_vanished_ratio=0.3))

@@ -129,15 +129,16 @@ class Forum(Installation):
         for (name, head, _), body in zip(self.mails, bodies, strict=True):
             self.mail.joinpath(name).write_text(f"{head}\n\n{body}", "utf-8")
 
-    def fill(self, score: str) -> None:
-        """The table as it was first, but for the type of one column."""
+    def fill(self, score: str, unit: str = "") -> None:
+        """The table as it was first, but for the type of one column, and a unit behind its numbers."""
         with duckdb.connect(self.warehouse) as warehouse:
             warehouse.execute("drop table if exists posts")
             warehouse.execute(
                 f"create table posts (uuid varchar, title varchar, body varchar, owner varchar, score {score}, readers varchar)"
             )
             values = [
-                (r["uuid"], r["title"], r["body"], r["owner"], r["score"], "user:ann@example.com") for r in self.posts
+                (r["uuid"], r["title"], r["body"], r["owner"], f"{r['score']}{unit}", "user:ann@example.com")
+                for r in self.posts
             ]
             warehouse.executemany("insert into posts values (?, ?, ?, ?, ?, ?)", values)
 
@@ -172,8 +173,9 @@ class Forum(Installation):
         return ended, failed
 
     def causes(self, source: str) -> list[str]:
-        """What the source's open incident is put down to, the likeliest first."""
-        found = [one for one in self.moat("incidents", "--source", source) if one["state"] == "open"]
+        """What the newest load's incident is put down to, the likeliest first."""
+        load = newest(self, source)["id"]
+        found = [one for one in self.moat("incidents", "--source", source) if one["load_id"] == load]
         assert len(found) == 1, found
         return [cause["name"] for cause in found[0]["detail"]["causes"]]
 
@@ -259,7 +261,7 @@ def test_a_column_that_was_renamed_stops_the_load_where_it_is_read(posts: Forum)
 
 
 def test_a_column_of_another_type_is_held(posts: Forum) -> None:
-    posts.fill("varchar")
+    posts.fill("varchar", " points")
     ended, failed = posts.stopped("posts")
     assert ended in ("held", "failed")
     assert failed

@@ -159,6 +159,7 @@ class Simulation:
             if plan.unchanged:
                 if quiet := stale(self.way, source.name):
                     late(self.way, source.name, quiet)
+                    return Night(source.name, day, "warned", (("freshness", "warn", quiet),))
                 return Night(source.name, day, "unchanged", number=number)
             for step, work in self._steps(source, plan.load, [b.number for b in plan.batches]):  # noqa: B007  told below
                 if work() == "stop":
@@ -195,7 +196,7 @@ class Simulation:
 
     def _finish(self, name: str, night: Night) -> None:
         """Promote what a clean night brought; a false alarm is released, as the person on duty would."""
-        if night.outcome == "unchanged":
+        if not night.number or night.outcome == "unchanged":
             return
         source = self.sources[name]
         assert night.outcome != "blocked", f"a clean night was blocked: {night}"
@@ -223,7 +224,7 @@ class Simulation:
             defect.seed(world, strength, self.company.seed)
             for undo in world.undo:
                 stack.callback(undo)
-            night = self._quiet(defect.source, world, kept) if defect.still else self._defective(defect.source, world)
+            night = self._quiet(defect.source, world) if defect.still else self._defective(defect.source, world)
             mine = [i for i in incidents.listing(self.way.ledger, defect.source) if i.id not in kept.incidents]
             causes = tuple(str(c["name"]) for c in (mine[0].detail.get("causes") or ())) if mine else ()
             return Found(defect.name, strength, night, causes, len(mine), len(self.post) - before)
@@ -236,13 +237,13 @@ class Simulation:
             draft.symlink_to("/dev/full")  # a device on which no space is ever left
         return self.night(name)
 
-    def _quiet(self, name: str, world: World, kept: "Kept") -> Night:
+    def _quiet(self, name: str, world: World) -> Night:
         """Nights in which nothing is new; such a load has nothing that could be held, so an incident is all there is."""
         for _ in range(world.quiet_nights):
             self.company.today += 1
             night = self.night(name)
-            if any(i.id not in kept.incidents for i in incidents.listing(self.way.ledger, name)):
-                return replace(night, outcome="warned")
+            if night.flagged:
+                break
         return night
 
     def close(self) -> None:

@@ -110,7 +110,7 @@ def page(scores: Scores, ran_on: str) -> str:
         f"| medium defects (strength {MEDIUM}) flagged, of {len(medium)} | 95 % | {_share(len(medium) - len(scores.missed), len(medium))} |",
         f"| cause ranked first, of {len(scores.flagged)} flagged | 80 % | {scores.ranked(1):.1%} |",
         f"| cause in the first three | 95 % | {scores.ranked(3):.1%} |",
-        f"| messages for each incident | at most {MESSAGES} | {scores.messages:.2f} |",
+        f"| messages for each incident until somebody acts; one more says that it is over | at most {MESSAGES} | {scores.messages:.2f} |",
         "",
         "All were found in the run that they came with, or not at all: there is no other night.",
         "",
