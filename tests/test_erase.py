@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from include import quarantine
+from include.checks import FAMILIES
 from include.embed import embed
 from include.erase import Finding, erase, verify
 from include.errors import ErasureRefused, IndexUnavailable
@@ -28,7 +29,6 @@ from include.prepare import prepare
 from include.promote import promote
 from include.read.stage import read
 from include.reconcile import reconcile
-from include.run import FAMILIES
 from include.settings import Settings
 from include.source import Limits
 from include.store import WeaviateStore

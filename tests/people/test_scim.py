@@ -257,7 +257,11 @@ def failing(times: int, status: int, **headers: str) -> Callable[[str], Answer |
     return lambda path: next(told, None)
 
 
-@pytest.mark.parametrize("after", ["0", "soon", "", format_datetime(datetime.now(UTC) + timedelta(seconds=1))])
+@pytest.mark.parametrize(
+    "after",
+    ["0", "soon", "", format_datetime(datetime.now(UTC) + timedelta(seconds=1))],
+    ids=["seconds", "word", "nothing", "date"],
+)
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_service_that_asks_to_come_again_is_asked_again(
     status: int, after: str, site: Site, monkeypatch: pytest.MonkeyPatch
