@@ -103,7 +103,7 @@ def _public(e: Evidence) -> Signs:
 def _nobody(e: Evidence) -> Signs:
     """A group that documents name has nobody in it any more."""
     fewer = [s for s in e.moved(r"^access\.(people|readers|wide)", "low") if s.failed]  # else a small load's chance
-    found = [*e.moved(r"^access\.(nobody|empty|no_)", "high"), *fewer]
+    found = [*e.moved(r"^access\.(nobody|empt|no_)", "high"), *fewer]
     found_checks = e.failed(r"group|nobody")
     empty = [f"nobody is in {group}" for group in e.empty_groups]
     said = e.said(r"DirectoryStale|DirectoryUnavailable")

@@ -131,7 +131,7 @@ def _half(e: Evidence) -> Signs:
         return signs(91, f"{empty:,} of {e.count('listed'):,} listed documents have no content", fewer)
     if not fewer:
         return Signs()
-    if cut and e.failed(VANISHED) and e.count("new") < e.count("vanished"):
+    if cut and e.failed(VANISHED) and e.count("new") < 0.5 * e.count("vanished"):
         return signs(93, cut, fewer)  # some are missing, and of the others some are cut
     words = f"{e.newest:.0%} of the vanished documents were among the newest tenth" if newest and e.newest else ""
     whole_part = part if part is not None and _stands_out(part) and part.bad < part.whole else None

@@ -21,7 +21,7 @@ CAUSES: dict[str, frozenset[str]] = {
         "spaces_lost": "supplier_format_changed encoding oversized_chunks",
         "type_changed": "supplier_format_changed text_emptied one_text",
         "documents_doubled": "duplicated_batch",
-        "mass_deletion": "mass_deletion",
+        "mass_deletion": "mass_deletion empty_listing",
         "folder_vanished": "mass_deletion half_uploaded empty_listing",
         "mount_lost": "endpoint_down empty_listing",
         "documents_moved": "documents_moved",
