@@ -4,6 +4,7 @@ None of this is the way itself: what cannot be recorded is said, and neither hid
 nor keeps a load from being promoted.
 """
 
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
@@ -15,7 +16,7 @@ from include.ledger.incidents import Happening, Incident
 from include.ledger.loads import Load
 from include.source import Source
 from include.tell import tell
-from include.triage import triage
+from include.triage import Cause, Diagnosis, Reach, triage
 from include.way import Way
 
 if TYPE_CHECKING:  # the gate tells of what it judged, so it imports this module
@@ -142,11 +143,24 @@ def _noticed(way: Way, source: Source | str, load: Load | None, run: str, happen
         if joined.incident.title and joined.incident.told is None:
             tell(way, joined.incident)  # nobody could be told so far
         return joined.incident
-    every = incidents.happenings(way.ledger, joined.incident.id)
-    found = triage(way, None if isinstance(source, str) else source, load, every, name)
+    found = _diagnosed(way, source, load, incidents.happenings(way.ledger, joined.incident.id))
     explained = incidents.explained(way.ledger, joined.incident.id, found.title, found.to_dict())
     tell(way, explained)
     return explained
+
+
+def _diagnosed(way: Way, source: Source | str, load: Load | None, every: Sequence[Happening]) -> Diagnosis:
+    """What triage finds. Where it stumbles over what a broken load left, people still hear that there is trouble."""
+    try:
+        declared, name = (None, source) if isinstance(source, str) else (source, source.name)
+        return triage(way, declared, load, every, name)
+    except Exception as error:  # noqa: BLE001  whatever it is that broke the load may break who looks at it
+        way.progress(traceback.format_exc())
+        line = f"triage ended with {type(error).__name__}: the log has where"
+        commands = (f"moat load show {load.id}",) if load is not None else ()
+        return Diagnosis(
+            (Cause("unexplained", "Something failed, and triage could not say why", 0.0, (line,)),), Reach(), commands
+        )
 
 
 def _of_run(way: Way, source: str, run: str) -> Load | None:

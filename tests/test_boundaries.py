@@ -26,6 +26,7 @@ BLANKET = {
     ("include/dagfile.py", "_run"): "a DAG file is anybody's Python: its error is told with the file's name",
     ("include/embedder.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
     ("include/gate.py", "check"): "a check that cannot look has seen nothing, so it blocks",
+    ("include/incidents.py", "_diagnosed"): "who explains a fault may stumble over it: that it is there is told",
     ("include/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
     ("include/tell.py", "tell"): "people are told beside the way: no load fails because mail does",
     ("include/traces.py", "span"): "whatever ends a stage ends its span, and goes on from there",

@@ -186,6 +186,21 @@ def test_a_failure_to_record_neither_hides_the_error_nor_stops_a_promotion(
     assert "the incident is not recorded: LedgerUnavailable: the ledger did not answer" in lines
 
 
+def test_a_fault_that_triage_stumbles_over_is_an_incident_all_the_same(
+    way: Way, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbles(*given: object) -> object:
+        raise KeyError("what nobody thought of")
+
+    monkeypatch.setattr("include.triage.gathered", stumbles)
+    held = company.run(company.declared(limits=Limits(min_documents=99))).load
+    assert held.state == "held"
+    one = only(way)
+    assert (one.title, one.load_id) == ("Something failed, and triage could not say why", held.id)
+    assert one.detail["causes"][0]["evidence"] == ["triage ended with KeyError: the log has where"]
+    assert one.detail["commands"] == [f"moat load show {held.id}"]
+
+
 def test_what_is_late_says_so_once(way: Way, company: Company) -> None:
     company.run()
     first = noticed.late(way, "docs", "its load is not promoted 6 hours after it was queued")
