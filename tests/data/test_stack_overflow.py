@@ -21,9 +21,11 @@ def test_rows_load_and_only_what_moved_is_read_again(
         rows = str(shared / "warehouse" / "so_airflow_v1.jsonl")
         connection.execute(
             "create table posts as select *, 'group:' || (if(score > 5, 'everyone', 'staff')) as readers "
-            "from read_json(?, format='newline_delimited')",
+            "from read_json(?, format='newline_delimited') where length(body) < 3000",  # the rest is logs, mostly
             [rows],
         )
+        ((n,),) = connection.execute("select count(*) from posts").fetchall()
+        assert n > 200
     monkeypatch.setenv("AIRFLOW_CONN_POSTS", json.dumps({"conn_type": "duckdb", "host": str(file)}))
     (tmp_path / "dags" / "sql").mkdir(parents=True)
     (tmp_path / "dags" / "sql" / "posts.sql").write_text("select * from posts;\n")
@@ -45,10 +47,10 @@ def test_rows_load_and_only_what_moved_is_read_again(
     )
     first = run(way, source, Options(), "test").load
     assert first.state == "promoted", first.reason
-    assert (first.counts["listed"], first.counts["new"]) == (482, 482)
+    assert (first.counts["listed"], first.counts["new"]) == (n, n)
 
     again = run(way, source, Options(), "test").load
-    assert (again.state, again.counts["unchanged"]) == ("unchanged", 482)
+    assert (again.state, again.counts["unchanged"]) == ("unchanged", n)
 
     with duckdb.connect(file) as connection:
         moved = "update posts set body = body || ' Solved by zanzibar.', updated_at = now()::timestamp::varchar "
@@ -56,7 +58,7 @@ def test_rows_load_and_only_what_moved_is_read_again(
         connection.execute("delete from posts where uuid = (select max(uuid) from posts)")
     third = run(way, source, Options(), "test").load
     assert third.state == "promoted", third.reason
-    assert (third.counts["changed"], third.counts["vanished"], third.counts["unchanged"]) == (3, 1, 478)
+    assert (third.counts["changed"], third.counts["vanished"], third.counts["unchanged"]) == (3, 1, n - 4)
 
     def of(owner: str) -> list[str]:
         with Retriever.from_settings(way.settings, way.connections) as door:
