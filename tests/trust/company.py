@@ -9,7 +9,7 @@ import html
 import io
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -67,8 +67,8 @@ class Company:
     """The sources of one company. `folder` and `database` are all that anybody else sees."""
 
     home: Path
-    size: Size = field(default_factory=Size)
-    seed: int = 5
+    size: Size
+    seed: int
     start: datetime.date = datetime.date(2030, 1, 7)
 
     def __post_init__(self) -> None:

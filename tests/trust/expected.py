@@ -75,7 +75,7 @@ CAUSES: dict[str, frozenset[str]] = {
         # the embedder and the disk
         "wrong_model": "model_mismatch",
         "vectors_shuffled": "vectors_shuffled",
-        "vectors_identical": "vectors_degenerate",
+        "vectors_identical": "vectors_degenerate vectors_shuffled",  # a few texts with the vector of another one
         "vectors_nan": "vectors_degenerate",
         "vectors_zero": "vectors_degenerate",
         "vectors_noisy": "model_mismatch vectors_degenerate",

@@ -286,10 +286,10 @@ class Kept:
 
 
 @contextmanager
-def simulated(settings: Settings, home: Path, embedder_port: int, size: Size) -> Iterator[Simulation]:
+def simulated(settings: Settings, home: Path, embedder_port: int, size: Size, seed: int) -> Iterator[Simulation]:
     """A company founded, with its servers; settings are of a collection of its own."""
     endpoint = Endpoint(embedder_port)
-    company = Company(home / "company", size, start=_next_year())
+    company = Company(home / "company", size, seed, _next_year())
     company.found()
     sql = home / "dags" / "sql"
     sql.mkdir(parents=True)

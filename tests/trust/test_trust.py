@@ -26,6 +26,8 @@ GENERATOR = ("words", "company", "defect", "broken_files", "broken_rows", "broke
 FULL_DAYS, FEW_DAYS = 183, 29
 SIZE = Size(papers=160, rows=160, new=1.2, edited=3.0, new_rows=2.0, edited_rows=4.0)
 FEW_KINDS = 48
+# The rules of triage were mended on the sample's company; the whole is measured on one that they had not seen.
+FULL_SEED, FEW_SEED = 11, 5
 SLOW = {"embedder_down", "budget_exceeded", "chunk_explosion"}  # seconds of waiting, or of cutting up long texts
 
 
@@ -36,12 +38,12 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="module")
 def simulation(
-    weaviate_server: Settings, embedder_server: int, tmp_path_factory: pytest.TempPathFactory
+    weaviate_server: Settings, embedder_server: int, tmp_path_factory: pytest.TempPathFactory, full: bool
 ) -> Iterator[Simulation]:
     home = tmp_path_factory.mktemp("trust")
     with (
         collection_of_its_own(weaviate_server, embedder_server, home / "home") as settings,
-        simulated(settings, home, embedder_server, SIZE) as made,
+        simulated(settings, home, embedder_server, SIZE, FULL_SEED if full else FEW_SEED) as made,
     ):
         yield made
 
@@ -59,7 +61,7 @@ def kept(simulation: Simulation, nights: list[Night], tmp_path_factory: pytest.T
 
 def sample() -> list[tuple[str, int]]:
     """Kinds drawn by fixed dice, each in one strength: severe and medium more often than a trace."""
-    dice = Random(5)
+    dice = Random(FEW_SEED)
     kinds = dice.sample([d.name for d in DEFECTS if d.name not in SLOW], FEW_KINDS)
     return [(name, dice.choice([1, 2, MEDIUM, MEDIUM, 4, SEVERE])) for name in kinds]
 
