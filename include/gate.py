@@ -18,6 +18,7 @@ from include.incidents import gate_judged
 from include.ledger import checks as results
 from include.ledger import measures
 from include.ledger.checks import CheckResult
+from include.ledger.incidents import Incident
 from include.ledger.loads import Load, hold, note
 from include.ledger.measures import extraordinary
 from include.source import Source
@@ -118,12 +119,18 @@ def decide(way: Way, source: Source, number: int) -> Verdict:
     if n_aside:
         note(way.ledger, load, {"aside": n_aside})
     way.progress(table(found.results))
-    way.staging.write_bytes(path(source.name, number, "gate", "report.md"), report(load, found).encode())
     if found.outcome == "hold" and not load.decided_by:
         hold(way.ledger, load, found.reason)
     way.progress(f"{source.name} load {number}: {found.outcome}" + (f": {found.reason}" if found.reason else ""))
-    gate_judged(way, source, way.load(number), found)
+    judged = way.load(number)
+    incident = gate_judged(way, source, judged, found)
+    way.staging.write_bytes(report_path(judged), report(judged, found, incident).encode())
     return found
+
+
+def report_path(load: Load) -> str:
+    """Where the report of a load stands in staging."""
+    return path(load.source, load.id, "gate", "report.md")
 
 
 def released(load: Load, found: Verdict) -> bool:
@@ -142,12 +149,18 @@ def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
     )
 
 
-def report(load: Load, found: Verdict) -> str:
+def report(load: Load, found: Verdict, incident: Incident | None) -> str:
     """The verdict as Markdown, failed checks first: what a person reads before releasing, in a narrow panel."""
-    lines = [f"**Load {load.id} of {load.source}: {found.outcome}.**", ""]
+    lines = [f"**Load {load.id} of {load.source}: {found.outcome}.** {_counted(load)}", ""]
     if why := extraordinary(load.options, load.counts):
         by = f", by {load.run}" if load.options.get("expected") else ""
         lines += [f"Out of the ordinary{by}: {_line(why)}. Learned bounds only warn.", ""]
+    if incident is not None:
+        likely = [_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:3]]
+        lines += [
+            f"**Likely:** {'; or: '.join(likely)}. Why, and what mends it: `moat incident show {incident.id}`.",
+            "",
+        ]
     if found.failed:
         lines += ["### What failed", ""]
         for r in found.failed:
@@ -157,9 +170,10 @@ def report(load: Load, found: Verdict) -> str:
             if r.documents:
                 lines.append(f"  Such as {', '.join(f'`{_line(key)}`' for key in r.documents)}")
         lines.append("")
-    lines += ["### What passed", ""]
-    lines += [f"- {_line(r.name)} ({r.family}). {_line(r.seen)}." for r in found.results if r.passed]
-    lines += ["", _counted(load)]
+    passed = [r for r in found.results if r.passed]
+    lines += [f"### What passed: {len(passed)} of {len(found.results)}", ""]
+    for family in dict.fromkeys(r.family for r in passed):
+        lines.append(f"- {family}: {', '.join(_line(r.name) for r in passed if r.family == family)}")
     return "\n".join(lines)
 
 

@@ -168,7 +168,7 @@ class Decide(_AsksAboutLoad):
 
     def execute(self, context: Context) -> Any:
         from include.errors import GateBlocked
-        from include.gate import decide, report, verdict
+        from include.gate import decide, report_path, verdict
         from include.ledger import loads
 
         number = self.number
@@ -180,11 +180,10 @@ class Decide(_AsksAboutLoad):
                     f"failed tasks before this one and they go on, or `moat reject {number}`"
                 )
             decide(way, self._source, number)
-            text = report(way.load(number), found)
+            where = report_path(way.load(number))
+            text = way.staging.read_bytes(where).decode()
             context["ti"].xcom_push(key="report", value=text)
-            context["ti"].xcom_push(
-                key="report_uri", value=way.staging.at(f"{self._source.name}/{number}/gate/report.md")
-            )
+            context["ti"].xcom_push(key="report_uri", value=way.staging.at(where))
             if found.outcome == "block":
                 loads.reject(way.ledger, number, "gate", found.reason)
                 raise GateBlocked(f"load {number} of {self._source.name} is blocked: {found.reason}")

@@ -90,7 +90,7 @@ def load_show(number: Number, json: Json = False) -> None:
                 r.allowed,
                 ", ".join(r.documents),
             )
-            for r in results
+            for r in sorted(results, key=lambda r: r.passed)
         ),
         "no check has run",
     )

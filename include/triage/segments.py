@@ -24,7 +24,7 @@ class Trait:
     def parts(self) -> Iterator[tuple[str, str]]:
         """Kinds and values that the document belongs to."""
         folders = self.key.split("/")[:-1]
-        yield "folder", "/".join(folders[:2]) or "."
+        yield "folder", "/".join(folders[:2]) or "(the top one)"
         name = self.key.rpartition("/")[2]
         yield "file type", name.rpartition(".")[2].lower() if "." in name else "none"
         if self.media_type:

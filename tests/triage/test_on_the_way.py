@@ -46,6 +46,10 @@ def test_a_held_load_is_an_incident_with_its_cause_reach_and_commands_until_it_i
     assert f"moat load show {held.id}" in one.detail["commands"]
     assert any(c.startswith(f"moat release {held.id} ") for c in one.detail["commands"])
     assert any(c.startswith(f"moat reject {held.id} ") for c in one.detail["commands"])
+    report = way.staging.read_bytes(gates.report_path(held)).decode()
+    assert "**Likely:** Very many documents are gone" in report
+    assert f"`moat incident show {one.id}`" in report
+    assert report.index("mass deletion") < report.index("What passed") < report.index("- access: access known")
     loads.release(way.ledger, held.id, "test")
     finish(way, strict, held.id, "test")
     over = only(way, resolved=True)
