@@ -173,7 +173,8 @@ def report(load: Load, found: Verdict, incident: Incident | None) -> str:
     passed = [r for r in found.results if r.passed]
     lines += [f"### What passed: {len(passed)} of {len(found.results)}", ""]
     for family in dict.fromkeys(r.family for r in passed):
-        lines.append(f"- {family}: {', '.join(_line(r.name) for r in passed if r.family == family)}")
+        names = (_line(r.name.removesuffix(f", {family}")) for r in passed if r.family == family)
+        lines.append(f"- {family}: {', '.join(names)}")
     return "\n".join(lines)
 
 
