@@ -90,6 +90,23 @@ class Installation:
             time.sleep(0.5)
         raise AssertionError(f"{what} is {seen} after {RUN_S:g} s; tasks: {self.tasks(what)}")
 
+    def answered(self, run: str, option: str, reason: str) -> str:
+        """The state that a run ends in when a person answers what its task `decide` asks.
+
+        Where an answer comes within the moment in which Airflow lays the task aside, it may drop it and ask once more.
+        """
+        asks = f"{run}/taskInstances/decide/-1/hitlDetails"
+
+        def state() -> str:
+            found = str(asked(self.http, "GET", run)["state"])
+            waits = self.tasks(run).get("decide") in ("awaiting_input", "deferred")
+            if waits and not asked(self.http, "GET", asks)["response_received"]:
+                answer = {"chosen_options": [option], "params_input": {"reason": reason}}
+                asked(self.http, "PATCH", asks, json=answer)
+            return found
+
+        return self.until(state, {"success", "failed"}, run)
+
     def tasks(self, run: str) -> dict[str, str]:
         found = asked(self.http, "GET", f"{run}/taskInstances", params={"limit": 200})["task_instances"]
         return {ti["task_id"]: ti["state"] for ti in found}

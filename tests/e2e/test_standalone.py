@@ -8,16 +8,20 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from include.local.airflow import asked
 from tests.e2e.installation import Installation, newest, running
 
+METRICS_KEY = "who-watches"
 ALICE, BOB = "user:alice.martins@example.com", "user:bob.keller@example.com"
 
 
 @pytest.fixture(scope="module")
 def moat(tmp_path_factory: pytest.TempPathFactory, binaries: Path, weaviate_server: object, s3_server: str) -> Iterator[Installation]:  # fmt: skip
-    with running(Installation(tmp_path_factory.mktemp("installation"), binaries)) as made:
+    made = Installation(tmp_path_factory.mktemp("installation"), binaries)
+    made.environment["MOAT_METRICS_KEY"] = METRICS_KEY
+    with running(made):
         yield made
 
 
@@ -29,6 +33,16 @@ def test_three_sources_load_and_two_people_get_two_answers(moat: Installation) -
     assert moat.log.read_text().count("done") >= 3
     imported = asked(moat.http, "GET", "/importErrors")
     assert imported["import_errors"] == []
+
+
+def test_airflow_serves_the_numbers_to_who_has_the_key(moat: Installation) -> None:
+    wrong = moat.http.get("/moat/metrics", headers={"authorization": "Bearer who-knows"})
+    assert (wrong.status_code, "moat_" in wrong.text) == (401, False)
+    served = moat.http.get("/moat/metrics", headers={"authorization": f"Bearer {METRICS_KEY}"})
+    assert served.status_code == 200, served.text
+    samples = [sample for family in text_string_to_metric_families(served.text) for sample in family.samples]
+    promoted = {s.labels["source"]: s.value for s in samples if s.labels.get("state") == "promoted"}
+    assert promoted == {"handbook": 1, "contracts": 1, "tickets": 1}
 
 
 def test_a_run_without_changes_ends_at_once(moat: Installation) -> None:
@@ -106,10 +120,7 @@ def test_a_load_that_is_rejected_in_airflow_ends_and_changes_nothing(moat: Insta
     with duckdb.connect(moat.home / "warehouse.duckdb") as warehouse:
         warehouse.execute("delete from tickets where id > (select min(id) + 3 from tickets)")
     run = moat.trigger("tickets")
-    moat.until(lambda: moat.tasks(run).get("decide"), {"awaiting_input", "deferred", "failed"}, run)
-    answer = {"chosen_options": ["Reject"], "params_input": {"reason": "somebody emptied the table"}}
-    asked(moat.http, "PATCH", f"{run}/taskInstances/decide/-1/hitlDetails", json=answer)
-    assert moat.ended(run) == "failed"
+    assert moat.answered(run, "Reject", "somebody emptied the table") == "failed"
     load = newest(moat, "tickets")
     assert (load["state"], load["decided_by"]) == ("rejected", "airflow:admin")
     assert moat.tasks(run)["load"] in ("upstream_failed", "failed")
@@ -139,9 +150,7 @@ def test_the_permission_lane_takes_away_at_once_and_asks_before_it_makes_public(
     detail = asked(moat.http, "GET", f"{hold}/taskInstances/decide/-1/hitlDetails")
     assert "would become public" in detail["body"]
     assert "people-team/salary-bands.md" in detail["body"]
-    answer = {"chosen_options": ["Release"], "params_input": {"reason": "the bands are published"}}
-    asked(moat.http, "PATCH", f"{hold}/taskInstances/decide/-1/hitlDetails", json=answer)
-    assert moat.ended(hold) == "success"
+    assert moat.answered(hold, "Release", "the bands are published") == "success"
     assert pay(BOB)
     assert moat.moat("access", "held") == []
     assert newest(moat, "handbook")["id"] == loaded, "no load was needed"
