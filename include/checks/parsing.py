@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from itertools import groupby
 
 from include.checks.candidate import Candidate
 from include.checks.measures import Measure
@@ -11,6 +12,7 @@ from include.ledger.checks import CheckResult
 from include.records import Prepared
 
 SHORT = 100  # characters; less is hardly a document
+LONG_WORD = 20  # characters of a document's mean word; with more its spaces are lost, or its script has none
 FEWEST_GARBLED = 5  # documents; a few may quote such characters
 SHOWN = 5  # keys of documents that stand behind a result
 NAME = 150  # characters of a measure's name
@@ -27,6 +29,9 @@ MEASURES = (
     ),
     Measure("parsing.damaged", "share of documents with characters lost", "share", 0.04, "high", of="documents"),
     Measure("parsing.mojibake", "share of documents with mojibake", "share", 0.04, "high", of="documents"),
+    Measure(
+        "parsing.run_together", "share of documents whose words run together", "share", 0.05, "high", of="documents"
+    ),
     Measure("parsing.pictures", "share of pictures read by OCR", "share", 0.1, of="documents"),
     Measure("language:", "share of documents in language", "share", 0.1, of="parsing.spoken", absent="zero"),
     Measure("type:", "share of documents of type", "share", 0.15, of="documents", absent="zero"),
@@ -149,17 +154,27 @@ class _Texts:
             self._errors[a.error] += 1
             self._stands("aside:" + a.error, a.key)
         garbled = set[str]()
-        for chunk in candidate.chunks():
-            if chunk.key not in garbled and (MOJIBAKE.search(chunk.text) or MOJIBAKE.search(chunk.heading)):
-                garbled.add(chunk.key)
-                self._stands("parsing.mojibake", chunk.key)
+        for key, chunks in groupby(candidate.chunks(), key=lambda chunk: chunk.key):
+            n_words = n_characters = 0
+            for chunk in chunks:
+                words = chunk.text.split()
+                n_words += len(words)
+                n_characters += sum(map(len, words))
+                if key not in garbled and (MOJIBAKE.search(chunk.text) or MOJIBAKE.search(chunk.heading)):
+                    garbled.add(key)
+                    self._stands("parsing.mojibake", key)
+            if n_characters >= max(SHORT, LONG_WORD * n_words):
+                c["run_together"] += 1
+                self._stands("parsing.run_together", key)
         every = n + self._errors.total()
         measured.update(_shares("aside:", self._errors, every))
         if n:
             measured["parsing.characters"] = math.expm1(self._logarithms / n)
             measured["parsing.replaced"] = c["replaced"] / max(c["characters"], 1)
             measured["parsing.mojibake"] = min(len(garbled) / n, 1.0)
-            measured.update({f"parsing.{name}": c[name] / n for name in ("short", "damaged", "pictures")})
+            measured.update(
+                {f"parsing.{name}": c[name] / n for name in ("short", "damaged", "pictures", "run_together")}
+            )
             measured.update(_shares("type:", self._types, n))
         if c["paged"]:
             measured["parsing.page"] = c["on pages"] / c["pages"]

@@ -3,6 +3,7 @@
 import math
 from datetime import timedelta
 
+from include.checks import rewritten
 from include.checks.candidate import Candidate
 from include.checks.measures import Measure
 from include.ledger.checks import CheckResult
@@ -19,6 +20,14 @@ MEASURES = (
     Measure("volume.week", "documents new or changed within a week", "count", 4.0, "low", "warn"),
     Measure("volume.growth", "share of documents that are new", "share", 0.1, "high", of="volume.visible"),
     Measure("volume.churn", "share of documents that change", "share", 0.1, "high", of="volume.visible"),
+    Measure(
+        "volume.rewritten",
+        "share of changed documents that keep less than half of their text",
+        "share",
+        0.2,
+        "high",
+        of="volume.compared",
+    ),
     Measure("volume.vanished", "share of documents that vanish", "share", 0.04, "high", of="volume.visible"),
     Measure("volume.aside", "share of documents set aside", "share", 0.04, "high", of="documents"),
     Measure("volume.bytes", "bytes a document", "count", 1.0, of="documents"),
@@ -30,6 +39,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     counts, limits = candidate.load.counts, candidate.source.limits
     listed, visible, vanished = counts.get("listed", 0), counts.get("visible", 0), counts.get("vanished", 0)
     gone = _measure(candidate)
+    rewritten.measure(candidate)
     results = [
         CheckResult(
             "listing",

@@ -198,3 +198,19 @@ def embedded_texts(ledger: Ledger, source: str, hashes: Sequence[str]) -> dict[s
             for window in windows(hashes)
             for row in connection.execute(query.where(chunk.c.text_hash.in_(window)))
         }
+
+
+def visible_texts(ledger: Ledger, source: str, documents: Sequence[str]) -> dict[str, list[str]]:
+    """The texts of some visible documents' chunks, by document id, in no order: to be compared with what comes now."""
+    query = (
+        select(chunk.c.document_id, chunk.c.text)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
+                found[row.document_id].append(row.text)
+    return found

@@ -120,6 +120,10 @@ RUIN: dict[str, tuple[Callable[[str], str | bytes], str]] = {
         lambda text: text.split("\n")[0] + "\n\n" + "Der Kran hebt die Container und der Hafenmeister quittiert sie. " * 4,
         "share of documents in language de",
     ),
+    "spaces that were lost": (
+        lambda text: text.split("\n")[0] + "\n\n" + text.split("\n", 1)[1].replace(" ", ""),
+        "share of documents whose words run together",
+    ),
     "another kind of file": (lambda text: f"<html><body><p>{text}</p></body></html>", "share of documents of type text/html"),
     "one table": (
         lambda text: "| pier | crane |\n| --- | --- |\n" + "| seven | nine |\n" * 30,
