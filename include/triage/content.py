@@ -1,16 +1,22 @@
 """Trouble of what documents hold: their text, its characters and language, what should not be in it, who may read it."""
 
+import re
+
 from include.triage.evidence import Evidence, Signs, signs
 from include.triage.signature import AGAIN, DECLARE, LOOK, REJECT, RELEASE, ROLLBACK, Signature
 
 DAMAGED = r"^parsing\.(replaced|damaged|mojibake)$"
+RUN_TOGETHER = r"^parsing\.run_together$"
+REWRITTEN = "volume.rewritten"
 LANGUAGE = r"^language:"
 TEXT = r"^parsing\.(characters|page)$|^length:"
 SHORT = r"^parsing\.short$"
+ALIKE = r"^(exact duplicates|equal documents|there already|duplicates\.(exact|equal|again))$"
 GOLDEN = r"^(golden|recall|mrr)"
 UNKNOWN = r"^access\.unknown|^access (lost|known)$"
 PUBLIC = r"^access\.(public|wide|people|readers)|^(access widened|newly public|never for its asker)$"
 MANY = 0.5  # of the visible documents
+FEW = 0.2  # of the changed documents
 EMPTIED, CUT = 0.4, 0.1  # of the usual length: below the first much is missing, above the second not all
 
 
@@ -20,6 +26,13 @@ def _encoding(e: Evidence) -> Signs:
     most = sum(a.n for a in garbled) >= MANY * sum(a.n for a in e.aside)
     score = 92 if found else 91 if most and e.failed(r"^quarantined share$") else 55
     return signs(score, [*found, *garbled], e.part("file type", "folder")) if found or garbled else Signs()
+
+
+def _run_together(e: Evidence) -> Signs:
+    """Words without spaces between them: a parser or an export lost them."""
+    return signs(
+        90, e.moved(RUN_TOGETHER, "high"), e.moved(r"^chunks\.density$"), e.part("file type", "parser", "folder")
+    )
 
 
 def _language(e: Evidence) -> Signs:
@@ -71,16 +84,25 @@ def _template(e: Evidence) -> Signs:
 
 
 def _swapped(e: Evidence) -> Signs:
-    """Questions find other documents than they should, or nearly all content changed while its amount did not."""
+    """Changed documents keep little of their text, or questions find others than they should, and nothing else says why."""
     missed = [*e.failed(GOLDEN), *e.moved(GOLDEN, "low")]
+    rewritten = e.moved(f"^{re.escape(REWRITTEN)}$", "high")
     changed = e.ratio("changed", "visible")
     mass = changed >= MANY or bool(e.moved(r"^volume\.(changed|churn)$", "high"))
-    if not missed and (not mass or e.changes):
+    if not (missed or rewritten) and (not mass or e.changes):
         return Signs()
     words = f"{e.count('changed'):,} of {e.count('visible'):,} visible documents have other content" if mass else ""
-    vectors = e.failed(r"^canaries$")  # that are wrong by themselves, so questions miss whatever the bodies say
-    score = 55 if _text_lost(e) or vectors else 72 + 8 * mass if missed else 60
-    return signs(score, [*missed, words] if words else missed)
+    # Vectors that are wrong by themselves, or texts that are not there, let questions miss whatever the bodies say.
+    without = e.failed(r"^(canaries|quarantined share)$") or _text_lost(e)
+    if without or e.failed(ALIKE) or e.moved(f"{DAMAGED}|{LANGUAGE}|{RUN_TOGETHER}"):
+        score = 55
+    elif rewritten:
+        score = 93 if e.failed(PUBLIC) else 87  # with other readers as well, a key has been given again
+    elif (share := e.shifts.get(REWRITTEN)) is not None and share.value < FEW:
+        score = 30  # changed documents were compared with what they were, and are still the same ones
+    else:
+        score = 72 + 8 * mass if missed else 60
+    return signs(score, [*rewritten, *missed, *([words] if words else [])])
 
 
 def _near(e: Evidence) -> Signs:
@@ -134,6 +156,7 @@ def _risk(kind: str, asked: str) -> "Signature":
 
 CONTENT = (
     Signature("encoding", "Characters are broken", _encoding, ("correct the encoding at {source}", REJECT, AGAIN, ROLLBACK)),
+    Signature("words_run_together", "The spaces between words are lost", _run_together, ("see whether the export of {source} or its parser drops spaces", LOOK, REJECT, AGAIN)),
     Signature("language_changed", "Documents are in another language", _language, (LOOK, RELEASE, DECLARE, REJECT)),
     Signature("text_emptied", "Text is missing from documents", _emptied, (LOOK, REJECT, AGAIN, ROLLBACK)),
     Signature("truncated_documents", "Documents are cut off", _truncated, ("see whether the export of {source} is cut off", REJECT, AGAIN, ROLLBACK)),

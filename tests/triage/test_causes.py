@@ -1,6 +1,7 @@
 """Each known cause is named first on its own evidence, and none of them without."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,6 +98,7 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("volume_growth", of(check("new documents", measure="volume.new"), moved={"volume.new": (800.0, 5.0)})),
     ("encoding", of(check("damaged"), moved={"parsing.damaged": (0.6, 0.0), "parsing.replaced": (0.04, 0.0)})),
     ("encoding", of(check("mojibake"), check("recall@5"), moved={"parsing.mojibake": (0.5, 0.0), "language:en": (0.6, 1.0)})),
+    ("words_run_together", of(check("run together"), check("recall@5"), moved={"parsing.run_together": (0.8, 0.0), "volume.rewritten": (0.8, 0.0)})),
     ("language_changed", of(check("language"), moved={"language:de": (0.7, 0.0), "language:en": (0.3, 1.0)})),
     ("text_emptied", of(check("characters"), moved={"parsing.characters": (200.0, 3_000.0), "parsing.short": (0.8, 0.01)})),
     ("text_emptied", of(check("empty text", "40 of 400 documents have no text; allowed: none"))),
@@ -105,6 +107,8 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("boilerplate_grown", of(check("boilerplate"), moved={"chunks.boilerplate": (0.5, 0.05), "parsing.characters": (4_000.0, 3_000.0)})),
     ("bodies_swapped", of(check("recall@5"), counts={**COUNTS, "changed": 900})),
     ("bodies_swapped", of(check("recall@5", "0.20 over 10 questions; allowed: at least 0.8"))),
+    ("bodies_swapped", of(check("rewritten"), check("recall@5"), moved={"volume.rewritten": (0.9, 0.0)})),
+    ("bodies_swapped", of(check("rewritten"), check("access widened"), moved={"volume.rewritten": (0.9, 0.0)})),
     ("near_duplicates", of(check("near duplicates"), moved={"duplicates.near": (0.6, 0.0)})),
     ("access_lost", of(check("access lost"), segments=(folder("people", 90, 90, 100),))),
     ("access_lost", of(check("access known", "access of 10 of 400 documents is unknown"))),
@@ -170,6 +174,14 @@ def test_what_changed_just_before_comes_after_what_is_seen() -> None:
     changes = ("code: 0.1 → 0.2", "package unstructured: 0.27 → 0.28", "setting MOAT_MODEL: changed")
     causes = ranked(of(HELD, counts={**COUNTS, "vanished": 400}, changes=changes))
     assert [c.name for c in causes][:2] == ["mass_deletion", "package_upgraded"]
+
+
+def test_documents_that_kept_their_text_are_not_said_to_hold_another_one() -> None:
+    swollen = {"volume.new": (800.0, 5.0)}
+    missed = of(check("recall@5"), check("new documents", measure="volume.new"), moved=swollen)
+    assert ranked(missed)[0].name == "bodies_swapped"
+    kept = replace(missed, shifts={**missed.shifts, "volume.rewritten": Shift("volume.rewritten", 0.0, 0.0)})
+    assert [c.name for c in ranked(kept)] == ["volume_growth", "bodies_swapped"]
 
 
 def test_the_first_bad_stage_speaks_before_what_follows_from_it() -> None:

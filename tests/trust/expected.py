@@ -18,7 +18,7 @@ CAUSES: dict[str, frozenset[str]] = {
         "bodies_equal": "one_text boilerplate_grown",
         "titles_lost": "boilerplate_grown supplier_format_changed bodies_swapped",
         "language_changed": "language_changed",
-        "spaces_lost": "supplier_format_changed encoding oversized_chunks",
+        "spaces_lost": "words_run_together encoding",
         "type_changed": "supplier_format_changed text_emptied one_text",
         "documents_doubled": "duplicated_batch",
         "mass_deletion": "mass_deletion empty_listing",
