@@ -58,7 +58,8 @@ def main(arguments: list[str]) -> int:
 def run(home: Path, once: bool) -> int:
     """Start everything, run the sample sources, show what came of it; then stay until Ctrl-C."""
     for ending in (signal.SIGTERM, signal.SIGHUP):  # `make stop`, and a terminal that is closed
-        signal.signal(ending, _interrupt)
+        if signal.getsignal(ending) != signal.SIG_IGN:  # under nohup it stays when the terminal goes
+            signal.signal(ending, _interrupt)
     with stack(home, say) as running:
         settings = Settings.load()
         ledger = Ledger.open(settings)

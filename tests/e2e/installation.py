@@ -126,7 +126,7 @@ class Installation:
 
 @contextmanager
 def running(made: Installation) -> Iterator[Installation]:
-    """An installation that is up and logged in; stopped in the end as a person stops it."""
+    """An installation that is up and logged in; stopped in the end as `make stop` does it."""
     process = made.start()
     try:
         deadline = time.monotonic() + STARTING_S
@@ -139,7 +139,7 @@ def running(made: Installation) -> Iterator[Installation]:
         yield made
         made.http.close()
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)  # Ctrl-C reaches nothing that a shell has started in the background
         try:
             process.wait(90)
         except subprocess.TimeoutExpired:
