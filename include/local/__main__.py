@@ -57,9 +57,7 @@ def main(arguments: list[str]) -> int:
 
 def run(home: Path, once: bool) -> int:
     """Start everything, run the sample sources, show what came of it; then stay until Ctrl-C."""
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # `make stop`, and a terminal that is closed
-        if signal.getsignal(ending) != signal.SIG_IGN:  # under nohup it stays when the terminal goes
-            signal.signal(ending, _interrupt)
+    end_when_asked()
     with stack(home, say) as running:
         settings = Settings.load()
         ledger = Ledger.open(settings)
@@ -97,6 +95,13 @@ def stop(home: Path) -> int:
         )
     out.print("stopped")
     return 0
+
+
+def end_when_asked() -> None:
+    """Let `make stop` and a terminal that is closed end this process as Ctrl-C does."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) != signal.SIG_IGN:  # under nohup it stays when the terminal goes
+            signal.signal(ending, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -32,11 +32,12 @@ SERVERS = """
 from pathlib import Path
 import os
 from include.airflow_api import client
-from include.local.__main__ import say
+from include.local.__main__ import end_when_asked, say
 from include.local.airflow import make_pool
 from include.local.stack import stack
 from include.settings import Settings
 
+end_when_asked()
 try:
     with stack(Path(os.environ["MOAT_HOME"]), say) as running:
         with client(Settings.load()) as airflow:
