@@ -17,7 +17,7 @@ from include.store import WeaviateStore
 from include.way import Options, Way
 from tests.company import collection_of_its_own, opened_way
 
-LONGEST = 20_000  # bytes of a mail; a few are newsletters of 150 KB, two thirds of all that there is to embed
+LONGEST = 8_000  # bytes of a mail; a few are newsletters of 150 KB, more than half of all that there is to embed
 Row = dict[str, Any]
 
 
