@@ -10,6 +10,7 @@ from typing import Literal
 from include.ids import text_hash
 
 What = Literal["new", "changed", "access", "vanished", "unchanged"]
+FINGERPRINT_MOVED = "its fingerprint moved"  # why, where the source changed a document by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Planned:
     why: str
     access_version: int  # of the ledger's access when it was compared; 0: not there
     known_hash: str  # of the content that the ledger has, to tell a moved fingerprint from a change
+
+    @property
+    def edited(self) -> bool:
+        """Whether the source changed it, and not another recipe or a person has it read again."""
+        return self.what == "changed" and self.why == FINGERPRINT_MOVED
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def measure(candidate: Candidate) -> None:
     ledger, name = candidate.way.ledger, candidate.source.name
     changed = Lowest[str](MOST_COMPARED)
     for p in candidate.plan():
-        if p.what == "changed" and p.why == "its fingerprint moved":
+        if p.edited:
             identity = document_id(ledger.tenant, name, p.key)
             changed.add(identity, p.key)
     sample = changed.values()

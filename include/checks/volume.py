@@ -86,7 +86,7 @@ def _measure(candidate: Candidate) -> tuple[str, ...]:
         if p.what in ("new", "changed"):
             n += 1
             logarithms += math.log1p(p.size)
-            changed += p.what == "changed" and p.why == "its fingerprint moved"
+            changed += p.edited
     aside = [a.key for a in candidate.aside()]
     touched, visible = counts.get("touched", 0), counts.get("visible", 0)
     documents = candidate.n_documents

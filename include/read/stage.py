@@ -20,7 +20,7 @@ from include.ledger.loads import Load
 from include.model import folder_of, max_tokens_of
 from include.read.reader import Gone, OpenReader, Reading, Shaped
 from include.read.shape import ending, of_files
-from include.records import Batch, Listed, Planned, RawDocument, SetAside
+from include.records import FINGERPRINT_MOVED, Batch, Listed, Planned, RawDocument, SetAside
 from include.settings import PROJECT
 from include.source import Source
 from include.traces import counted, span
@@ -234,7 +234,7 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
         if known.recipe != recipe_now:
             return replace(plan, what="changed", why=OLDER)
         if known.fingerprint != one.fingerprint:
-            return replace(plan, what="changed", why="its fingerprint moved", known_hash=known.content_hash)
+            return replace(plan, what="changed", why=FINGERPRINT_MOVED, known_hash=known.content_hash)
     if moved:
         return replace(
             plan, what="access", why="only its access moved" if known.policy else "its access is known again"
