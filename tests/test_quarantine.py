@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from include.errors import FatalError
-from include.ledger import Ledger, loads
+from include.ledger import Ledger, incidents, loads
 from include.ledger.loads import Load
 from include.quarantine import Which, known_source, listing, put, replay
 from include.records import SetAside
+from include.source import Limits
 from include.way import Way
 from include.when import moment
 from tests.company import ANN, Company
@@ -173,3 +174,26 @@ def test_a_replay_tries_a_document_again_whose_older_content_is_visible(company:
     assert company.run().load.counts["changed"] == 1
     assert listing(way.ledger) == []
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
+
+
+def test_a_load_of_which_reading_leaves_nothing_comes_before_the_gate(company: Company) -> None:
+    company.run()
+    way, declared = company.way, company.declared(limits=Limits(max_failed_ratio=0.5))
+    for name in ("leave.md", "trips.md", "people/pay.md"):
+        company.write(name, "# Rules" + " " * (1 << 20))
+    object.__setattr__(way, "settings", way.settings.model_copy(update={"max_document_mb": 1}))
+    load = company.run(declared).load
+    assert (load.state, load.counts["batches"], load.counts["aside"]) == ("held", 0, 3)
+    assert load.reason is not None
+    assert "quarantined share" in load.reason
+    assert [i.state for i in incidents.listing(way.ledger, declared.name)] == ["open"]
+
+
+def test_a_single_document_that_is_too_large_holds_nothing(company: Company) -> None:
+    company.run()
+    way = company.way
+    company.write("large.md", b" " * (1 << 20) + b"too large")
+    object.__setattr__(way, "settings", way.settings.model_copy(update={"max_document_mb": 1}))
+    load = company.run(company.declared(limits=Limits(max_failed_ratio=0.5))).load
+    assert (load.state, load.counts["aside"]) == ("promoted", 1)
+    assert company.run().load.state == "unchanged", "it rests"

@@ -79,7 +79,9 @@ def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
     counts["batches"] = len(batches)
     loads.note(way.ledger, load, counts)
     judged = counts["listed"] < source.limits.min_documents or (counts["listed"] == 0 and counts["visible"] > 0)
-    unchanged = not batches and not counts["vanished"] and not counts["access"] and not (options.whole and judged)
+    # Where all that is new was set aside no batch is left, and the gate has to say so.
+    moves = batches or counts["aside"] or counts["vanished"] or counts["access"]
+    unchanged = not moves and not (options.whole and judged)
     if unchanged:
         loads.unchanged(way.ledger, load)
         mended(way, way.load(load.id))
