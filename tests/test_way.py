@@ -8,7 +8,7 @@ import pytest
 from include.access import token
 from include.errors import FatalError, LoadInProgress, SourceUnavailable
 from include.explain import explain
-from include.ledger import documents, loads
+from include.ledger import documents, incidents, loads
 from include.load import load
 from include.quarantine import listing, replay
 from include.read.reader import Reading
@@ -336,6 +336,20 @@ def test_the_story_of_a_document_is_told(company: Company) -> None:
     company.run()
     assert "load 2 retired it" in explain(company.way.ledger, "docs", "people/pay.md").state  # type: ignore[union-attr]
     assert explain(company.way.ledger, "docs", "never") is None
+
+
+def test_a_source_of_which_no_access_is_known_waits_for_a_person(company: Company) -> None:
+    for file in (".access.yaml", "people/.access.yaml"):
+        (company.folder / file).unlink()
+    held = company.run().load
+    assert held.state == "held"
+    assert "access of all 3 listed documents is unknown: nobody would see one of them" in (held.reason or "")
+    (incident,) = incidents.listing(company.way.ledger, "docs")
+    assert [cause["name"] for cause in incident.detail["causes"]][:1] == ["access_lost"]
+    loads.reject(company.way.ledger, held.id, "user:ann", "wrote the access file")
+    company.write(".access.yaml", "allow: [group:everyone]")
+    assert company.run().load.state == "promoted"
+    assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
 
 
 def test_a_source_readable_by_a_group_needs_no_file_beside_it(company: Company) -> None:

@@ -40,13 +40,20 @@ class Looked:
 def run(candidate: Candidate) -> list[CheckResult]:
     """One document without a readable policy blocks the load. Nobody is an answer, unknown is none.
 
-    Documents whose access became unknown are masked already; that so many are lost waits for a person. So does the
-    first public document of a source, whose rule does not say that all of it is.
+    Documents whose access became unknown are masked already; that so many are lost waits for a person, and so does
+    a source of which nothing is visible and no access is known: its rule was forgotten, or is written for others. So
+    does the first public document of a source, whose rule does not say that all of it is.
     """
     looked = _looked(candidate)
     masked = [p.key for p in candidate.plan() if p.what == "access" and p.why == "unknown"]
     visible, limit = candidate.load.counts.get("visible", 0), candidate.source.limits.max_vanished_ratio
+    listed = candidate.load.counts.get("listed", 0)
     ratio = len(masked) / visible if visible else 0.0
+    lost = (
+        f"access of {len(masked):,} of {visible:,} visible documents became unknown ({ratio:.0%}): nobody sees them now"
+    )
+    if not visible and 0 < listed == candidate.load.counts.get("unknown", 0):
+        ratio, lost = 1.0, f"access of all {listed:,} listed documents is unknown: nobody would see one of them"
     widened, n_public = lane.widening(candidate.way.ledger, candidate.load)
     most = candidate.source.limits.max_widened_documents
     newly = _newly_public(candidate, looked)
@@ -79,7 +86,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             "access",
             "hold",
             ratio <= limit,
-            f"access of {len(masked):,} of {visible:,} visible documents became unknown ({ratio:.0%}): nobody sees them now",
+            lost,
             f"at most {limit:.0%} (Limits.max_vanished_ratio)",
             tuple(masked[:5]),
         ),

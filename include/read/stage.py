@@ -78,7 +78,9 @@ def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
         access.read_whole(way.ledger, source.name)
     counts["batches"] = len(batches)
     loads.note(way.ledger, load, counts)
-    judged = counts["listed"] < source.limits.min_documents or (counts["listed"] == 0 and counts["visible"] > 0)
+    empty = counts["listed"] == 0 and counts["visible"] > 0
+    nobodys = counts["visible"] == 0 and 0 < counts["listed"] == counts["unknown"]
+    judged = counts["listed"] < source.limits.min_documents or empty or nobodys
     # Where all that is new was set aside no batch is left, and the gate has to say so.
     moves = batches or counts["aside"] or counts["vanished"] or counts["access"]
     unchanged = not moves and not (options.whole and judged)

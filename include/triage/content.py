@@ -164,7 +164,7 @@ CONTENT = (
     Signature("boilerplate_grown", "A template repeats in most documents", _template, (LOOK, RELEASE, REJECT, DECLARE)),
     Signature("bodies_swapped", "Documents hold other texts than they should", _swapped, ("compare a few of the documents that the report names with their source", REJECT, AGAIN, ROLLBACK)),
     Signature("near_duplicates", "Documents are nearly the same as others", _near, (LOOK, RELEASE, REJECT)),
-    Signature("access_lost", "Who may read documents is not known any more", _unknown, ("correct the access file, tags or columns of {source}", REJECT, AGAIN, "moat access sync {source}")),
+    Signature("access_lost", "Who may read documents is not known", _unknown, ("correct the access file, tags or columns of {source}", REJECT, AGAIN, "moat access sync {source}")),
     Signature("access_widened", "More people would read documents than before", _public, ("see who would read what: moat access held", REJECT, RELEASE)),
     Signature("group_vanished", "Nobody is left in a group that documents name", _nobody, ("moat directory list", "moat access sync {source}")),
     _risk("secrets", "have the keys revoked, and taken out of the documents"),
