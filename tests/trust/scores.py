@@ -98,7 +98,7 @@ def page(scores: Scores, ran_on: str) -> str:
         "Written by `make trust`. A simulated company: a folder of documents with access files, and a warehouse table. Each",
         "night goes the whole way on a real Weaviate with the real model. Then each defect, in five strengths, on the night after",
         "the clean days, one at a time. tests/trust holds what each defect does, and which cause counts as right.",
-        "The rules of triage were mended on another company, and on the same kinds of defect: a kind that they never saw may be",
+        "The rules of triage were mended on other companies, and on the same kinds of defect: a kind that they never saw may be",
         "named less well.",
         "",
         ran_on,
