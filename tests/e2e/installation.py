@@ -20,7 +20,7 @@ from include.local.servers import free_ports
 from include.local.stack import PORTS
 from tests.conftest import PROJECT
 
-STARTING_S, RUN_S = 420.0, 420.0
+STARTING_S, RUN_S = 840.0, 420.0
 RUN = ("-m", "include.local", "run")
 READY = "Ctrl-C"  # what an installation prints when it is up
 

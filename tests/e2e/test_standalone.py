@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.local.airflow import asked
 from tests.e2e.installation import Installation, newest, running
 
+pytestmark = pytest.mark.timeout(1_200)  # the first test waits for everything to start, the last for four tries
 METRICS_KEY = "who-watches"
 ALICE, BOB = "user:alice.martins@example.com", "user:bob.keller@example.com"
 
@@ -160,7 +161,6 @@ def test_the_permission_lane_takes_away_at_once_and_asks_before_it_makes_public(
     access.write_text(as_it_was)  # a golden question of the handbook says who must never read it
 
 
-@pytest.mark.timeout(1_200)
 def test_tasks_that_are_killed_and_tried_again_come_to_the_same_state_chunk_for_chunk(moat: Installation) -> None:
     handbook = moat.folder / "include" / "samples" / "handbook"
     for i in range(40):
