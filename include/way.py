@@ -124,3 +124,8 @@ class ReadResult:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def nobodys(counts: Mapping[str, int]) -> bool:
+    """Whether nothing of a source is visible yet, and of no listed document it is known who may read it."""
+    return not counts.get("visible", 0) and 0 < counts.get("listed", 0) == counts.get("unknown", 0)

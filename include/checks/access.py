@@ -11,6 +11,7 @@ from include.checks.readers import UNREADABLE, Readers, policy_of
 from include.ledger import lane
 from include.ledger.checks import CheckResult
 from include.rules import Public
+from include.way import nobodys
 
 MEASURES = (
     Measure(
@@ -47,12 +48,12 @@ def run(candidate: Candidate) -> list[CheckResult]:
     looked = _looked(candidate)
     masked = [p.key for p in candidate.plan() if p.what == "access" and p.why == "unknown"]
     visible, limit = candidate.load.counts.get("visible", 0), candidate.source.limits.max_vanished_ratio
-    listed = candidate.load.counts.get("listed", 0)
     ratio = len(masked) / visible if visible else 0.0
     lost = (
         f"access of {len(masked):,} of {visible:,} visible documents became unknown ({ratio:.0%}): nobody sees them now"
     )
-    if not visible and 0 < listed == candidate.load.counts.get("unknown", 0):
+    if nobodys(candidate.load.counts):
+        listed = candidate.load.counts["listed"]
         ratio, lost = 1.0, f"access of all {listed:,} listed documents is unknown: nobody would see one of them"
     widened, n_public = lane.widening(candidate.way.ledger, candidate.load)
     most = candidate.source.limits.max_widened_documents

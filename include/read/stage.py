@@ -24,7 +24,7 @@ from include.records import FINGERPRINT_MOVED, Batch, Listed, Planned, RawDocume
 from include.settings import PROJECT
 from include.source import Source
 from include.traces import counted, span
-from include.way import Options, ReadResult, Way, path
+from include.way import Options, ReadResult, Way, nobodys, path
 
 OLDER = "prepared by an older recipe"
 WINDOW = 2_000  # listed documents compared at a time
@@ -79,8 +79,7 @@ def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
     counts["batches"] = len(batches)
     loads.note(way.ledger, load, counts)
     empty = counts["listed"] == 0 and counts["visible"] > 0
-    nobodys = counts["visible"] == 0 and 0 < counts["listed"] == counts["unknown"]
-    judged = counts["listed"] < source.limits.min_documents or empty or nobodys
+    judged = counts["listed"] < source.limits.min_documents or empty or nobodys(counts)
     # Where all that is new was set aside no batch is left, and the gate has to say so.
     moves = batches or counts["aside"] or counts["vanished"] or counts["access"]
     unchanged = not moves and not (options.whole and judged)
