@@ -53,6 +53,10 @@ class Company:
     def remove(self, name: str) -> None:
         (self.folder / name).unlink()
 
+    def set(self, **changed: Any) -> None:
+        """Other settings from now on."""
+        object.__setattr__(self.way, "settings", self.way.settings.model_copy(update=changed))
+
     def run(self, source: Source | None = None, **options: Any) -> RunResult:
         return run(self.way, source or self.source, Options(**options), "test")
 

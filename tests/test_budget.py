@@ -33,10 +33,6 @@ def limited(company: Company, **limits: Any) -> Source:
     return company.declared(limits=Limits(**{"max_vanished_ratio": 0.9, "max_failed_ratio": 1.0, **limits}))
 
 
-def set_(company: Company, **changed: Any) -> None:
-    object.__setattr__(company.way, "settings", company.way.settings.model_copy(update=changed))
-
-
 def n_embedded(ledger: Ledger) -> int:
     """Texts that any model has embedded."""
     with ledger.read() as connection:
@@ -162,7 +158,7 @@ def test_tries_that_failed_have_cost_too(company: Company) -> None:
 
 
 def test_a_budget_in_money_is_held_by_the_price_of_tokens(company: Company) -> None:
-    set_(company, cost_per_million_tokens=2_000.0, currency="EUR")
+    company.set(cost_per_million_tokens=2_000.0, currency="EUR")
     held = company.run(limited(company, max_cost=0.01))
     amount = tokens_of(company, held.load) * 0.002
     assert held.load.reason == f"budget: {amount:.2f} EUR, allowed: 0.01 EUR (at 2000 a million tokens)"
@@ -189,7 +185,7 @@ def test_a_dry_run_tells_what_it_would_cost(company: Company) -> None:
     free = dry_run(company.way, company.source, Options())
     assert (free.cost, free.currency) == (0, "")
     assert "USD" not in estimate("docs", free)
-    set_(company, cost_per_million_tokens=1_000.0)
+    company.set(cost_per_million_tokens=1_000.0)
     dear = dry_run(company.way, company.source, Options())
     assert dear.cost == pytest.approx(dear.tokens / 1_000)
     assert f"{dear.cost:.2f} USD" in estimate("docs", dear)
@@ -197,7 +193,7 @@ def test_a_dry_run_tells_what_it_would_cost(company: Company) -> None:
 
 def test_a_load_taken_up_again_embeds_only_what_is_left(way: Way, tmp_path: Path) -> None:
     company = Company(way, tmp_path / "docs")
-    set_(company, batch_mb=0.001)
+    company.set(batch_mb=0.001)
     for name in ("a", "b", "c"):
         company.write(f"{name}.md", f"# {name}\n\n" + f"The {name} crane lifts forty tonnes at noon. " * 10)
     source = limited(company, max_tokens=10)
