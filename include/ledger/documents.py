@@ -10,12 +10,15 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    String,
     and_,
+    cast,
     delete,
     exists,
     func,
     insert,
     select,
+    type_coerce,
     update,
 )
 
@@ -25,7 +28,7 @@ from include.ids import document_id
 from include.ledger import Ledger, add, windows
 from include.ledger.loads import Load, fenced
 from include.ledger.policies import keep
-from include.ledger.tables import chunk, document, load, presence, quarantine, revision
+from include.ledger.tables import Guid, chunk, document, load, presence, quarantine, revision
 from include.ledger.tables import policy as policies
 from include.records import Chunk, Prepared
 
@@ -140,8 +143,10 @@ class Having(NamedTuple):
 
 def having(ledger: Ledger, source: str, hashes: Iterable[str]) -> list[Having]:
     """Which visible documents of a source have chunks of these texts, by policy."""
+    identity = cast(document.c.id, String)  # PostgreSQL has no min of a uuid
+    first, last = (type_coerce(of(identity), Guid) for of in (func.min, func.max))
     query = (
-        select(chunk.c.text_hash, document.c.policy, func.min(document.c.id), func.max(document.c.id))
+        select(chunk.c.text_hash, document.c.policy, first, last)
         .select_from(chunk)
         .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
         .join(document, document.c.id == chunk.c.document_id)
