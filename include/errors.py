@@ -29,7 +29,10 @@
         ErasureRefused      an erasure cannot be done, or does not hold any more
       DocumentError       this document only          -> quarantined, the rest goes on
         AccessUnknown       nobody said who may read it
+        Unreadable          its source lists it and does not give its content
+        TooLarge            it is larger than the settings allow
         ParseFailed         its bytes give no text
+        PrepareFailed       preparing it raised something that nobody foresaw
         RiskFound           it holds what its source's policy sets aside
 
 A message says what was seen, what is allowed and what to do, with the ids.
@@ -154,8 +157,20 @@ class AccessUnknown(DocumentError):
     """Nobody said, in a form that can be read, who may see this document."""
 
 
+class Unreadable(DocumentError):
+    """The source lists the document and does not give its content: no permission, an archive tier, a damaged file."""
+
+
+class TooLarge(DocumentError):
+    """The document is larger than MOAT_MAX_DOCUMENT_MB allows."""
+
+
 class ParseFailed(DocumentError):
     """The document's bytes give no text that can be loaded."""
+
+
+class PrepareFailed(DocumentError):
+    """Preparing the document raised something that nobody foresaw; the message has its class and place."""
 
 
 class RiskFound(DocumentError):

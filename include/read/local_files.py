@@ -9,7 +9,7 @@ from typing import ClassVar
 from include.access import Access
 from include.declare import declared
 from include.errors import SourceUnavailable
-from include.read.reader import Fetched, Gone, Reading, matcher, raw, too_large
+from include.read.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
 from include.records import Listed, Planned
 from include.rules import Facts, Needs
 
@@ -79,6 +79,8 @@ class _OpenFolder:
                         yield raw(one, path.name, file.read())
             except FileNotFoundError:
                 yield Gone(one.key)
+            except (PermissionError, IsADirectoryError) as error:
+                yield unreadable(one, f"{error.strerror} (errno {error.errno})")
             except OSError as error:
                 raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error
 

@@ -16,7 +16,7 @@ from pathspec import PathSpec
 
 from include.access import Access
 from include.connections import Connections
-from include.errors import AccessUnknown
+from include.errors import AccessUnknown, TooLarge, Unreadable
 from include.ids import content_hash
 from include.read.shape import Shape
 from include.records import Listed, Planned, RawDocument, SetAside
@@ -112,7 +112,15 @@ def _printable(text: str) -> str:
 def too_large(wanted: Planned, size: int, limit: int) -> SetAside:
     """What becomes of a document that is larger than the settings allow."""
     reason = f"it has {size:,} bytes, MOAT_MAX_DOCUMENT_MB allows {limit:,}: split it, or raise the limit and replay"
-    return SetAside(wanted.key, wanted.uri, "read", "TooLarge", reason, wanted.fingerprint)
+    return SetAside(wanted.key, wanted.uri, "read", TooLarge.__name__, reason, wanted.fingerprint)
+
+
+def unreadable(wanted: Planned, why: str) -> SetAside:
+    """What becomes of a document that its source lists and does not give; the others of the source go on."""
+    reason = (
+        f"its content cannot be read: {why}. Let Moat read it, or leave it out by the reader's patterns, then replay"
+    )
+    return SetAside(wanted.key, wanted.uri, "read", Unreadable.__name__, reason, wanted.fingerprint)
 
 
 def raw(wanted: Planned, name: str, content: bytes, fingerprint: str | None = None) -> RawDocument:

@@ -12,13 +12,25 @@ from include.access import Access
 from include.connections import Connection
 from include.declare import declared
 from include.errors import FatalError, MoatError, SourceUnavailable
-from include.read.reader import Fetched, Gone, Reading, matcher, raw, too_large
+from include.read.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
 from include.records import Listed, Planned
 from include.rules import Facts, Needs
 
 AT_ONCE = 16  # requests for tags, or objects, under way
 TRIES = 3  # to fetch an object that is overwritten while it is fetched
 PIECE = 1 << 20
+NO_TAGS = "its tags cannot be read"
+NOT_YAML = "\0"  # of an access file that is no text, or refused: what it governs is unknown
+# Refusals that are about who asks, or about the bucket; every other one is about the one object that was asked for.
+NOT_THE_OBJECTS = {
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "NoSuchBucket",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+}
 
 
 @declared
@@ -78,24 +90,35 @@ class _OpenBucket:
         judge = self._reading.rule.judge(self._beside)
         wanted = (o for o in self._objects() if self._is_document(o["Key"]))
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            while window := list(islice(wanted, 1_000)):
-                yield from (found for found in pool.map(lambda o: self._listed(o, judge), window) if found is not None)
+            for window in iter(lambda: list(islice(wanted, 1_000)), []):
+                found = [one for one in pool.map(lambda o: self._listed(o, judge), window) if one is not None]
+                if len(found) > 1 and all(one.reason.startswith(NO_TAGS) for one in found):
+                    raise FatalError(
+                        f"source {self._reading.source}: {found[0].reason}; so it is of {len(found):,} objects in a row. "
+                        "Allow s3:GetObjectTagging to the connection's keys"
+                    )
+                yield from found
 
     def _is_document(self, key: str) -> bool:
         name = posixpath.basename(key)
         return bool(name) and not name.startswith(".") and self._matches(key)
 
     def _listed(self, found: Mapping[str, Any], judge: Callable[[Facts], Access]) -> Listed | None:
+        """An object with its access; None where it is gone. One whose tags are refused is unknown, and the rest goes on."""
         key = found["Key"]
-        tags: Mapping[str, str] | None = {}
+        uri, tags, refusal = f"s3://{self._bucket}/{key}", dict[str, str](), ""
         if self._reading.rule.needs == "tags":
-            tags = self._tags(key)
-            if tags is None:
+            try:
+                tags = self._tags(key)
+            except _Missing:
                 return None
-        uri = f"s3://{self._bucket}/{key}"
-        return self._reading.listed(
-            key, uri, _fingerprint(found), found["Size"], lambda: judge(Facts(key, tags=tags or {}))
-        )
+            except _Refused as error:
+                refusal = str(error)
+
+        def access() -> Access:
+            return Access.unknown(f"{NO_TAGS}: {refusal}") if refusal else judge(Facts(key, tags=tags))
+
+        return self._reading.listed(key, uri, _fingerprint(found), found["Size"], access)
 
     def _objects(self) -> Iterator[Mapping[str, Any]]:
         """Every object below the prefix, page by page, its newest version where the bucket keeps several."""
@@ -105,13 +128,10 @@ class _OpenBucket:
             for page in self._s3.get_paginator(operation).paginate(Bucket=self._bucket, Prefix=self._prefix):
                 yield from (o for o in page.get(name, ()) if o.get("IsLatest", True))
 
-    def _tags(self, key: str) -> Mapping[str, str] | None:
-        """An object's tags; None when the object is gone."""
-        try:
-            with self._mapped(f"s3://{self._bucket}/{key}"):
-                answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
-        except _Missing:
-            return None
+    def _tags(self, key: str) -> dict[str, str]:
+        """An object's tags. Raises _Missing, _Refused."""
+        with self._mapped(f"s3://{self._bucket}/{key}"):
+            answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
@@ -132,12 +152,16 @@ class _OpenBucket:
                     return raw(one, posixpath.basename(one.key), _streamed(answer["Body"]), _fingerprint(answer))
             except _Missing:
                 return Gone(one.key)
+            except _Refused as error:
+                return unreadable(one, str(error))
             except _Overwritten:
                 try:
                     with self._mapped(one.uri):
                         etag = self._s3.head_object(Bucket=self._bucket, Key=one.key)["ETag"]
                 except _Missing:
                     return Gone(one.key)
+                except _Refused as error:
+                    return unreadable(one, str(error))
         raise SourceUnavailable(f"{one.uri} was overwritten {TRIES} times while it was fetched; try again later")
 
     def _beside(self, path: str) -> str | None:
@@ -146,10 +170,12 @@ class _OpenBucket:
                 body = self._s3.get_object(Bucket=self._bucket, Key=path)["Body"].read()
         except _Missing:
             return None
+        except _Refused:
+            return NOT_YAML
         try:
             return str(body.decode("utf-8"))
         except UnicodeDecodeError:
-            return "\0"  # not text, so not YAML: what it governs is unknown
+            return NOT_YAML
 
     @contextmanager
     def _mapped(self, what: str) -> Iterator[None]:
@@ -169,8 +195,9 @@ class _OpenBucket:
                 raise SourceUnavailable(
                     f"source {self._reading.source}: {what}: {code} {error.response['Error'].get('Message', '')}"
                 ) from error
-            raise FatalError(
-                f"source {self._reading.source}: {what}: {code} {error.response['Error'].get('Message', '')}. "
+            why = f"{code} {error.response['Error'].get('Message', '')}".rstrip(". ")
+            raise (FatalError if code in NOT_THE_OBJECTS else _Refused)(
+                f"source {self._reading.source}: {what}: {why}. "
                 "Check the connection's keys, the bucket's name and its policy."
             ) from error
         except BotoCoreError as error:
@@ -183,6 +210,10 @@ class _Missing(MoatError):
 
 class _Overwritten(MoatError):
     """The object is not the one that was listed."""
+
+
+class _Refused(FatalError):
+    """The server refuses what was asked for: of one object it sets that object aside, of a listing it ends the run."""
 
 
 def _fingerprint(found: Mapping[str, Any]) -> str:

@@ -1,11 +1,15 @@
 """Objects of a real S3 server: the reader's contract, pages, tags, versions, overwriting."""
 
+import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
 
 import boto3
+import httpx
 import pytest
 
 from include.access import Policy
@@ -13,7 +17,7 @@ from include.connections import EnvironmentConnections
 from include.errors import FatalError, SourceUnavailable
 from include.read.reader import Reading
 from include.read.s3_objects import S3Objects
-from include.records import RawDocument
+from include.records import RawDocument, SetAside
 from include.rules import AccessFiles, ObjectTags
 from include.settings import PROJECT
 from tests.contracts.reader import ReaderContract, System, planned
@@ -49,6 +53,43 @@ def connections(s3_server: str) -> EnvironmentConnections:
             "AIRFLOW_CONN_DOWN": uri % ("moat-secret", "http://127.0.0.1:9"),
         }
     )
+
+
+@pytest.fixture
+def refusing(s3_server: str) -> Iterator[tuple[str, set[tuple[str, str]]]]:
+    """The real server behind a proxy that refuses what is in the set, of (path's end, sub-resource): as Glacier and KMS do."""
+    refused: set[tuple[str, str]] = set()
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            if any(path.endswith(end) and query.startswith("tagging") == (what == "tagging") for end, what in refused):
+                body = b"<Error><Code>InvalidObjectState</Code><Message>It is in GLACIER.</Message></Error>"
+                self._answer(403, {"content-type": "application/xml"}, body)
+                return
+            with httpx.Client(trust_env=False) as client:
+                got = client.get(s3_server + self.path, headers=dict(self.headers.items()))
+            kept = {
+                k: v for k, v in got.headers.items() if k not in ("content-length", "transfer-encoding", "connection")
+            }
+            self._answer(got.status_code, kept, got.content)
+
+        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", refused
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 class TestS3Objects(ReaderContract):
@@ -153,3 +194,33 @@ def test_a_bucket_that_does_not_exist_is_no_empty_listing(connections: Environme
         pytest.raises(FatalError, match="nobody-made-this"),
     ):
         list(reader.listing())
+
+
+def test_an_object_that_may_not_be_read_is_set_aside_and_the_others_come(
+    s3: Any, bucket: str, refusing: tuple[str, set[tuple[str, str]]]
+) -> None:
+    url, refused = refusing
+    for key in ("a.md", "frozen.md", "untagged.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging=urlencode({"readers": "x"}))
+    refused.update({("/frozen.md", ""), ("/untagged.md", "tagging")})
+    connections = EnvironmentConnections(
+        {
+            "AIRFLOW_CONN_S3": json.dumps(
+                {"conn_type": "aws", "login": "moat", "password": "moat-secret", "extra": {"endpoint_url": url}}
+            )
+        }
+    )
+    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
+        listed = {one.key: one for one in reader.listing()}
+        answers = {got.key: got for got in reader.fetch(planned(one) for one in listed.values() if one.policy)}
+        refused.add((".md", "tagging"))
+        with pytest.raises(FatalError, match="s3:GetObjectTagging"):
+            list(reader.listing())
+    assert listed["untagged.md"].policy is None
+    assert "its tags cannot be read" in listed["untagged.md"].reason
+    assert isinstance(answers["a.md"], RawDocument)
+    aside = answers["frozen.md"]
+    assert isinstance(aside, SetAside)
+    assert (aside.stage, aside.error) == ("read", "Unreadable")
+    assert "InvalidObjectState It is in GLACIER" in aside.reason
