@@ -1,11 +1,13 @@
 """parse → clean → chunk, streamed one into the other over one batch."""
 
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from include.chunk import Chunker
-from include.errors import DocumentError, FatalError, ParseFailed, RiskFound
+from include.errors import DocumentError, FatalError, MoatError, ParseFailed, PrepareFailed, RiskFound
 from include.ids import document_id
 from include.language import language_of
 from include.ledger import loads
@@ -40,6 +42,11 @@ def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]
                     found, of_it = _prepared(way, source, raw, sandbox, chunker, counts)
                 except DocumentError as error:
                     aside.append(_set_aside(way, source, raw, error))
+                except MoatError:
+                    raise
+                except Exception as error:  # noqa: BLE001  any library may raise anything: one document never ends its batch
+                    way.progress(f"{source.name}: {raw.key} is set aside\n{traceback.format_exc()}")
+                    aside.append(_set_aside(way, source, raw, _unforeseen(error)))
                 else:
                     prepared.append(found)
                     yield from of_it
@@ -94,6 +101,18 @@ def _prepared(
         language_of(b.text for b in document.blocks if b.kind != "heading"),
         judged.risks,
     ), chunks
+
+
+def _unforeseen(error: Exception) -> PrepareFailed:
+    """Whatever a library raised, with its class and the last place of ours that it went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = next((f for f in reversed(frames) if "include" in Path(f.filename).parts), frames[-1])
+    said = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())[:300]
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    return PrepareFailed(
+        f"preparing it raised {kind}: {said} ({Path(ours.filename).name}:{ours.lineno} in {ours.name}). "
+        "The trace stands in the log of prepare; mend the document, or report it and replay after an upgrade"
+    )
 
 
 def _set_aside(way: Way, source: Source, raw: RawDocument, error: DocumentError) -> SetAside:

@@ -29,6 +29,7 @@ BLANKET = {
     ("include/incidents.py", "_diagnosed"): "who explains a fault may stumble over it: that it is there is told",
     ("include/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
     ("include/tell.py", "tell"): "people are told beside the way: no load fails because mail does",
+    ("include/prepare.py", "chunks"): "any library may raise anything: one document is set aside, its batch goes on",
     ("include/traces.py", "span"): "whatever ends a stage ends its span, and goes on from there",
     ("include/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
     ("include/guard.py", "run"): "a thread has no caller: it is raised in the one that waits",

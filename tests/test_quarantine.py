@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,9 @@ from include.errors import FatalError
 from include.ledger import Ledger, incidents, loads
 from include.ledger.loads import Load
 from include.quarantine import Which, known_source, listing, put, replay
-from include.records import SetAside
+from include.records import Document, SetAside
+from include.risks.judge import Judged
+from include.risks.judge import judge as judged
 from include.source import Limits
 from include.way import Way
 from include.when import moment
@@ -164,10 +167,10 @@ def test_fewer_failures_do_not_outlast_a_full_run(company: Company) -> None:
 def test_a_replay_tries_a_document_again_whose_older_content_is_visible(company: Company) -> None:
     """Its bytes are those that are visible: only the replay says that there is something to do."""
     company.run()
-    way, broken = company.way, company.way.settings.model_copy(update={"max_document_mb": 0})
-    object.__setattr__(way, "settings", broken)
+    way = company.way
+    company.set(max_document_mb=0)
     company.run(only=("leave.md",))
-    object.__setattr__(way, "settings", broken.model_copy(update={"max_document_mb": 64}))
+    company.set(max_document_mb=64)
     assert [q.key for q in listing(way.ledger)] == ["leave.md"]
     assert company.run().load.counts["resting"] == 1
     replay(way.ledger)
@@ -181,7 +184,7 @@ def test_a_load_of_which_reading_leaves_nothing_comes_before_the_gate(company: C
     way, declared = company.way, company.declared(limits=Limits(max_failed_ratio=0.5))
     for name in ("leave.md", "trips.md", "people/pay.md"):
         company.write(name, "# Rules" + " " * (1 << 20))
-    object.__setattr__(way, "settings", way.settings.model_copy(update={"max_document_mb": 1}))
+    company.set(max_document_mb=1)
     load = company.run(declared).load
     assert (load.state, load.counts["batches"], load.counts["aside"]) == ("held", 0, 3)
     assert load.reason is not None
@@ -191,9 +194,32 @@ def test_a_load_of_which_reading_leaves_nothing_comes_before_the_gate(company: C
 
 def test_a_single_document_that_is_too_large_holds_nothing(company: Company) -> None:
     company.run()
-    way = company.way
     company.write("large.md", b" " * (1 << 20) + b"too large")
-    object.__setattr__(way, "settings", way.settings.model_copy(update={"max_document_mb": 1}))
+    company.set(max_document_mb=1)
     load = company.run(company.declared(limits=Limits(max_failed_ratio=0.5))).load
     assert (load.state, load.counts["aside"]) == ("promoted", 1)
     assert company.run().load.state == "unchanged", "it rests"
+
+
+def test_whatever_preparing_a_document_raises_sets_it_aside_and_its_batch_goes_on(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(parsed: Document, *given: Any) -> Judged:
+        if parsed.key == "trips.md":
+            raise ZeroDivisionError("a step of ours stumbled over \ud800")
+        return judged(parsed, *given)
+
+    monkeypatch.setattr("include.prepare.judge", judge)
+    assert company.run().load.state == "promoted"
+    assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
+    (one,) = listing(company.way.ledger)
+    assert (one.key, one.stage, one.error) == ("trips.md", "parse", "PrepareFailed")
+    assert "builtins.ZeroDivisionError: a step of ours stumbled" in one.reason
+    assert one.raw_uri is not None
+
+
+def test_half_a_surrogate_pair_is_one_broken_character_and_no_broken_load(company: Company) -> None:
+    company.write("half.json", rb'{"note": "before \ud83d after, and a whole one: \ud83d\ude00"}')
+    assert company.run().load.state == "promoted"
+    text = company.search("before after a whole one", ANN)[0].text
+    assert "before \ufffd after, and a whole one: \U0001f600" in text

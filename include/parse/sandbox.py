@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -51,9 +52,9 @@ class Sandbox:
         )
         if "failed" in answer:
             raise ParseFailed(answer["failed"])
-        blocks = tuple(Block(*fields) for fields in answer["blocks"])
+        blocks = tuple(replace(block, text=_whole(block.text)) for block in (Block(*f) for f in answer["blocks"]))
         headings = (b.text for b in blocks if b.kind == "heading" and answer["media_type"] != MIME["pdf"])
-        title = answer["title"] or next(headings, "") or os.path.splitext(raw.name)[0]
+        title = _whole(answer["title"] or "") or next(headings, "") or os.path.splitext(raw.name)[0]
         n_pages = max((b.page or 0 for b in blocks), default=0)
         return Document(raw.key, raw.uri, " ".join(title.split())[:300], answer["media_type"], blocks, n_pages)
 
@@ -144,6 +145,11 @@ class Sandbox:
         """Kill the child with all that it started, pandoc and tesseract included."""
         with contextlib.suppress(ProcessLookupError):  # it ended by itself
             os.killpg(child.pid, signal.SIGKILL)
+
+
+def _whole(text: str) -> str:
+    """The text with surrogate pairs as their characters, and half a pair, which no UTF-8 can hold, as U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _how(code: int) -> str:
