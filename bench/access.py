@@ -30,14 +30,15 @@ from sqlalchemy import event
 from bench.embed import busy_s, texts_of
 from bench.results import put, ran_on
 from include.access import Policy, token
+from include.batching import windows
 from include.connections import EnvironmentConnections
-from include.embed import Embedder, embedder_of
+from include.embed_client import Embedder, embedder_of
 from include.ids import chunk_id, document_id, text_hash
+from include.index_write import prove
 from include.lane import sync_access
-from include.ledger import Ledger, documents, indexing, loads, projection, windows
+from include.ledger import Ledger, documents, indexing, loads, projection
 from include.ledger.loads import Load
 from include.ledger.members import replace_members
-from include.load import prove
 from include.local import servers
 from include.local.binaries import WEAVIATE, program
 from include.model import ModelInfo, Tokens

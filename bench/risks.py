@@ -21,9 +21,9 @@ from random import Random
 from bench.results import put, ran_on
 from include.language import language_of
 from include.parse.sandbox import Sandbox
+from include.prepare import clean_and_judge
 from include.records import Block, Document, RawDocument
 from include.risks import injection, personal, secrets
-from include.risks.judge import judge
 from include.settings import PROJECT, Settings
 from include.source import Risks
 from tests.risks import made
@@ -39,7 +39,7 @@ def main(data: Path, seeds: int) -> None:
     with Sandbox(Settings.model_validate({})) as sandbox:
         sandbox.warm()
         started = time.monotonic()
-        judge(plain("warm", "Write to ann@gmail.com, https://ann:pw@example.com"), (), KNOWN)
+        clean_and_judge(plain("warm", "Write to ann@gmail.com, https://ann:pw@example.com"), (), KNOWN)[0]
         warm_s = time.monotonic() - started
         for file in sorted((PROJECT / "include" / "samples").rglob("*.*")):
             if file.suffix in (".md", ".html", ".docx", ".pdf", ".txt", ".csv"):
@@ -99,7 +99,7 @@ class Corpus:
     def take(self, document: Document) -> None:
         text = "\n".join(b.text for b in document.blocks)
         started = time.monotonic()
-        found = judge(document, (), KNOWN).found
+        found = clean_and_judge(document, (), KNOWN)[0].found
         self.seconds += time.monotonic() - started
         self.n += 1
         self.n_words += len(text.split())

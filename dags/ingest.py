@@ -95,9 +95,9 @@ def ingest(
         @task(on_failure_callback=give_up)
         def read(*, params: Any = None) -> list[dict[str, int]]:
             from include import incidents
+            from include.dry_run import dry_run
             from include.freshness import stale
             from include.read.stage import read as stage
-            from include.run import dry_run
             from include.show import estimate
             from include.way import Options
 

@@ -35,16 +35,17 @@ with DAG(
         """The task is red when something does not agree and was not repaired."""
         from dataclasses import asdict
 
+        from include.compare import next_runs
         from include.dagfile import declared
-        from include.load import model_of
-        from include.load import opened as index_of
+        from include.embed_client import model_of
+        from include.index_write import opened as index_of
         from include.reconcile import reconcile
 
         with opened() as way:
-            model, found = model_of(way), declared()
+            model, found = model_of(way.settings, way.connections), declared()
             index = index_of(way, model)
             try:
-                drifts = reconcile(way, index, model, found.sources, params["repair"])
+                drifts = reconcile(way, index, model, next_runs(way, found.sources), params["repair"])
             finally:
                 index.close()
             for d in drifts:

@@ -14,12 +14,10 @@ from itertools import groupby
 
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from include.ids import chunk_id, digest, text_hash
+from include.ids import chunk_id, text_hash
 from include.model import Tokens
 from include.records import Block, Chunk, Document, embedded_text
-from include.source import Chunking, Risks
-
-VERSION = "1"  # rises when the same text would give other chunks; every document is then prepared again
+from include.source import Chunking
 
 SEPARATORS = ["\n\n", "\n", r"(?<=[.!?;:])\s+|(?<=[。！？；])", r"\s+", ""]
 ROW_SEPARATORS = ["\n", r"\s+", ""]
@@ -172,26 +170,6 @@ def sections(document: Document) -> Iterator[Section]:
         yield Section(_path(document.title, path), tuple(blocks))
     elif open_heading is not None:
         yield Section(_path(document.title, path[:-1]), (open_heading,))
-
-
-def recipe(model_max_tokens: int, chunking: Chunking, policy: Risks) -> str:
-    """Digest of everything that turns a document's bytes into chunks. Where it moves, all is prepared again."""
-    from include import clean, parse, risks
-
-    return digest(
-        "recipe",
-        parse.VERSION,
-        clean.VERSION,
-        VERSION,
-        risks.VERSION,
-        str(model_max_tokens),
-        str(chunking.target_tokens),
-        str(chunking.overlap_tokens),
-        policy.personal,
-        policy.secrets,
-        policy.hidden,
-        policy.injection,
-    )
 
 
 def _path(title: str, path: Sequence[tuple[int, str]]) -> tuple[str, ...]:

@@ -8,8 +8,6 @@ from dataclasses import replace
 
 from include.records import Block, Document
 
-VERSION = "1"  # rises when the same blocks would give other text; every document is then prepared again
-
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 INVISIBLE = re.compile(
     "[\u200b\u2060-\u2064\ufeff\u180e"  # zero width

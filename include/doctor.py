@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from include.connections import Connections
-from include.embed import embedder_of
+from include.embed_client import embedder_of
 from include.errors import MoatError, SchemaError
 from include.ledger import Ledger, loads
 from include.model import folder_of, max_tokens_of

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from include.batching import windows
 from include.errors import ErasureRefused, IndexUnavailable, StagingError
-from include.ledger import erasure, receipts, windows
+from include.ledger import erasure, receipts
 from include.ledger.erasure import Request
 from include.ledger.receipts import Receipt
-from include.quarantine import raw_path
 from include.store import Store
-from include.way import Way
+from include.way import Way, raw_path
 
 
 @dataclass(frozen=True, slots=True)

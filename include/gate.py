@@ -6,13 +6,13 @@ All checks run and all are recorded; then the gate decides once.
 import importlib
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from include import learn, quarantine
 from include.checks import FAMILIES
 from include.checks.candidate import Candidate
 from include.checks.measures import Measure
+from include.checks.verdict import Verdict, verdict
 from include.errors import GateBlocked, RetriableError
 from include.incidents import gate_judged
 from include.ledger import checks as results
@@ -23,25 +23,6 @@ from include.ledger.loads import Load, hold, note
 from include.ledger.measures import extraordinary
 from include.source import Source
 from include.way import Way, path, timed
-
-Outcome = Literal["pass", "hold", "block"]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate decided, and on what."""
-
-    outcome: Outcome
-    results: tuple[CheckResult, ...]
-    unjudged: tuple[str, ...] = ()  # families that left no result: their tasks failed, or never ran
-
-    @property
-    def failed(self) -> tuple[CheckResult, ...]:
-        return tuple(r for r in self.results if not r.passed)
-
-    @property
-    def reason(self) -> str:
-        return "; ".join(f"{r.name}: {r.seen}, allowed: {r.allowed}" for r in self.failed if r.severity != "warn")
 
 
 @timed("gate")
@@ -94,24 +75,6 @@ def refused(found: list[CheckResult]) -> list[str]:
     return [r.name for r in found]
 
 
-def verdict(way: Way, number: int) -> Verdict:
-    """What the recorded results come to. A family that left none blocks: nobody looked."""
-    found = results.of_load(way.ledger, number)
-    there = {r.family for r in found}
-    missing = [
-        CheckResult(f"{f.name} did not run", f.name, "block", False, "no result", "a check that runs")
-        for f in FAMILIES
-        if f.name not in there
-    ]
-    every = (*found, *missing)
-    failed = {r.severity for r in every if not r.passed}
-    return Verdict(
-        "block" if "block" in failed else "hold" if "hold" in failed else "pass",
-        every,
-        tuple(r.family for r in missing),
-    )
-
-
 def decide(way: Way, source: Source, number: int) -> Verdict:
     """Decide on a load: hold it for a person where a check asks for one; write the report to staging."""
     load, found = way.load(number), verdict(way, number)
@@ -131,11 +94,6 @@ def decide(way: Way, source: Source, number: int) -> Verdict:
 def report_path(load: Load) -> str:
     """Where the report of a load stands in staging."""
     return path(load.source, load.id, "gate", "report.md")
-
-
-def released(load: Load, found: Verdict) -> bool:
-    """Whether the load may go on: the gate passed it, or held it and a person released it."""
-    return found.outcome == "pass" or (found.outcome == "hold" and load.state != "held" and bool(load.decided_by))
 
 
 def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:

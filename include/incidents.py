@@ -20,7 +20,7 @@ from include.triage import Cause, Diagnosis, Reach, triage
 from include.way import Way
 
 if TYPE_CHECKING:  # the gate tells of what it judged, so it imports this module
-    from include.gate import Verdict
+    from include.checks.verdict import Verdict
 
 P = ParamSpec("P")
 T = TypeVar("T")

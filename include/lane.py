@@ -14,16 +14,17 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from include.batching import windows
 from include.dagfile import directory_named, source_named
 from include.errors import MoatError
 from include.ids import joined, text_hash
-from include.ledger import access, holds, lane, projection, windows
+from include.index_write import patch
+from include.key_digests import KeyDigests
+from include.ledger import access, holds, lane, projection
 from include.ledger.access import Moved
 from include.ledger.holds import Hold
 from include.ledger.lane import Observed, Widening
-from include.load import patch
 from include.people.sync import sync
-from include.read.stage import Keys, reading_of
 from include.source import Limits, Source
 from include.store import Store, WeaviateStore
 from include.way import Way
@@ -120,8 +121,8 @@ def told(synced: Synced) -> str:
 
 def _read(way: Way, source: Source) -> tuple[int, list[Observed], list[str]]:
     """The whole listing: how long it was, what differs, and keys of a load's widenings that are not listed any more."""
-    n, observed, seen = 0, list[Observed](), Keys()
-    with source.reader.open(reading_of(way, source)) as reader:
+    n, observed, seen = 0, list[Observed](), KeyDigests()
+    with source.reader.open(way.reading(source)) as reader:
         listing = iter(reader.listing())
         while window := list(islice(listing, WINDOW)):
             n += len(window)
@@ -129,7 +130,7 @@ def _read(way: Way, source: Source) -> tuple[int, list[Observed], list[str]]:
             observed += lane.compare(way.ledger, source.name, window)
             if n % 50_000 < WINDOW:
                 way.progress(f"{source.name}: access of {n:,} documents read")
-        seen.once(source, reader)
+        seen.once(source.name, reader)
     return n, observed, [key for key in lane.coming_keys(way.ledger, source.name) if key not in seen]
 
 

@@ -3,24 +3,21 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-import numpy as np
-
+from include.batching import windows
 from include.checks.candidate import Candidate
-from include.embed import embedder_of
-from include.errors import FatalError, IndexUnavailable, LoadRefused
-from include.gate import released, verdict
-from include.ledger import documents, embeddings, indexing, loads, projection, windows
+from include.checks.verdict import released, verdict
+from include.embed_client import model_of
+from include.errors import FatalError, LoadRefused
+from include.index_write import opened, patch, prove
+from include.ledger import documents, embeddings, indexing, loads, projection
 from include.ledger.loads import Load
-from include.read.stage import recipe_of
+from include.recipe import recipe_of
 from include.records import Chunk, Embedded, IndexObject, Prepared
 from include.source import Source
-from include.store import Store, Stored, WeaviateStore
+from include.store import Store
 from include.way import Way, timed
 
 WINDOW = 1_000  # chunks written and proved at a time, whole documents
-SAMPLE = 64  # vectors of a load that are read back and compared
-ALIKE = 0.9999  # cosine of a vector with itself, after the index has stored it
-ACCESS = "its access differs"
 
 
 @timed("load")
@@ -37,7 +34,7 @@ def load(way: Way, source: Source, number: int, store: Store | None = None) -> d
             f"load {number} of {source.name} is not let through: the gate says {found.outcome}, {found.reason or 'nobody has released it'}"
         )
     loads.renew(way.ledger, current, way.lease_s)
-    model = current.model or model_of(way)
+    model = current.model or model_of(way.settings, way.connections)
     index = store or opened(way, model)
     try:
         index.check(model)
@@ -51,27 +48,6 @@ def load(way: Way, source: Source, number: int, store: Store | None = None) -> d
         f"{source.name} load {number}: {counts['written']:,} chunks written, {counts['kept']:,} kept, {counts['retired']:,} retired, {counts['proved']:,} proved"
     )
     return counts
-
-
-def opened(way: Way, model: str) -> WeaviateStore:
-    """The index with the writer's key; the operator makes its collection where there is none."""
-    if way.settings.weaviate_operator_key.get_secret_value():
-        operator = WeaviateStore.open(way.settings, "operator")
-        try:
-            operator.ensure(model)
-            operator.grant()
-        finally:
-            operator.close()
-    return WeaviateStore.open(way.settings, "writer")
-
-
-def model_of(way: Way) -> str:
-    """The key of the model that the embedder serves: of a load that embedded nothing, and of a new collection."""
-    embedder = embedder_of(way.settings, way.connections)
-    try:
-        return embedder.info().key
-    finally:
-        embedder.close()
 
 
 def _load(way: Way, source: Source, current: Load, index: Store, model: str) -> dict[str, int]:
@@ -149,50 +125,6 @@ def _objects(
         )
 
 
-def prove(index: Store, expected: dict[str, IndexObject]) -> int:
-    """Read back every object and compare; mend what differs, once. Returns how many that were.
-
-    Where only the access differs, it alone is changed: the object of a kept chunk is in front of
-    people, and must not be hidden by a load that is under way. Raises IndexUnavailable when it
-    still differs: a client's count of errors is no proof.
-    """
-    wrong = _wrong(index, expected)
-    if wrong:
-        index.write([expected[i] for i, what in wrong.items() if what != ACCESS])
-        index.set_allow({i: expected[i].allow for i, what in wrong.items() if what == ACCESS})
-        if still := _wrong(index, {i: expected[i] for i in wrong}):
-            first = next(iter(still))
-            raise IndexUnavailable(
-                f"the index does not hold {len(still):,} of {len(expected):,} objects as they were written, such as {first} of "
-                f"{expected[first].key}: {still[first]}. Look for a read-only shard or a full disk, then run the task again"
-            )
-    sample = sorted(expected)[:: max(1, len(expected) // SAMPLE)]
-    vectors = index.vectors(sample)
-    for chunk_id in sample:
-        wanted = np.frombuffer(expected[chunk_id].vector, "<f4")
-        if not float(vectors[chunk_id] @ wanted) >= ALIKE * float(np.linalg.norm(vectors[chunk_id])):
-            raise IndexUnavailable(
-                f"the index holds another vector for {chunk_id} of {expected[chunk_id].key} than was written"
-            )
-    return len(wrong)
-
-
-def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, str]:
-    """Ids whose object is missing or differs, with what differs."""
-    found, wrong = index.read_back(list(expected)), dict[str, str]()
-    for chunk_id, o in expected.items():
-        there: Stored | None = found.get(chunk_id)
-        if there is None:
-            wrong[chunk_id] = "it is not there"
-        elif there.text_hash != o.text_hash:
-            wrong[chunk_id] = "its text differs"
-        elif there.load != o.load:
-            wrong[chunk_id] = "another load wrote it"
-        elif there.allow != tuple(sorted(o.allow)):
-            wrong[chunk_id] = ACCESS
-    return wrong
-
-
 def _patch(way: Way, current: Load, index: Store, candidate: Candidate) -> int:
     """Bring the access of documents whose content stays into the index, and prove it."""
     n = 0
@@ -200,26 +132,3 @@ def _patch(way: Way, current: Load, index: Store, candidate: Candidate) -> int:
         n += patch(way, index, list(projection.ids(way.ledger, current.source, window).values()), current)
         loads.renew(way.ledger, current, way.lease_s)
     return n
-
-
-def patch(way: Way, index: Store, wanted: Sequence[str], current: Load | None = None) -> int:
-    """Write the tokens of some documents to their chunks, and prove it. Returns how many chunks that were.
-
-    Raises IndexUnavailable when the index did not take them. A chunk that is not there yet, of a load
-    under way, is written with its tokens later.
-    """
-    mark = indexing.begin(way.ledger, wanted, current)
-    allow = projection.allowed(way.ledger, wanted)
-    tokens = {
-        chunk_id: allow[document].tokens
-        for document, chunk_ids in projection.chunks_of(way.ledger, wanted).items()
-        for chunk_id in chunk_ids
-    }
-    index.set_allow(tokens)
-    there = index.read_back(list(tokens))
-    if different := [i for i, found in there.items() if found.allow != tuple(sorted(tokens[i]))]:
-        raise IndexUnavailable(
-            f"the index did not take the access of {len(different):,} of {len(tokens):,} chunks, such as {different[0]}"
-        )
-    indexing.end(way.ledger, mark, {i: a.policy for i, a in allow.items()}, current)
-    return len(there)

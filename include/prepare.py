@@ -3,22 +3,24 @@
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from include.chunk import Chunker
+from include.clean import clean
 from include.errors import DocumentError, FatalError, MoatError, ParseFailed, PrepareFailed, RiskFound
 from include.ids import document_id
 from include.language import language_of
 from include.ledger import loads
 from include.model import Tokens
 from include.parse.sandbox import Sandbox
-from include.quarantine import put, raw_path
-from include.read.stage import recipe_of
-from include.records import Chunk, Prepared, RawDocument, SetAside
-from include.risks.judge import judge
-from include.source import Source
-from include.way import Way, path, timed
+from include.quarantine import put
+from include.recipe import recipe_of
+from include.records import Chunk, Document, Prepared, RawDocument, SetAside
+from include.risks.judge import Judged, hidden_in, judge
+from include.source import Risks, Source
+from include.way import Way, batch_path, raw_path, timed
 
 TELL_EVERY_S = 10.0
 
@@ -36,10 +38,12 @@ def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]
         chunker = Chunker(Tokens.of(way.settings.model), source.chunking)
         told = time.monotonic()
         with Sandbox(way.settings) as sandbox:
-            for raw in way.staging.read(path(source.name, number, "read", f"{batch:04}.parquet"), RawDocument):
+            for raw in way.staging.read(batch_path(source.name, number, "read", batch), RawDocument):
                 counts["documents"] += 1
                 try:
-                    found, of_it = _prepared(way, source, raw, sandbox, chunker, counts)
+                    identity = document_id(way.settings.tenant, source.name, raw.key)
+                    made = cut(source, raw, identity, sandbox, chunker)
+                    found = _prepared(raw, identity, made)
                 except DocumentError as error:
                     aside.append(_set_aside(way, source, raw, error))
                 except MoatError:
@@ -48,8 +52,9 @@ def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]
                     way.progress(f"{source.name}: {raw.key} is set aside\n{traceback.format_exc()}")
                     aside.append(_set_aside(way, source, raw, _unforeseen(error)))
                 else:
+                    counts.update(made.cleaned)
                     prepared.append(found)
-                    yield from of_it
+                    yield from made.chunks
                 if time.monotonic() - told > TELL_EVERY_S:
                     told = time.monotonic()
                     loads.renew(way.ledger, load, way.lease_s)
@@ -57,9 +62,9 @@ def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]
                         f"{source.name} batch {batch}: {counts['documents']:,} documents, {sum(p.n_chunks for p in prepared):,} chunks"
                     )
 
-    n_chunks = way.staging.write(path(source.name, number, "chunk", f"{batch:04}.parquet"), Chunk, chunks())
-    way.staging.write(path(source.name, number, "document", f"{batch:04}.parquet"), Prepared, prepared)
-    way.staging.write(path(source.name, number, "aside", f"{batch:04}.parquet"), SetAside, aside)
+    n_chunks = way.staging.write(batch_path(source.name, number, "chunk", batch), Chunk, chunks())
+    way.staging.write(batch_path(source.name, number, "document", batch), Prepared, prepared)
+    way.staging.write(batch_path(source.name, number, "aside", batch), SetAside, aside)
     put(way.ledger, load, recipe_of(way, source), aside)
     if counts["documents"] != len(prepared) + len(aside):
         raise FatalError(
@@ -72,17 +77,36 @@ def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]
     return {"prepared": len(prepared), "chunks": n_chunks, "set aside": len(aside)}
 
 
-def _prepared(
-    way: Way, source: Source, raw: RawDocument, sandbox: Sandbox, chunker: Chunker, counts: Counter[str]
-) -> tuple[Prepared, list[Chunk]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What one document's bytes became: its text with structure, what was found and changed in it, its chunks."""
+
+    parsed: Document
+    judged: Judged
+    cleaned: Mapping[str, int]  # by clean's steps
+    chunks: Sequence[Chunk]
+
+
+def cut(source: Source, raw: RawDocument, identity: str, sandbox: Sandbox, chunker: Chunker) -> Cut:
+    """parse → clean → judge → chunk, of one document. Raises DocumentError."""
     parsed = sandbox.parse(raw)
-    judged = judge(parsed, raw.metadata, source.risks)
-    document = judged.document
-    counts.update(judged.cleaned)
-    identity = document_id(way.settings.tenant, source.name, raw.key)
-    chunks = chunker.chunk(document, identity, judged.metadata)
+    judged, cleaned = clean_and_judge(parsed, raw.metadata, source.risks)
+    chunks = chunker.chunk(judged.document, identity, judged.metadata)
     if not chunks:
         raise ParseFailed("nothing is left of its text after cleaning, and after what is hidden was taken out")
+    return Cut(parsed=parsed, judged=judged, cleaned=cleaned, chunks=chunks)
+
+
+def clean_and_judge(parsed: Document, metadata: tuple[str, ...], policy: Risks) -> tuple[Judged, Mapping[str, int]]:
+    """clean → content risks: what is hidden is counted before clean takes it out. Raises RiskFound."""
+    shown, hidden = hidden_in(parsed)
+    document, cleaned = clean(shown)
+    return judge(document, metadata, hidden, policy), cleaned
+
+
+def _prepared(raw: RawDocument, identity: str, made: Cut) -> Prepared:
+    """The record of a document that was cut into chunks."""
+    document = made.judged.document
     return Prepared(
         identity,
         raw.key,
@@ -93,14 +117,14 @@ def _prepared(
         raw.content_hash,
         raw.policy,
         raw.access_version,
-        judged.metadata,
+        made.judged.metadata,
         document.n_pages,
         sum(len(b.text) for b in document.blocks),
-        len(chunks),
-        sum(b.text.count("\ufffd") for b in parsed.blocks),
+        len(made.chunks),
+        sum(b.text.count("\ufffd") for b in made.parsed.blocks),
         language_of(b.text for b in document.blocks if b.kind != "heading"),
-        judged.risks,
-    ), chunks
+        made.judged.risks,
+    )
 
 
 def _unforeseen(error: Exception) -> PrepareFailed:

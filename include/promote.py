@@ -1,15 +1,16 @@
 """promote: verify, then make visible in one transaction; later remove what it replaced."""
 
 from include import quarantine
+from include.batching import windows
+from include.checks.verdict import released, verdict
 from include.errors import LoadRefused
-from include.gate import released, verdict
 from include.incidents import mended
-from include.ledger import clearing, loads, windows
+from include.index_write import opened
+from include.ledger import clearing, loads
 from include.ledger.loads import Load
-from include.load import opened
 from include.source import Source
 from include.store import Store
-from include.way import Way, timed
+from include.way import Way, raw_path, timed
 
 
 @timed("promote")
@@ -29,7 +30,7 @@ def promote(way: Way, source: Source, number: int, by: str, store: Store | None 
         way.progress(f"{source.name} load {number} is visible")
         mended(way, promoted)
         clear(way, source.name, index)
-        quarantine.clear(way, source.name)
+        _clear_quarantine(way, source.name)
     finally:
         if store is None:
             index.close()
@@ -50,3 +51,11 @@ def clear(way: Way, source: str, index: Store) -> int:
     loads.removed(way.ledger, ended)
     way.progress(f"{source}: {len(ids):,} replaced chunks removed")
     return len(ids)
+
+
+def _clear_quarantine(way: Way, source: str) -> None:
+    """Remove the bytes of documents that have left quarantine."""
+    for window in windows(quarantine.kept_bytes(way.ledger, source)):
+        for key in window:
+            way.staging.remove(raw_path(way, source, key))
+        quarantine.forget_bytes(way.ledger, source, window)

@@ -7,14 +7,13 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Row, and_, func, insert, not_, select, update
 
+from include.batching import windows
 from include.errors import AccessUnknown, FatalError
-from include.ids import document_id
-from include.ledger import Ledger, windows
+from include.ledger import Ledger
 from include.ledger.documents import MOST_TRIES
 from include.ledger.loads import Load, fenced, sources
 from include.ledger.tables import quarantine
 from include.records import SetAside
-from include.way import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,25 +155,18 @@ def resolve(ledger: Ledger, current: Load, keys: Sequence[str]) -> None:
             )
 
 
-def clear(way: Way, source: str) -> None:
-    """Remove the bytes of documents that have left quarantine."""
-    where = (
-        *_matching(way.ledger, source),
-        quarantine.c.state == "resolved",
-        quarantine.c.raw_uri.is_not(None),
-    )
-    with way.ledger.read() as connection:
-        gone = list(connection.scalars(select(quarantine.c.key).where(*where)))
-    for window in windows(gone):
-        for key in window:
-            way.staging.remove(raw_path(way, source, key))
-        with way.ledger.write() as connection:
-            connection.execute(update(quarantine).where(*where, quarantine.c.key.in_(window)).values(raw_uri=None))
+def kept_bytes(ledger: Ledger, source: str) -> list[str]:
+    """Keys of documents that have left quarantine and whose bytes are still kept."""
+    with ledger.read() as connection:
+        return list(connection.scalars(select(quarantine.c.key).where(*_left(ledger, source))))
 
 
-def raw_path(way: Way, source: str, key: str) -> str:
-    """Where the bytes of a quarantined document stand in staging."""
-    return f"{source}/quarantine/{document_id(way.settings.tenant, source, key)}"
+def forget_bytes(ledger: Ledger, source: str, keys: Sequence[str]) -> None:
+    """Record that the bytes of documents that have left quarantine are removed."""
+    with ledger.write() as connection:
+        for window in windows(keys):
+            gone = quarantine.c.key.in_(window)
+            connection.execute(update(quarantine).where(*_left(ledger, source), gone).values(raw_uri=None))
 
 
 def listing(
@@ -233,6 +225,10 @@ def known_source(ledger: Ledger, name: str | None) -> str | None:
     if name is not None and name not in (there := sources(ledger)):
         raise FatalError(f"no load of a source {name!r} is in the ledger; there are {', '.join(there) or 'none'}")
     return name
+
+
+def _left(ledger: Ledger, source: str) -> list[ColumnElement[bool]]:
+    return [*_matching(ledger, source), quarantine.c.state == "resolved", quarantine.c.raw_uri.is_not(None)]
 
 
 def _matching(ledger: Ledger, source: str | None, which: Which = EVERYTHING) -> list[ColumnElement[bool]]:

@@ -1,21 +1,22 @@
 """reconcile: source against ledger against index. Reports what does not agree, and repairs it when asked."""
 
-from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from include.embed import embedder_of
+from include.batching import windows
+from include.embed_client import embedder_of
 from include.errors import MoatError
-from include.ledger import documents, embeddings, projection, windows
+from include.ledger import documents, embeddings, projection
 from include.ledger.loads import invisible
-from include.read.stage import compare, reading_of
 from include.records import IndexObject, embedded_text
-from include.source import Source
 from include.store import Store
-from include.way import Options, Way
+from include.way import Way
 
 WINDOW = 1_000
+BEHIND = ("listed", "new", "changed", "access", "vanished", "unknown")
+Pending = Callable[[], Mapping[str, int]]  # documents by what the next run would do with them
 EXAMPLES = 5
 
 
@@ -40,18 +41,20 @@ class Drift:
         return not (self.missing or self.text or self.access or self.orphans or self.unreadable)
 
 
-def reconcile(way: Way, index: Store, model: str, sources: dict[str, Source], repair: bool = False) -> list[Drift]:
+def reconcile(way: Way, index: Store, model: str, pending: Mapping[str, Pending], repair: bool = False) -> list[Drift]:
     """Compare every source that is declared or that the ledger knows; with `repair`, make the index agree.
+
+    `pending` says for each declared source what its next run would do, when it is asked.
 
     The ledger is the truth: what the index lacks is written from it, what it does not know is
     removed. What the source has beyond it is told, and loaded by the source's next run. Raises
     SchemaError for an index of another schema or model.
     """
     index.check(model)
-    drifts = {name: Drift(name) for name in sorted({*sources, *projection.sources(way.ledger)})}
+    drifts = {name: Drift(name) for name in sorted({*pending, *projection.sources(way.ledger)})}
     for drift in drifts.values():
-        if drift.source in sources:
-            _behind(way, sources[drift.source], drift)
+        if drift.source in pending:
+            _behind(pending[drift.source], drift)
         drift.visible_documents = documents.count_visible(way.ledger, drift.source)
         _ledger_against_index(way, index, drift, repair)
         way.progress(f"{drift.source}: {drift.visible_chunks:,} visible chunks compared")
@@ -61,17 +64,13 @@ def reconcile(way: Way, index: Store, model: str, sources: dict[str, Source], re
     return list(drifts.values())
 
 
-def _behind(way: Way, source: Source, drift: Drift) -> None:
-    counts: Counter[str] = Counter()
+def _behind(pending: Pending, drift: Drift) -> None:
     try:
-        with source.reader.open(reading_of(way, source)) as reader:
-            for _ in compare(way, source, reader, Options(), counts):
-                pass
+        counts = pending()
     except MoatError as error:
         drift.unreadable = str(error)
-    drift.behind = {
-        name: counts[name] for name in ("listed", "new", "changed", "access", "vanished", "unknown") if counts[name]
-    }
+    else:
+        drift.behind = {name: n for name in BEHIND if (n := counts.get(name, 0))}
 
 
 def _ledger_against_index(way: Way, index: Store, drift: Drift, repair: bool) -> None:

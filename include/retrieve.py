@@ -29,7 +29,7 @@ from include.answer import (
 )
 from include.asker import Asker, Bearer, Identity, identified, name_of, principals
 from include.connections import Connections, EnvironmentConnections
-from include.embed import Embedder, embedder_of
+from include.embed_client import Embedder, embedder_of
 from include.errors import FatalError
 from include.guard import Asking, G, Guard
 from include.ids import is_id

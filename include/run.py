@@ -4,32 +4,25 @@ import os
 import socket
 import time
 import uuid
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from include.budget import cost, judge
-from include.chunk import Chunker
-from include.embed import embed, embedder_of
-from include.errors import DocumentError, MoatError
+from include.budget import judge
+from include.checks.verdict import Verdict, released, verdict
+from include.embed import embed
+from include.errors import MoatError
 from include.freshness import stale
-from include.gate import Verdict, check, decide, released, verdict
+from include.gate import check, decide
 from include.incidents import late, task_failed
 from include.ledger import loads
 from include.ledger.loads import Load
 from include.load import load
-from include.model import Tokens
-from include.parse.sandbox import Sandbox
 from include.prepare import prepare
 from include.promote import promote
-from include.read.stage import compare, read, reading_of
-from include.records import Planned, RawDocument
-from include.risks import judge as risks
+from include.read.stage import read
 from include.source import Source
-from include.way import Options, Way, path
-
-SAMPLE = 16  # documents that a dry run looks into
+from include.way import Options, Way, batch_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +37,6 @@ class RunResult:
     def passed(self) -> bool:
         """Whether it ended as a run should: promoted, or with nothing to do."""
         return self.load.state in ("promoted", "unchanged")
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What a run would do and cost. What is not counted is estimated from a sample."""
-
-    counts: dict[str, int]
-    documents: int  # that would be read
-    sampled: int
-    chunks: int
-    tokens: int
-    set_aside: int
-    seconds: float
-    cost: float  # in `currency`, at the most: texts embedded before cost nothing
-    currency: str  # empty: no price is set
 
 
 class _Watch:
@@ -167,82 +145,4 @@ def _embedded(way: Way, source: Source, number: int, watch: _Watch) -> bool:
 
 
 def _staged(way: Way, source: Source, number: int, stage: str, batch: int) -> bool:
-    return way.staging.exists(path(source.name, number, stage, f"{batch:04}.parquet"))
-
-
-def dry_run(way: Way, source: Source, options: Options) -> Estimate:
-    """The plan of a run and its cost; nothing is written, neither in the ledger nor in the index."""
-    counts: Counter[str] = Counter()
-    with source.reader.open(reading_of(way, source)) as reader:
-        wanted, size, n = list[Planned](), 0, 0
-        for one in compare(way, source, reader, options, counts):
-            if one.what in ("new", "changed"):
-                n += 1
-                size += one.size or 1_024
-                if n % max(1, n // SAMPLE) == 0:  # spread over the listing, whatever its length
-                    wanted.append(one)
-                    wanted = wanted if len(wanted) <= 2 * SAMPLE else wanted[::2]
-        sample = wanted[:: max(1, -(-len(wanted) // SAMPLE))]
-        raws = [answer for answer in reader.fetch(sample) if isinstance(answer, RawDocument)]
-    found = _sampled(way, source, raws)
-    sampled_size = sum(one.size or 1_024 for one in sample) or 1
-    scale = size / sampled_size if raws else 0.0
-    tokens, embedding = round(found.tokens * scale), found.embedding * scale
-    settings = way.settings
-    return Estimate(
-        dict(counts),
-        n,
-        len(sample),
-        round(found.chunks * scale),
-        tokens,
-        round(found.failed * n / len(sample)) if sample else 0,
-        round(found.preparing * scale + embedding, 1),
-        round(cost(settings, {"embed": (embedding, tokens)}), 6),
-        settings.currency if settings.cost_per_million_tokens or settings.cost_per_hour else "",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """What some documents came to: counts, and seconds of preparing and of embedding."""
-
-    chunks: int = 0
-    tokens: int = 0
-    failed: int = 0
-    preparing: float = 0.0
-    embedding: float = 0.0
-
-
-def _sampled(way: Way, source: Source, raws: list[RawDocument]) -> _Sample:
-    """Prepare and embed some documents, and keep nothing of it."""
-    if not raws:
-        return _Sample()
-    chunker, embedder = (
-        Chunker(Tokens.of(way.settings.model), source.chunking),
-        embedder_of(way.settings, way.connections),
-    )
-    n_chunks = n_tokens = n_failed = 0
-    try:
-        embedder.embed(["warm"], "query")
-        with Sandbox(way.settings) as sandbox:
-            sandbox.warm()
-            started = time.monotonic()
-            texts = list[str]()
-            for raw in raws:
-                try:
-                    judged = risks.judge(sandbox.parse(raw), raw.metadata, source.risks)
-                    chunks = chunker.chunk(judged.document, "00000000-0000-0000-0000-000000000000")
-                except DocumentError:
-                    n_failed += 1
-                else:
-                    texts += [c.embedded_text for c in chunks]
-                    n_tokens += sum(c.n_tokens for c in chunks)
-                    n_chunks += len(chunks)
-            prepared = time.monotonic() - started
-        some = texts[:: max(1, len(texts) // 64)]
-        started = time.monotonic()
-        embedder.embed(some)
-        embedding = (time.monotonic() - started) * len(texts) / max(1, len(some))
-    finally:
-        embedder.close()
-    return _Sample(n_chunks, n_tokens, n_failed, prepared, embedding)
+    return way.staging.exists(batch_path(source.name, number, stage, batch))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from include.run import Estimate
+from include.dry_run import Estimate
 
 
 def as_json(value: Any) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 
 from include.access import TOKEN
+from include.batching import windows
 from include.errors import FatalError, IndexUnavailable, SchemaError
 from include.ids import text_hash
-from include.ledger import windows
 from include.records import IndexObject, embedded_text
 from include.schema import PROPERTIES, description, told
 from include.settings import Settings

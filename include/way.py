@@ -7,10 +7,13 @@ from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
 from include.connections import Connections
+from include.ids import document_id
 from include.ledger import Ledger, spending
 from include.ledger.loads import Load, get
+from include.read.reader import Reading
 from include.records import Batch
-from include.settings import Settings
+from include.settings import PROJECT, Settings
+from include.source import Source
 from include.staging import Staging
 from include.traces import counted, span
 
@@ -54,6 +57,11 @@ class Way:
     def lease_s(self) -> float:
         return self.settings.lease_minutes * 60
 
+    def reading(self, source: Source) -> Reading:
+        """What the source's reader is opened with."""
+        most = self.settings.max_document_mb << 20
+        return Reading(source.name, source.access, self.connections, PROJECT, most, source.directory)
+
     def load(self, number: int) -> Load:
         return get(self.ledger, number)
 
@@ -85,6 +93,16 @@ def staging_of(settings: Settings, connections: Connections) -> Staging:
 def path(source: str, load: int, stage: str, name: str) -> str:
     """Where a stage of a load puts a file in staging."""
     return f"{source}/{load}/{stage}/{name}"
+
+
+def batch_path(source: str, load: int, stage: str, batch: int) -> str:
+    """Where a stage of a load puts the records of one batch in staging."""
+    return path(source, load, stage, f"{batch:04}.parquet")
+
+
+def raw_path(way: Way, source: str, key: str) -> str:
+    """Where the bytes of a quarantined document stand in staging."""
+    return f"{source}/quarantine/{document_id(way.settings.tenant, source, key)}"
 
 
 def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

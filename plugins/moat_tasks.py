@@ -167,8 +167,9 @@ class Decide(_AsksAboutLoad):
     """Passes a load on, lets it wait for a person, or blocks it, by what the gate has recorded."""
 
     def execute(self, context: Context) -> Any:
+        from include.checks.verdict import verdict
         from include.errors import GateBlocked
-        from include.gate import decide, report_path, verdict
+        from include.gate import decide, report_path
         from include.ledger import loads
 
         number = self.number

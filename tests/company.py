@@ -1,18 +1,21 @@
 """A small company whose documents go the whole way on real servers."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from include.checks import FAMILIES
+from include.compare import next_runs
 from include.embed import embed
+from include.embed_client import model_of
 from include.gate import check, decide
 from include.ledger import Ledger
 from include.ledger.members import replace_members
 from include.prepare import prepare
 from include.read.stage import read
+from include.reconcile import Pending
 from include.retrieve import Answer, Retriever
 from include.run import RunResult, run
 from include.settings import Settings
@@ -75,6 +78,14 @@ class Company:
             check(self.way, self.source, number, family.name)
         assert decide(self.way, self.source, number).outcome == "pass"
         return number
+
+    def model(self) -> str:
+        """The key of the embedder's model."""
+        return model_of(self.way.settings, self.way.connections)
+
+    def pending(self) -> Mapping[str, Pending]:
+        """What its next run would do, for `reconcile` to ask."""
+        return next_runs(self.way, {self.source.name: self.source})
 
     def index(self) -> WeaviateStore:
         return WeaviateStore.open(self.way.settings, "writer")

@@ -9,7 +9,6 @@ from include.erase import erase, verify
 from include.lane import sync_access
 from include.ledger import audit, documents, holds, incidents, loads
 from include.ledger.erasure import Request
-from include.load import model_of
 from include.quarantine import listing, replay
 from include.reconcile import reconcile
 from include.run import finish
@@ -103,7 +102,7 @@ def test_erasure_reconciliation_and_the_audit_hold(company: Company, index: Weav
     assert documents.count_visible(company.way.ledger, "docs") == 2
 
     index.delete([next(iter(index.every())).id])
-    sources, model = {"docs": company.source}, model_of(company.way)
+    sources, model = company.pending(), company.model()
     (drift,) = reconcile(company.way, index, model, sources, repair=True)
     assert (drift.missing, drift.repaired) == (1, True)
     (drift,) = reconcile(company.way, index, model, sources)

@@ -7,14 +7,16 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from include.budget import Spending, cost, judge, told
+from include.budget import judge
 from include.checks.candidate import Candidate
+from include.dry_run import dry_run
 from include.embed import embed
 from include.errors import FatalError, LoadInProgress, LoadRefused
 from include.ledger import Ledger, incidents, loads, spending
 from include.ledger.loads import Load
 from include.ledger.tables import embedding
-from include.run import RunResult, dry_run, finish
+from include.pricing import Spending, cost, told
+from include.run import RunResult, finish
 from include.settings import Settings
 from include.show import estimate
 from include.source import Limits, Source

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from include.chunk import Chunker, recipe, sections
+from include.chunk import Chunker, sections
 from include.ids import document_id, text_hash
 from include.model import Tokens
+from include.recipe import recipe
 from include.records import Block, Chunk, Document
 from include.risks.judge import FAMILIES
 from include.source import Chunking, Risks

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from include.connections import EnvironmentConnections
-from include.embed import Embedder, HttpEmbedder, InProcessEmbedder, embedder_of
+from include.embed_client import Embedder, HttpEmbedder, InProcessEmbedder, embedder_of
 from include.embedder import Job, Turns, app_of, ensure_running
 from include.errors import EmbedderUnavailable, ModelError, SettingsError
 from include.local.servers import free_ports
@@ -287,7 +287,7 @@ def good(body: dict[str, Any]) -> Any:
 
 def test_a_rate_limit_is_waited_out_as_long_as_the_server_says(hosted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("include.embed.time.sleep", waits.append)
+    monkeypatch.setattr("include.embed_client.time.sleep", waits.append)
     embedder, bodies = hosted(lambda n, b: (429, {"retry-after": "7"}, {}) if n < 3 else (200, {}, good(b)))
     assert np.allclose(embedder.embed(["a", "b"]), [[0.6, 0.8]] * 2)
     assert waits == [7.0, 7.0]
@@ -296,7 +296,7 @@ def test_a_rate_limit_is_waited_out_as_long_as_the_server_says(hosted: Any, monk
 
 
 def test_a_server_that_stays_down_may_be_tried_later(hosted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.embed.time.sleep", lambda s: None)
+    monkeypatch.setattr("include.embed_client.time.sleep", lambda s: None)
     embedder, bodies = hosted(lambda n, b: (503, {}, {}))
     with pytest.raises(EmbedderUnavailable, match="did not answer in 6 tries"):
         embedder.embed(["a"])

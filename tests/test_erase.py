@@ -21,7 +21,7 @@ from include.ledger import Ledger, audit, documents, erasure, loads, receipts
 from include.ledger.erasure import Request
 from include.ledger.receipts import Receipt
 from include.ledger.tables import document, embedding
-from include.load import load, model_of
+from include.load import load
 from include.local import servers
 from include.local.binaries import WEAVIATE, program
 from include.local.servers import WeaviateKeys, free_ports
@@ -32,7 +32,7 @@ from include.reconcile import reconcile
 from include.settings import Settings
 from include.source import Limits
 from include.store import WeaviateStore
-from include.way import Options, Way
+from include.way import Options, Way, raw_path
 from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS, Company, opened_way
 
 EARNS = "What does a crane driver earn?"
@@ -132,14 +132,14 @@ def test_a_rollback_does_not_bring_it_back(company: Company, index: WeaviateStor
 def test_a_repair_of_the_index_does_not_bring_it_back(company: Company, index: WeaviateStore) -> None:
     stray = next(o for o in index.every() if o.id in _chunks(company, KEY))
     receipt = erase(company.way, index, asked())
-    assert reconcile(company.way, index, model_of(company.way), {"docs": company.source}, repair=True)[0].agrees
+    assert reconcile(company.way, index, company.model(), company.pending(), repair=True)[0].agrees
     assert verify(company.way, index, receipt) == []
     from tests.contracts.store import an_object
 
     index.write([an_object(id=stray.id, source="docs", document=receipt.documents[0], key=KEY)])
     index.write([an_object(source="docs", document=receipt.documents[0], key=KEY)])
     assert {f.where for f in verify(company.way, index, receipt)} == {"index"}
-    reconcile(company.way, index, model_of(company.way), {"docs": company.source}, repair=True)
+    reconcile(company.way, index, company.model(), company.pending(), repair=True)
     assert verify(company.way, index, receipt) == []
 
 
@@ -247,7 +247,7 @@ def test_a_text_that_another_document_has_too_keeps_its_vector(company: Company,
     assert receipt.removed["embeddings"] == 0
     assert company.keys(EARNS, ANN)[0] == "copy.md"
     assert verify(company.way, index, receipt) == []
-    assert reconcile(company.way, index, model_of(company.way), {}, repair=True)[0].agrees
+    assert reconcile(company.way, index, company.model(), {}, repair=True)[0].agrees
 
 
 def test_documents_of_one_person_alone_are_found_and_those_of_others_stay(
@@ -282,7 +282,7 @@ def test_what_is_there_again_is_told_wherever_it_is(company: Company, index: Wea
         connection.execute(text("DROP TRIGGER audit_no_delete"))
         connection.execute(text("DELETE FROM audit WHERE action = 'erase'"))
     company.run()
-    way.staging.write_bytes(quarantine.raw_path(way, "docs", KEY), b"x")
+    way.staging.write_bytes(raw_path(way, "docs", KEY), b"x")
     found = verify(way, index, receipt)
     assert {f.where for f in found} == {"ledger", "index", "staging", "audit"}
     said = " ".join(f.what for f in found)

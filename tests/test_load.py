@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from include.checks import FAMILIES
-from include.embed import embed, embedder_of
+from include.embed import embed
+from include.embed_client import embedder_of
 from include.errors import IndexUnavailable, LoadRefused, SchemaError, Superseded
 from include.gate import check, decide
+from include.index_write import opened
 from include.ledger import documents, loads
-from include.load import load, opened
+from include.load import load
 from include.prepare import prepare
 from include.promote import promote
 from include.read.stage import read

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from include.errors import SchemaError
+from include.index_write import opened
 from include.ledger import documents, loads
-from include.load import model_of, opened
 from include.reconcile import Drift, reconcile
 from include.store import WeaviateStore
 from include.way import Way
@@ -31,9 +31,7 @@ def index(company: Company) -> Iterator[WeaviateStore]:
 
 def drift(company: Company, index: WeaviateStore, repair: bool = False) -> Drift:
     return next(
-        d
-        for d in reconcile(company.way, index, model_of(company.way), {"docs": company.source}, repair)
-        if d.source == "docs"
+        d for d in reconcile(company.way, index, company.model(), company.pending(), repair) if d.source == "docs"
     )
 
 
@@ -58,9 +56,7 @@ def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Co
     assert (found.missing, found.text, found.access) == (1, 1, 1)
     assert len(found.examples) == 3
     strays = {
-        d.source: d.orphans
-        for d in reconcile(company.way, index, model_of(company.way), {"docs": company.source})
-        if d.orphans
+        d.source: d.orphans for d in reconcile(company.way, index, company.model(), company.pending()) if d.orphans
     }
     assert strays == {stray.source: 1}
     assert stored(index) != before
@@ -77,7 +73,7 @@ def test_an_index_that_was_lost_is_written_anew_from_the_ledger(company: Company
     operator = WeaviateStore.open(company.way.settings, "operator")
     operator._client.collections.delete(company.way.settings.collection_name)
     operator.close()
-    opened(company.way, model_of(company.way)).close()  # as the command and the DAG do
+    opened(company.way, company.model()).close()  # as the command and the DAG do
     found = drift(company, index, repair=True)
     assert (found.missing, found.repaired) == (len(before), True)
     assert stored(index) == before
@@ -143,5 +139,5 @@ def test_a_load_that_waits_is_no_drift(company: Company, index: WeaviateStore) -
 
 
 def test_a_source_that_is_no_longer_declared_is_still_compared(company: Company, index: WeaviateStore) -> None:
-    found = reconcile(company.way, index, model_of(company.way), {})
+    found = reconcile(company.way, index, company.model(), {})
     assert [(d.source, d.visible_documents, d.behind) for d in found] == [("docs", 3, {})]

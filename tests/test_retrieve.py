@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from include.access import token
 from include.asker import name_of
-from include.embed import embedder_of
+from include.embed_client import embedder_of
 from include.ledger import Ledger, loads
 from include.ledger.members import replace_members
 from include.ledger.tables import audit

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from include.access import token
+from include.dry_run import dry_run
 from include.errors import FatalError, LoadInProgress, SourceUnavailable
 from include.explain import explain
 from include.ledger import documents, incidents, loads
@@ -14,7 +15,6 @@ from include.quarantine import listing, replay
 from include.read.reader import Reading
 from include.read.stage import read
 from include.records import Listed
-from include.run import dry_run
 from include.source import Chunking, Golden, Groups, Limits, LocalFiles
 from include.way import Options, Way
 from tests.company import ANN, HUGO, LEAVE, PAY, Company, stored

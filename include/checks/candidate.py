@@ -8,7 +8,7 @@ from itertools import groupby
 from include.ledger.loads import Load
 from include.records import Chunk, Embedded, Planned, Prepared, SetAside
 from include.source import Source
-from include.way import Way, path
+from include.way import Way, batch_path, path
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,4 @@ class Candidate:
             yield from self.way.staging.read(self._path("aside", batch), SetAside)
 
     def _path(self, stage: str, batch: int) -> str:
-        return path(self.source.name, self.load.id, stage, f"{batch:04}.parquet")
+        return batch_path(self.source.name, self.load.id, stage, batch)

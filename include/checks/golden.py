@@ -9,11 +9,12 @@ import numpy as np
 import yaml
 
 from include.access import canonical
+from include.batching import windows
 from include.checks.candidate import Candidate
 from include.checks.measures import Measure
-from include.embed import embedder_of
+from include.embed_client import embedder_of
 from include.errors import AccessUnknown, FatalError
-from include.ledger import members, policies, projection, windows
+from include.ledger import members, policies, projection
 from include.ledger.checks import CheckResult
 from include.settings import PROJECT
 from include.source import Golden

@@ -10,7 +10,7 @@ from include.checks import geometry
 from include.checks.candidate import Candidate
 from include.checks.measures import Measure
 from include.checks.sample import Lowest
-from include.embed import Embedder, embedder_of
+from include.embed_client import Embedder, embedder_of
 from include.ledger import embeddings, loads, projection
 from include.ledger.checks import CheckResult
 

@@ -7,13 +7,13 @@ from rich.markup import escape
 
 from include import show
 from include.airflow_api import answer_held
-from include.budget import Spending
-from include.budget import told as spending_told
 from include.cli.doors import Because, Json, Number, me, opened_ledger, opened_way, out
 from include.context import changed
 from include.dagfile import source_named
 from include.ledger import checks, incidents, loads, standing
 from include.ledger.loads import Load
+from include.pricing import Spending
+from include.pricing import told as spending_told
 from include.run import finish
 from include.settings import Settings
 

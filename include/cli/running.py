@@ -11,10 +11,11 @@ from include import show
 from include.cli.doors import Json, connections, me, opened_ledger, opened_way, out
 from include.dagfile import declared, sources_in
 from include.doctor import examine
+from include.dry_run import dry_run
 from include.errors import FatalError
 from include.ledger import Ledger
 from include.ledger.members import replace_members
-from include.run import RunResult, dry_run
+from include.run import RunResult
 from include.run import run as run_way
 from include.settings import Settings
 from include.way import Options
@@ -76,14 +77,16 @@ def reconcile(
     json: Json = False,
 ) -> None:
     """Compare sources, ledger and Weaviate."""
-    from include.load import model_of, opened
+    from include.compare import next_runs
+    from include.embed_client import model_of
+    from include.index_write import opened
     from include.reconcile import reconcile as compare
 
     with opened_way(quiet=json) as way:
-        model, found = model_of(way), declared()
+        model, found = model_of(way.settings, way.connections), declared()
         index = opened(way, model)
         try:
-            drifts = compare(way, index, model, found.sources, repair)
+            drifts = compare(way, index, model, next_runs(way, found.sources), repair)
         finally:
             index.close()
     if json:

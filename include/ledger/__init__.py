@@ -1,10 +1,10 @@
 """The ledger: a SQL database that holds the truth. SQLite on one machine, PostgreSQL on many."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -16,8 +16,6 @@ from sqlalchemy.exc import OperationalError
 from include.errors import LedgerError, LedgerUnavailable
 from include.settings import Settings
 
-T = TypeVar("T")
-IN_AT_ONCE = 1_000  # values of one IN (...): far below every database's limit
 SCRUB_TRIES = 50  # 0.2 s apart
 UNSCRUBBED = "0001"  # a schema whose SQLite files still hold what was deleted under it
 
@@ -107,18 +105,6 @@ class Ledger:
             yield
         except OperationalError as error:
             raise LedgerUnavailable(f"the ledger at {self.engine.url!r} did not answer: {error.orig}") from error
-
-
-def windows(values: Iterable[T], size: int = IN_AT_ONCE) -> Iterator[list[T]]:
-    """Values in lists of at most `size`."""
-    window: list[T] = []
-    for value in values:
-        window.append(value)
-        if len(window) == size:
-            yield window
-            window = []
-    if window:
-        yield window
 
 
 def add(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_, select, update
 
 from include.access import Policy
+from include.batching import windows
 from include.ids import document_id
-from include.ledger import Ledger, add, windows
+from include.ledger import Ledger, add
 from include.ledger.audit import record
 from include.ledger.loads import LIVE, Load, fenced
 from include.ledger.policies import keep

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, select
 
-from include.ledger import windows
+from include.batching import windows
 from include.ledger.tables import member
 
 Chain = tuple[str, ...]  # from the asker upward: user:ann → group:people → group:everyone

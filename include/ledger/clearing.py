@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import ScalarSelect, and_, delete, exists, func, or_, select
 
-from include.ledger import Ledger, windows
+from include.batching import windows
+from include.ledger import Ledger
 from include.ledger.loads import LIVE
 from include.ledger.tables import chunk, embedding, load, presence, revision
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select, true
 
+from include.batching import windows
 from include.errors import FatalError
 from include.ids import is_id
-from include.ledger import windows
 from include.ledger.look import at, standing
 from include.ledger.policies import satisfied
 from include.ledger.tables import chunk, document, revision

@@ -23,9 +23,10 @@ from sqlalchemy import (
 )
 
 from include.access import Policy
+from include.batching import windows
 from include.errors import AccessUnknown
 from include.ids import document_id
-from include.ledger import Ledger, add, windows
+from include.ledger import Ledger, add
 from include.ledger.loads import Load, fenced
 from include.ledger.policies import keep
 from include.ledger.tables import Guid, chunk, document, load, presence, quarantine, revision

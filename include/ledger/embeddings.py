@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import delete, select
 
-from include.ledger import Ledger, add, windows
+from include.batching import windows
+from include.ledger import Ledger, add
 from include.ledger.tables import chunk, embedding
 
 

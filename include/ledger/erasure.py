@@ -15,9 +15,10 @@ from typing import Literal
 from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from include.access import Policy, canonical
+from include.batching import windows
 from include.errors import ErasureRefused
 from include.ids import document_id, text_hash
-from include.ledger import Ledger, add, windows
+from include.ledger import Ledger, add
 from include.ledger.audit import record
 from include.ledger.loads import LIVE
 from include.ledger.receipts import Receipt, in_quarantine, keep, opened, subject

@@ -13,7 +13,8 @@ from itertools import groupby
 
 from sqlalchemy import update
 
-from include.ledger import Ledger, windows
+from include.batching import windows
+from include.ledger import Ledger
 from include.ledger.loads import Load, fenced
 from include.ledger.tables import document
 

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, insert, or_, select
 
 from include.access import PUBLIC, Policy
+from include.batching import windows
 from include.ids import document_id
-from include.ledger import Ledger, windows
+from include.ledger import Ledger
 from include.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, told, write
 from include.ledger.documents import promoted, visible
 from include.ledger.loads import LIVE, Load

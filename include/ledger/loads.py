@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
+from include.batching import windows
 from include.errors import AccessUnknown, LoadInProgress, LoadRefused, Superseded
-from include.ledger import Ledger, add, windows
+from include.ledger import Ledger, add
 from include.ledger.audit import record
 from include.ledger.tables import access_change, document, load, quarantine, revision, source
 

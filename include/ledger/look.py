@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, or_, select
 
 from include.access import Policy
-from include.ledger import windows
+from include.batching import windows
 from include.ledger.documents import visible
 from include.ledger.tables import chunk, document, policy, presence, revision, source
 

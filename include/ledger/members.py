@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from include.access import canonical, directory_of
+from include.batching import windows
 from include.errors import DirectoryStale, DirectoryUnavailable, FatalError, TooManyPrincipals
 from include.ids import joined, text_hash
-from include.ledger import Ledger, add, windows
+from include.ledger import Ledger, add
 from include.ledger.audit import record
 from include.ledger.holds import over
 from include.ledger.tables import directory, member, policy, policy_entry

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, Connection, select
 
 from include.access import PUBLIC, Policy, token
-from include.ledger import add, windows
+from include.batching import windows
+from include.ledger import add
 from include.ledger.tables import policy, policy_entry
 
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from sqlalchemy import and_, exists, func, or_, select
 
 from include.access import Policy
+from include.batching import windows
 from include.ids import document_id
-from include.ledger import Ledger, windows
+from include.ledger import Ledger
 from include.ledger.access import live_change
 from include.ledger.documents import promoted, visible
 from include.ledger.loads import LIVE

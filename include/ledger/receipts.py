@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, func, select, update
 
+from include.batching import windows
 from include.errors import ErasureRefused
 from include.ids import text_hash
-from include.ledger import Ledger, windows
+from include.ledger import Ledger
 from include.ledger.tables import (
     access_change,
     audit,

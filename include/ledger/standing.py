@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from include.ledger import Ledger, windows
+from include.batching import windows
+from include.ledger import Ledger
 from include.ledger.documents import visible
 from include.ledger.loads import Load, get
 from include.ledger.tables import chunk, document, load, policy, presence, quarantine, revision

@@ -1,33 +1,27 @@
 """read: the source and the ledger -> what is new, changed, moved in access only, vanished; batches in staging."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
-
-import numpy as np
 
 from include import quarantine
-from include.budget import priced
-from include.chunk import recipe
+from include.batching import windows
+from include.compare import compare
 from include.context import context_of
 from include.errors import FatalError
 from include.incidents import mended
-from include.ledger import access, documents, loads, spending, windows
-from include.ledger.documents import Known, resting_mark
+from include.ledger import access, documents, loads, spending
+from include.ledger.documents import Known
 from include.ledger.loads import Load
-from include.model import folder_of, max_tokens_of
-from include.read.reader import Gone, OpenReader, Reading, Shaped
+from include.pricing import priced
+from include.read.reader import Gone, OpenReader, Shaped
 from include.read.shape import ending, of_files
-from include.records import FINGERPRINT_MOVED, Batch, Listed, Planned, RawDocument, SetAside
-from include.settings import PROJECT
+from include.recipe import recipe_of
+from include.records import Batch, Listed, Planned, RawDocument, SetAside
 from include.source import Source
 from include.traces import counted, span
-from include.way import Options, ReadResult, Way, nobodys, path
+from include.way import Options, ReadResult, Way, batch_path, nobodys, path
 
-OLDER = "prepared by an older recipe"
-WINDOW = 2_000  # listed documents compared at a time
 ROW_BYTES = 1_024  # assumed of a document whose source does not say its size
 LIGHT = {
     "pdf": 0.5,
@@ -68,7 +62,7 @@ def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
     loads.made_with(way.ledger, load, context_of(way, source, recipe_of(way, source)))
     access.forget_changes(way.ledger, load)
     base = access.begin(way.ledger, source.name)
-    with source.reader.open(reading_of(way, source)) as reader:
+    with source.reader.open(way.reading(source)) as reader:
         counts, endings = _plan(way, source, load, reader, options, base)
         loads.renew(way.ledger, load, way.lease_s)
         batches = _fetch(way, source, load, reader, counts, base)
@@ -89,18 +83,6 @@ def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
         way.staging.remove(f"{source.name}/{load.id}")
     way.progress(_told(source, load, counts))
     return ReadResult(load.id, tuple(batches), dict(counts), unchanged)
-
-
-def reading_of(way: Way, source: Source) -> Reading:
-    """What the source's reader is opened with."""
-    return Reading(
-        source.name, source.access, way.connections, PROJECT, way.settings.max_document_mb << 20, source.directory
-    )
-
-
-def recipe_of(way: Way, source: Source) -> str:
-    """The recipe by which this source's bytes become chunks now."""
-    return recipe(max_tokens_of(folder_of(way.settings.model)), source.chunking, source.risks)
 
 
 def _told(source: Source, load: Load, counts: Counter[str]) -> str:
@@ -166,87 +148,6 @@ def _plan_path(source: Source, load: Load) -> str:
     return path(source.name, load.id, "read", "plan.parquet")
 
 
-def compare(
-    way: Way,
-    source: Source,
-    reader: OpenReader,
-    options: Options,
-    counts: Counter[str],
-    record: Callable[[list[tuple[Listed, Planned]], dict[str, Known]], None] = lambda window, known: None,
-    left: Callable[[list[str]], None] = lambda keys: None,
-) -> Iterator[Planned]:
-    """What a load would do with each document that is not the same as before; writes nothing itself.
-
-    `record` is told of each window that was compared, `left` of quarantined keys that are not listed.
-    """
-    seen, recipe_now = Keys(), recipe_of(way, source)
-    listing = iter(reader.listing())
-    while window := list(islice(listing, WINDOW)):
-        counts["listed"] += len(window)
-        seen.add([one.key for one in window])
-        window = [one for one in window if options.whole or one.key in options.only]
-        known = documents.known(way.ledger, source.name, [one.key for one in window])
-        plan = [_compared(one, known.get(one.key), recipe_now, options) for one in window]
-        record(list(zip(window, plan, strict=True)), known)
-        for one in plan:
-            if (
-                one.what in ("new", "changed")
-                and options.limit is not None
-                and counts["new"] + counts["changed"] >= options.limit
-            ):
-                counts["waiting"] += 1
-                continue
-            if one.what == "unchanged":
-                counts[one.why or "unchanged"] += 1  # unknown, resting or erased
-            else:
-                counts[one.what] += 1
-                counts["unknown"] += one.why == "unknown"
-                counts["again"] += one.why == OLDER
-                yield one
-        if counts["listed"] % 50_000 < WINDOW:
-            way.progress(f"{source.name}: {counts['listed']:,} listed")
-    seen.once(source, reader)
-    for key in documents.visible_keys(way.ledger, source.name):
-        counts["visible"] += 1
-        if key not in seen and (options.whole or key in options.only):
-            counts["vanished"] += 1
-            yield Planned(key, "", "", 0, None, "vanished", "not listed any more", 0, "")
-    if options.whole:
-        left([key for key in quarantine.keys(way.ledger, source.name) if key not in seen])
-
-
-def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options) -> Planned:
-    """What this load does with a listed document."""
-    version = known.access_version if known else 0
-    plan = Planned(one.key, one.uri, one.fingerprint, one.size, one.policy, "unchanged", "", version, "")
-    if known is not None and known.erased:
-        return replace(plan, why="erased")
-    if one.policy is None:  # set aside; what is visible of it is masked, in the index too
-        masked = known is not None and known.visible and (known.policy is not None or known.lags)
-        return replace(plan, what="access" if masked else "unchanged", why="unknown")
-    asked = one.key in options.only or (known is not None and known.asked)
-    same = known is not None and known.set_aside == resting_mark(one.fingerprint, recipe_now)
-    # What has failed three times rests through a run that reads everything again, too.
-    resting = same and not asked and (not options.full or (known is not None and known.rests))
-    if known is None or not known.visible:
-        return replace(plan, why="resting") if resting else replace(plan, what="new", why="not loaded before")
-    moved = known.policy != one.policy
-    if not resting:
-        if asked or options.full:
-            return replace(plan, what="changed", why="asked for")
-        if known.recipe != recipe_now:
-            return replace(plan, what="changed", why=OLDER)
-        if known.fingerprint != one.fingerprint:
-            return replace(plan, what="changed", why=FINGERPRINT_MOVED, known_hash=known.content_hash)
-    if moved:
-        return replace(
-            plan, what="access", why="only its access moved" if known.policy else "its access is known again"
-        )
-    if known.lags:
-        return replace(plan, what="access", why="the index holds an older access")
-    return replace(plan, why="resting" if resting else "")
-
-
 def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Counter[str], base: int) -> list[Batch]:
     """Fetch what the plan wants and stage it in batches of even weight."""
 
@@ -275,7 +176,7 @@ def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Cou
             first = one
 
         number = len(batches)
-        way.staging.write(path(source.name, load.id, "read", f"{number:04}.parquet"), RawDocument, batch(first))
+        way.staging.write(batch_path(source.name, load.id, "read", number), RawDocument, batch(first))
         batches.append(Batch(number, n, int(size)))
         loads.renew(way.ledger, load, way.lease_s)
         way.progress(f"{source.name}: batch {number} has {n:,} documents, {size / (1 << 20):.1f} MB")
@@ -337,40 +238,3 @@ def _raws(
 def _weight(one: Planned) -> int:
     suffix = one.key.rpartition(".")[2].lower()
     return int((one.size or ROW_BYTES) * LIGHT.get(suffix, 1.0)) + 256
-
-
-class Keys:
-    """The keys of a listing as digests of 16 bytes, so that ten million of them take 160 MB."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._sorted: np.ndarray | None = None
-
-    def add(self, keys: list[str]) -> None:
-        self._parts.append(b"".join(_digest(key) for key in keys))
-
-    def __contains__(self, key: str) -> bool:
-        digests, wanted = self._digests(), np.frombuffer(_digest(key), "S16")[0]
-        at = int(np.searchsorted(digests, wanted))
-        return at < len(digests) and bool(digests[at] == wanted)
-
-    def once(self, source: Source, reader: OpenReader) -> None:
-        """Refuse a listing that has a key twice: one of the two documents would be lost."""
-        digests = self._digests()
-        twice = set(digests[1:][digests[1:] == digests[:-1]].tolist())
-        if twice:
-            same = (one.key for one in reader.listing() if np.frombuffer(_digest(one.key), "S16")[0] in twice)
-            raise FatalError(
-                f"source {source.name}: {len(twice):,} keys are listed more than once, such as "
-                f"{', '.join(map(repr, islice(dict.fromkeys(same), 5)))}: a key must name one document, so choose a unique one"
-            )
-
-    def _digests(self) -> np.ndarray:
-        if self._sorted is None:
-            self._sorted = np.sort(np.frombuffer(b"".join(self._parts), "S16"))
-            self._parts = []
-        return self._sorted
-
-
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()[:16]

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from include.clean import clean
 from include.errors import RiskFound
 from include.records import Block, Document
 from include.risks import characters, injection, personal, secrets
@@ -21,32 +20,38 @@ class Judged:
     document: Document
     metadata: tuple[str, ...]
     found: Counter[str]
-    cleaned: dict[str, int]  # by clean's steps
 
     @property
     def risks(self) -> tuple[str, ...]:
         return tuple(f"{kind}={n}" for kind, n in sorted(self.found.items()))
 
 
-def judge(parsed: Document, metadata: tuple[str, ...], policy: Risks) -> Judged:
-    """Clean a parsed document, count every risk in it, and take out what the policy says.
+def hidden_in(parsed: Document) -> tuple[Document, Counter[str]]:
+    """Count what is hidden in a document as it was parsed, before clean takes hidden characters out.
 
-    Hidden characters are counted before clean, which takes them out whatever the policy is; everything else after it,
-    hidden blocks and what hidden characters say included. Raises RiskFound, with kinds and counts, where a family
-    with something found is answered by quarantine.
+    Returns the document without the variation selectors that clean leaves, and counts by "family:kind": of what is
+    hidden, and of every risk in what hidden characters say.
     """
     found = _hidden(parsed)
-    document, cleaned = clean(_plain(parsed))
     said = characters.said("\n".join(_texts(parsed)))
     found.update(f"{family}:{one.kind}" for family, one in _finds(said, "hidden"))
+    return _plain(parsed), found
+
+
+def judge(document: Document, metadata: tuple[str, ...], hidden: Counter[str], policy: Risks) -> Judged:
+    """Count every risk in a cleaned document, and take out what the policy says.
+
+    `hidden` is what `hidden_in` counted. Raises RiskFound, with kinds and counts, where a family with something
+    found is answered by quarantine.
+    """
     document, metadata, in_text = _redacted(document, metadata, policy)
-    found.update(in_text)
+    found = hidden + in_text
     if refused := {kind: n for kind, n in found.items() if _answer(policy, kind) == "quarantine"}:
         raise RiskFound(
             f"it holds {', '.join(f'{kind} ({n:,})' for kind, n in sorted(refused.items()))}, which the source's Risks "
             "set aside: mend the document, or allow, redact or hold the kind"
         )
-    return Judged(document, metadata, found, cleaned)
+    return Judged(document, metadata, found)
 
 
 def families(risks: Sequence[str]) -> dict[str, Counter[str]]:

@@ -21,7 +21,7 @@ from include.source import Source
 from include.triage.evidence import Aside, Column, Evidence, Fault, Segment, Shift
 from include.triage.reach import MOST_MEMBERSHIPS, Touched
 from include.triage.segments import Shares, Trait
-from include.way import Way, path
+from include.way import Way, batch_path, path
 
 FEWEST = 5  # loads before, from which on a measure has a usual range
 ERROR = re.compile(r"^([A-Z]\w+(?:\.\w+)*): ?(.*)", re.DOTALL)
@@ -192,7 +192,7 @@ def _marked(candidate: Candidate, said: str, plan: list[Planned]) -> Traits:
 
 def _prepared(candidate: Candidate) -> Iterator[tuple[Prepared, int]]:
     for batch in candidate.batches:
-        where = path(candidate.source.name, candidate.load.id, "document", f"{batch:04}.parquet")
+        where = batch_path(candidate.source.name, candidate.load.id, "document", batch)
         for one in candidate.way.staging.read(where, Prepared):
             yield one, batch
 

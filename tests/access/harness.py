@@ -18,12 +18,13 @@ import numpy as np
 from sqlalchemy import update
 
 from include.access import Policy
+from include.batching import windows
 from include.checks import FAMILIES
 from include.connections import EnvironmentConnections
 from include.errors import LoadRefused
 from include.ids import chunk_id, content_hash, document_id, text_hash
 from include.lane import Synced, sync_access
-from include.ledger import Ledger, access, checks, documents, holds, indexing, lane, loads, projection, windows
+from include.ledger import Ledger, access, checks, documents, holds, indexing, lane, loads, projection
 from include.ledger.checks import CheckResult
 from include.ledger.lane import Observed
 from include.ledger.loads import Load

@@ -25,7 +25,7 @@ from sqlalchemy import select, update
 from include.access import token
 from include.answer import Answer
 from include.asker import Bearer, Service
-from include.embed import embedder_of
+from include.embed_client import embedder_of
 from include.ledger import Ledger, members
 from include.ledger.members import replace_members
 from include.ledger.tables import audit, directory, source

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from include.checks import FAMILIES
+from include.checks.verdict import verdict
 from include.errors import EmbedderUnavailable, GateBlocked, LoadRefused
-from include.gate import check, decide, refused, table, verdict
+from include.gate import check, decide, refused, table
 from include.ids import text_hash
 from include.ledger import checks as results
 from include.ledger import loads

@@ -235,7 +235,7 @@ def test_history_is_of_loads_that_were_let_through_and_are_as_people_expect_them
 
 @pytest.fixture
 def warehouse(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Warehouse":
-    monkeypatch.setattr("include.read.stage.PROJECT", tmp_path)
+    monkeypatch.setattr("include.way.PROJECT", tmp_path)
     return Warehouse(way, tmp_path, monkeypatch)
 
 

@@ -29,7 +29,7 @@ def test_rows_load_and_only_what_moved_is_read_again(
     monkeypatch.setenv("AIRFLOW_CONN_POSTS", json.dumps({"conn_type": "duckdb", "host": str(file)}))
     (tmp_path / "dags" / "sql").mkdir(parents=True)
     (tmp_path / "dags" / "sql" / "posts.sql").write_text("select * from posts;\n")
-    monkeypatch.setattr("include.read.stage.PROJECT", tmp_path)
+    monkeypatch.setattr("include.way.PROJECT", tmp_path)
     groups = {"group:everyone": ["user:ann@example.com", "group:staff"], "group:staff": ["user:hugo@example.com"]}
     replace_members(way.ledger, "test", groups, "test")
     source = Source(

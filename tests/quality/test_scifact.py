@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.embed import embedder_of
+from include.embed_client import embedder_of
 from include.ledger import projection
 from include.ledger.members import replace_members
 from include.retrieve import Retriever

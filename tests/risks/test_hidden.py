@@ -10,8 +10,9 @@ import pytest
 from include.parse.hidden_html import shown_and_hidden
 from include.parse.hidden_pdf import pdf_shown_and_hidden
 from include.parse.sandbox import Sandbox
+from include.prepare import clean_and_judge
 from include.records import Document, RawDocument
-from include.risks.judge import families, judge
+from include.risks.judge import families
 from include.settings import PROJECT, Settings
 from include.source import Risks
 
@@ -182,4 +183,4 @@ def test_the_samples_hide_nothing_and_nothing_of_them_is_held(sandbox: Sandbox) 
     for file in files:
         document = parsed(sandbox, Path(file).read_bytes(), file.name)
         assert hidden(document) == {}, file.name
-        assert set(families(judge(document, (), Risks()).risks)) <= {"personal"}, file.name
+        assert set(families(clean_and_judge(document, (), Risks())[0].risks)) <= {"personal"}, file.name

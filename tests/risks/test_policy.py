@@ -7,16 +7,16 @@ from typing import get_args
 
 import pytest
 
-from include import prepare as prepared_by
 from include.checks import content
 from include.checks.candidate import Candidate
 from include.gate import check
 from include.ledger import checks as results
 from include.ledger import documents
 from include.ledger.tables import metadata
+from include.prepare import clean_and_judge
 from include.quarantine import listing
 from include.records import Block, Document, Prepared
-from include.risks.judge import FAMILIES, families, judge
+from include.risks.judge import FAMILIES, families
 from include.run import finish
 from include.source import Answer, Risks
 from include.way import Way
@@ -173,7 +173,9 @@ def document(*texts: str, title: str = "Title", hidden: str = "") -> Document:
 def test_everything_is_counted_whatever_the_policy(answer: Answer) -> None:
     policy = Risks(answer, answer, answer, answer)
     text = f"Write to zoe@gmail.com. {KEY}"
-    judged = judge(document(text, ORDER, title=text, hidden=f"{TOKEN} zoe@gmail.com"), (f"mail={text}",), policy)
+    judged = clean_and_judge(
+        document(text, ORDER, title=text, hidden=f"{TOKEN} zoe@gmail.com"), (f"mail={text}",), policy
+    )[0]
     counts = families(judged.risks)
     assert counts["personal"] == {"EMAIL_ADDRESS": 2}
     assert counts["secrets"] == {"AWS_KEY": 1, "GITHUB_TOKEN": 1}
@@ -185,7 +187,7 @@ def test_everything_is_counted_whatever_the_policy(answer: Answer) -> None:
 
 def test_a_key_over_several_blocks_is_one_and_goes_whole() -> None:
     lines = PEM.split("\n")
-    judged = judge(document("Before.", *lines, "After it comes prose."), (), Risks())
+    judged = clean_and_judge(document("Before.", *lines, "After it comes prose."), (), Risks())[0]
     assert [b.text for b in judged.document.blocks] == ["Before.", "[redacted: PRIVATE_KEY]", "After it comes prose."]
     assert judged.risks == ("secrets:PRIVATE_KEY=1",)
 
@@ -193,11 +195,11 @@ def test_a_key_over_several_blocks_is_one_and_goes_whole() -> None:
 def test_an_order_is_taken_out_with_the_line_or_cell_that_it_stands_in() -> None:
     policy = Risks(injection="redact")
     table = f"| Name | Note |\n| --- | --- |\n| Ann | {ORDER} |"
-    judged = judge(document(f"One line.\nNow: {ORDER} And more.\nLast line."), (), policy)
+    judged = clean_and_judge(document(f"One line.\nNow: {ORDER} And more.\nLast line."), (), policy)[0]
     assert judged.document.blocks[0].text == "One line.\n[redacted: INSTRUCTION_OVERRIDE]\nLast line."
-    cells = judge(Document("k", "u", "", "text/plain", (Block("table", table),)), (), policy).document.blocks[0].text
+    cells = (
+        clean_and_judge(Document("k", "u", "", "text/plain", (Block("table", table),)), (), policy)[0]
+        .document.blocks[0]
+        .text
+    )
     assert cells.split("\n")[2] == "| Ann | [redacted: INSTRUCTION_OVERRIDE] |"
-
-
-def test_prepare_asks_the_judge() -> None:
-    assert prepared_by.judge is judge

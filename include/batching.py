@@ -1,0 +1,19 @@
+"""Long streams in pieces of bounded size."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+IN_AT_ONCE = 1_000  # values of one IN (...): far below every database's limit
+
+
+def windows(values: Iterable[T], size: int = IN_AT_ONCE) -> Iterator[list[T]]:
+    """Values in lists of at most `size`."""
+    window: list[T] = []
+    for value in values:
+        window.append(value)
+        if len(window) == size:
+            yield window
+            window = []
+    if window:
+        yield window
