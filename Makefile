@@ -10,10 +10,10 @@ export UV_NO_PROGRESS = 1
 .PHONY: run test check stop clean lock quality sweep trust mutants setup
 
 run: setup
-	@$(BIN)/python -m include.local run $(ARGS)
+	@$(BIN)/python -m moat.local run $(ARGS)
 
 test: $(VENV)/.dev
-	@$(BIN)/python -m include.local programs
+	@$(BIN)/python -m moat.local programs
 	@$(MAKE) --no-print-directory check
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
@@ -23,7 +23,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 stop:
-	@test ! -x $(BIN)/python || $(BIN)/python -m include.local stop
+	@test ! -x $(BIN)/python || $(BIN)/python -m moat.local stop
 
 clean: stop
 	rm -rf .moat .venv .pytest_cache .mypy_cache .ruff_cache
@@ -32,23 +32,23 @@ setup: $(VENV)/.ready
 
 # Retrieval quality on the whole of SciFact, beside brute force; needs ../shared/data.
 quality: $(VENV)/.dev
-	@$(BIN)/python -m include.local programs
-	$(BIN)/python -m pytest tests/quality --full -s
+	@$(BIN)/python -m moat.local programs
+	$(BIN)/python -m pytest tests/proofs/quality --full -s
 
 # Who reads what, half a million times, beside the oracle in tests/access; an hour or more.
 sweep: $(VENV)/.dev
-	@$(BIN)/python -m include.local programs
-	$(BIN)/python -m pytest tests/access/test_sweep.py --sweep 500000 --timeout 86400 -s
+	@$(BIN)/python -m moat.local programs
+	$(BIN)/python -m pytest tests/proofs/access/test_sweep.py --sweep 500000 --timeout 86400 -s
 
 # A simulated company: half a year of clean nights, then every kind of defect in five strengths; writes bench/TRUST.md.
 trust: $(VENV)/.dev
-	@$(BIN)/python -m include.local programs
-	$(BIN)/python -m pytest tests/trust --full -s
+	@$(BIN)/python -m moat.local programs
+	$(BIN)/python -m pytest tests/proofs/trust --full -s
 
 # Bugs put in on purpose, one at a time, in a copy: each must turn a test red.
 mutants: $(VENV)/.dev
-	@$(BIN)/python -m include.local programs
-	$(BIN)/python tests/mutants/run.py $(ARGS)
+	@$(BIN)/python -m moat.local programs
+	$(BIN)/python tests/proofs/mutants/run.py $(ARGS)
 
 lock:
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt

@@ -29,28 +29,28 @@ from sqlalchemy import event
 
 from bench.embed import busy_s, texts_of
 from bench.results import put, ran_on
-from include.access import Policy, token
-from include.batching import windows
-from include.connections import EnvironmentConnections
-from include.embed_client import Embedder, embedder_of
-from include.ids import chunk_id, document_id, text_hash
-from include.index_write import prove
-from include.lane import sync_access
-from include.ledger import Ledger, documents, indexing, loads, projection
-from include.ledger.loads import Load
-from include.ledger.members import replace_members
-from include.local import servers
-from include.local.binaries import WEAVIATE, program
-from include.model import ModelInfo, Tokens
-from include.read.reader import Fetched, Reading
-from include.records import Chunk, IndexObject, Listed, Planned, Prepared, embedded_text
-from include.retrieve import Retriever
-from include.rules import Columns, Facts, Needs
-from include.settings import PROJECT, Settings
-from include.source import Limits, Source
-from include.staging import Staging
-from include.store import Mode, Query, WeaviateStore
-from include.way import Way
+from moat.access.policy import Policy, token
+from moat.access.rules import Columns, Facts, Needs
+from moat.batching import windows
+from moat.connections import EnvironmentConnections
+from moat.embedding.client import Embedder, embedder_of
+from moat.embedding.model import ModelInfo, Tokens
+from moat.ids import chunk_id, document_id, text_hash
+from moat.index.store import Mode, Query, WeaviateStore
+from moat.index.write import prove
+from moat.ledger import Ledger, documents, indexing, loads, projection
+from moat.ledger.loads import Load
+from moat.ledger.members import replace_members
+from moat.local import servers
+from moat.local.binaries import WEAVIATE, program
+from moat.maintenance.access_sync import sync_access
+from moat.readers.reader import Fetched, Reading
+from moat.records import Chunk, IndexObject, Listed, Planned, Prepared, embedded_text
+from moat.retrieve import Retriever
+from moat.runtime import Way
+from moat.settings import PROJECT, Settings
+from moat.source import Limits, Source
+from moat.staging import Staging
 
 TITLE = "access: updates, revocations, and the filter of every query"
 CHUNKS = 5  # of a document

@@ -27,18 +27,18 @@ import numpy as np
 import psutil
 
 from bench.results import put, ran_on
-from include.connections import EnvironmentConnections
-from include.embed import embed
-from include.embedder import CPU_BUDGET, GPU_BUDGET, load_model
-from include.ids import chunk_id, text_hash
-from include.ledger import Ledger, loads
-from include.local import servers
-from include.model import Tokens, folder_of
-from include.records import Chunk, Embedded, embedded_text
-from include.settings import PROJECT, Settings
-from include.source import AccessFiles, LocalFiles, Source
-from include.staging import Staging
-from include.way import Way, path
+from moat.connections import EnvironmentConnections
+from moat.embedding.model import Tokens, folder_of
+from moat.embedding.server import CPU_BUDGET, GPU_BUDGET, load_model
+from moat.ids import chunk_id, text_hash
+from moat.ledger import Ledger, loads
+from moat.local import servers
+from moat.records import Chunk, Embedded, embedded_text
+from moat.runtime import Way, path
+from moat.settings import PROJECT, Settings
+from moat.source import AccessFiles, LocalFiles, Source
+from moat.stages.embed import embed
+from moat.staging import Staging
 
 TITLE = "embed: the stage beside bare sentence-transformers"
 SAMPLES = PROJECT / "include" / "samples"

@@ -19,13 +19,13 @@ from pathlib import Path
 from random import Random
 
 from bench.results import put, ran_on
-from include.language import language_of
-from include.parse.sandbox import Sandbox
-from include.prepare import clean_and_judge
-from include.records import Block, Document, RawDocument
-from include.risks import injection, personal, secrets
-from include.settings import PROJECT, Settings
-from include.source import Risks
+from moat.parse.language import language_of
+from moat.parse.sandbox import Sandbox
+from moat.records import Block, Document, RawDocument
+from moat.risks import injection, personal, secrets
+from moat.settings import PROJECT, Settings
+from moat.source import Risks
+from moat.stages.prepare import clean_and_judge
 from tests.risks import made
 
 TITLE = "content risks: false alarms, recall, cost"

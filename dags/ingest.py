@@ -22,8 +22,8 @@ from airflow.sdk import (
 from moat_lineage import emits
 from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, opened, run_of
 
-from include.checks import FAMILIES
-from include.source import Source
+from moat.checks import FAMILIES
+from moat.source import Source
 
 LOAD = "{{ ti.xcom_pull(task_ids='read', key='load') }}"
 PARAMS = {
@@ -94,12 +94,12 @@ def ingest(
 
         @task(on_failure_callback=give_up)
         def read(*, params: Any = None) -> list[dict[str, int]]:
-            from include import incidents
-            from include.dry_run import dry_run
-            from include.freshness import stale
-            from include.read.stage import read as stage
-            from include.show import estimate
-            from include.way import Options
+            from moat.cli.render import estimate
+            from moat.incidents import lifecycle
+            from moat.incidents.freshness import stale
+            from moat.runtime import Options
+            from moat.stages.dry_run import dry_run
+            from moat.stages.read import read as stage
 
             context = get_current_context()
             options = Options(params["full"], tuple(params["only"] or ()), params["limit"], params["expected"] or "")
@@ -110,7 +110,7 @@ def ingest(
                     return []
                 found = stage(way, source, run_of(context), options)
                 if found.unchanged and (quiet := stale(way, source.name)):
-                    incidents.late(way, source.name, quiet)
+                    lifecycle.late(way, source.name, quiet)
             context["ti"].xcom_push(key="load", value=found.load)
             context["ti"].xcom_push(key="anything", value=not found.unchanged)
             return [{"number": b.number, "documents": b.n_documents} for b in found.batches]
@@ -121,7 +121,7 @@ def ingest(
 
         @task(task_display_name="parse → clean → chunk", map_index_template="{{ label }}", on_failure_callback=give_up)
         def prepare(load: str, batch: dict[str, int]) -> dict[str, int]:
-            from include.prepare import prepare as stage
+            from moat.stages.prepare import prepare as stage
 
             get_current_context()["label"] = f"batch {batch['number']}: {batch['documents']} documents"  # type: ignore[typeddict-unknown-key]
             with opened() as way:
@@ -136,7 +136,7 @@ def ingest(
             on_failure_callback=give_up,
         )
         def embed(load: str, batch: dict[str, int]) -> dict[str, int]:
-            from include.embed import embed as stage
+            from moat.stages.embed import embed as stage
 
             get_current_context()["label"] = f"batch {batch['number']}"  # type: ignore[typeddict-unknown-key]
             with opened() as way:
@@ -166,8 +166,8 @@ def ingest(
                     on_failure_callback=noticed,
                 )
                 def check(load: str, family: str) -> list[str]:
-                    from include.gate import check as stage
-                    from include.gate import refused
+                    from moat.stages.gate import check as stage
+                    from moat.stages.gate import refused
 
                     with opened() as way:
                         return refused(stage(way, source, int(load), family))
@@ -176,14 +176,14 @@ def ingest(
 
         @task(on_failure_callback=give_up)
         def load(load: str) -> dict[str, int]:
-            from include.load import load as stage
+            from moat.stages.load import load as stage
 
             with opened() as way:
                 return stage(way, source, int(load))
 
         @task(outlets=[Asset(name=source.name, uri=f"x-moat://{source.name}")], on_failure_callback=give_up)
         def promote(load: str, *, outlet_events: Any = None) -> int:
-            from include.promote import promote as stage
+            from moat.stages.promote import promote as stage
 
             with opened() as way:
                 promoted = stage(way, source, int(load), run_of(get_current_context()))

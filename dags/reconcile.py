@@ -35,11 +35,11 @@ with DAG(
         """The task is red when something does not agree and was not repaired."""
         from dataclasses import asdict
 
-        from include.compare import next_runs
-        from include.dagfile import declared
-        from include.embed_client import model_of
-        from include.index_write import opened as index_of
-        from include.reconcile import reconcile
+        from moat.dagfile import declared
+        from moat.embedding.client import model_of
+        from moat.index.write import opened as index_of
+        from moat.maintenance.reconcile import reconcile
+        from moat.stages.compare import next_runs
 
         with opened() as way:
             model, found = model_of(way.settings, way.connections), declared()

@@ -53,8 +53,8 @@ with DAG(
     @task
     def mark(*, params: Any = None) -> list[dict[str, Any]]:
         """Mark what matches; one run a source, for those keys."""
-        from include.quarantine import Which, known_source, left_resting, replay
-        from include.when import moment
+        from moat.ledger.quarantine import Which, known_source, left_resting, replay
+        from moat.timeparse import moment
 
         now = datetime.now(UTC)
         since, until = (moment(params[name], now) if params[name] else None for name in ("since", "until"))

@@ -46,9 +46,9 @@ are masked. See docs/access.md.""",
     @task
     def sources(*, params: Any = None) -> list[str]:
         """The sources that are loaded, and the DAG files that are broken, whose tasks will say so."""
-        from include.dagfile import declared
-        from include.lane import undeclared
-        from include.ledger import projection
+        from moat.dagfile import declared
+        from moat.ledger import projection
+        from moat.maintenance.access_sync import undeclared
 
         found = declared()
         with opened() as way:
@@ -62,8 +62,8 @@ are masked. See docs/access.md.""",
     @task(task_display_name="access", map_index_template="{{ label }}")
     def access(name: str) -> dict[str, Any]:
         """Red when the source's access cannot be read. What widens beyond the limits waits in the DAG held_access."""
-        from include.dagfile import source_named
-        from include.lane import sync_access, told
+        from moat.dagfile import source_named
+        from moat.maintenance.access_sync import sync_access, told
 
         context = get_current_context()
         context["label"] = name  # type: ignore[typeddict-unknown-key]

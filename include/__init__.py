@@ -1,1 +1,4 @@
-"""Moat: a Weaviate knowledge base kept in step with a company's documents and warehouse rows."""
+"""What DAG files and applications of this Airflow project import: `include.source`, `include.retrieve`.
+
+The code behind them is the package `moat` in this folder, which is also what the wheel installs.
+"""

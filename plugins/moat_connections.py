@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from include.connections import Connection
-from include.errors import FatalError, SettingsError, SourceUnavailable
+from moat.connections import Connection
+from moat.errors import FatalError, SettingsError, SourceUnavailable
 
 WINDOW = 2_000  # rows fetched at a time
 PASSING = {"OperationalError", "InterfaceError", "IOException", "ConnectionException"}

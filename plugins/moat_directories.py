@@ -11,7 +11,7 @@ from moat_notifiers import WATCHED
 from moat_tasks import RETRY, ask_about, opened, run_of
 
 if TYPE_CHECKING:
-    from include.people.directory import Directory
+    from moat.directories.directory import Directory
 
 DOC = """Who is in which group, from every directory that `dags/sync_directory.py` declares, a task each.
 
@@ -59,8 +59,8 @@ def sync_directories(*directories: Directory, schedule: Any = timedelta(minutes=
 
 def _sync(name: str) -> dict[str, Any]:
     """Read, judge, swap; red where a person has to look first."""
-    from include.dagfile import directory_named
-    from include.people.sync import sync
+    from moat.dagfile import directory_named
+    from moat.directories.sync import sync
 
     with opened() as way:
         synced = sync(way.ledger, way.connections, directory_named(name), run_of(get_current_context()), way.progress)

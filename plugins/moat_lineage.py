@@ -11,8 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from include.lineage import Dataset, Facts, Stage
-    from include.source import Source
+    from moat.monitoring.lineage import Dataset, Facts, Stage
+    from moat.source import Source
 
 log = logging.getLogger("airflow.task")
 SEVERITIES = {"block": "error", "hold": "error", "warn": "warn"}  # ours in the specification's words
@@ -34,8 +34,8 @@ class _Facets:
         from airflow.providers.openlineage.extractors import OperatorLineage
         from moat_tasks import opened
 
-        from include.errors import MoatError
-        from include.lineage import facts_of
+        from moat.errors import MoatError
+        from moat.monitoring.lineage import facts_of
 
         run = f"airflow:{task_instance.dag_id}:{task_instance.run_id}"
         try:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from include.errors import MoatError
+from moat.errors import MoatError
 
 if TYPE_CHECKING:
-    from include.settings import Settings
+    from moat.settings import Settings
 
 PLAIN = "text/plain; charset=utf-8"
 
@@ -39,7 +39,7 @@ class Metrics:
 
     def answer(self, scope: dict[str, Any]) -> tuple[int, str, bytes]:
         """Status, content type and body. A request without the key learns nothing but whether a key is set."""
-        from include.settings import Settings
+        from moat.settings import Settings
 
         path = scope["path"].removeprefix(scope.get("root_path", "")).rstrip("/")
         try:
@@ -54,8 +54,8 @@ class Metrics:
             return 503, PLAIN, f"{type(error).__name__}: see `moat doctor`\n".encode()
 
     def _text(self, settings: Settings) -> tuple[int, str, bytes]:
-        from include.ledger import Ledger
-        from include.metrics import CONTENT_TYPE, registry_of, text
+        from moat.ledger import Ledger
+        from moat.monitoring.metrics import CONTENT_TYPE, registry_of, text
 
         with self._lock:
             if self._registry is None:

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseNotifier
 from moat_tasks import opened
 
-from include.errors import MoatError
+from moat.errors import MoatError
 
 if TYPE_CHECKING:
-    from include.way import Way
+    from moat.runtime import Way
 
 log = logging.getLogger("airflow.task")
 STAGES = {"sync_access": "read", "sync_directory": "read", "reconcile": "load", "replay_quarantine": "read"}
@@ -87,7 +87,7 @@ def _notice(context: Mapping[str, Any], channel: str = "", to: Sequence[str] = (
             if came == "failed":
                 _failed(way, context, (source, STAGES.get(dag, "")), (dag, run, task))
             elif came == "late":
-                from include.incidents import late
+                from moat.incidents.lifecycle import late
 
                 late(way, source, f"run {run} of {dag} has missed its deadline")
             else:
@@ -99,7 +99,7 @@ def _notice(context: Mapping[str, Any], channel: str = "", to: Sequence[str] = (
 def _failed(way: Way, context: Mapping[str, Any], where: tuple[str, str], who: tuple[str, str, str]) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    from include.incidents import stage_of, task_failed
+    from moat.incidents.lifecycle import stage_of, task_failed
 
     (source, stage), (dag, run, task) = where, who
     error = context.get("exception")
@@ -114,8 +114,8 @@ def _failed(way: Way, context: Mapping[str, Any], where: tuple[str, str], who: t
 
 def _over(way: Way, source: str, runs: str, task: str) -> None:
     """End the incidents that runs of this DAG opened for the source, by this task alone."""
-    from include.ledger import incidents
-    from include.tell import tell
+    from moat.incidents.notify import tell
+    from moat.ledger import incidents
 
     subject = f"{runs.split(':')[1]}.{task}"
     for one in incidents.listing(way.ledger, source):
@@ -127,7 +127,7 @@ def _over(way: Way, source: str, runs: str, task: str) -> None:
 
 def _through(way: Way, channel: str, to: Sequence[str]) -> Way:
     """The way with one channel more, and more addresses."""
-    from include.settings import parted
+    from moat.settings import parted
 
     if not channel:
         return way

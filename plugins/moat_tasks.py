@@ -14,8 +14,8 @@ from airflow.sdk.exceptions import AirflowFailException
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.source import Source
-    from include.way import Way
+    from moat.runtime import Way
+    from moat.source import Source
 
 log = logging.getLogger("airflow.task")
 
@@ -23,11 +23,11 @@ log = logging.getLogger("airflow.task")
 RETRY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            exception="include.errors.FatalError",
+            exception="moat.errors.FatalError",
             action=RetryAction.FAIL,
             reason="a person has to act: see the message",
         ),
-        RetryRule(exception="include.errors.RetriableError", action=RetryAction.RETRY, reason="it may succeed later"),
+        RetryRule(exception="moat.errors.RetriableError", action=RetryAction.RETRY, reason="it may succeed later"),
     ]
 )
 
@@ -37,7 +37,7 @@ def opened() -> Iterator[Way]:
     """Settings, ledger, staging and connections of this task, its progress in the task's log."""
     from moat_connections import AirflowConnections
 
-    from include.way import Way
+    from moat.runtime import Way
 
     way = Way.open(AirflowConnections(), progress=lambda line: [log.info("%s", part) for part in line.splitlines()])
     try:
@@ -65,8 +65,8 @@ def ask_about(hold: int) -> None:
 
 def give_up(context: Context) -> None:
     """After the last try, let the next run take over at once instead of waiting for the lease to end."""
-    from include.errors import MoatError
-    from include.ledger import loads
+    from moat.errors import MoatError
+    from moat.ledger import loads
 
     try:
         with opened() as way:
@@ -82,8 +82,8 @@ def give_up(context: Context) -> None:
 
 def noticed(context: Context) -> None:
     """After the last try, make the failure an incident of its source, or part of the one that is there."""
-    from include.errors import MoatError
-    from include.incidents import stage_of, task_failed
+    from moat.errors import MoatError
+    from moat.incidents.lifecycle import stage_of, task_failed
 
     if (context.get("params") or {}).get("dry_run"):
         return  # nobody's documents wait for it
@@ -134,7 +134,7 @@ class _AsksAboutLoad(_Asks):
         return int(self.load)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        from include.ledger import loads
+        from moat.ledger import loads
 
         release, by, reason = self.answered(context, event)
         with opened() as way:
@@ -151,7 +151,7 @@ class DecideBudget(_AsksAboutLoad):
     """Lets a load that would cost more than its budget wait for a person, before anything of it is embedded."""
 
     def execute(self, context: Context) -> Any:
-        from include.budget import judge, report
+        from moat.stages.budget import judge, report
 
         with opened() as way:
             judge(way, self._source, self.number)
@@ -167,10 +167,10 @@ class Decide(_AsksAboutLoad):
     """Passes a load on, lets it wait for a person, or blocks it, by what the gate has recorded."""
 
     def execute(self, context: Context) -> Any:
-        from include.checks.verdict import verdict
-        from include.errors import GateBlocked
-        from include.gate import decide, report_path
-        from include.ledger import loads
+        from moat.checks.verdict import verdict
+        from moat.errors import GateBlocked
+        from moat.ledger import loads
+        from moat.stages.gate import decide, report_path
 
         number = self.number
         with opened() as way:
@@ -204,8 +204,8 @@ class DecideHold(_Asks):
         self.hold = hold
 
     def execute(self, context: Context) -> Any:
-        from include.lane import report
-        from include.ledger import holds
+        from moat.ledger import holds
+        from moat.maintenance.access_sync import report
 
         with opened() as way:
             found = holds.get(way.ledger, int(self.hold))
@@ -216,7 +216,7 @@ class DecideHold(_Asks):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        from include.lane import settle
+        from moat.maintenance.access_sync import settle
 
         release, by, reason = self.answered(context, event)
         with opened() as way:
@@ -228,8 +228,8 @@ def late(source: str, hours: float, **context: Any) -> None:
 
     It runs in the executor without the task's context, so it has the source's name and nothing else.
     """
-    from include.errors import MoatError
-    from include.incidents import late as noticed_late
+    from moat.errors import MoatError
+    from moat.incidents.lifecycle import late as noticed_late
 
     message = f"its load is not promoted {hours:g} hours after it was queued"
     log.error("source %s: %s; see its DAG's newest run", source, message)

@@ -6,23 +6,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from include.checks import FAMILIES
-from include.compare import next_runs
-from include.embed import embed
-from include.embed_client import model_of
-from include.gate import check, decide
-from include.ledger import Ledger
-from include.ledger.members import replace_members
-from include.prepare import prepare
-from include.read.stage import read
-from include.reconcile import Pending
-from include.retrieve import Answer, Retriever
-from include.run import RunResult, run
-from include.settings import Settings
-from include.source import AccessFiles, Limits, LocalFiles, Source
-from include.staging import Staging
-from include.store import Store, WeaviateStore
-from include.way import Options, Progress, Way
+from moat.checks import FAMILIES
+from moat.embedding.client import model_of
+from moat.index.store import Store, WeaviateStore
+from moat.ledger import Ledger
+from moat.ledger.members import replace_members
+from moat.maintenance.reconcile import Pending
+from moat.retrieve import Answer, Retriever
+from moat.runtime import Options, Progress, Way
+from moat.settings import Settings
+from moat.source import AccessFiles, Limits, LocalFiles, Source
+from moat.stages.compare import next_runs
+from moat.stages.embed import embed
+from moat.stages.gate import check, decide
+from moat.stages.prepare import prepare
+from moat.stages.read import read
+from moat.stages.run import RunResult, run
+from moat.staging import Staging
 
 ANN, HUGO = "user:ann@example.com", "user:hugo@example.com"  # everyone; people team
 LEAVE = "# Leave\n\nParental leave lasts twenty weeks.\n\n## Sick days\n\nCall before nine in the morning.\n"

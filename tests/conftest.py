@@ -30,18 +30,18 @@ for _name in [n for n in os.environ if n.startswith("MOAT_")]:
     del os.environ[_name]  # a test sees the settings that it makes, whatever the shell has
 _home = tempfile.TemporaryDirectory(prefix="moat-home-")
 os.environ["MOAT_HOME"] = _home.name
-for _folder in (PROJECT, PROJECT / "dags", PROJECT / "plugins"):
+for _folder in (PROJECT, PROJECT / "include", PROJECT / "dags", PROJECT / "plugins"):
     sys.path.insert(0, str(_folder))
 
-from include.ledger import Ledger  # noqa: E402
-from include.local import servers  # noqa: E402
-from include.local.binaries import S3, WEAVIATE, program  # noqa: E402
-from include.local.servers import WeaviateKeys, free_ports  # noqa: E402
-from include.parse.sandbox import Sandbox  # noqa: E402
-from include.records import Block, Document  # noqa: E402
-from include.settings import Settings  # noqa: E402
-from include.way import Way  # noqa: E402
-from tests.company import collection_of_its_own, opened_way  # noqa: E402
+from moat.ledger import Ledger  # noqa: E402
+from moat.local import servers  # noqa: E402
+from moat.local.binaries import S3, WEAVIATE, program  # noqa: E402
+from moat.local.servers import WeaviateKeys, free_ports  # noqa: E402
+from moat.parse.sandbox import Sandbox  # noqa: E402
+from moat.records import Block, Document  # noqa: E402
+from moat.runtime import Way  # noqa: E402
+from moat.settings import Settings  # noqa: E402
+from tests.company import Company, collection_of_its_own, opened_way  # noqa: E402
 
 SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
@@ -53,7 +53,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 # Minutes each: begun first, so that nothing long is left when one of two processes has nothing more to do.
-SLOW = ("tests/e2e/test_standalone", "tests/e2e/test_wrong", "tests/access/test_machine", "tests/trust", "tests/access")
+SLOW = (
+    "tests/proofs/e2e/test_standalone",
+    "tests/proofs/e2e/test_wrong",
+    "tests/access/test_machine",
+    "tests/proofs/trust",
+    "tests/access",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -146,7 +152,7 @@ def warm_parser() -> Iterator[None]:
         return contextlib.nullcontext(kept.setdefault(limits, Sandbox(settings)))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("include.prepare.Sandbox", sandbox)
+        patch.setattr("moat.stages.prepare.Sandbox", sandbox)
         yield
     for one in kept.values():
         one.__exit__(None, None, None)
@@ -192,6 +198,12 @@ def make_way() -> Iterator[Callable[[Settings], Way]]:
 def way(served: Settings, make_way: Callable[[Settings], Way]) -> Way:
     """The way on real servers."""
     return make_way(served)
+
+
+@pytest.fixture
+def company(way: Way, tmp_path: Path) -> Company:
+    """A small company's documents, on real servers; nothing of them is loaded yet."""
+    return Company(way, tmp_path / "docs")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from include.settings import Settings
+from moat.settings import Settings
 
 ISSUER, AUDIENCE = "https://login.example.com", "moat"
 

@@ -4,15 +4,16 @@ import ast
 import importlib
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from include import errors
-from include.errors import DocumentError, FatalError, MoatError, RetriableError
-from include.settings import PROJECT
+from moat import errors
+from moat.errors import DocumentError, FatalError, MoatError, RetriableError
+from moat.settings import PROJECT
 
 CODE = sorted(
     file
@@ -23,17 +24,23 @@ CODE = sorted(
 MOST_LINES = 400
 # Where anything at all may be raised, and nothing may pass. Each is one door, with what it does then.
 BLANKET = {
-    ("include/dagfile.py", "_run"): "a DAG file is anybody's Python: its error is told with the file's name",
-    ("include/embedder.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
-    ("include/gate.py", "check"): "a check that cannot look has seen nothing, so it blocks",
-    ("include/incidents.py", "_diagnosed"): "who explains a fault may stumble over it: that it is there is told",
-    ("include/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
-    ("include/tell.py", "tell"): "people are told beside the way: no load fails because mail does",
-    ("include/prepare.py", "chunks"): "any library may raise anything: one document is set aside, its batch goes on",
-    ("include/traces.py", "span"): "whatever ends a stage ends its span, and goes on from there",
-    ("include/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
-    ("include/guard.py", "run"): "a thread has no caller: it is raised in the one that waits",
-    ("include/guard.py", "_record"): "the ledger itself may be what failed: the answer stays nothing",
+    ("include/moat/dagfile.py", "_run"): "a DAG file is anybody's Python: its error is told with the file's name",
+    ("include/moat/embedding/server.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
+    ("include/moat/stages/gate.py", "check"): "a check that cannot look has seen nothing, so it blocks",
+    (
+        "include/moat/incidents/lifecycle.py",
+        "_diagnosed",
+    ): "who explains a fault may stumble over it: that it is there is told",
+    ("include/moat/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
+    ("include/moat/incidents/notify.py", "tell"): "people are told beside the way: no load fails because mail does",
+    (
+        "include/moat/stages/prepare.py",
+        "chunks",
+    ): "any library may raise anything: one document is set aside, its batch goes on",
+    ("include/moat/tracing.py", "span"): "whatever ends a stage ends its span, and goes on from there",
+    ("include/moat/search/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
+    ("include/moat/search/guard.py", "run"): "a thread has no caller: it is raised in the one that waits",
+    ("include/moat/search/guard.py", "_record"): "the ledger itself may be what failed: the answer stays nothing",
 }
 QUERIES = {
     "near_vector",
@@ -51,16 +58,56 @@ QUERIES = {
     "graphql_raw_query",
     "generate",
 }
+FACES = {"include/retrieve.py", "include/moat/__init__.py"}  # what applications import, and hand on
 LOOKS = {
-    "include/retrieve.py",
-    "include/explain.py",
-    "include/why.py",
-    "include/answer.py",
+    "include/moat/retrieve.py",
+    "include/moat/search/explain_document.py",
+    "include/moat/search/explain_access.py",
+    "include/moat/search/results.py",
 }  # the door, and operators' words
+
+
+# Who may import whom: a unit only what stands in a row above its own. Stages are read by the command line and by
+# DAGs, and by no library.
+LAYERS = (
+    ("errors", "ids", "batching", "tracing"),
+    ("records", "settings", "connections", "declarations", "staging", "timeparse"),
+    ("access", "embedding", "parse"),
+    ("readers", "ledger"),
+    ("source", "airflow_api"),
+    ("runtime", "risks", "pricing"),
+    ("provenance", "recipe", "checks", "directories", "index"),
+    ("dagfile", "search", "incidents.triage"),
+    ("incidents", "retrieve", "maintenance"),
+    ("stages", "monitoring"),
+    ("cli",),
+    ("local",),
+)
+# What importing a stage brings of the others: those that it calls.
+CALLS = {
+    "read": {"compare"},
+    "compare": set(),
+    "prepare": {"clean", "chunk"},
+    "clean": set(),
+    "chunk": set(),
+    "budget": set(),
+    "embed": set(),
+    "gate": set(),
+    "load": set(),
+    "promote": set(),
+    "dry_run": {"compare", "prepare", "clean", "chunk"},
+    "run": {"read", "compare", "prepare", "clean", "chunk", "budget", "embed", "gate", "load", "promote"},
+}
 
 
 def name(file: Path) -> str:
     return file.relative_to(PROJECT).as_posix()
+
+
+def module_of(file: str) -> str:
+    """The dotted name by which a file is imported."""
+    whole = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return whole.removeprefix("include.") if whole.startswith("include.moat") else whole
 
 
 @cache
@@ -98,9 +145,49 @@ def tracked() -> list[Path]:
 
 def test_the_code_is_where_these_tests_look() -> None:
     assert len(CODE) > 70
-    assert {"include/store.py", "dags/ingest.py", "plugins/moat_tasks.py"} <= {name(file) for file in CODE}
-    assert importers("weaviate.exceptions") == {"include/weaviate_errors.py"}
-    assert "include/retrieve.py" in importers("include.ledger.look", "look")
+    assert {"include/moat/index/store.py", "dags/ingest.py", "plugins/moat_tasks.py"} <= {name(file) for file in CODE}
+    assert importers("weaviate.exceptions") == {"include/moat/index/errors.py"}
+    assert "include/moat/retrieve.py" in importers("moat.ledger.second_look", "look")
+
+
+def unit(file: str) -> str:
+    """The room that a file stands in: its folder, or its own name where it stands in none."""
+    parts = file.removeprefix("include/moat/").removesuffix(".py").split("/")
+    return ".".join(parts[:2]) if parts[:2] == ["incidents", "triage"] else parts[0]
+
+
+def test_no_import_climbs() -> None:
+    """So there is no cycle of files or folders, whether an import stands at the top, in a function or under TYPE_CHECKING."""
+    floor = {one: n for n, row in enumerate(LAYERS) for one in row}
+    files = {file: tree for file, tree in trees("include/moat/") if file != "include/moat/__init__.py"}
+    assert {unit(file) for file in files} == set(floor)
+    climbing = []
+    for file, tree in files.items():
+        for module, what in imports(tree):
+            if not module.startswith("moat"):
+                continue
+            place = module.replace(".", "/")
+            other = unit(
+                f"include/{place}/{what}.py"
+                if (PROJECT / f"include/{place}/{what}.py").exists()
+                else f"include/{place}.py"
+            )
+            if other != unit(file) and floor[other] >= floor[unit(file)]:
+                climbing.append(f"{file} imports {module}.{what}")
+    assert climbing == []
+
+
+@pytest.mark.parametrize("stage", CALLS)
+def test_a_stage_brings_no_other_stage_but_those_that_it_calls(stage: str) -> None:
+    code = f"import sys, moat.stages.{stage}; print(*(m for m in sys.modules if m.startswith('moat.stages.')))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT / "include", capture_output=True, text=True, check=True
+    )
+    assert {m.rpartition(".")[2] for m in done.stdout.split()} == {stage, *CALLS[stage]}
+
+
+def test_every_stage_is_here() -> None:
+    assert set(CALLS) == {file.stem for file in (PROJECT / "include/moat/stages").glob("*.py")} - {"__init__"}
 
 
 def test_include_knows_no_airflow() -> None:
@@ -118,15 +205,15 @@ def test_every_plugin_is_named_as_ours() -> None:
 
 
 def test_there_is_one_door_to_weaviate() -> None:
-    assert importers("weaviate") == {"include/store.py", "include/weaviate_errors.py"}
+    assert importers("weaviate") == {"include/moat/index/store.py", "include/moat/index/errors.py"}
     asking = {
         file
         for file, tree in trees()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in QUERIES
     }
-    assert asking == {"include/store.py"}
-    assert "near_vector" in (PROJECT / "include" / "store.py").read_text("utf-8")
+    assert asking == {"include/moat/index/store.py"}
+    assert "near_vector" in (PROJECT / "include" / "moat" / "index" / "store.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize("where", ["include", "dags", "plugins"])
@@ -142,7 +229,7 @@ def test_no_query_is_written_as_text_or_sent_by_hand(where: str) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and by_hand.search(node.value)
     ]
     assert found == []
-    assert importers("grpc") <= {"include/weaviate_errors.py"}
+    assert importers("grpc") <= {"include/moat/index/errors.py"}
 
 
 def test_aggregates_are_the_ledgers() -> None:
@@ -161,16 +248,22 @@ def test_searches_have_no_way_around_retrieve() -> None:
 
     Counts come by the same file. Besides it only the operators' `why` looks, to end with the same word.
     """
-    assert importers("include.store", "Query") == {"include/retrieve.py"}
-    assert importers("include.ledger.look", "look") == {"include/retrieve.py", "include/why.py"}
-    assert importers("include.ledger.look", "standing") == {"include/ledger/counting.py"}
-    assert importers("include.ledger.look", "Seen") == {"include/answer.py"}
-    assert importers("include.ledger.look", "masked") == {"include/retrieve.py", "include/explain.py"}
-    assert importers("include.ledger.look") <= LOOKS | {"include/ledger/counting.py"}
-    assert importers("include.ledger.counting") == {"include/retrieve.py"}
-    assert importers("include.why") == {"include/cli/documents.py"}
-    assert importers("include.answer") == importers("include.guard") == {"include/retrieve.py"}
-    assert importers("include.retrieve") == {"include/cli/documents.py", "include/local/__main__.py"}
+    assert importers("moat.index.store", "Query") == {"include/moat/retrieve.py"}
+    assert importers("moat.ledger.second_look", "look") == {
+        "include/moat/retrieve.py",
+        "include/moat/search/explain_access.py",
+    }
+    assert importers("moat.ledger.second_look", "standing") == {"include/moat/ledger/counting.py"}
+    assert importers("moat.ledger.second_look", "Seen") == {"include/moat/search/results.py"}
+    assert importers("moat.ledger.second_look", "masked") == {
+        "include/moat/retrieve.py",
+        "include/moat/search/explain_document.py",
+    }
+    assert importers("moat.ledger.second_look") <= LOOKS | {"include/moat/ledger/counting.py"}
+    assert importers("moat.ledger.counting") == {"include/moat/retrieve.py"}
+    assert importers("moat.search.explain_access") == {"include/moat/cli/documents.py"}
+    assert importers("moat.search.results") - FACES == importers("moat.search.guard") == {"include/moat/retrieve.py"}
+    assert importers("moat.retrieve") - FACES == {"include/moat/cli/documents.py", "include/moat/local/__main__.py"}
     keys = {
         file
         for file, tree in trees()
@@ -179,7 +272,7 @@ def test_searches_have_no_way_around_retrieve() -> None:
         for argument in node.args
         if isinstance(argument, ast.Constant) and argument.value == "reader"
     }
-    assert keys == {"include/retrieve.py"}
+    assert keys == {"include/moat/retrieve.py"}
 
 
 def test_the_text_of_a_chunk_leaves_the_ledger_in_two_places_only() -> None:
@@ -202,12 +295,12 @@ def test_the_text_of_a_chunk_leaves_the_ledger_in_two_places_only() -> None:
         )
 
     assert {file for file, tree in trees() if any(map(column, ast.walk(tree)))} == {
-        "include/ledger/look.py",
-        "include/ledger/projection.py",
+        "include/moat/ledger/second_look.py",
+        "include/moat/ledger/projection.py",
     }
     assert {file for file, tree in trees() if any(map(whole, ast.walk(tree)))} == set()
     raw = {file for file, tree in trees() if by_hand(tree)}
-    assert raw == {"include/ledger/__init__.py"}, "SQL by hand could read anything; there it begins transactions"
+    assert raw == {"include/moat/ledger/__init__.py"}, "SQL by hand could read anything; there it begins transactions"
 
 
 def by_hand(tree: ast.AST) -> bool:
@@ -223,7 +316,7 @@ def test_what_the_projection_gives_goes_to_the_index_and_not_to_people() -> None
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "visible_objects"
     }
-    assert asking == {"include/reconcile.py"}
+    assert asking == {"include/moat/maintenance/reconcile.py"}
 
 
 def test_the_texts_of_the_canaries_go_to_the_embedder_and_nowhere_else() -> None:
@@ -233,7 +326,7 @@ def test_the_texts_of_the_canaries_go_to_the_embedder_and_nowhere_else() -> None
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "embedded_texts"
     }
-    assert asking == {"include/checks/vectors.py"}
+    assert asking == {"include/moat/checks/vectors.py"}
 
 
 def test_only_the_known_places_catch_everything() -> None:
@@ -270,13 +363,11 @@ def test_errors_of_ours_stand_in_one_file() -> None:
     """Another file may have one of its own only for its own flow: with an underscore, and caught where it is raised."""
     elsewhere = {}
     for file, tree in trees("include"):
-        if file == "include/errors.py":
+        if file == "include/moat/errors.py":
             continue
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                made = getattr(
-                    importlib.import_module(file[:-3].replace("/", ".").removesuffix(".__init__")), node.name, None
-                )
+                made = getattr(importlib.import_module(module_of(file)), node.name, None)
                 if isinstance(made, type) and issubclass(made, BaseException):
                     elsewhere[node.name] = file
     assert elsewhere == {}
@@ -299,7 +390,7 @@ def test_every_error_has_its_way_on_in_airflow() -> None:
 
 
 def test_every_query_is_a_sources_and_every_source_has_its_query() -> None:
-    from include.dagfile import all_directories, all_sources
+    from moat.dagfile import all_directories, all_sources
 
     files = {file.name for file in (PROJECT / "dags" / "sql").iterdir()}
     declared = [*all_sources().values(), *all_directories().values()]
@@ -308,8 +399,8 @@ def test_every_query_is_a_sources_and_every_source_has_its_query() -> None:
 
 
 def test_every_golden_file_is_there_and_asked_for() -> None:
-    from include.checks.golden import questions_of
-    from include.dagfile import all_sources
+    from moat.checks.golden import questions_of
+    from moat.dagfile import all_sources
 
     asked = {PROJECT / s.golden.file for s in all_sources().values() if s.golden is not None}
     assert asked == set((PROJECT / "include" / "samples" / "golden").iterdir())

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from include.local.binaries import S3, WEAVIATE
-from include.settings import Settings
+from moat.local.binaries import S3, WEAVIATE
+from moat.settings import Settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 COMPOSE = PROJECT / "docker-compose.yaml"
@@ -197,8 +197,8 @@ def test_every_airflow_process_has_what_it_shares_with_the_others() -> None:
 
 
 def test_weaviate_is_closed_as_it_is_without_docker() -> None:
-    """What include/local/servers.py gives its Weaviate, but for the addresses and ports of one machine."""
-    source = (PROJECT / "include" / "local" / "servers.py").read_text("utf-8")
+    """What include/moat/local/servers.py gives its Weaviate, but for the addresses and ports of one machine."""
+    source = (PROJECT / "include" / "moat" / "local" / "servers.py").read_text("utf-8")
     without_docker = dict(re.findall(r'^        "([A-Z_]+)": "([^"]*)",$', source, re.MULTILINE))
     given = environment("weaviate")
     assert without_docker["AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED"] == "false"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from moat_connections import WINDOW, AirflowConnections
 
-from include.connections import Connection, Connections, EnvironmentConnections
-from include.errors import FatalError, SettingsError, SourceUnavailable
+from moat.connections import Connection, Connections, EnvironmentConnections
+from moat.errors import FatalError, SettingsError, SourceUnavailable
 
 FORMS = {
     "JSON with an extra": (

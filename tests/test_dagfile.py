@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from include.dagfile import all_sources, declared, source_named, sources_in
-from include.errors import DeclarationError
-from include.settings import PROJECT
-from include.source import AccessFiles, LocalFiles, S3Objects, Source, WarehouseRows
+from moat.dagfile import all_sources, declared, source_named, sources_in
+from moat.errors import DeclarationError
+from moat.settings import PROJECT
+from moat.source import AccessFiles, LocalFiles, S3Objects, Source, WarehouseRows
 
 HEAD = "from ingest import ingest\nfrom include.source import *\n"
 DOCS = 'Source(name="docs", reader=LocalFiles(path="x"), access=AccessFiles())'
@@ -54,7 +54,7 @@ def test_a_file_may_declare_several_sources(file: Path) -> None:
 
 def test_no_airflow_is_imported_to_read_a_dag_file() -> None:
     code = (
-        "import sys\nfrom include.dagfile import all_sources\nassert len(all_sources()) == 3\n"
+        "import sys\nfrom moat.dagfile import all_sources\nassert len(all_sources()) == 3\n"
         "print([name for name in sys.modules if name.partition('.')[0] in ('airflow', 'ingest', 'torch', 'weaviate')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT)

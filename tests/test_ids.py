@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.ids import chunk_id, content_hash, digest, document_id, joined, text_hash
+from moat.ids import chunk_id, content_hash, digest, document_id, joined, text_hash
 
 
 @given(st.lists(st.text()), st.lists(st.text()))

@@ -9,22 +9,22 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from include.access import token
-from include.asker import name_of
-from include.embed_client import embedder_of
-from include.ledger import Ledger, loads
-from include.ledger.members import replace_members
-from include.ledger.tables import audit
-from include.load import load
-from include.local import servers
-from include.local.binaries import WEAVIATE, program
-from include.local.servers import WeaviateKeys, free_ports
-from include.promote import promote
-from include.retrieve import Answer, Retriever
-from include.settings import Settings
-from include.source import Limits
-from include.store import Query, Store, WeaviateStore
-from include.way import Way
+from moat.access.policy import token
+from moat.embedding.client import embedder_of
+from moat.index.store import Query, Store, WeaviateStore
+from moat.ledger import Ledger, loads
+from moat.ledger.members import replace_members
+from moat.ledger.tables import audit
+from moat.local import servers
+from moat.local.binaries import WEAVIATE, program
+from moat.local.servers import WeaviateKeys, free_ports
+from moat.retrieve import Answer, Retriever
+from moat.runtime import Way
+from moat.search.identity import name_of
+from moat.settings import Settings
+from moat.source import Limits
+from moat.stages.load import load
+from moat.stages.promote import promote
 from tests.company import ANN, HUGO, Company, collection_of_its_own, opened_way
 
 QUESTION = "What does a crane driver earn?"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import SettingsError
-from include.settings import PREFIX, PROJECT, Settings
+from moat.errors import SettingsError
+from moat.settings import PREFIX, PROJECT, Settings
 
 
 def test_the_environment_wins_over_the_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

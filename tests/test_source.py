@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from include.errors import DeclarationError
-from include.source import (
+from moat.errors import DeclarationError
+from moat.source import (  # fmt: skip
     AccessFiles,
     Chunking,
     Columns,
@@ -20,7 +20,7 @@ from include.source import (
     S3Objects,
     Source,
     WarehouseRows,
-)  # fmt: skip
+)
 
 ROWS = WarehouseRows(conn_id="w", sql="t.sql", key="id", text="# {subject}")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.fs as fs
 import pytest
 
-from include.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
-from include.staging import Staging, StagingError
+from moat.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
+from moat.staging import Staging, StagingError
 
 RAW = [RawDocument(f"k{i}", "u", "n", "f", b"abc%d" % i * 10, "h", "p", 1, None, ("a=b",)) for i in range(50)]
 EACH = [

@@ -1,1 +1,1 @@
-"""Who is in which group: directories of people, read whole and swapped into the ledger."""
+"""Where DAG files of directories imported from before: `include.source` has the same names."""

@@ -1,21 +1,11 @@
 """Who may read what a load brings: how widely, how many are public or nobody's, and that nothing becomes public unseen."""
 
-from pathlib import Path
-
-import pytest
-
-from include.checks import access
-from include.checks.candidate import Candidate
-from include.ledger import loads
-from include.ledger.checks import CheckResult
-from include.source import Public
-from include.way import Way
+from moat.checks import access
+from moat.checks.candidate import Candidate
+from moat.ledger import loads
+from moat.ledger.checks import CheckResult
+from moat.source import Public
 from tests.company import Company
-
-
-@pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
-    return Company(way, tmp_path / "docs")
 
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:

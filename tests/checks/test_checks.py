@@ -8,18 +8,18 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from include.checks import FAMILIES
-from include.checks.verdict import verdict
-from include.errors import EmbedderUnavailable, GateBlocked, LoadRefused
-from include.gate import check, decide, refused, table
-from include.ids import text_hash
-from include.ledger import checks as results
-from include.ledger import loads
-from include.ledger.checks import CheckResult
-from include.load import load
-from include.records import Chunk, Embedded, Prepared
-from include.source import Golden, Limits
-from include.way import Way, path
+from moat.checks import FAMILIES
+from moat.checks.verdict import verdict
+from moat.errors import EmbedderUnavailable, GateBlocked, LoadRefused
+from moat.ids import text_hash
+from moat.ledger import checks as results
+from moat.ledger import loads
+from moat.ledger.checks import CheckResult
+from moat.records import Chunk, Embedded, Prepared
+from moat.runtime import Way, path
+from moat.source import Golden, Limits
+from moat.stages.gate import check, decide, refused, table
+from moat.stages.load import load
 from tests.company import Company
 
 T = TypeVar("T")
@@ -244,7 +244,7 @@ def test_a_check_that_crashes_blocks(company: Company, monkeypatch: pytest.Monke
     def crash(candidate: object) -> list[CheckResult]:
         raise ZeroDivisionError("no documents at all")
 
-    monkeypatch.setattr("include.checks.volume.run", crash)
+    monkeypatch.setattr("moat.checks.volume.run", crash)
     assert failed(company, number, "volume")["volume crashed"].seen == "ZeroDivisionError: no documents at all"
 
 
@@ -254,7 +254,7 @@ def test_a_server_that_is_down_is_no_verdict(company: Company, monkeypatch: pyte
     def down(candidate: object) -> list[CheckResult]:
         raise EmbedderUnavailable("not now")
 
-    monkeypatch.setattr("include.checks.vectors.run", down)
+    monkeypatch.setattr("moat.checks.vectors.run", down)
     with pytest.raises(EmbedderUnavailable):
         check(company.way, company.source, number, "vectors")
     assert not [r for r in results.of_load(company.way.ledger, number) if r.family == "vectors"]

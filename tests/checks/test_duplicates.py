@@ -1,21 +1,19 @@
 """What comes too often is found: equal chunks, equal and nearly equal documents, and only beside what the same people read."""
 
-from pathlib import Path
-
 import pytest
 
-from include.access import Policy
-from include.checks import duplicates
-from include.checks.candidate import Candidate
-from include.checks.readers import Readers, policy_of
-from include.gate import check
-from include.ids import text_hash
-from include.ledger import Ledger
-from include.ledger.checks import CheckResult
-from include.ledger.members import people_of_groups, replace_members
-from include.records import Chunk
-from include.source import Limits
-from include.way import Way, path
+from moat.access.policy import Policy
+from moat.checks import duplicates
+from moat.checks.audience import Readers, policy_of
+from moat.checks.candidate import Candidate
+from moat.ids import text_hash
+from moat.ledger import Ledger
+from moat.ledger.checks import CheckResult
+from moat.ledger.members import people_of_groups, replace_members
+from moat.records import Chunk
+from moat.runtime import path
+from moat.source import Limits
+from moat.stages.gate import check
 from tests.company import ANN, HUGO, Company
 
 TICKET = (
@@ -41,11 +39,6 @@ WORDS = [
     "quay",
     "rudder",
 ]
-
-
-@pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
-    return Company(way, tmp_path / "docs")
 
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
@@ -248,7 +241,7 @@ def test_readers_are_people_and_a_directory_too_large_counts_groups(
     assert people_of_groups(ledger, 8) is not None
     assert people_of_groups(ledger, 3) is None
     assert (people_of_groups(ledger, 8) or {})["group:trip"] == {"user:eve"}
-    monkeypatch.setattr("include.checks.readers.MOST_MEMBERSHIPS", 3)
+    monkeypatch.setattr("moat.checks.audience.MOST_MEMBERSHIPS", 3)
     assert Readers(ledger).count(Policy.of(["group:hr", "user:eve"])) == 2
 
 

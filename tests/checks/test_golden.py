@@ -4,22 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from include.checks import golden
-from include.checks.candidate import Candidate
-from include.checks.golden import Question, interval, questions_of
-from include.errors import FatalError
-from include.ledger import loads
-from include.ledger.checks import CheckResult
-from include.source import Golden
-from include.way import Way
+from moat.checks import golden
+from moat.checks.candidate import Candidate
+from moat.checks.golden import Question, interval, questions_of
+from moat.errors import FatalError
+from moat.ledger import loads
+from moat.ledger.checks import CheckResult
+from moat.source import Golden
 from tests.company import ANN, HUGO, Company
 
 PAY = "What does a crane driver earn in a month?"
-
-
-@pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
-    return Company(way, tmp_path / "docs")
 
 
 def ask(company: Company, body: str, **changed: float) -> None:

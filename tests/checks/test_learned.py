@@ -10,16 +10,16 @@ import duckdb
 import pytest
 from sqlalchemy import insert
 
-from include.checks import FAMILIES
-from include.gate import check, decide
-from include.ledger import Ledger, checks, loads, measures
-from include.ledger.checks import CheckResult
-from include.ledger.tables import load as load_table
-from include.ledger.tables import measure as measure_table
-from include.prepare import prepare
-from include.read.stage import read
-from include.source import Columns, Source, WarehouseRows
-from include.way import Options, Way, path
+from moat.checks import FAMILIES
+from moat.ledger import Ledger, checks, loads, measures
+from moat.ledger.checks import CheckResult
+from moat.ledger.tables import load as load_table
+from moat.ledger.tables import measure as measure_table
+from moat.runtime import Options, Way, path
+from moat.source import Columns, Source, WarehouseRows
+from moat.stages.gate import check, decide
+from moat.stages.prepare import prepare
+from moat.stages.read import read
 from tests.company import Company
 
 NIGHTS = 60
@@ -190,7 +190,7 @@ def test_a_measure_that_cannot_be_learned_from_blocks(company: Company, monkeypa
     def crash(*given: object) -> list[CheckResult]:
         raise ZeroDivisionError("no spread")
 
-    monkeypatch.setattr("include.learn.judge", crash)
+    monkeypatch.setattr("moat.checks.baselines.judge", crash)
     found = failed(judged(company, number, "chunks"))
     assert (found["chunks crashed"].severity, found["chunks crashed"].seen) == ("block", "ZeroDivisionError: no spread")
 
@@ -235,7 +235,7 @@ def test_history_is_of_loads_that_were_let_through_and_are_as_people_expect_them
 
 @pytest.fixture
 def warehouse(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Warehouse":
-    monkeypatch.setattr("include.way.PROJECT", tmp_path)
+    monkeypatch.setattr("moat.runtime.PROJECT", tmp_path)
     return Warehouse(way, tmp_path, monkeypatch)
 
 

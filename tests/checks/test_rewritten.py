@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from include.checks import rewritten
-from include.checks.candidate import Candidate
-from include.prepare import prepare
-from include.read.stage import read
-from include.way import Options, Way
+from moat.checks import rewritten
+from moat.checks.candidate import Candidate
+from moat.runtime import Options, Way
+from moat.stages.prepare import prepare
+from moat.stages.read import read
 from tests.company import Company
 
 N = 10

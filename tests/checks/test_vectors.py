@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
-from include.checks import geometry, vectors
-from include.checks.candidate import Candidate
-from include.checks.sample import Lowest
-from include.ids import text_hash
-from include.ledger import loads
-from include.ledger.checks import CheckResult
-from include.ledger.tables import embedding, load
-from include.records import Embedded
-from include.settings import Settings
-from include.way import Way, path
+from moat.checks import geometry, vectors
+from moat.checks.candidate import Candidate
+from moat.checks.sample import Lowest
+from moat.ids import text_hash
+from moat.ledger import loads
+from moat.ledger.checks import CheckResult
+from moat.ledger.tables import embedding, load
+from moat.records import Embedded
+from moat.runtime import Way, path
+from moat.settings import Settings
 from tests.company import Company
 
 LONG = "It waits there until the harbour master has signed the paper, and nobody moves it before that is done. " * 3

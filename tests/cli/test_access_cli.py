@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from include import dagfile
+from moat import dagfile
 from tests.cli.test_cli import Place, fresh, moat  # noqa: F401
 from tests.company import ANN, HUGO
 
@@ -15,8 +15,8 @@ from tests.company import ANN, HUGO
 def loaded(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:  # noqa: F811
     """A loaded place, whose own DAG files are those that the commands find."""
     dags = Path(fresh.dag).parent
-    monkeypatch.setattr("include.cli.access.declared", lambda: dagfile.declared(dags))
-    for module in ("include.cli.access", "include.lane"):
+    monkeypatch.setattr("moat.cli.access.declared", lambda: dagfile.declared(dags))
+    for module in ("moat.cli.access", "moat.maintenance.access_sync"):
         monkeypatch.setattr(f"{module}.source_named", lambda name: dagfile.source_named(name, dags))
     moat(fresh, "members", "load", str(fresh.folder / "../groups.yaml"))
     assert moat(fresh, "run", fresh.dag).code == 0

@@ -17,11 +17,11 @@ import pytest
 import typer.main
 from sqlalchemy import func, select
 
-from include.cli import app, main
-from include.ledger import Ledger
-from include.ledger.tables import embedding
-from include.settings import PROJECT, Settings
-from include.store import WeaviateStore
+from moat.cli import app, main
+from moat.index.store import WeaviateStore
+from moat.ledger import Ledger
+from moat.ledger.tables import embedding
+from moat.settings import PROJECT, Settings
 from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS
 
 DAG = """
@@ -60,14 +60,14 @@ class Place:
 
     def typed(self, *arguments: str, **env: str) -> "Said":
         """What the command says in a process of its own, in this project."""
-        command = [sys.executable, "-c", "import include.cli; include.cli.main()", *arguments]
+        command = [sys.executable, "-c", "import moat.cli; moat.cli.main()", *arguments]
         own = {name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_CONN_"))}
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
             cwd=self.project,
-            env={**own, "PYTHONPATH": str(self.project), **self.env, **env},
+            env={**own, "PYTHONPATH": f"{self.project}:{self.project / 'include'}", **self.env, **env},
             check=False,
         )
         return Said(done.returncode, done.stdout, done.stderr)

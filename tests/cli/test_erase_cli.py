@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from include.errors import DeclarationError
-from include.source import Groups, LocalFiles, Source
+from moat.errors import DeclarationError
+from moat.source import Groups, LocalFiles, Source
 from tests.cli.test_cli import Place, fresh, moat  # noqa: F401
 from tests.company import HUGO, PAY
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from include.connections import Connections
-from include.errors import MoatError
-from include.ledger import Ledger
-from include.ledger.members import memberships, principals_of
-from include.people.directory import Directory
-from include.people.reader import Group, MemberReader, Reading
-from include.people.sync import sync
+from moat.connections import Connections
+from moat.directories.directory import Directory
+from moat.directories.reader import Group, MemberReader, Reading
+from moat.directories.sync import sync
+from moat.errors import MoatError
+from moat.ledger import Ledger
+from moat.ledger.members import memberships, principals_of
 
 ANN, BOB, ZOE = "user:ann@example.com", "user:bob@example.com", "user:zoë@example.com"
 
@@ -106,7 +106,7 @@ class DirectoryContract:
         self, people: Company, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """onyx#13115: groups of two sites with the same name were one group, so one site's people read the other's."""
-        monkeypatch.setattr("include.people.sync.PROJECT", people.project)
+        monkeypatch.setattr("moat.directories.sync.PROJECT", people.project)
         for site, who in (("lisbon", ANN), ("oslo", BOB)):
             people.put({"staff": [who]})
             sync(ledger, people.connections, Directory(name=site, reader=people.reader), "me", lambda line: None)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from include.embed_client import Embedder
+from moat.embedding.client import Embedder
 
 TEXTS = [
     "Parental leave is twenty weeks.",

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from include.access import Policy
-from include.connections import Connections
-from include.read.reader import Fetched, Gone, OpenReader, Reader, Reading
-from include.records import Listed, Planned, RawDocument, SetAside
-from include.rules import AccessRule, Groups
-from include.settings import PROJECT
+from moat.access.policy import Policy
+from moat.access.rules import AccessRule, Groups
+from moat.connections import Connections
+from moat.readers.reader import Fetched, Gone, OpenReader, Reader, Reading
+from moat.records import Listed, Planned, RawDocument, SetAside
+from moat.settings import PROJECT
 
 
 @dataclass
@@ -124,7 +124,7 @@ class ReaderContract:
         assert system.listing() == {}
 
     def test_a_listing_that_breaks_off_raises(self, filled: System) -> None:
-        from include.errors import MoatError
+        from moat.errors import MoatError
 
         filled.break_listing()
         with pytest.raises(MoatError, match="tested"):

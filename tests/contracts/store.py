@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.access import Policy, token
-from include.errors import FatalError
-from include.ids import text_hash
-from include.records import IndexObject, embedded_text
-from include.store import Query, Store
+from moat.access.policy import Policy, token
+from moat.errors import FatalError
+from moat.ids import text_hash
+from moat.index.store import Query, Store
+from moat.records import IndexObject, embedded_text
 
 HR, BOB = (token("default", "group:hr"),), (token("default", "user:bob"),)
 RANDOM = np.random.default_rng(7)

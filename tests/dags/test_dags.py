@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from include.checks import FAMILIES
-from include.ledger import loads
-from include.settings import PROJECT, Settings
-from include.store import WeaviateStore
+from moat.checks import FAMILIES
+from moat.index.store import WeaviateStore
+from moat.ledger import loads
+from moat.settings import PROJECT, Settings
 from tests.company import ANN, LEAVE, Company
 
 SOURCES = ("contracts", "handbook", "tickets")
@@ -85,7 +85,7 @@ def asked_of_airflow(code: str, home: Path, *arguments: str, **env: str) -> Any:
             "AIRFLOW_HOME": str(home / "airflow"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
             "AIRFLOW__CORE__DAGS_FOLDER": arguments[0],
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": f"{PROJECT}:{PROJECT / 'include'}",
             **env,
         },
         check=False,
@@ -113,7 +113,7 @@ def test_every_dag_file_imports_and_serialises(bag: Any) -> None:
 
 
 def test_parsing_imports_nothing_heavy_because_every_task_pays_for_it(bag: Any) -> None:
-    assert "include" in bag["loaded"], "what was loaded was looked at"
+    assert {"include", "moat"} <= set(bag["loaded"]), "what was loaded was looked at"
     assert sorted(set(bag["loaded"]) & set(HEAVY)) == []
 
 
@@ -132,7 +132,7 @@ def test_every_dag_says_whose_it_is_and_what_it_does(dags: dict[str, Any]) -> No
 
 
 def test_every_task_fails_at_once_where_a_person_is_needed_and_backs_off_else(dags: dict[str, Any]) -> None:
-    policy = [["include.errors.FatalError", "fail"], ["include.errors.RetriableError", "retry"]]
+    policy = [["moat.errors.FatalError", "fail"], ["moat.errors.RetriableError", "retry"]]
     for name, dag in dags.items():
         for task_id, task in dag["tasks"].items():
             assert task["policy"] == policy, (name, task_id)
@@ -387,9 +387,9 @@ from airflow.triggers.base import TriggerEvent
 from airflow.utils.session import create_session
 from airflow._shared.timezones import timezone
 from moat_connections import AirflowConnections
-from include.ledger import loads
-from include.ledger.tables import embedding
-from include.way import Way
+from moat.ledger import loads
+from moat.ledger.tables import embedding
+from moat.runtime import Way
 from sqlalchemy import func, select
 
 seen, way = [], Way.open(AirflowConnections())
@@ -436,7 +436,7 @@ def test_a_load_over_its_budget_waits_in_airflow_and_nothing_is_embedded_before_
 ) -> None:
     company = Company(make_way(served), tmp_path / "docs")
     dags = docs_dag(tmp_path, LIMITED.format("docs", str(company.folder)))
-    env = {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'plugins'}", **environment_of(served)}
+    env = {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'include'}:{PROJECT / 'plugins'}", **environment_of(served)}
     rejected, released = asked_of_airflow(ANSWER, tmp_path, str(dags), json.dumps(["Reject", "Release"]), **env)
     for run in (rejected, released):
         (asked,) = run["asked"]  # once: by the budget, and not by the gate

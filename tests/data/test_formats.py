@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from include.clean import clean
-from include.errors import ParseFailed
-from include.parse.sandbox import Sandbox
-from include.records import Document, RawDocument
-from include.settings import Settings
+from moat.errors import ParseFailed
+from moat.parse.sandbox import Sandbox
+from moat.records import Document, RawDocument
+from moat.settings import Settings
+from moat.stages.clean import clean
 
 
 @pytest.fixture(scope="module")

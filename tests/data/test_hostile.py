@@ -4,12 +4,12 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from include.ledger import documents, projection
-from include.ledger.members import replace_members
-from include.quarantine import listing
-from include.run import run
-from include.source import Groups, Limits, LocalFiles, Source
-from include.way import Options, Way
+from moat.ledger import documents, projection
+from moat.ledger.members import replace_members
+from moat.ledger.quarantine import listing
+from moat.runtime import Options, Way
+from moat.source import Groups, Limits, LocalFiles, Source
+from moat.stages.run import run
 from tests.company import ANN
 
 

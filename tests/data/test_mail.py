@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
-from include.retrieve import Retriever
-from include.run import RunResult, run
-from include.settings import Settings
-from include.source import AccessFiles, Chunking, Limits, LocalFiles, Source
-from include.store import WeaviateStore
-from include.way import Options, Way
+from moat.index.store import WeaviateStore
+from moat.retrieve import Retriever
+from moat.runtime import Options, Way
+from moat.settings import Settings
+from moat.source import AccessFiles, Chunking, Limits, LocalFiles, Source
+from moat.stages.run import RunResult, run
 from tests.company import collection_of_its_own, opened_way
 
 LONGEST = 8_000  # bytes of a mail; a few are newsletters of 150 KB, more than half of all that there is to embed

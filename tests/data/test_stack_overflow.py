@@ -6,11 +6,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from include.ledger.members import replace_members
-from include.retrieve import Retriever
-from include.run import run
-from include.source import Columns, Limits, Source, WarehouseRows
-from include.way import Options, Way
+from moat.ledger.members import replace_members
+from moat.retrieve import Retriever
+from moat.runtime import Options, Way
+from moat.source import Columns, Limits, Source, WarehouseRows
+from moat.stages.run import run
 
 
 def test_rows_load_and_only_what_moved_is_read_again(
@@ -29,7 +29,7 @@ def test_rows_load_and_only_what_moved_is_read_again(
     monkeypatch.setenv("AIRFLOW_CONN_POSTS", json.dumps({"conn_type": "duckdb", "host": str(file)}))
     (tmp_path / "dags" / "sql").mkdir(parents=True)
     (tmp_path / "dags" / "sql" / "posts.sql").write_text("select * from posts;\n")
-    monkeypatch.setattr("include.way.PROJECT", tmp_path)
+    monkeypatch.setattr("moat.runtime.PROJECT", tmp_path)
     groups = {"group:everyone": ["user:ann@example.com", "group:staff"], "group:staff": ["user:hugo@example.com"]}
     replace_members(way.ledger, "test", groups, "test")
     source = Source(

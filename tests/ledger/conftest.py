@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from include.ledger import Ledger
-from include.settings import Settings
+from moat.ledger import Ledger
+from moat.settings import Settings
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

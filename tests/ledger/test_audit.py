@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DatabaseError
 
-from include.errors import AuditBroken
-from include.ledger import Ledger
-from include.ledger.audit import Verified, exported, record, rows, tail, verify
-from include.ledger.tables import audit
+from moat.errors import AuditBroken
+from moat.ledger import Ledger
+from moat.ledger.audit import Verified, exported, record, rows, tail, verify
+from moat.ledger.tables import audit
 
 WILD: dict[str, Any] = {
     "words": "naïve Zoë 🚢 \u2028 back\\u0000slash \x00 end",

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from include.access import Policy
-from include.errors import FatalError
-from include.ids import chunk_id, document_id, text_hash
-from include.ledger import Ledger, counting, documents, loads
-from include.ledger.look import look, masked
-from include.ledger.policies import keep
-from include.ledger.tables import chunk, document, load, presence, revision, source
-from include.records import Chunk, Prepared
+from moat.access.policy import Policy
+from moat.errors import FatalError
+from moat.ids import chunk_id, document_id, text_hash
+from moat.ledger import Ledger, counting, documents, loads
+from moat.ledger.policies import keep
+from moat.ledger.second_look import look, masked
+from moat.ledger.tables import chunk, document, load, presence, revision, source
+from moat.records import Chunk, Prepared
 
 HR, ALL = Policy.of(["group:hr"]), Policy.of([], public=True)
 ANN, HUGO = frozenset({"user:ann", "group:all"}), frozenset({"user:hugo", "group:all", "group:hr"})

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from include.access import Policy
-from include.errors import Superseded, TooManyPrincipals
-from include.ids import chunk_id, document_id, text_hash
-from include.ledger import Ledger, access, clearing, documents, embeddings, loads, projection
-from include.ledger.loads import Load
-from include.ledger.look import look
-from include.ledger.members import principals_of, replace_members
-from include.ledger.policies import keep, tokens_of
-from include.quarantine import Which, listing, put, replay
-from include.records import Chunk, Prepared, SetAside
+from moat.access.policy import Policy
+from moat.errors import Superseded, TooManyPrincipals
+from moat.ids import chunk_id, document_id, text_hash
+from moat.ledger import Ledger, access, documents, embeddings, garbage, loads, projection
+from moat.ledger.loads import Load
+from moat.ledger.members import principals_of, replace_members
+from moat.ledger.policies import keep, tokens_of
+from moat.ledger.quarantine import Which, listing, put, replay
+from moat.ledger.second_look import look
+from moat.records import Chunk, Prepared, SetAside
 
 ALICE, BOB = frozenset({"user:alice", "group:hr"}), frozenset({"user:bob"})
 HR, EVERYONE = Policy.of(["group:hr"]).text(), Policy.of(["group:hr", "user:bob"]).text()
@@ -142,13 +142,13 @@ def test_only_what_nobody_sees_and_no_rollback_needs_is_cleared(ledger: Ledger) 
     embeddings.keep(ledger, "m", {c.text_hash: b"v" for _, cs in (one, two, three) for c in cs})
     first = loaded(ledger, "1", one)
     second = loaded(ledger, "2", two)
-    assert clearing.ended(ledger, "s") == [first.id]
-    assert clearing.remains(ledger, "s", [first.id]) == [], "load 2 may still be rolled back"
+    assert garbage.ended(ledger, "s") == [first.id]
+    assert garbage.remains(ledger, "s", [first.id]) == [], "load 2 may still be rolled back"
     loads.removed(ledger, [first.id])
     loaded(ledger, "3", three)
-    assert clearing.ended(ledger, "s") == [second.id]
-    assert clearing.remains(ledger, "s", [second.id]) == [one[1][0].id]
-    clearing.forget(ledger, [second.id], [one[1][0].id])
+    assert garbage.ended(ledger, "s") == [second.id]
+    assert garbage.remains(ledger, "s", [second.id]) == [one[1][0].id]
+    garbage.forget(ledger, [second.id], [one[1][0].id])
     assert set(embeddings.vectors(ledger, "m", [c.text_hash for _, cs in (one, two, three) for c in cs])) == {
         c.text_hash for _, cs in (two, three) for c in cs
     }
@@ -164,9 +164,9 @@ def test_what_a_rolled_back_or_rejected_load_left_is_cleared_and_what_is_visible
     stage(ledger, rejected, three)
     loads.reject(ledger, rejected.id, "ann")
     last = loaded(ledger, "4", four)
-    ended = clearing.ended(ledger, "s")
+    ended = garbage.ended(ledger, "s")
     assert last.id not in ended
-    gone = set(clearing.remains(ledger, "s", ended))
+    gone = set(garbage.remains(ledger, "s", ended))
     assert gone == {two[1][0].id, three[1][0].id}
     loads.rollback(ledger, last.id, "ann")
     assert seen(ledger, ALICE, one, two, three, four) == ["one", "same"]
@@ -229,7 +229,7 @@ def test_a_load_never_overwrites_access_that_is_newer_in_the_ledger_onyx_7384(le
         digest = keep(connection, "default", [Policy.of([])])[Policy.of([]).text()]
         from sqlalchemy import update
 
-        from include.ledger.tables import document
+        from moat.ledger.tables import document
 
         moved = {"policy": digest, "access_version": document.c.access_version + 1}
         connection.execute(update(document).where(document.c.id == a[0].id).values(moved))
@@ -287,7 +287,7 @@ def test_more_than_ten_groups_are_all_found(ledger: Ledger) -> None:
 
 
 def test_more_principals_than_a_query_carries_raise(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.ledger.members.MOST_PRINCIPALS", 10)
+    monkeypatch.setattr("moat.ledger.members.MOST_PRINCIPALS", 10)
     members(ledger, **{f"g{i}": ["user:x"] for i in range(20)})
     with pytest.raises(TooManyPrincipals):
         who(ledger, "user:x")

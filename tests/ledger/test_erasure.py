@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, insert, select, text, update
 
-from include.access import Policy
-from include.errors import ErasureRefused
-from include.ids import document_id
-from include.ledger import Ledger, erasure, loads, receipts
-from include.ledger.erasure import Request
-from include.ledger.policies import keep
-from include.ledger.tables import (
+from moat.access.policy import Policy
+from moat.errors import ErasureRefused
+from moat.ids import document_id
+from moat.ledger import Ledger, erasure, loads, receipts
+from moat.ledger.erasure import Request
+from moat.ledger.policies import keep
+from moat.ledger.tables import (
     access_change,
     chunk,
     document,

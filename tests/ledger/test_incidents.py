@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.errors import IncidentRefused
-from include.ledger import Ledger, audit, incidents, loads
-from include.ledger.incidents import Happening, Joined
-from include.ledger.loads import Load
+from moat.errors import IncidentRefused
+from moat.ledger import Ledger, audit, incidents, loads
+from moat.ledger.incidents import Happening, Joined
+from moat.ledger.loads import Load
 
 RUN, NEXT = "airflow:docs:monday", "airflow:docs:tuesday"
 LONG_AGO = datetime(2026, 1, 5, 2, tzinfo=UTC)

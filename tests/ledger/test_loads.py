@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from include.errors import LoadInProgress, LoadRefused, MoatError, Superseded
-from include.ledger import Ledger, loads
-from include.ledger.loads import Load
-from include.ledger.tables import audit
+from moat.errors import LoadInProgress, LoadRefused, MoatError, Superseded
+from moat.ledger import Ledger, loads
+from moat.ledger.loads import Load
+from moat.ledger.tables import audit
 
 LEASE = 3_600.0
 

@@ -6,11 +6,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
-from include.errors import LedgerError
-from include.ledger import Ledger, LedgerUnavailable, _alembic
-from include.ledger.members import directories, principals_of
-from include.ledger.tables import member, metadata, policy, policy_entry
-from include.settings import Settings
+from moat.errors import LedgerError
+from moat.ledger import Ledger, LedgerUnavailable, _alembic
+from moat.ledger.members import directories, principals_of
+from moat.ledger.tables import member, metadata, policy, policy_entry
+from moat.settings import Settings
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(ledger: Ledger) -> None:

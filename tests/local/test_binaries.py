@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import FatalError
-from include.local.binaries import Program, program
+from moat.errors import FatalError
+from moat.local.binaries import Program, program
 
 TOY = Program("toy-server", "1.2.3", "acme/toy", "example.com/toy/cmd/toy-server", "toy")
 WORKS = b"#!/bin/sh\necho toy $*\n"

@@ -13,10 +13,10 @@ import httpx
 import psutil
 import pytest
 
-from include.errors import FatalError
-from include.local import servers
-from include.local.servers import Server, answers, free_ports, listening, running, start
-from include.settings import Settings
+from moat.errors import FatalError
+from moat.local import servers
+from moat.local.servers import Server, answers, free_ports, listening, running, start
+from moat.settings import Settings
 
 HEAD = "import os, signal, socket, subprocess, sys, time\n"
 LISTEN = "s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print('listening', flush=True)\n"
@@ -197,7 +197,7 @@ def test_weaviate_lets_nobody_in_without_a_key(weaviate_server: Settings) -> Non
 STARTER = """
 import sys, time
 from pathlib import Path
-from include.local.servers import start
+from moat.local.servers import start
 server = start("toy", [sys.executable, "-c", {server!r}], {{}}, Path(sys.argv[1]), lambda: True)
 print(server.process.pid, flush=True)
 time.sleep(600)

@@ -11,19 +11,19 @@ from pathlib import Path
 import psutil
 import pytest
 
-from include.connections import EnvironmentConnections
-from include.errors import FatalError
-from include.local import __main__ as commands
-from include.local import stack as module
-from include.local.servers import answers, free_ports, listening
-from include.local.stack import Stack, airflow_environment, running_pid, settle, stack
-from include.settings import PROJECT, Settings, environment
+from moat.connections import EnvironmentConnections
+from moat.errors import FatalError
+from moat.local import __main__ as commands
+from moat.local import stack as module
+from moat.local.servers import answers, free_ports, listening
+from moat.local.stack import Stack, airflow_environment, running_pid, settle, stack
+from moat.settings import PROJECT, Settings, environment
 
 HOLD = """
 import signal, sys
 from pathlib import Path
-from include.local.__main__ import _interrupt
-from include.local.stack import stack
+from moat.local.__main__ import _interrupt
+from moat.local.stack import stack
 signal.signal(signal.SIGTERM, _interrupt)
 try:
     with stack(Path(sys.argv[1]), lambda line: print(line, flush=True), airflow=False) as held:
@@ -35,7 +35,7 @@ except KeyboardInterrupt:
 LOCK = """
 import sys, time
 from pathlib import Path
-from include.local.stack import Stack
+from moat.local.stack import Stack
 held = Stack(Path(sys.argv[1]), print)
 held._remember()
 print("held", flush=True)
@@ -280,7 +280,7 @@ def test_everything_starts_answers_and_ends_and_an_embedder_that_ran_already_is_
 
 
 def test_a_server_that_ends_by_itself_is_named_while_others_are_watched(home: Path) -> None:
-    from include.local.servers import start
+    from moat.local.servers import start
 
     made = Stack(home, print)
     made.running.append(start("toy", [sys.executable, "-c", "print('disk full')"], {}, home / "logs", lambda: True))

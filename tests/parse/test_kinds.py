@@ -5,9 +5,9 @@ import zipfile
 
 import pytest
 
-from include.errors import ParseFailed
-from include.parse.encoding import decode
-from include.parse.kinds import kind_of
+from moat.errors import ParseFailed
+from moat.parse.encoding import decode
+from moat.parse.kinds import kind_of
 
 
 def zipped(**parts: str) -> bytes:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from include.parse.sandbox import Sandbox
-from include.records import Document, RawDocument
-from include.settings import PROJECT, Settings
+from moat.parse.sandbox import Sandbox
+from moat.records import Document, RawDocument
+from moat.settings import PROJECT, Settings
 
 SAMPLES = PROJECT / "include" / "samples"
 

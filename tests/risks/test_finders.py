@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from include.risks import characters, injection, personal, secrets
-from include.risks.judge import word
+from moat.risks import characters, injection, personal, secrets
+from moat.risks.judge import word
 from tests.risks import made
 
 

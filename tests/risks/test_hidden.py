@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from include.parse.hidden_html import shown_and_hidden
-from include.parse.hidden_pdf import pdf_shown_and_hidden
-from include.parse.sandbox import Sandbox
-from include.prepare import clean_and_judge
-from include.records import Document, RawDocument
-from include.risks.judge import families
-from include.settings import PROJECT, Settings
-from include.source import Risks
+from moat.parse.hidden_html import shown_and_hidden
+from moat.parse.hidden_pdf import pdf_shown_and_hidden
+from moat.parse.sandbox import Sandbox
+from moat.records import Document, RawDocument
+from moat.risks.judge import families
+from moat.settings import PROJECT, Settings
+from moat.source import Risks
+from moat.stages.prepare import clean_and_judge
 
 
 @pytest.fixture(scope="module")

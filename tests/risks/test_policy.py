@@ -7,19 +7,19 @@ from typing import get_args
 
 import pytest
 
-from include.checks import content
-from include.checks.candidate import Candidate
-from include.gate import check
-from include.ledger import checks as results
-from include.ledger import documents
-from include.ledger.tables import metadata
-from include.prepare import clean_and_judge
-from include.quarantine import listing
-from include.records import Block, Document, Prepared
-from include.risks.judge import FAMILIES, families
-from include.run import finish
-from include.source import Answer, Risks
-from include.way import Way
+from moat.checks import content
+from moat.checks.candidate import Candidate
+from moat.ledger import checks as results
+from moat.ledger import documents
+from moat.ledger.quarantine import listing
+from moat.ledger.tables import metadata
+from moat.records import Block, Document, Prepared
+from moat.risks.judge import FAMILIES, families
+from moat.runtime import Way
+from moat.source import Answer, Risks
+from moat.stages.gate import check
+from moat.stages.prepare import clean_and_judge
+from moat.stages.run import finish
 from tests.company import ANN, Company
 from tests.risks import made
 
@@ -96,7 +96,7 @@ def test_hold_waits_for_a_person_and_goes_on_whole(company: Company, family: str
         (f"{content.TITLES[family]} in documents", "hold", ("odd.html",))
     ]
     assert not any(value in failed[0].seen for value in ("zoe@", KEY, "previous", "Nobody"))
-    from include.ledger import loads
+    from moat.ledger import loads
 
     loads.release(company.way.ledger, result.load.id, "test", "it is ours")
     finish(company.way, source, result.load.id, "test")

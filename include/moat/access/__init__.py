@@ -1,0 +1,1 @@
+"""Who may read what: policies, and the rules that give them."""

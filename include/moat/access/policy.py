@@ -1,0 +1,171 @@
+"""Who may read what: principals, policies, and the tokens that stand for them in the index.
+
+Access has three states, never two: known, known and empty (nobody), and unknown. Unknown is never
+loaded and never shown. One canonicaliser serves the write side and the query side.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from moat.errors import AccessUnknown
+from moat.ids import digest
+
+PUBLIC = "public"
+KINDS = ("user", "group")
+TOKEN = re.compile(r"^(?:public|[ugp]:[a-z2-7]{32})$")
+PLAIN_LIMIT = 256  # principals; a wider policy is stored as one token, so that a change is one write
+
+
+def canonical(principal: str) -> str:
+    """`user:Alice@Example.com` -> `user:alice@example.com`.
+
+    Raises AccessUnknown for anything that two systems could read differently: no kind, an empty
+    name, white space, control or invisible characters, compatibility characters.
+    """
+    kind, colon, name = principal.partition(":")
+    if not colon or kind not in KINDS:
+        raise AccessUnknown(f"principal {principal!r} has no kind: write user:… or group:…")
+    name = unicodedata.normalize("NFC", name)
+    if not name:
+        raise AccessUnknown(f"principal {principal!r} has no name after {kind}:")
+    if unicodedata.normalize("NFKC", name) != name:
+        raise AccessUnknown(f"principal {principal!r} holds compatibility characters that look like others")
+    for character in name:
+        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"}:
+            raise AccessUnknown(
+                f"principal {principal!r} holds U+{ord(character):04X}: a principal is an id, not a display name"
+            )
+    return f"{kind}:{unicodedata.normalize('NFC', name.lower())}"
+
+
+def directory_of(principal: str) -> str:
+    """The directory that a canonical group belongs to: `okta` of `group:okta/00g1`; "" for a name of the company's own."""
+    kind, _, name = principal.partition(":")
+    directory, parted, _ = name.partition("/")
+    return directory if kind == "group" and parted else ""
+
+
+@lru_cache(65_536)  # an asker may stand for thousands, in every search
+def token(tenant: str, principal: str) -> str:
+    """The opaque token of a canonical principal: what `allow` holds in the index."""
+    if principal == PUBLIC:
+        return PUBLIC
+    kind = principal.partition(":")[0]
+    return f"{kind[0]}:{digest('principal', tenant, principal)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Readable by whoever is in every layer (any of its principals) and not in deny. Deny wins.
+
+    Principals are canonical; `public` in a layer lets in everyone who is known. A policy with an
+    empty layer is known and empty: nobody.
+    """
+
+    layers: tuple[frozenset[str], ...]
+    deny: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, allow: Iterable[str], deny: Iterable[str] = (), public: bool = False) -> "Policy":
+        """One layer from principals as people write them. Raises AccessUnknown for an unreadable one."""
+        layer = frozenset(canonical(p) for p in allow) | (frozenset([PUBLIC]) if public else frozenset())
+        return cls((layer,), frozenset(canonical(p) for p in deny)).normal()
+
+    def normal(self) -> "Policy":
+        """The same policy in its one normal form, so that equal policies have equal digests."""
+        layers = {layer - self.deny for layer in self.layers}
+        if frozenset() in layers or not layers:
+            return Policy((frozenset(),))
+        narrow = {layer for layer in layers if PUBLIC not in layer} or {frozenset([PUBLIC])}
+        least = [layer for layer in narrow if not any(other < layer for other in narrow)]
+        return Policy(tuple(sorted(least, key=sorted)), self.deny)
+
+    def both(self, other: "Policy") -> "Policy":
+        """Readable by those whom both policies let in."""
+        return Policy(self.layers + other.layers, self.deny | other.deny).normal()
+
+    def allows(self, principals: frozenset[str]) -> bool:
+        """Whether someone with these canonical principals may read. `public` is everyone's."""
+        everyone = principals | {PUBLIC}
+        return not (self.deny & everyone) and all(layer & everyone for layer in self.layers)
+
+    def widens(self, old: "Policy") -> bool:
+        """Whether this policy could let in someone whom `old` keeps out. In doubt: yes."""
+        if self.nobody:
+            return False
+        narrower = all(PUBLIC in was or any(new <= was for new in self.layers) for was in old.layers)
+        return not (narrower and self.deny >= old.deny)
+
+    def within(self, directory: str) -> "Policy":
+        """The same policy with its bare group names read as groups of a directory: `group:x` -> `group:okta/x`."""
+        if not directory:
+            return self
+
+        def qualified(principals: frozenset[str]) -> frozenset[str]:
+            return frozenset(
+                f"group:{directory}/{p.removeprefix('group:')}" if p.startswith("group:") and "/" not in p else p
+                for p in principals
+            )
+
+        return Policy(tuple(map(qualified, self.layers)), qualified(self.deny)).normal()
+
+    @property
+    def nobody(self) -> bool:
+        return frozenset() in self.layers
+
+    @property
+    def plain(self) -> bool:
+        """Any of a few principals: stored as their own tokens."""
+        return not self.deny and len(self.layers) == 1 and len(self.layers[0]) <= PLAIN_LIMIT
+
+    def told(self) -> str:
+        """In words: `any of group:hr, user:a@x.org and any of group:all, but not user:b@x.org`."""
+        if self.nobody:
+            return "nobody"
+        layers = (
+            "everyone who is known" if layer == {PUBLIC} else f"any of {', '.join(sorted(layer))}"
+            for layer in self.layers
+        )
+        return " and ".join(layers) + (f", but not {', '.join(sorted(self.deny))}" if self.deny else "")
+
+    def text(self) -> str:
+        """Canonical JSON: what the ledger keeps and staging carries."""
+        return json.dumps(
+            {"layers": [sorted(layer) for layer in self.layers], "deny": sorted(self.deny)},
+            ensure_ascii=False,
+            separators=(",", ":"),
+            sort_keys=True,
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> "Policy":
+        body = json.loads(text)
+        return cls(tuple(frozenset(layer) for layer in body["layers"]), frozenset(body["deny"]))
+
+    def digest(self, tenant: str) -> str:
+        """What the policy is called in the ledger."""
+        return digest("policy", tenant, self.text())
+
+    def tokens(self, tenant: str) -> tuple[str, ...]:
+        """What `allow` holds for it in the index, sorted; empty for nobody."""
+        if self.nobody:
+            return ()
+        if self.plain:
+            return tuple(sorted(token(tenant, p) for p in self.layers[0]))
+        return (f"p:{self.digest(tenant)}",)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a source's rule said of one document: a policy, or unknown with the reason why."""
+
+    policy: Policy | None
+    reason: str = ""
+
+    @classmethod
+    def unknown(cls, reason: str) -> "Access":
+        return cls(None, reason)

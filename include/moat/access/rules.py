@@ -1,0 +1,266 @@
+"""How a source says who may read its documents.
+
+A rule gets the facts that the reader knows of a document and answers with Access: a policy, or
+unknown with the reason. It never guesses: what it cannot read is unknown.
+"""
+
+import fnmatch
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import yaml
+
+from moat.access.policy import KINDS, Access, Policy
+from moat.declarations import declared
+from moat.errors import AccessUnknown
+
+Needs = Literal["nothing", "columns", "tags", "files beside"]
+Beside = Callable[[str], str | None]  # path of a file beside the documents -> its text, None where absent
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a reader knows of a document that may bear on who reads it."""
+
+    path: str
+    columns: Mapping[str, object] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class AccessRule(Protocol):
+    """Who may read: `needs` names what the reader must offer, `judge` gives the judge of one listing."""
+
+    @property
+    def needs(self) -> Needs: ...
+
+    def judge(self, beside: Beside) -> Callable[[Facts], Access]: ...
+
+    def wrong(self) -> list[str]:
+        """What a person must correct in the declaration; empty when it can be used."""
+        ...
+
+
+def principals(values: Iterable[object], kind: str) -> list[str]:
+    """Values as principals: one without `user:` or `group:` in front gets `kind`."""
+    texts = [str(value).strip() for value in values]
+    return [text if text.partition(":")[0] in KINDS else f"{kind}:{text}" for text in texts]
+
+
+def _policy(allow: Iterable[str], deny: Iterable[str], where: str) -> Access:
+    try:
+        return Access(Policy.of(allow, deny))
+    except AccessUnknown as error:
+        return Access.unknown(f"{where}: {error}")
+
+
+@declared
+class Groups:
+    """Every document of the source is readable by any of these; a bare name is a group."""
+
+    allow: tuple[str, ...]
+    deny: tuple[str, ...] = ()
+    needs: ClassVar[Needs] = "nothing"
+
+    def _access(self) -> Access:
+        return _policy(principals(self.allow, "group"), principals(self.deny, "group"), "Groups")
+
+    def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        access = self._access()
+        return lambda facts: access
+
+    def wrong(self) -> list[str]:
+        reason = self._access().reason
+        if not self.allow:
+            return ["allow is empty: nobody could read the source. Name a group, or write Public() if everyone may."]
+        return [reason] if reason else []
+
+
+@declared
+class Public:
+    """Every document of the source is readable by everyone who is known. Said in words, on purpose."""
+
+    needs: ClassVar[Needs] = "nothing"
+
+    def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        access = Access(Policy.of((), public=True))
+        return lambda facts: access
+
+    def wrong(self) -> list[str]:
+        return []
+
+
+@declared
+class Columns:
+    """A row says itself who may read it, in columns.
+
+    A column holds one principal, several with `separator` between, or an array. A bare value is a
+    principal of `kind`. NULL or a blank text is unknown; an empty array is nobody. No value means
+    public, whatever it says.
+    """
+
+    allow: str
+    deny: str | None = None
+    kind: Literal["group", "user"] = "group"
+    separator: str = ","
+    needs: ClassVar[Needs] = "columns"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.allow, self.deny) if self.deny else (self.allow,)
+
+    def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        return self._access
+
+    def _access(self, facts: Facts) -> Access:
+        allow = self._values(facts.columns[self.allow])
+        if allow is None:
+            return Access.unknown(
+                f"column {self.allow} is {facts.columns[self.allow]!r}: it names nobody and says nothing"
+            )
+        value = facts.columns[self.deny] if self.deny else None
+        deny = [] if value is None or value == "" else self._values(value)
+        if deny is None:
+            return Access.unknown(f"column {self.deny} is {value!r}: who is denied cannot be read")
+        return _policy(principals(allow, self.kind), principals(deny, self.kind), "columns")
+
+    def _values(self, value: object) -> list[object] | None:
+        """The values of a cell, None where it says nothing."""
+        if value is None or (isinstance(value, float) and value != value):
+            return None
+        if isinstance(value, str):
+            parts = [part.strip() for part in value.split(self.separator)]
+            return list(parts) if all(parts) else None
+        if isinstance(value, Iterable):
+            items = list(value)
+            return None if any(item is None for item in items) else items
+        return [value]
+
+    def wrong(self) -> list[str]:
+        return [] if self.separator else ["separator is empty"]
+
+
+@declared
+class ObjectTags:
+    """An S3 object says in its tags who may read it: principals with `separator` between."""
+
+    allow: str
+    deny: str | None = None
+    kind: Literal["group", "user"] = "group"
+    separator: str = " "
+    needs: ClassVar[Needs] = "tags"
+
+    def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        return self._access
+
+    def _access(self, facts: Facts) -> Access:
+        if self.allow not in facts.tags:
+            return Access.unknown(f"no tag {self.allow!r}; it has {', '.join(sorted(facts.tags)) or 'none'}")
+        allow, deny = (
+            facts.tags[self.allow].split(self.separator),
+            facts.tags.get(self.deny or "", "").split(self.separator),
+        )
+        if not all(part.strip() for part in allow):
+            return Access.unknown(f"tag {self.allow} is {facts.tags[self.allow]!r}: it names nobody and says nothing")
+        return _policy(principals(allow, self.kind), principals(filter(None, deny), self.kind), "tags")
+
+    def wrong(self) -> list[str]:
+        return [] if self.separator else ["separator is empty"]
+
+
+@declared
+class AccessFiles:
+    """A YAML file in a folder says who may read what lies below; the nearest upward decides.
+
+        allow: [group:hr, user:ceo@example.com]     # [] is nobody; or  public: true
+        deny: [user:temp@example.com]
+        inherit: true          # who reads must also be let in by the next file upward
+        patterns:              # the first that matches the path below this folder decides
+          - match: "payroll/*"
+            allow: [group:payroll]
+
+    A file that cannot be read, or that does not speak for a document, leaves it unknown; Moat
+    never looks past it to a wider one.
+    """
+
+    name: str = ".access.yaml"
+    needs: ClassVar[Needs] = "files beside"
+
+    def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        parsed: dict[str, Any] = {}
+
+        def entry(folder: str) -> Any:
+            """The access file of a folder: a mapping, None where there is none, a text that says what is wrong."""
+            if folder not in parsed:
+                text = beside(posixpath.join(folder, self.name))
+                try:
+                    parsed[folder] = None if text is None else _checked(yaml.safe_load(text))
+                except (yaml.YAMLError, AccessUnknown) as error:
+                    parsed[folder] = f"{posixpath.join(folder, self.name)} cannot be read: {error}"
+            return parsed[folder]
+
+        def access(path: str, folder: str) -> Access:
+            while True:
+                found = entry(folder)
+                if found is not None:
+                    break
+                if folder == "":
+                    return Access.unknown(f"no {self.name} in its folder or above")
+                folder = posixpath.dirname(folder)
+            if isinstance(found, str):
+                return Access.unknown(found)
+            where = posixpath.join(folder, self.name)
+            says = _speaks(found, posixpath.relpath(path, folder or "."))
+            if says is None:
+                return Access.unknown(f"{where} has no allow and no pattern for it")
+            own = Policy.of(says.get("allow") or (), says.get("deny") or (), public=says.get("public", False))
+            if not says.get("inherit", found.get("inherit", False)):
+                return Access(own)
+            if folder == "":
+                return Access.unknown(f"{where} says inherit, and there is no folder above")
+            above = access(path, posixpath.dirname(folder))
+            return Access(own.both(above.policy)) if above.policy else above
+
+        return lambda facts: access(facts.path, posixpath.dirname(facts.path))
+
+    def wrong(self) -> list[str]:
+        return [] if self.name and "/" not in self.name else [f"name {self.name!r} is not a file's name"]
+
+
+def _speaks(entry: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
+    """The part of an access file that decides for a path below its folder."""
+    for pattern in entry.get("patterns", ()):
+        if fnmatch.fnmatchcase(path, pattern["match"]):
+            return dict(pattern)
+    return entry if "allow" in entry or entry.get("public") else None
+
+
+def _checked(body: Any) -> Mapping[str, Any]:
+    """An access file's content, or AccessUnknown that says what in it cannot be read."""
+    if not isinstance(body, dict):
+        raise AccessUnknown("it must be a mapping with allow, deny, public, inherit, patterns")
+    for part in [body, *_list_of(body, "patterns", dict)]:
+        allowed = {"allow", "deny", "public", "inherit"} | ({"patterns"} if part is body else {"match"})
+        if strange := set(part) - allowed:
+            raise AccessUnknown(
+                f"{', '.join(map(repr, sorted(strange, key=str)))} is not one of {', '.join(sorted(allowed))}"
+            )
+        for name in ("public", "inherit"):
+            if not isinstance(part.get(name, False), bool):
+                raise AccessUnknown(f"{name} must be true or false, not {part[name]!r}")
+        if part is not body and not isinstance(part.get("match"), str):
+            raise AccessUnknown("a pattern needs match: a glob")
+        if part is not body and "allow" not in part and not part.get("public"):
+            raise AccessUnknown(f"pattern {part['match']!r} has no allow")
+        Policy.of(_list_of(part, "allow", str), _list_of(part, "deny", str))
+    return body
+
+
+def _list_of(part: Mapping[str, Any], name: str, kind: type) -> list[Any]:
+    """A list under `name`, empty where the name is absent. `allow:` with nothing behind it is no list."""
+    value = part.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        raise AccessUnknown(f"{name} must be a list of {'texts' if kind is str else 'patterns'}, not {value!r}")
+    return value

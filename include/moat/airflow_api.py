@@ -1,0 +1,63 @@
+"""Airflow's REST API, as far as the command line needs it: to answer a load that waits there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import httpx
+
+from moat.errors import AirflowUnavailable, FatalError
+from moat.ledger.loads import Load
+from moat.settings import Settings
+
+TASKS = {"gate": "decide", "budget": "batch.budget"}  # of a source's DAG, that ask a person about a load
+
+
+@contextmanager
+def client(settings: Settings) -> Iterator[httpx.Client]:
+    """A client that is logged in. Raises AirflowUnavailable, FatalError for a wrong password."""
+    if not settings.airflow_url:
+        raise FatalError("MOAT_AIRFLOW_URL is not set: where does Airflow answer?")
+    login = {"username": settings.airflow_user, "password": settings.airflow_password.get_secret_value()}
+    with httpx.Client(base_url=settings.airflow_url.rstrip("/"), timeout=30.0, trust_env=False) as http:
+        try:
+            answer = http.post("/auth/token", json=login)
+            if not answer.is_success:
+                raise FatalError(
+                    f"Airflow at {settings.airflow_url} refuses user {settings.airflow_user}: {answer.status_code}; "
+                    "check MOAT_AIRFLOW_USER and MOAT_AIRFLOW_PASSWORD"
+                )
+            http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield http
+        except httpx.TransportError as error:
+            raise AirflowUnavailable(f"Airflow at {settings.airflow_url} did not answer: {error}") from error
+
+
+def answer_held(settings: Settings, load: Load, option: str, reason: str) -> bool:
+    """Answer the task that waits for a person about a load; False for one that no Airflow run makes.
+
+    The load as it was before the answer: it says what it waits for, or what it was released from last.
+    """
+    if not load.run.startswith("airflow:"):
+        return False
+    _, dag, run = load.run.split(":", 2)
+    asked = load.held_for or ("budget" if load.budget_by and not load.decided_by else "gate")
+    answer = _answer(settings, dag, run, TASKS[asked], option, reason)
+    if not answer.is_success and answer.status_code != 409:  # 409: somebody answered there meanwhile
+        raise AirflowUnavailable(
+            f"run {run} of {dag} did not take the answer: {answer.status_code} {answer.text[:300]}; answer it in Airflow under Required Actions"
+        )
+    return True
+
+
+def answer_hold(settings: Settings, hold: int, option: str, reason: str) -> bool:
+    """Answer the run of held_access that asks about a hold, so that it asks nobody else; False where there is none."""
+    return _answer(settings, "held_access", f"hold-{hold}", "decide", option, reason).is_success
+
+
+def _answer(settings: Settings, dag: str, run: str, task: str, option: str, reason: str) -> httpx.Response:
+    with client(settings) as http:
+        return http.patch(
+            f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/{task}/-1/hitlDetails",
+            json={"chosen_options": [option], "params_input": {"reason": reason or None}},
+        )

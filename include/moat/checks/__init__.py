@@ -1,0 +1,36 @@
+"""The gate's checks, by family. A check is a function of the candidate that gives CheckResults.
+
+To add one, write it in its family's file; to add a family, write a file and name it in FAMILIES:
+its task appears in every source's DAG by the title.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # every DAG file imports this module, and the ledger is heavy
+    from moat.ledger.checks import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Checks that look at the same thing: one task of the gate."""
+
+    name: str
+    title: str  # what a person reads on the task
+    module: str
+
+
+FAMILIES = (
+    Family("volume", "documents in and out", "moat.checks.volume"),
+    Family("shape", "columns and file types", "moat.checks.shape"),
+    Family("parsing", "every document parsed", "moat.checks.parsing"),
+    Family("chunks", "chunks fit the model", "moat.checks.chunks"),
+    Family("content", "personal data, secrets, hidden text", "moat.checks.content"),
+    Family("duplicates", "duplicates, exact and near", "moat.checks.duplicates"),
+    Family("access", "access on every chunk", "moat.checks.access"),
+    Family("vectors", "vectors are sound", "moat.checks.vectors"),
+    Family("golden", "golden questions", "moat.checks.golden"),
+)
+
+Check = Callable[..., "Sequence[CheckResult]"]

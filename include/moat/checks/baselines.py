@@ -1,0 +1,245 @@
+"""learn: what a load measured against the loads before it -> departures from their usual range.
+
+A measure is compared with the loads that were let through, on the same kind of day, and departs
+where it lies beyond what their spread, their trend and the number of things that it speaks of
+explain, and by more than changes that matter at all.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from moat.checks.measures import Measure
+from moat.ledger.checks import CheckResult
+from moat.ledger.measures import Past
+
+LEARNED_FROM = 14  # loads of the kind that is compared with
+TREND_FROM = 28  # loads, from which a trend is told from a spread
+MILD, SEVERE = 4.0, 7.0  # robust standard deviations; the first warns, the second does what the measure says
+LEAST_SPREAD = 4.0  # a change of `Measure.least` is so many of them at the least, so that nothing smaller departs
+FEWEST = 4  # things that a share or a mean must speak of to hold a load, or to warn of a milder departure
+NEWEST = 3  # loads that show together that a level has moved for good
+SUMMARY = "learned bounds"
+
+History = Mapping[str, Sequence[Past]]
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """Where a measure usually lies on its own scale, as the loads of one kind tell it."""
+
+    low: float
+    high: float
+    spread: float
+    extremes: tuple[float, float]  # of those loads, the wildest left out
+    n: int
+    days: str  # which loads these are, in words
+    one: float  # spread that a single thing would have, where the measure is a mean or a share of many
+    n_things: float  # that all those loads spoke of
+
+
+def judge(
+    measures: Sequence[Measure], measured: Mapping[str, float], history: History, when: datetime, expected: str
+) -> list[CheckResult]:
+    """One result for each measure that departs, and one that sums up the others; the caller names the family.
+
+    `expected` says why a run is out of the ordinary: then a departure only warns. Raises ValueError for a
+    measure that is no number.
+    """
+    if wrong := sorted(name for name, value in measured.items() if not math.isfinite(value)):
+        raise ValueError(f"measured what is no number: {', '.join(wrong)}")
+    departed: list[CheckResult] = []
+    judged, fewest, learned = set[str](), 0, 0
+    for measure in measures:
+        for name in _names(measure, measured, history):
+            value = measured.get(name, 0.0)
+            past = _past(measure, name, history)
+            usual = _usual(measure, past, _of(measure, name, history), when)
+            if usual is None:
+                fewest = max(fewest, sum(p.how != "extraordinary" for p in past))
+                continue
+            judged.add(name)
+            learned = max(learned, usual.n)
+            n = measured.get(_of_name(measure, name))
+            if found := _compared(measure, name, value, usual, n):
+                departed.append(found)
+    if expected:
+        because = "; told only, because this run is out of the ordinary"
+        departed = [replace(r, severity="warn", allowed=r.allowed + because) for r in departed]
+    within = len(judged - {r.measure for r in departed})
+    told = (
+        f"{within} measures within their usual range over {learned} loads"
+        if judged
+        else f"not learned yet: {min(fewest, LEARNED_FROM)} of {LEARNED_FROM} loads"
+    )
+    return [*departed, CheckResult(SUMMARY, "", "warn", True, told, "")] if measures else []
+
+
+def _names(measure: Measure, measured: Mapping[str, float], history: History) -> Iterator[str]:
+    """The names that a measure stands for in this load."""
+    if not measure.name.endswith(":"):
+        yield from [measure.name] if measure.name in measured else []
+        return
+    here = {name for name in measured if name.startswith(measure.name)}
+    before = {name for name in history if name.startswith(measure.name)} if here and measure.absent == "zero" else set()
+    yield from sorted(here | before)
+
+
+def _past(measure: Measure, name: str, history: History) -> Sequence[Past]:
+    """What earlier loads measured; a share that a load of them did not have is none, where the measure says so."""
+    if measure.absent == "unknown" or not measure.name.endswith(":"):
+        return history.get(name, ())
+    loads = {p.load: p for n, past in history.items() if n.startswith(measure.name) for p in past}
+    there = {p.load: p for p in history.get(name, ())}
+    return [there.get(number, loads[number]._replace(value=0.0)) for number in sorted(loads)]
+
+
+def _of_name(measure: Measure, name: str) -> str:
+    """The measure that says of how many things this one speaks; of each column its own, where both have many names."""
+    return measure.of + name.removeprefix(measure.name) if measure.of.endswith(":") else measure.of
+
+
+def _of(measure: Measure, name: str, history: History) -> dict[int, float]:
+    """Of how many things a measure spoke, by load."""
+    return {p.load: p.value for p in history.get(_of_name(measure, name), ())} if measure.of else {}
+
+
+def _weekend(at: datetime) -> bool:
+    return at.weekday() >= 5
+
+
+def _usual(measure: Measure, past: Sequence[Past], of: Mapping[int, float], when: datetime) -> Usual | None:
+    """The usual range for a load on such a day; None before enough loads were seen."""
+    ordinary = [p for p in past if p.how != "extraordinary"]
+    alike = [p for p in ordinary if _weekend(p.at) == _weekend(when)]
+    if len(alike) >= LEARNED_FROM:
+        days = "on weekends" if _weekend(when) else "from Monday to Friday"
+        found = _fitted(measure, alike, of, when, days)
+        same_day = [p for p in alike if p.at.weekday() == when.weekday()]
+        if len(same_day) >= LEARNED_FROM:
+            finer = _fitted(measure, same_day, of, when, f"on a {when:%A}")
+            found = finer if finer.spread < found.spread / 2 else found
+    elif len(ordinary) >= LEARNED_FROM and len(alike) >= 2:
+        found = _fitted(measure, ordinary, of, when, "like this one")
+        # The other days say little of this kind of day, where the two lie apart.
+        apart = abs(_median([_scaled(measure, p.value) for p in alike]) - (found.low + found.high) / 2)
+        found = replace(found, spread=found.spread + apart)
+    else:
+        return None
+    if measure.severity == "warn":  # nobody is told of what any other day has shown
+        values = _trimmed([_scaled(measure, p.value) for p in ordinary])
+        found = replace(found, extremes=values)
+    # What people let through holds until loads of this kind of day show it by themselves.
+    since = alike[-NEWEST:][0].load
+    accepted = [_scaled(measure, p.value) for p in past if p.load >= since and p.how != "usual"]
+    return replace(found, low=min([found.low, *accepted]), high=max([found.high, *accepted]))
+
+
+def _fitted(measure: Measure, pool: Sequence[Past], of: Mapping[int, float], when: datetime, days: str) -> Usual:
+    """Centre and spread of some loads: around their trend, where there are enough of them, else their median."""
+    values = np.array([_scaled(measure, p.value) for p in pool])
+    if len(pool) >= TREND_FROM:
+        x = np.array([(p.at - pool[0].at).total_seconds() for p in pool]) / 86_400
+        slope, level = _theil_sen(x, values)
+        gap = float(x[-1]) / (len(x) - 1)
+        at = min((when - pool[0].at).total_seconds() / 86_400, float(x[-1]) + 4 * gap)  # no trend goes on for ever
+        centre, residuals = level + slope * at, values - (level + slope * x)
+    else:
+        centre = float(np.median(values))
+        residuals = values - centre
+    off = np.abs(residuals)
+    # The median alone would take half of all loads for rare where their spread has long tails.
+    spread = max(1.4826 * float(np.median(off)), float(np.quantile(off, 0.9)) / 1.645) * (1 + 6 / len(pool))
+    newest = float(np.median(values[-NEWEST:]))  # where a level has moved for good, this is what is usual now
+    things = np.array([of.get(p.load, 0.0) for p in pool])
+    one = 1.4826 * float(np.median(off * np.sqrt(things))) if measure.of else 0.0
+    low, high = min(centre, newest), max(centre, newest)
+    return Usual(low, high, spread, _trimmed(values), len(pool), days, one, float(things.sum()))
+
+
+def _theil_sen(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Slope and level of a line through points, whatever a quarter of them does."""
+    i, j = np.triu_indices(len(x), 1)
+    apart = x[j] > x[i]
+    slope = float(np.median((y[j] - y[i])[apart] / (x[j] - x[i])[apart])) if apart.any() else 0.0
+    return slope, float(np.median(y - slope * x))
+
+
+def _compared(measure: Measure, name: str, value: float, usual: Usual, n: float | None) -> CheckResult | None:
+    """The result for a value that departs; None for one that does not."""
+    x = _scaled(measure, value)
+    side, edge, off = ("high", usual.high, x - usual.high) if x > usual.high else ("low", usual.low, usual.low - x)
+    if off <= 0 or measure.side not in (side, "both") or usual.extremes[0] <= x <= usual.extremes[1]:
+        return None
+    spread = max(usual.spread, _least(measure, edge, side) / LEAST_SPREAD)
+    if n and measure.scale != "share":
+        spread = max(spread, usual.one / math.sqrt(n))
+    z = off / spread
+    if n and measure.scale == "share":
+        z = min(z, _surprise(value, math.sin(edge) ** 2, n, usual))
+    few = bool(measure.of) and (n or 0) < FEWEST
+    if z < (SEVERE if few else MILD):
+        return None
+    holds = z >= SEVERE and not few
+    low, high = usual.low - 2 * usual.spread, usual.high + 2 * usual.spread
+    title = f"{measure.title} {name.removeprefix(measure.name)}" if measure.name.endswith(":") else measure.title
+    limit = _shown(measure, edge + MILD * spread if side == "high" else edge - MILD * spread)
+    return CheckResult(
+        title[:128],
+        "",
+        measure.severity if holds else "warn",
+        False,
+        f"{_shown(measure, x)}, usually {_shown(measure, low)} to {_shown(measure, high)} "
+        f"over {usual.n} loads {usual.days}",
+        f"{'at most' if side == 'high' else 'at least'} {limit}, as learned",
+        measure=name,
+    )
+
+
+def _surprise(share: float, usual_share: float, n: float, usual: Usual) -> float:
+    """How far a share of n things lies from what chance gives, in standard deviations (a deviance)."""
+    least = 1 / (usual.n_things + 2)  # what was never seen among so many may still be
+    p, q = share, min(max(usual_share, least), 1 - least)
+    distance = sum(a * math.log(a / b) for a, b in ((p, q), (1 - p, 1 - q)) if a > 0)
+    together = max(1.0, 2 * usual.one)  # things that come together are fewer than they look
+    return math.sqrt(2 * n * max(distance, 0.0)) / together
+
+
+def _least(measure: Measure, edge: float, side: str) -> float:
+    """The least change that matters, on the measure's own scale, from the edge of what is usual."""
+    if measure.scale == "count":
+        return math.log1p(measure.least)
+    if measure.scale == "plain":
+        return measure.least
+    share = math.sin(edge) ** 2
+    room = share if side == "low" else 1 - share  # on the way to none, or to all
+    start = max(room, measure.least)
+    return math.asin(math.sqrt(min(1.0, start))) - math.asin(math.sqrt(max(0.0, start - measure.least)))
+
+
+def _scaled(measure: Measure, value: float) -> float:
+    if measure.scale == "count":
+        return math.log1p(max(value, 0.0))
+    return math.asin(math.sqrt(min(max(value, 0.0), 1.0))) if measure.scale == "share" else value
+
+
+def _shown(measure: Measure, x: float) -> str:
+    """A value of the measure's own scale, as a person reads it."""
+    if measure.scale == "share":
+        return f"{math.sin(min(max(x, 0.0), math.pi / 2)) ** 2:.1%}"
+    value = max(math.expm1(min(x, 700.0)), 0.0) if measure.scale == "count" else x
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values))
+
+
+def _trimmed(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """The range of some values without their wildest: one in fourteen on each side."""
+    ordered = np.sort(values)
+    cut = max(1, len(ordered) // LEARNED_FROM)
+    return float(ordered[cut]), float(ordered[-1 - cut])

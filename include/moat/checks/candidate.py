@@ -1,0 +1,78 @@
+"""A load that stands before the gate: everything in staging and in the ledger that checks look at."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
+
+from moat.ledger.loads import Load
+from moat.records import Chunk, Embedded, Planned, Prepared, SetAside
+from moat.runtime import Way, batch_path, path
+from moat.source import Source
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One load of one source, read as streams; a check leaves in it what it measured."""
+
+    way: Way
+    source: Source
+    load: Load
+    measured: dict[str, float] = field(default_factory=dict)  # by the names of include/moat/checks/measures.py
+    behind: dict[str, tuple[str, ...]] = field(default_factory=dict)  # keys of a few documents, by measure
+
+    @cached_property
+    def batches(self) -> range:
+        return range(self.load.counts.get("batches", 0))
+
+    @property
+    def n_documents(self) -> int:
+        """How many documents this load is made of, those that were set aside among them."""
+        n = self.load.counts.get
+        return n("new", 0) + n("changed", 0) - n("touched", 0) - n("gone", 0)
+
+    def plan(self) -> Iterator[Planned]:
+        return self.way.staging.read(path(self.source.name, self.load.id, "read", "plan.parquet"), Planned)
+
+    def prepared(self) -> Iterator[Prepared]:
+        for batch in self.batches:
+            yield from self.way.staging.read(self._path("document", batch), Prepared)
+
+    def chunks(self) -> Iterator[Chunk]:
+        for batch in self.batches:
+            yield from self.way.staging.read(self._path("chunk", batch), Chunk)
+
+    def embedded(self) -> Iterator[tuple[Chunk, Embedded]]:
+        """Every chunk with its vector. Raises ValueError where the two files do not match."""
+        for batch in self.batches:
+            yield from self.embedded_of(batch)
+
+    def embedded_of(self, batch: int) -> Iterator[tuple[Chunk, Embedded]]:
+        """The same of one batch."""
+        chunks = self.way.staging.read(self._path("chunk", batch), Chunk)
+        vectors = self.way.staging.read(self._path("embed", batch), Embedded)
+        for chunk, embedded in zip(chunks, vectors, strict=True):
+            if (chunk.id, chunk.text_hash) != (embedded.chunk_id, embedded.text_hash):
+                raise ValueError(
+                    f"batch {batch}: the vector of {embedded.chunk_id} stands where chunk {chunk.id} was expected"
+                )
+            yield chunk, embedded
+
+    def whole(self) -> Iterator[tuple[Prepared, list[Chunk]]]:
+        """Every document with its chunks. Raises ValueError for a chunk whose document is not there."""
+        for batch in self.batches:
+            of = {p.id: p for p in self.way.staging.read(self._path("document", batch), Prepared)}
+            chunks = self.way.staging.read(self._path("chunk", batch), Chunk)
+            for identity, of_it in groupby(chunks, key=lambda chunk: chunk.document_id):
+                if identity not in of:
+                    raise ValueError(f"batch {batch}: there are chunks of {identity}, and no such document")
+                yield of[identity], list(of_it)
+
+    def aside(self) -> Iterator[SetAside]:
+        """Documents of this load that ended in quarantine, from fetching and from parsing."""
+        yield from self.way.staging.read(path(self.source.name, self.load.id, "read", "aside.parquet"), SetAside)
+        for batch in self.batches:
+            yield from self.way.staging.read(self._path("aside", batch), SetAside)
+
+    def _path(self, stage: str, batch: int) -> str:
+        return batch_path(self.source.name, self.load.id, stage, batch)

@@ -1,0 +1,145 @@
+"""Whether the model sees every chunk whole, and what the chunks of a load are like."""
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+
+from moat.checks.candidate import Candidate
+from moat.checks.measures import Measure
+from moat.embedding.model import folder_of, max_tokens_of
+from moat.ids import text_hash
+from moat.ledger.checks import CheckResult
+from moat.records import Chunk
+
+SAMPLE = 2_000  # documents that are searched for lines which all of them have
+SHORTEST_LINE = 12  # characters; less repeats by chance
+FEWEST_REPEATS, REPEATED_RATIO = 3, 0.1  # documents, from which a line is a running head and not their own
+
+MEASURES = (
+    Measure("chunks.each", "chunks a document", "count", 0.25, of="documents"),
+    Measure("chunks.tokens.p10", "tokens of a short chunk (10 %)", "count", 0.5, "both", "warn", of="documents"),
+    Measure("chunks.tokens.p50", "tokens of a chunk (median)", "count", 0.3, of="documents"),
+    Measure("chunks.tokens.p90", "tokens of a long chunk (90 %)", "count", 0.3, of="documents"),
+    Measure("chunks.density", "characters a token", "plain", 0.5, of="documents"),
+    Measure("chunks.boilerplate", "share of text that many documents repeat", "plain", 0.1, "high", of="documents"),
+    Measure("chunks.headings", "share of chunks below a heading", "share", 0.15, of="documents"),
+    Measure("chunks.tables", "share of chunks that are tables", "share", 0.15, of="documents"),
+)
+
+
+def run(candidate: Candidate) -> list[CheckResult]:
+    """A chunk that the model would cut, or whose hash is not its text's, blocks."""
+    most = max_tokens_of(folder_of(candidate.way.settings.model))
+    n, long, empty, wrong = 0, list[str](), list[str](), list[str]()
+    longest, like = 0, _Like(candidate.n_documents)
+    for c in like.seen(candidate.chunks()):
+        n += 1
+        longest = max(longest, c.n_tokens)
+        if c.n_tokens > most:
+            long.append(c.key)
+        if not c.text.strip():
+            empty.append(c.key)
+        if text_hash(c.embedded_text) != c.text_hash:
+            wrong.append(c.key)
+    like.tell(candidate)
+    return [
+        CheckResult(
+            "tokens",
+            "chunks",
+            "block",
+            not long,
+            f"{len(long):,} of {n:,} chunks are longer; the longest has {longest}",
+            f"at most {most} tokens",
+            tuple(dict.fromkeys(long))[:5],
+        ),
+        CheckResult(
+            "empty chunks",
+            "chunks",
+            "block",
+            not empty,
+            f"{len(empty):,} of {n:,} chunks are empty",
+            "none",
+            tuple(dict.fromkeys(empty))[:5],
+        ),
+        CheckResult(
+            "text hashes",
+            "chunks",
+            "block",
+            not wrong,
+            f"{len(wrong):,} of {n:,} hashes are not of their text",
+            "none",
+            tuple(dict.fromkeys(wrong))[:5],
+        ),
+    ]
+
+
+class _Like:
+    """What chunks are like, counted while they pass by."""
+
+    def __init__(self, n_documents: int) -> None:
+        self._every = max(1, -(-n_documents // SAMPLE))
+        self._lengths = Counter[int]()  # of tokens; as many entries as the model is long
+        self._n = self._characters = self._headings = self._tables = 0
+        self._lines: dict[int, list[int]] = {}  # hash of a line: documents that have it, its length
+        self._document, self._own = "", set[int]()
+        self._documents = self._sampled = 0
+        self._logarithms, self._chunks = 0.0, 0
+
+    def seen(self, chunks: Iterable[Chunk]) -> Iterable[Chunk]:
+        """The chunks themselves, counted; those of a document stand together."""
+        for c in chunks:
+            self._add(c)
+            yield c
+        self._next("")
+
+    def _add(self, c: Chunk) -> None:
+        if c.document_id != self._document:
+            self._next(c.document_id)
+        self._n += 1
+        self._chunks += 1
+        self._lengths[c.n_tokens] += 1
+        self._characters += len(c.embedded_text)
+        self._headings += bool(c.heading)
+        self._tables += c.kind == "table"
+        if zlib.crc32(c.document_id.encode()) % self._every == 0:
+            for line in c.text.split("\n"):
+                if len(line := line.strip()) >= SHORTEST_LINE and (known := hash(line)) not in self._own:
+                    self._own.add(known)
+                    self._lines.setdefault(known, [0, len(line)])[0] += 1
+
+    def _next(self, document: str) -> None:
+        if self._document:
+            self._documents += 1
+            self._sampled += bool(self._own)
+            self._logarithms += math.log(self._chunks)
+        self._document, self._own, self._chunks = document, set(), 0
+
+    def tell(self, candidate: Candidate) -> None:
+        if not self._n:
+            return
+        tokens = sum(length * n for length, n in self._lengths.items())
+        candidate.measured.update(
+            {
+                "chunks.each": math.exp(self._logarithms / self._documents),
+                "chunks.density": self._characters / max(tokens, 1),
+                "chunks.headings": self._headings / self._n,
+                "chunks.tables": self._tables / self._n,
+                "chunks.boilerplate": self._boilerplate(),
+                **{f"chunks.tokens.p{p}": self._quantile(p / 100) for p in (10, 50, 90)},
+            }
+        )
+
+    def _quantile(self, q: float) -> float:
+        at = 0
+        for length in sorted(self._lengths):
+            at += self._lengths[length]
+            if at >= q * self._n:
+                return float(length)
+        return 0.0
+
+    def _boilerplate(self) -> float:
+        """The share of the sample's text in lines that many of its documents have."""
+        least = max(FEWEST_REPEATS, REPEATED_RATIO * self._sampled)
+        every = sum(n * length for n, length in self._lines.values())
+        return sum(n * length for n, length in self._lines.values() if n >= least) / every if every else 0.0

@@ -1,0 +1,63 @@
+"""Whether documents hold what should not reach a model: personal data, secrets, hidden text, words to a model.
+
+What becomes of them their source's Risks says, and `moat.risks` did it before the text was cut. Here it is counted:
+a family whose policy is hold waits for a person, and every family's share of documents has a learned range.
+"""
+
+from collections import Counter
+
+from moat.checks.candidate import Candidate
+from moat.checks.measures import Measure
+from moat.ledger.checks import CheckResult
+from moat.risks.judge import FAMILIES, families
+from moat.source import Answer
+
+TITLES = {
+    "personal": "personal data",
+    "secrets": "secrets",
+    "hidden": "hidden text",
+    "injection": "injection",
+}
+MEASURES = tuple(
+    Measure(f"content.{family}", f"documents with {title}", "share", 0.1, "high", of="documents")
+    for family, title in TITLES.items()
+)
+DONE: dict[Answer, str] = {"allow": "left in", "redact": "taken out", "hold": "left in", "quarantine": "set aside"}
+
+
+def run(candidate: Candidate) -> list[CheckResult]:
+    """Kinds and counts of every family, never a value; one that is to be held holds where anything was found."""
+    n, found = 0, {family: Counter[str]() for family in FAMILIES}
+    documents: dict[str, list[str]] = {family: [] for family in FAMILIES}
+    for p in candidate.prepared():
+        n += 1
+        for family, kinds in families(p.risks).items():
+            found[family].update(kinds)
+            documents[family].append(p.key)
+    n_aside = sum(a.error == "RiskFound" for a in candidate.aside())
+    results = []
+    for family in FAMILIES:
+        keys, answer = documents[family], getattr(candidate.source.risks, family)
+        if n:
+            candidate.measured[f"content.{family}"] = len(keys) / n
+            candidate.behind[f"content.{family}"] = tuple(keys[:5])
+        results.append(
+            CheckResult(
+                f"{TITLES[family]} in documents",
+                "content",
+                "hold",
+                not keys or answer != "hold",
+                _seen(n, len(keys), found[family], answer)
+                + (f"; {n_aside:,} were set aside" if answer == "quarantine" else ""),
+                f"none (Risks.{family})" if answer == "hold" else f"any, {DONE[answer]} (Risks.{family})",
+                tuple(keys[:5]) if answer == "hold" else (),
+            )
+        )
+    return results
+
+
+def _seen(n: int, n_with: int, kinds: Counter[str], answer: Answer) -> str:
+    if not n_with:
+        return f"in none of {n:,} documents"
+    told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))
+    return f"in {n_with:,} of {n:,} documents, {DONE[answer]}: {told}"

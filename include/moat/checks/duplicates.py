@@ -1,0 +1,281 @@
+"""Whether the same text came too often: chunk by chunk, document by document, and nearly.
+
+Chunks are counted whoever reads them. Documents are compared only where somebody is known who may read both:
+what one circle reads is never named beside what another does.
+"""
+
+import re
+import zlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from moat.access.policy import Policy
+from moat.checks.audience import Readers, policy_of
+from moat.checks.candidate import Candidate
+from moat.checks.measures import Measure
+from moat.checks.sample import Lowest
+from moat.ids import document_id
+from moat.ledger.access import bodies
+from moat.ledger.checks import CheckResult
+from moat.ledger.documents import having
+from moat.records import Chunk
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
+
+FEWEST_DUPLICATES = 20  # a small load may repeat a letterhead
+MOST_COMPARED = 20_000  # documents, and texts with the visible ones; of a larger load a sample
+MOST_CANDIDATES = 50  # that one document is compared with
+MOST_CHARACTERS = 4_000  # of a document, from its beginning, that are compared
+NEAR = 0.7  # Jaccard of two documents' shingles
+NEAR_RATIO = 0.5  # of a load's documents or texts, from which on it is told before anything is learned
+PERMUTATIONS = 64
+WORDS, CHARACTERS = 3, 8  # of a shingle; characters in a script without spaces
+LONGEST_WORD = 20  # characters in the mean; more is a script without spaces
+FEWEST_SHINGLES = 8  # in less text anything is near
+
+MEASURES = (
+    Measure(
+        "duplicates.exact", "share of chunks that repeat another's text", "share", 0.05, "high", of="duplicates.chunks"
+    ),
+    Measure(
+        "duplicates.equal", "share of documents equal to another", "share", 0.05, "high", of="duplicates.documents"
+    ),
+    Measure(
+        "duplicates.near", "share of documents nearly equal to another", "share", 0.1, "high", of="duplicates.documents"
+    ),
+    Measure(
+        "duplicates.again",
+        "share of texts that other visible documents have",
+        "share",
+        0.1,
+        "high",
+        of="duplicates.texts",
+    ),
+)
+
+
+@dataclass(slots=True)
+class Group:
+    """The documents of one policy that are equal as a whole."""
+
+    policy: Policy
+    n: int
+    keys: list[str]  # of a few
+    mark: "MinHash | None"
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one pass over a load leaves."""
+
+    n_chunks: int
+    n_documents: int
+    texts: Counter[bytes]
+    groups: dict[bytes, dict[Policy, Group]]  # by the digest of the whole text; of a sample
+    sample: dict[str, tuple[str, Policy]]  # key and policy by text hash
+
+
+@dataclass(slots=True)
+class Found:
+    """How many of how many, and a few that may be told beside each other."""
+
+    found: int
+    n: int
+    keys: tuple[str, ...] = ()
+
+    @property
+    def ratio(self) -> float:
+        return self.found / self.n if self.n else 0.0
+
+    def within(self, limit: float) -> bool:
+        return self.ratio <= limit or self.found < FEWEST_DUPLICATES
+
+
+def run(candidate: Candidate) -> list[CheckResult]:
+    """Too many chunks or documents that are equal hold; those that are nearly so, or there already, warn."""
+    readers, limit = Readers(candidate.way.ledger), candidate.source.limits.max_duplicate_ratio
+    rate = min(1.0, MOST_COMPARED / max(1, candidate.load.counts.get("fetched", 0)))
+    seen = _seen(candidate, rate)
+    exact = Found(seen.n_chunks - len(seen.texts), seen.n_chunks)
+    exact.keys = () if exact.within(limit) else _common(candidate, readers, seen)
+    equal, near, again = _equal(readers, seen), _near(readers, seen), _again(candidate, readers, seen)
+    for name, n in (("chunks", exact.n), ("documents", equal.n), ("texts", again.n)):
+        candidate.measured[f"duplicates.{name}"] = n
+    for name, what in (("exact", exact), ("equal", equal), ("near", near), ("again", again)):
+        if what.n:
+            candidate.measured[f"duplicates.{name}"] = what.ratio
+            candidate.behind[f"duplicates.{name}"] = what.keys
+    sampled = "" if rate == 1.0 else f", a sample of {rate:.1%}"
+    few = f"or fewer than {FEWEST_DUPLICATES}"
+    return [
+        CheckResult(
+            "exact duplicates",
+            "duplicates",
+            "hold",
+            exact.within(limit),
+            f"{exact.found:,} of {exact.n:,} chunks repeat another's text ({exact.ratio:.0%})",
+            f"at most {limit:.0%} (Limits.max_duplicate_ratio), {few}",
+            exact.keys,
+        ),
+        CheckResult(
+            "equal documents",
+            "duplicates",
+            "hold",
+            equal.within(limit),
+            f"{equal.found:,} of {equal.n:,} documents are equal to another one ({equal.ratio:.0%}{sampled})",
+            f"at most {limit:.0%} (Limits.max_duplicate_ratio), {few}",
+            equal.keys,
+        ),
+        CheckResult(
+            "near duplicates",
+            "duplicates",
+            "warn",
+            near.within(NEAR_RATIO),
+            f"{near.found:,} of {near.n:,} documents are nearly equal to another one ({near.ratio:.0%}{sampled})",
+            f"at most {NEAR_RATIO:.0%}, {few}",
+            near.keys,
+        ),
+        CheckResult(
+            "there already",
+            "duplicates",
+            "warn",
+            again.within(NEAR_RATIO),
+            f"{again.found:,} of {again.n:,} texts stand in other visible documents already ({again.ratio:.0%})",
+            f"at most {NEAR_RATIO:.0%}, {few}",
+            again.keys,
+        ),
+    ]
+
+
+def _seen(candidate: Candidate, rate: float) -> Seen:
+    """One pass over the load. Of a large one, documents are taken by the digest of their text: equal ones together."""
+    seen = Seen(0, 0, Counter(), defaultdict(dict), {})
+    texts, policies = Lowest[tuple[str, Policy]](MOST_COMPARED), dict[str, Policy]()
+    for prepared, chunks in candidate.whole():
+        hashes = [bytes.fromhex(c.text_hash)[:16] for c in chunks]
+        seen.n_chunks += len(chunks)
+        seen.texts.update(hashes)
+        if prepared.policy not in policies:
+            policies[prepared.policy] = policy_of(prepared.policy)
+        policy = policies[prepared.policy]
+        for c in chunks:
+            texts.add(c.text_hash, (c.key, policy))
+        digest = blake2b(b"".join(hashes), digest_size=16).digest()
+        if int.from_bytes(digest[:8], "big") >= rate * 2.0**64:
+            continue
+        seen.n_documents += 1
+        group = seen.groups[digest].get(policy)
+        if group is None:
+            group = seen.groups[digest][policy] = Group(policy, 0, [], marked(chunks))
+        group.n += 1
+        if len(group.keys) < 5:
+            group.keys.append(prepared.key)
+    seen.sample = texts.values()
+    return seen
+
+
+def _common(candidate: Candidate, readers: Readers, seen: Seen) -> tuple[str, ...]:
+    """Documents with the texts that repeat most."""
+    common = {h for h, times in seen.texts.most_common(3) if times > 1}
+    return readers.together(
+        (prepared.key, policy_of(prepared.policy))
+        for prepared, chunks in candidate.whole()
+        if any(bytes.fromhex(c.text_hash)[:16] in common for c in chunks)
+    )
+
+
+def _equal(readers: Readers, seen: Seen) -> Found:
+    """Documents that somebody may read twice, under two keys."""
+    found, told = 0, list[tuple[str, Policy]]()
+    for of_policy in seen.groups.values():
+        some = list(of_policy.values())[:MOST_CANDIDATES]
+        for group in of_policy.values():
+            others = (other for other in some if other is not group and readers.in_common(group.policy, other.policy))
+            if not group.policy.nobody and (group.n > 1 or next(others, None)):
+                found += group.n
+                told += [(key, group.policy) for key in group.keys]
+    return Found(found, seen.n_documents, readers.together(told))
+
+
+def _near(readers: Readers, seen: Seen) -> Found:
+    """Documents with a twin that is not equal, by MinHash and LSH."""
+    from datasketch import MinHashLSH  # a second of import, which a load without documents need not pay
+
+    groups = [
+        (digest, group, group.mark)
+        for digest, of_policy in sorted(seen.groups.items())
+        for group in sorted(of_policy.values(), key=lambda group: group.policy.text())
+        if group.mark is not None and not group.policy.nobody
+    ]
+    lsh = MinHashLSH(threshold=NEAR, num_perm=PERMUTATIONS)
+    twins, told = set[int](), list[tuple[str, Policy]]()
+    for at, (digest, group, mark) in enumerate(groups):
+        candidates, near = sorted(lsh.query(mark)), list[int]()
+        for other in candidates[:MOST_CANDIDATES]:
+            its_digest, of_it, its_mark = groups[other]
+            if (
+                its_digest != digest
+                and readers.in_common(group.policy, of_it.policy)
+                and mark.jaccard(its_mark) >= NEAR
+            ):
+                near.append(other)
+        if near:
+            twins |= {at, *near}
+            told += [(one.keys[0], one.policy) for one in (group, groups[near[0]][1])]
+        # One stands for all that are near it and read by the same, so that a flood of one template stays cheap.
+        represented = any(groups[other][1].policy == group.policy for other in near)
+        if not represented and len(candidates) < MOST_CANDIDATES:
+            lsh.insert(at, mark)
+    return Found(sum(groups[at][1].n for at in twins), seen.n_documents, readers.together(told))
+
+
+def _again(candidate: Candidate, readers: Readers, seen: Seen) -> Found:
+    """Texts that visible documents have which stay, and which somebody may read beside the new one."""
+    ledger, name = candidate.way.ledger, candidate.source.name
+    there = having(ledger, name, seen.sample)
+    wanted = {identity for row in there for identity in (row.one, row.other)}
+    if wanted:  # what this load replaces or what vanishes with it, as in a folder that moved, is no twin
+        wanted -= {p.id for p in candidate.prepared() if p.id in wanted}
+        gone = (document_id(ledger.tenant, name, p.key) for p in candidate.plan() if p.what == "vanished")
+        wanted -= {identity for identity in gone if identity in wanted}
+    with ledger.read() as connection:
+        policies = bodies(connection, {row.policy for row in there})
+    again = {
+        row.text_hash
+        for row in there
+        if (row.one in wanted or row.other in wanted)
+        and readers.in_common(seen.sample[row.text_hash][1], policies[row.policy])
+    }
+    keys = ((key, policy) for h, (key, policy) in seen.sample.items() if h in again)
+    return Found(len(again), len(seen.sample), readers.together(keys))
+
+
+def marked(chunks: list[Chunk]) -> "MinHash | None":
+    """The MinHash of a document's shingles; None where it has too few to tell."""
+    from datasketch import MinHash
+
+    shingles = shingles_of("\n".join(c.text for c in chunks[: MOST_CHARACTERS // 100])[:MOST_CHARACTERS])
+    if len(shingles) < FEWEST_SHINGLES:
+        return None
+    made = MinHash(num_perm=PERMUTATIONS, hashfunc=int)
+    made.update_batch(shingles)
+    return made
+
+
+def shingles_of(text: str) -> list[int]:
+    """The different runs of words of a text, or of characters where its script has no spaces, as 32 bits each."""
+    parts, size = re.findall(r"\w+", text.lower()), WORDS
+    if parts and sum(map(len, parts)) > LONGEST_WORD * len(parts):
+        parts, size = list("".join(parts)), CHARACTERS
+    if len(parts) < size:
+        return []
+    of_part = np.fromiter((zlib.crc32(part.encode()) for part in parts), np.uint64, len(parts))
+    runs = np.zeros(len(parts) - size + 1, np.uint64)
+    for i in range(size):
+        runs = (runs * np.uint64(1_000_003) + of_part[i : i + len(runs)]) & np.uint64(0xFFFFFFFF)
+    return [int(run) for run in np.unique(runs)]

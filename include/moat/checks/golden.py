@@ -1,0 +1,203 @@
+"""Questions with known answers, asked of the whole candidate before anyone else can; some as a person would."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+
+from moat.access.policy import canonical
+from moat.batching import windows
+from moat.checks.candidate import Candidate
+from moat.checks.measures import Measure
+from moat.embedding.client import embedder_of
+from moat.errors import AccessUnknown, FatalError
+from moat.ledger import members, policies, projection
+from moat.ledger.checks import CheckResult
+from moat.settings import PROJECT
+from moat.source import Golden
+
+WINDOW = 8_192  # vectors compared at a time
+RESAMPLES = 2_000  # of the questions, for the interval
+FIELDS = {"question", "documents", "asker", "never"}
+
+MEASURES = (
+    Measure("golden.recall", "recall of the golden questions", "plain", 0.1, "low", of="golden.questions"),
+    Measure("golden.mrr", "mean reciprocal rank of the golden questions", "plain", 0.15, "low", of="golden.questions"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, the keys that must answer it, and as whom: then some keys must not be there for them."""
+
+    question: str
+    documents: tuple[str, ...]
+    asker: str = ""  # canonical; empty: access is not looked at
+    never: tuple[str, ...] = ()
+
+
+class Held(NamedTuple):
+    """Some chunks that would be visible: their document's key, its policy's digest, and the vectors as rows."""
+
+    keys: list[str]
+    policies: list[str | None]
+    vectors: np.ndarray
+
+
+def run(candidate: Candidate) -> list[CheckResult]:
+    """Recall@k by brute force over all that would be visible: no index, so nothing but the content is judged.
+
+    A question with an asker is answered from what they may read after this load alone. A document that a
+    question keeps from its asker, and that they could read, blocks.
+    """
+    golden = candidate.source.golden
+    if golden is None:
+        return []
+    questions = questions_of(Path(PROJECT, golden.file))
+    embedder = embedder_of(candidate.way.settings, candidate.way.connections)
+    try:
+        asked, model = embedder.embed([q.question for q in questions], "query"), embedder.info().key
+    finally:
+        embedder.close()
+    open_to = {asker: _satisfied(candidate, asker) for asker in sorted({q.asker for q in questions if q.asker})}
+    best: list[dict[str, float]] = [{} for _ in questions]
+    leaked: list[set[str]] = [set() for _ in questions]
+    n = 0
+    for held in _windows(candidate, model):
+        n += len(held.keys)
+        names, at = np.unique(held.keys, return_inverse=True)
+        may = {
+            asker: np.array([policy in satisfied for policy in held.policies]) for asker, satisfied in open_to.items()
+        }
+        for i, (q, scores) in enumerate(zip(questions, asked @ held.vectors.T, strict=True)):
+            if q.asker:
+                scores = np.where(may[q.asker], scores, -2.0)
+                leaked[i] |= set(q.never) & {held.keys[c] for c in np.flatnonzero(may[q.asker])} if q.never else set()
+            _keep_best(best[i], names, at, scores, golden.k)
+    ranked = [[key for key, _ in sorted(found.items(), key=lambda one: (-one[1], one[0]))] for found in best]
+    asked_of = [(set(q.documents), found, q) for q, found in zip(questions, ranked, strict=True) if q.documents]
+    return [
+        *([_recall(candidate, golden, asked_of, n)] if asked_of else []),
+        *([_kept(questions, leaked)] if any(q.never for q in questions) else []),
+    ]
+
+
+def _keep_best(found: dict[str, float], names: np.ndarray, at: np.ndarray, scores: np.ndarray, k: int) -> None:
+    """Let a window's best documents into those that a question has found, k at the most."""
+    of_document = np.full(len(names), -2.0, np.float32)
+    np.maximum.at(of_document, at, np.nan_to_num(scores, nan=-2.0))  # what is no number answers nothing
+    for i in np.argsort(-of_document)[:k]:
+        if of_document[i] > -2.0:
+            found[str(names[i])] = max(found.get(str(names[i]), -2.0), float(of_document[i]))
+    for key in sorted(found, key=lambda key: (-found[key], key))[k:]:
+        del found[key]
+
+
+def _kept(questions: Sequence[Question], leaked: list[set[str]]) -> CheckResult:
+    """Whether no asker could read what a question keeps from them."""
+    told = [f"{q.asker}: {', '.join(sorted(of_it))}" for q, of_it in zip(questions, leaked, strict=True) if of_it]
+    return CheckResult(
+        "never for its asker",
+        "golden",
+        "block",
+        not told,
+        f"{sum(map(len, leaked)):,} documents could be read by an asker whom they are kept from"
+        + (f"; {'; '.join(told[:3])}" if told else ""),
+        "none (never, in the golden file)",
+        tuple(dict.fromkeys(key for of_it in leaked for key in sorted(of_it)))[:5],
+    )
+
+
+def _recall(
+    candidate: Candidate, golden: Golden, asked: Sequence[tuple[set[str], list[str], Question]], n: int
+) -> CheckResult:
+    recalls = [len(wanted & set(found)) / len(wanted) for wanted, found, _ in asked]
+    ranks = [
+        next((1 / place for place, key in enumerate(found, 1) if key in wanted), 0.0) for wanted, found, _ in asked
+    ]
+    recall, mrr = float(np.mean(recalls)), float(np.mean(ranks))
+    (low, high), (mrr_low, mrr_high) = interval(recalls), interval(ranks)
+    lost = [q for (_, _, q), r in zip(asked, recalls, strict=True) if r < 1]
+    keys = tuple(key for q in lost for key in q.documents)[:5]
+    candidate.measured.update({"golden.recall": recall, "golden.mrr": mrr, "golden.questions": len(asked)})
+    candidate.behind.update({"golden.recall": keys, "golden.mrr": keys})
+    return CheckResult(
+        f"recall@{golden.k}",
+        "golden",
+        "hold",
+        recall >= golden.min_recall,
+        f"{recall:.3f} over {len(asked)} questions and {n:,} chunks ({low:.2f} to {high:.2f} in 95 of 100 resamples; "
+        f"MRR {mrr:.3f}, {mrr_low:.2f} to {mrr_high:.2f})"
+        + (f"; missed: {'; '.join(q.question for q in lost[:3])}" if lost else ""),
+        f"at least {golden.min_recall} (Golden.min_recall)",
+        keys,
+    )
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Between which the mean lies in 95 of 100 resamples of the questions: how much of it is theirs, and how much chance."""
+    drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.quantile(np.asarray(values)[drawn].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def questions_of(file: Path) -> list[Question]:
+    """The questions of a golden file. Raises FatalError that says of the first wrong one what it must have."""
+    try:
+        body = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise FatalError(f"golden questions {file} cannot be read: {error}") from error
+    if not isinstance(body, list) or not body:
+        raise FatalError(f"golden questions {file} must be a list of {{question: …, documents: [keys]}}, not empty")
+    return [_question(one, f"golden questions {file}, number {number}") for number, one in enumerate(body, 1)]
+
+
+def _question(one: Any, where: str) -> Question:
+    if not isinstance(one, dict) or not isinstance(one.get("question"), str) or not one["question"].strip():
+        raise FatalError(f"{where}: it must be {{question: …, documents: [keys]}}, and has no question")
+    if more := sorted(map(str, set(one) - FIELDS)):
+        raise FatalError(f"{where}: {', '.join(more)} is unknown; a question has {', '.join(sorted(FIELDS))}")
+    documents, never, asker = one.get("documents", []), one.get("never", []), one.get("asker", "")
+    for name, keys in (("documents", documents), ("never", never)):
+        if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+            raise FatalError(f"{where}: {name} must be a list of documents' keys, as texts")
+    if not documents and not never:
+        raise FatalError(f"{where}: documents names none that must answer, nor never one that must not")
+    if not isinstance(asker, str) or (never and not asker):
+        raise FatalError(f"{where}: asker must be a principal such as user:ann@example.com, and never needs one")
+    if both := sorted(set(documents) & set(never)):
+        raise FatalError(f"{where}: {', '.join(both)} must answer and must not")
+    try:
+        return Question(one["question"], tuple(documents), canonical(asker) if asker else "", tuple(never))
+    except AccessUnknown as error:
+        raise FatalError(f"{where}: asker: {error}") from error
+
+
+def _satisfied(candidate: Candidate, asker: str) -> frozenset[str]:
+    """Digests of the policies that let an asker in, groups expanded as for a search; none for one whom nobody knows."""
+    ledger = candidate.way.ledger
+    with ledger.read() as connection:
+        known = members.principals_of(connection, ledger.tenant, asker)
+        return frozenset(policies.satisfied(connection, ledger.tenant, known) if known else ())
+
+
+def _windows(candidate: Candidate, model: str) -> Iterator[Held]:
+    """All chunks that would be visible after this load, with the access that would hold then."""
+    ledger, name = candidate.way.ledger, candidate.source.name
+    id_of = {p.key: p.id for p in candidate.prepared()}
+    policy_of = {i: a.policy for i, a in projection.allowed(ledger, list(id_of.values())).items()}
+    replaced = set(id_of) | {p.key for p in candidate.plan() if p.what == "vanished"}
+
+    def rows() -> Iterator[tuple[str, str | None, bytes]]:
+        for chunk, embedded in candidate.embedded():
+            yield chunk.key, policy_of.get(chunk.document_id), embedded.vector
+        for seen in projection.visible_vectors(ledger, name, model):
+            if seen.key not in replaced:
+                yield seen
+
+    for window in windows(rows(), WINDOW):
+        keys, digests, vectors = zip(*window, strict=True)
+        yield Held(list(keys), list(digests), np.frombuffer(b"".join(vectors), "<f4").reshape(len(keys), -1))

@@ -1,0 +1,196 @@
+"""What became of the documents that were fetched, and how their text came out."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from itertools import groupby
+
+from moat.checks.candidate import Candidate
+from moat.checks.measures import Measure
+from moat.ledger.checks import CheckResult
+from moat.records import Prepared
+
+SHORT = 100  # characters; less is hardly a document
+LONG_WORD = 20  # characters of a document's mean word; with more its spaces are lost, or its script has none
+FEWEST_GARBLED = 5  # documents; a few may quote such characters
+SHOWN = 5  # keys of documents that stand behind a result
+NAME = 150  # characters of a measure's name
+# What UTF-8 gives that was read as Windows' Latin: a lead byte as a letter, a continuation as a sign.
+_SIGN = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+MOJIBAKE = re.compile(f"[ÃÂÐÑ]{_SIGN}|â[€‚„]{_SIGN}|ðŸ{_SIGN}|ï¿½|ï»¿")
+
+MEASURES = (
+    Measure("parsing.characters", "characters a document", "count", 0.3, of="documents"),
+    Measure("parsing.page", "characters a page", "count", 0.4, of="parsing.paged"),
+    Measure("parsing.short", "share of documents with next to no text", "share", 0.05, "high", of="documents"),
+    Measure(
+        "parsing.replaced", "share of characters that could not be decoded", "plain", 0.002, "high", of="documents"
+    ),
+    Measure("parsing.damaged", "share of documents with characters lost", "share", 0.04, "high", of="documents"),
+    Measure("parsing.mojibake", "share of documents with mojibake", "share", 0.04, "high", of="documents"),
+    Measure(
+        "parsing.run_together", "share of documents whose words run together", "share", 0.05, "high", of="documents"
+    ),
+    Measure("parsing.pictures", "share of pictures read by OCR", "share", 0.1, of="documents"),
+    Measure("language:", "share of documents in language", "share", 0.1, of="parsing.spoken", absent="zero"),
+    Measure("type:", "share of documents of type", "share", 0.15, of="documents", absent="zero"),
+    Measure("aside:", "share of documents set aside for", "share", 0.03, "high", of="documents", absent="zero"),
+)
+
+
+def run(candidate: Candidate) -> list[CheckResult]:
+    """Too many documents in quarantine hold; a record without its fields, or a document without text, blocks."""
+    limits = candidate.source.limits
+    n, incomplete, empty, twice = 0, list[str](), list[str](), list[str]()
+    seen: set[str] = set()
+    texts = _Texts()
+    for p in candidate.prepared():
+        n += 1
+        texts.add(p)
+        if not (p.id and p.key and p.uri and p.title and p.fingerprint and p.content_hash):
+            incomplete.append(p.key)
+        if p.n_chunks == 0 or p.n_characters == 0:
+            empty.append(p.key)
+        if p.id in seen:
+            twice.append(p.key)
+        seen.add(p.id)
+    aside = [a.key for a in candidate.aside()]
+    garbled = texts.tell(candidate)
+    garbled_ratio = len(garbled) / n if n else 0.0
+    ratio = len(aside) / (n + len(aside)) if n + len(aside) else 0.0
+    return [
+        CheckResult(
+            "quarantined share",
+            "parsing",
+            "hold",
+            ratio <= limits.max_failed_ratio or len(aside) < 2,
+            f"{len(aside):,} of {n + len(aside):,} documents were set aside ({ratio:.0%})",
+            f"at most {limits.max_failed_ratio:.0%} (Limits.max_failed_ratio), or a single one",
+            tuple(aside[:5]),
+        ),
+        CheckResult(
+            "broken characters",
+            "parsing",
+            "hold",
+            garbled_ratio <= limits.max_garbled_ratio or len(garbled) < FEWEST_GARBLED,
+            f"{len(garbled):,} of {n:,} documents have characters that were lost or decoded wrongly ({garbled_ratio:.0%})",
+            f"at most {limits.max_garbled_ratio:.0%} (Limits.max_garbled_ratio), or fewer than {FEWEST_GARBLED}",
+            tuple(garbled[:SHOWN]),
+        ),
+        CheckResult(
+            "schema",
+            "parsing",
+            "block",
+            not incomplete,
+            f"{len(incomplete):,} of {n:,} documents lack a field",
+            "none",
+            tuple(incomplete[:5]),
+        ),
+        CheckResult(
+            "empty text",
+            "parsing",
+            "block",
+            not empty,
+            f"{len(empty):,} of {n:,} documents have no text",
+            "none",
+            tuple(empty[:5]),
+        ),
+        CheckResult(
+            "one document a key",
+            "parsing",
+            "block",
+            not twice,
+            f"{len(twice):,} documents came twice",
+            "none",
+            tuple(twice[:5]),
+        ),
+    ]
+
+
+class _Texts:
+    """What the texts of a load are like, counted in one pass."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._logarithms = 0.0
+        self._languages, self._types, self._errors = Counter[str](), Counter[str](), Counter[str]()
+        self._behind: dict[str, list[str]] = {}
+        self._damaged: list[str] = []
+
+    def add(self, p: Prepared) -> None:
+        c = self._counts
+        c["n"] += 1
+        c["characters"] += p.n_characters
+        c["replaced"] += p.n_replaced
+        self._logarithms += math.log1p(p.n_characters)
+        self._types[p.media_type] += 1
+        self._stands("type:" + p.media_type, p.key)
+        if p.n_pages:
+            c["paged"] += 1
+            c["pages"] += p.n_pages
+            c["on pages"] += p.n_characters
+        if p.language:
+            self._languages[p.language] += 1
+            self._stands("language:" + p.language, p.key)
+        if p.n_replaced:
+            self._damaged.append(p.key)
+        for name, so in (
+            ("short", p.n_characters < SHORT),
+            ("damaged", p.n_replaced > 0),
+            ("pictures", p.media_type.startswith("image/")),
+        ):
+            if so:
+                c[name] += 1
+                self._stands(f"parsing.{name}", p.key)
+
+    def tell(self, candidate: Candidate) -> list[str]:
+        """Write what was measured, the share of mojibake and of what was set aside with it.
+
+        Returns the keys of documents with characters that were lost or decoded wrongly.
+        """
+        c, measured, n = self._counts, candidate.measured, self._counts["n"]
+        for a in candidate.aside():
+            self._errors[a.error] += 1
+            self._stands("aside:" + a.error, a.key)
+        garbled = set[str]()
+        for key, chunks in groupby(candidate.chunks(), key=lambda chunk: chunk.key):
+            n_words = n_characters = 0
+            for chunk in chunks:
+                words = chunk.text.split()
+                n_words += len(words)
+                n_characters += sum(map(len, words))
+                if key not in garbled and (MOJIBAKE.search(chunk.text) or MOJIBAKE.search(chunk.heading)):
+                    garbled.add(key)
+                    self._stands("parsing.mojibake", key)
+            if n_characters >= max(SHORT, LONG_WORD * n_words):
+                c["run_together"] += 1
+                self._stands("parsing.run_together", key)
+        every = n + self._errors.total()
+        measured.update(_shares("aside:", self._errors, every))
+        if n:
+            measured["parsing.characters"] = math.expm1(self._logarithms / n)
+            measured["parsing.replaced"] = c["replaced"] / max(c["characters"], 1)
+            measured["parsing.mojibake"] = min(len(garbled) / n, 1.0)
+            measured.update(
+                {f"parsing.{name}": c[name] / n for name in ("short", "damaged", "pictures", "run_together")}
+            )
+            measured.update(_shares("type:", self._types, n))
+        if c["paged"]:
+            measured["parsing.page"] = c["on pages"] / c["pages"]
+            measured["parsing.paged"] = c["paged"]
+        if spoken := self._languages.total():
+            measured["parsing.spoken"] = spoken
+            measured.update(_shares("language:", self._languages, spoken))
+        candidate.behind.update({name: tuple(keys) for name, keys in self._behind.items()})
+        return sorted(garbled.union(self._damaged))
+
+    def _stands(self, name: str, key: str) -> None:
+        keys = self._behind.setdefault(name[:NAME], [])
+        if len(keys) < SHOWN:
+            keys.append(key)
+
+
+def _shares(prefix: str, counts: Mapping[str, int], n: int) -> dict[str, float]:
+    """The share of each of some names; of a load that has documents and none of these, that of none."""
+    return {(prefix + name)[:NAME]: times / n for name, times in counts.items()} or ({prefix: 0.0} if n else {})

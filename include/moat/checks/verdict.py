@@ -1,0 +1,52 @@
+"""What the recorded results of a load come to: pass, hold for a person, or block."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from moat.checks import FAMILIES
+from moat.ledger import checks as results
+from moat.ledger.checks import CheckResult
+from moat.ledger.loads import Load
+from moat.runtime import Way
+
+Outcome = Literal["pass", "hold", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate decided, and on what."""
+
+    outcome: Outcome
+    results: tuple[CheckResult, ...]
+    unjudged: tuple[str, ...] = ()  # families that left no result: their tasks failed, or never ran
+
+    @property
+    def failed(self) -> tuple[CheckResult, ...]:
+        return tuple(r for r in self.results if not r.passed)
+
+    @property
+    def reason(self) -> str:
+        return "; ".join(f"{r.name}: {r.seen}, allowed: {r.allowed}" for r in self.failed if r.severity != "warn")
+
+
+def verdict(way: Way, number: int) -> Verdict:
+    """What the recorded results come to. A family that left none blocks: nobody looked."""
+    found = results.of_load(way.ledger, number)
+    there = {r.family for r in found}
+    missing = [
+        CheckResult(f"{f.name} did not run", f.name, "block", False, "no result", "a check that runs")
+        for f in FAMILIES
+        if f.name not in there
+    ]
+    every = (*found, *missing)
+    failed = {r.severity for r in every if not r.passed}
+    return Verdict(
+        "block" if "block" in failed else "hold" if "hold" in failed else "pass",
+        every,
+        tuple(r.family for r in missing),
+    )
+
+
+def released(load: Load, found: Verdict) -> bool:
+    """Whether the load may go on: the gate passed it, or held it and a person released it."""
+    return found.outcome == "pass" or (found.outcome == "hold" and load.state != "held" and bool(load.decided_by))

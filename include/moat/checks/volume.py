@@ -1,0 +1,120 @@
+"""How many documents came, and how many would go."""
+
+import math
+from datetime import timedelta
+
+from moat.checks import rewritten
+from moat.checks.candidate import Candidate
+from moat.checks.measures import Measure
+from moat.ledger.checks import CheckResult
+from moat.ledger.measures import history
+
+SHOWN = 5  # keys of documents that stand behind a result
+
+MEASURES = (
+    Measure("volume.listed", "documents listed", "count", 0.1, "low"),
+    Measure("volume.listed", "documents listed", "count", 0.5, "high", "warn"),
+    Measure("volume.new", "new documents", "count", 2.0, "high"),
+    Measure("volume.changed", "changed documents", "count", 2.0, "high"),
+    # A holiday has next to none: what a source falls short of shows over a week.
+    Measure("volume.week", "documents new or changed within a week", "count", 4.0, "low", "warn"),
+    Measure("volume.growth", "share of documents that are new", "share", 0.1, "high", of="volume.visible"),
+    Measure("volume.churn", "share of documents that change", "share", 0.1, "high", of="volume.visible"),
+    Measure(
+        "volume.rewritten",
+        "share of changed documents that keep less than half of their text",
+        "share",
+        0.2,
+        "high",
+        of="volume.compared",
+    ),
+    Measure("volume.vanished", "share of documents that vanish", "share", 0.04, "high", of="volume.visible"),
+    Measure("volume.aside", "share of documents set aside", "share", 0.04, "high", of="documents"),
+    Measure("volume.bytes", "bytes a document", "count", 1.0, of="documents"),
+)
+
+
+def run(candidate: Candidate) -> list[CheckResult]:
+    """A source that shrinks by more than its limit, or lists nothing, waits for a person."""
+    counts, limits = candidate.load.counts, candidate.source.limits
+    listed, visible, vanished = counts.get("listed", 0), counts.get("visible", 0), counts.get("vanished", 0)
+    gone = _measure(candidate)
+    rewritten.measure(candidate)
+    results = [
+        CheckResult(
+            "listing",
+            "volume",
+            "hold",
+            listed > 0 or visible == 0,
+            f"{listed:,} documents listed, {visible:,} visible now",
+            "not empty while documents are visible",
+        ),
+        CheckResult(
+            "fewest documents",
+            "volume",
+            "hold",
+            listed >= limits.min_documents,
+            f"{listed:,} documents listed",
+            f"at least {limits.min_documents:,} (Limits.min_documents)",
+        ),
+    ]
+    if not candidate.load.options.get("only"):
+        ratio = vanished / visible if visible else 0.0
+        results.append(
+            CheckResult(
+                "mass deletion",
+                "volume",
+                "hold",
+                ratio <= limits.max_vanished_ratio,
+                f"{vanished:,} of {visible:,} visible documents vanish ({ratio:.0%})",
+                f"at most {limits.max_vanished_ratio:.0%} (Limits.max_vanished_ratio)",
+                gone if ratio > limits.max_vanished_ratio else (),
+            )
+        )
+    return results
+
+
+def _measure(candidate: Candidate) -> tuple[str, ...]:
+    """Count what the plan holds; some keys that vanish."""
+    counts, measured = candidate.load.counts, candidate.measured
+    n = changed = 0
+    logarithms = 0.0
+    keys: dict[str, list[str]] = {"new": [], "changed": [], "vanished": []}
+    for p in candidate.plan():
+        if p.what in keys and len(keys[p.what]) < SHOWN:
+            keys[p.what].append(p.key)
+        if p.what in ("new", "changed"):
+            n += 1
+            logarithms += math.log1p(p.size)
+            changed += p.edited
+    aside = [a.key for a in candidate.aside()]
+    touched, visible = counts.get("touched", 0), counts.get("visible", 0)
+    documents = candidate.n_documents
+    measured["volume.listed"] = counts.get("listed", 0)
+    measured["volume.visible"] = visible
+    measured["volume.new"] = counts.get("new", 0)
+    measured["volume.changed"] = max(changed - touched, 0)  # prepared again by another recipe is no change of theirs
+    measured["volume.moved"] = measured["volume.new"] + measured["volume.changed"]
+    _measure_week(candidate)
+    measured["documents"] = documents  # that every family's shares and means speak of
+    if visible:
+        measured["volume.growth"] = min(measured["volume.new"] / visible, 1.0)
+        measured["volume.churn"] = min(measured["volume.changed"] / visible, 1.0)
+        measured["volume.vanished"] = counts.get("vanished", 0) / visible
+    if documents:
+        measured["volume.aside"] = min(len(aside) / documents, 1.0)
+    if n:
+        measured["volume.bytes"] = math.expm1(logarithms / n)  # the geometric mean: one giant does not move it
+    found = {name: tuple(some) for name, some in keys.items()}
+    candidate.behind.update({f"volume.{name}": some for name, some in found.items()})
+    candidate.behind["volume.aside"] = tuple(aside[:SHOWN])
+    return found["vanished"]
+
+
+def _measure_week(candidate: Candidate) -> None:
+    """What came within a week, this load among it, as soon as a week has gone by."""
+    past = history(candidate.way.ledger, candidate.load).get("volume.moved", [])
+    since = candidate.load.opened_at - timedelta(days=7)
+    if past and past[0].at <= since:
+        came = sum(p.value for p in past if p.at > since)
+        candidate.measured["volume.week"] = came + candidate.measured["volume.moved"]

@@ -1,0 +1,30 @@
+"""The `moat` command. Each command prints for people, or JSON with --json."""
+
+import os
+import sys
+
+import typer
+from rich.markup import escape
+
+from moat.cli import access, audit, directories, documents, erase, incidents, loads, metrics, run
+from moat.cli.shared import err
+from moat.errors import FatalError, MoatError
+from moat.settings import environment
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Keeps a Weaviate knowledge base in step with documents and warehouse rows.",
+)
+for commands in (run, metrics, documents, loads, incidents, audit, erase, directories, access):
+    commands.add(app)
+
+
+def main() -> None:
+    """Entry of the console script: an error of ours is one line, and what to do."""
+    os.environ.update({name: value for name, value in environment().items() if name.startswith("AIRFLOW_CONN_")})
+    try:
+        app()
+    except MoatError as error:
+        err.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", markup=True)
+        sys.exit(1 if isinstance(error, FatalError) else 75)  # 75: EX_TEMPFAIL, the same call may succeed later

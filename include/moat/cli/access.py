@@ -1,0 +1,107 @@
+"""moat access sync, state, held, release, reject."""
+
+from typing import Annotated
+
+import typer
+
+from moat.airflow_api import answer_hold
+from moat.cli import render
+from moat.cli.shared import Because, Json, Number, me, opened_ledger, opened_way, out, raise_all
+from moat.dagfile import declared, source_named
+from moat.errors import MoatError
+from moat.ledger import access, holds, projection
+from moat.ledger.holds import Hold
+from moat.maintenance.access_sync import Synced, report, settle, sync_access, told, undeclared
+
+access_app = typer.Typer(no_args_is_help=True, help="Who may read what: read it now, and decide what waits.")
+
+
+def add(app: typer.Typer) -> None:
+    app.add_typer(access_app, name="access")
+    for command in (access_sync, access_state, access_held, access_release, access_reject):
+        access_app.command(command.__name__.removeprefix("access_"))(command)
+
+
+def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
+    """Read the access of a source, or of every loaded one, and bring it to ledger and index."""
+    synced, broken = list[Synced](), list[MoatError]()
+    with opened_way(quiet=json) as way:
+        if source:
+            wanted = [source_named(source)]
+        else:
+            found, loaded = declared(), set(projection.sources(way.ledger))
+            broken += found.broken.values()
+            undeclared(way, found.sources)
+            wanted = [one for one in found.sources.values() if one.name in loaded]
+        for one in wanted:
+            try:
+                synced.append(sync_access(way, one, me()))
+            except MoatError as error:  # the others' revocations do not wait for this one
+                broken.append(error)
+    if json:
+        typer.echo(render.as_json(synced))
+    for each in () if json else synced:
+        out.print(told(each))
+        if each.hold is not None:
+            out.print(
+                f"`moat access held {each.hold}` shows what waits, `moat access release {each.hold}` lets it through"
+            )
+    if not synced and not broken and not json:
+        out.print("no source is loaded yet")
+    raise_all(broken)
+
+
+def access_state(json: Json = False) -> None:
+    """When each source's access was last read, and what is wrong where it was not."""
+    with opened_ledger() as ledger:
+        found = access.states(ledger)
+    if json:
+        typer.echo(render.as_json(found))
+    else:
+        render.table(
+            out,
+            ("source", "access read", "fails since", "masked from", "error"),
+            ((s.source, s.read_at, s.failed_at, s.until, s.error) for s in found),
+            "no source is loaded yet",
+        )
+
+
+def access_held(
+    number: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Decided ones as well.")] = False,
+    json: Json = False,
+) -> None:
+    """Changes of access that wait for a person; with an ID what one of them is about."""
+    with opened_ledger() as ledger:
+        found = [holds.get(ledger, number)] if number else holds.listing(ledger, None if every else "waiting")
+    if json:
+        typer.echo(render.as_json(found))
+    elif number:
+        out.print(report(found[0]))
+    else:
+        render.table(
+            out,
+            ("hold", "what", "of", "state", "since", "decided by", "reason"),
+            ((h.id, h.kind, h.subject, h.state, h.opened_at, h.decided_by, h.reason) for h in found),
+            "nothing waits",
+        )
+
+
+def access_release(number: Number, because: Because = "", json: Json = False) -> None:
+    """Let a held change of access through, as far as it is still so."""
+    _settled(number, True, because, json)
+
+
+def access_reject(number: Number, because: Because = "", json: Json = False) -> None:
+    """Keep a held change of access out for as long as it is asked for."""
+    _settled(number, False, because, json)
+
+
+def _settled(number: int, let: bool, because: str, json: bool) -> None:
+    with opened_way(quiet=json) as way:
+        hold: Hold = settle(way, number, let, me(), because)
+        if way.settings.airflow_url:
+            answer_hold(way.settings, number, "Release" if let else "Reject", because)
+    typer.echo(render.as_json(hold)) if json else out.print(
+        f"hold {hold.id} ({hold.kind} of {hold.subject}) is {hold.state}"
+    )

@@ -1,0 +1,87 @@
+"""moat directory sync, list, remove."""
+
+from typing import Annotated, Any
+
+import typer
+
+from moat.cli import render
+from moat.cli.shared import Json, connections, err, me, opened_ledger, out, raise_all
+from moat.dagfile import all_directories, directory_named
+from moat.directories.sync import Synced, sync
+from moat.errors import FatalError, MoatError
+from moat.ledger.members import DirectoryState, directories, replace_members
+
+directory_app = typer.Typer(no_args_is_help=True, help="Directories of people and groups.")
+
+
+def add(app: typer.Typer) -> None:
+    app.add_typer(directory_app, name="directory")
+    directory_app.command("sync")(directory_sync)
+    directory_app.command("list")(directory_list)
+    directory_app.command("remove")(directory_remove)
+
+
+def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
+    """Read a directory whole, or every one, and make the ledger's groups the same."""
+    wanted = [directory_named(name)] if name else list(all_directories().values())
+    progress: Any = (lambda line: None) if json else err.print
+    synced, broken = list[Synced](), list[MoatError]()
+    with opened_ledger() as ledger:
+        for directory in wanted:
+            try:
+                synced.append(sync(ledger, connections(), directory, me(), progress))
+            except MoatError as error:  # the other directories do not wait for this one
+                broken.append(error)
+    if json:
+        typer.echo(render.as_json(synced))
+    else:
+        render.table(
+            out,
+            ("directory", "is", "groups", "memberships", "left out", "hold"),
+            ((s.directory, s.outcome, s.n_groups, s.n_memberships, s.n_left_out, s.hold) for s in synced),
+            "no DAG file declares a directory",
+        )
+        for one in synced:
+            if not one.passed:
+                out.print(f"{one.directory}: {one.reason}\n`moat access release {one.hold}` lets it pass")
+    raise_all(broken)
+    if not all(one.passed for one in synced):
+        raise typer.Exit(3)
+
+
+def directory_list(json: Json = False) -> None:
+    """Every directory: declared, in the ledger, or both."""
+    declared = all_directories()
+    with opened_ledger() as ledger:
+        states = {state.name: state for state in directories(ledger)}
+    if json:
+        names = sorted({*declared, *states})
+        typer.echo(render.as_json([{"name": n, "declared": n in declared, "state": states.get(n)} for n in names]))
+        return
+    render.table(
+        out,
+        ("directory", "reader", "groups", "memberships", "last read", "fails since", "error"),
+        (_row(name, declared, states.get(name)) for name in sorted({*declared, *states})),
+        "no DAG file declares a directory, and none was loaded",
+    )
+
+
+def _row(name: str, declared: dict[str, Any], state: DirectoryState | None) -> tuple[object, ...]:
+    reader = type(declared[name].reader).__name__ if name in declared else "kept by hand"
+    if state is None:
+        return name, reader, 0, 0, "never", None, None
+    return name, reader, state.n_groups, state.n_memberships, state.read_at, state.failed_at, state.error
+
+
+def directory_remove(name: str, json: Json = False) -> None:
+    """Empty a directory that no DAG file declares any more, so that no search waits for it to be read."""
+    if name in all_directories():
+        raise FatalError(f"a DAG file declares directory {name}, which would bring it back: take it out there first")
+    with opened_ledger() as ledger:
+        found = {state.name: state for state in directories(ledger)}.get(name)
+        if found is None:
+            raise FatalError(f"the ledger has no directory {name}; `moat directory list` shows those that it has")
+        replace_members(ledger, name, {}, me())
+    typer.echo(render.as_json({"memberships": found.n_memberships})) if json else out.print(
+        f"{found.n_memberships:,} memberships of {name} are gone"
+    )

@@ -1,0 +1,254 @@
+"""moat search, count, explain, quarantine list, show and replay."""
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from moat.cli import render
+from moat.cli.shared import Json, err, opened_ledger, out
+from moat.errors import FatalError
+from moat.ledger import quarantine
+from moat.ledger.quarantine import Quarantined, Which
+from moat.search.explain_access import Why, why
+from moat.search.explain_document import explain as story_of
+from moat.search.identity import Asker, Bearer
+from moat.settings import Settings
+from moat.timeparse import moment
+
+if TYPE_CHECKING:
+    from moat.retrieve import Retriever
+
+As = Annotated[str, typer.Option("--as", help="Who asks, such as user:alice@example.com.")]
+TokenFile = Annotated[Path | None, typer.Option(help="A file with the JWT of whoever asks, instead of --as.")]
+Where = Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE; may be given again.")]
+Stage = Annotated[str | None, typer.Option(help="read or parse.")]
+Reason = Annotated[str | None, typer.Option(help="The error's name, such as ParseFailed.")]
+Since = Annotated[str | None, typer.Option(help="Failed last at this moment or later: 2026-07-05, or 24h, 7d ago.")]
+Until = Annotated[str | None, typer.Option(help="Failed last before this moment; written as --since.")]
+
+quarantine_app = typer.Typer(no_args_is_help=True, help="Documents that were set aside.")
+
+
+def add(app: typer.Typer) -> None:
+    app.command()(search)
+    app.command()(count)
+    app.command()(explain)
+    app.add_typer(quarantine_app, name="quarantine")
+    quarantine_app.command("list")(quarantine_list)
+    quarantine_app.command("show")(quarantine_show)
+    quarantine_app.command("replay")(quarantine_replay)
+
+
+def search(
+    question: str,
+    asker: As = "",
+    token_file: TokenFile = None,
+    limit: Annotated[int, typer.Option(min=1)] = 5,
+    mode: Annotated[str, typer.Option(help="vector, keyword or hybrid.")] = "hybrid",
+    where: Where = None,
+    json: Json = False,
+) -> None:
+    """Ask as somebody: what they may read, and nothing else."""
+    with _door() as retriever:
+        answer = retriever.search(question, _asker(asker, token_file), limit, mode, _filters(where))  # type: ignore[arg-type]
+    if json:
+        typer.echo(render.as_json({"refused": answer.refused, "hits": list(answer)}))
+        raise typer.Exit(1 if answer.refused else 0)
+    if answer.refused:
+        err.print(f"nothing: {answer.refused}")
+        raise typer.Exit(1)
+    for hit in answer:
+        page = f", page {hit.page}" if hit.page else ""
+        heading = escape(" › ".join(hit.heading_path) or hit.title)
+        out.print(
+            f"[bold]{hit.score:.3f}[/] {heading}  [dim]{hit.source}: {escape(hit.document_key)}{page}[/]", markup=True
+        )
+        out.print("      " + " ".join(hit.text.split())[:300])
+    if not answer:
+        out.print(f"nothing that {asker or 'the token'} may read answers it")
+
+
+def count(
+    asker: As = "",
+    token_file: TokenFile = None,
+    by: Annotated[str, typer.Option(help="source, key, kind or a name of the metadata.")] = "source",
+    where: Where = None,
+    json: Json = False,
+) -> None:
+    """How many documents and chunks somebody may read, exactly."""
+    who = _asker(asker, token_file)
+    with _door() as retriever:
+        whole = retriever.count(who, _filters(where))
+        shares = retriever.aggregate(who, by, _filters(where))
+    refused = whole.refused or shares.refused
+    if json:
+        typer.echo(render.as_json({"refused": refused, "all": whole, "by": by, "shares": shares}))
+        raise typer.Exit(1 if refused else 0)
+    if refused:
+        err.print(f"nothing: {refused}")
+        raise typer.Exit(1)
+    rows = [(value, share.documents, share.chunks) for value, share in shares.items()]
+    render.table(out, (by, "documents", "chunks"), [*rows, ("all", whole.documents, whole.chunks)], "")
+
+
+def _door() -> "Retriever":
+    from moat.retrieve import Retriever
+
+    logging.getLogger("moat.search.guard").setLevel(logging.CRITICAL)  # a refusal is in the answer; it is told once
+    return Retriever.from_settings()
+
+
+def _asker(asker: str, token_file: Path | None) -> Asker:
+    """The one who asks. Raises FatalError unless exactly one of both is given."""
+    if bool(asker) == (token_file is not None):
+        raise FatalError("who asks? Give either --as user:… or --token-file FILE")
+    return Bearer(token_file.read_text("utf-8").strip()) if token_file else asker
+
+
+def _filters(where: list[str] | None) -> dict[str, list[str]]:
+    filters: dict[str, list[str]] = {}
+    for pair in where or ():
+        name, _, value = pair.partition("=")
+        filters.setdefault(name, []).append(value)
+    return filters
+
+
+def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
+    """A document's story: when seen, why embedded, skipped or quarantined, its chunks, who may read it.
+
+    With --as, which rule lets somebody in or keeps them out. For operators: it tells of documents
+    that the asker may not see.
+    """
+    settings = Settings.load()
+    with opened_ledger() as ledger:
+        story = story_of(ledger, source, key)
+        found = why(ledger, (source, key), asker, settings) if asker and story else None
+    if story is None:
+        raise FatalError(
+            f"the ledger never saw {key!r} of {source}: the source has not listed it, or its key is another; `moat run --dry-run` shows what would come"
+        )
+    if json:
+        typer.echo(render.as_json({**story.to_dict(), "why": found} if found else story))
+        return
+    out.print(f"[bold]{source}[/]: {escape(key)}", markup=True)
+    out.print(
+        f"state:  {story.state}\naccess: {story.access}"
+        + (f"\naside:  {story.quarantined}" if story.quarantined else "")
+    )
+    if found:
+        _print_why(found)
+    if story.revisions:
+        render.table(
+            out,
+            ("added in", "state", "retired in", "opened", "chunks", "content", "title"),
+            (
+                (
+                    f"load {r.added_in}",
+                    r.added_state,
+                    r.retired_in and f"load {r.retired_in}",
+                    r.opened_at,
+                    r.n_chunks,
+                    r.content_hash[:12],
+                    r.title,
+                )
+                for r in story.revisions
+            ),
+            "",
+        )
+    render.table(
+        out,
+        ("chunk", "at", "page", "tokens", "since", "heading"),
+        (
+            (c["id"], c["position"], c["page"], c["n_tokens"], f"load {c['added_in']}", c["heading"])
+            for c in story.chunks
+        ),
+        "no visible chunk",
+    )
+
+
+def _print_why(found: Why) -> None:
+    out.print(f"{found.asker}: {'reads it' if found.readable else 'does not read it'}: {found.reason}")
+    for number, layer in enumerate(found.layers, 1):
+        by = "; ".join(" → ".join(way) for way in layer.by[:3]) or "they are none of these"
+        out.print(f"  layer {number}: any of {', '.join(layer.any_of) or 'nobody'}: {by}")
+    for way in found.deny:
+        out.print(f"  denied: {' → '.join(way)}")
+
+
+def quarantine_list(
+    source: str | None = None,
+    stage: Stage = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    resolved: bool = False,
+    json: Json = False,
+) -> None:
+    """What was set aside, why, and until when it rests."""
+    which = _which(None, stage, reason, since, until)
+    with opened_ledger() as ledger:
+        found = quarantine.listing(ledger, quarantine.known_source(ledger, source), which, resolved)
+    if json:
+        typer.echo(render.as_json([_plain(q) for q in found]))
+    else:
+        render.table(
+            out,
+            ("source", "key", "stage", "error", "attempts", "rests", "last", "reason"),
+            ((q.source, q.key, q.stage, q.error, q.attempts, q.until, q.last_at, q.reason) for q in found),
+            "nothing is in quarantine",
+        )
+
+
+def quarantine_show(source: str, key: str, json: Json = False) -> None:
+    """One quarantined document."""
+    with opened_ledger() as ledger:
+        found = quarantine.listing(ledger, source, Which(key=key), resolved=True)
+    if not found:
+        raise FatalError(f"{key!r} of {source} was never in quarantine; `moat quarantine list` shows what is")
+    plain = _plain(found[0])
+    typer.echo(render.as_json(plain)) if json else render.table(out, ("", ""), plain.items(), "")
+
+
+def _plain(found: Quarantined) -> dict[str, object]:
+    fields = {name: getattr(found, name) for name in found.__dataclass_fields__}
+    return {**fields, "rests": found.rests}
+
+
+def quarantine_replay(
+    source: str | None = None,
+    key: Annotated[str | None, typer.Option(help="This document, however often it failed.")] = None,
+    stage: Stage = None,
+    reason: Reason = None,
+    since: Since = None,
+    until: Until = None,
+    again: Annotated[bool, typer.Option("--again", help="Take those too that failed three times.")] = False,
+    json: Json = False,
+) -> None:
+    """Try documents again at their source's next run, though nothing about them changed."""
+    which = _which(key, stage, reason, since, until)
+    with opened_ledger() as ledger:
+        name = quarantine.known_source(ledger, source)
+        found = quarantine.replay(ledger, name, which, "taken" if again else "left")
+    if json:
+        typer.echo(render.as_json(found))
+        return
+    render.table(
+        out,
+        ("source", "marked"),
+        ((name, len(keys)) for name, keys in found.marked.items()),
+        "nothing else in quarantine matches" if found.resting else "nothing in quarantine matches",
+    )
+    for name, n in found.resting.items():
+        out.print(quarantine.left_resting(name, n))
+    if found.marked:
+        out.print("they are read again at the next run; the DAG replay_quarantine, or `moat run`, does it now")
+
+
+def _which(key: str | None, stage: str | None, reason: str | None, since: str | None, until: str | None) -> Which:
+    """What of the quarantine a person means. Raises FatalError for a moment that cannot be read."""
+    now = datetime.now(UTC)
+    return Which(key, stage, reason, moment(since, now) if since else None, moment(until, now) if until else None)

@@ -1,0 +1,143 @@
+"""moat erase SOURCE KEY, erase verify, erase list."""
+
+import json as jsons
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from moat.cli import render
+from moat.cli.shared import Because, Json, err, me, opened_ledger, opened_way, out
+from moat.errors import ErasureRefused
+from moat.index.store import Store, WeaviateStore
+from moat.ledger import Ledger, erasure, receipts
+from moat.ledger.erasure import Request
+from moat.ledger.receipts import Receipt
+from moat.maintenance.erase import finish
+from moat.maintenance.erase import verify as verified
+from moat.runtime import Way
+
+DEFAULT = "SOURCE"  # no source is called so
+
+
+class _SourceFirst(TyperGroup):
+    """`moat erase docs leave.md` beside `moat erase verify 3`: what names no command is a source's documents."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in self.commands and args[0] != DEFAULT:
+            return super().resolve_command(ctx, args)
+        _, command, rest = super().resolve_command(ctx, [DEFAULT, *args])
+        return "", command, rest
+
+
+erase_app = typer.Typer(
+    cls=_SourceFirst,
+    no_args_is_help=True,
+    context_settings={"ignore_unknown_options": True},
+    help="Remove documents for good, and prove that they are gone.",
+)
+
+
+def add(app: typer.Typer) -> None:
+    app.add_typer(erase_app, name="erase")
+    erase_app.command(DEFAULT)(erase)
+    erase_app.command()(verify)
+    erase_app.command("list")(list_)
+
+
+def erase(
+    source: Annotated[str, typer.Argument(help="The source's name.")],
+    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY...", help="Its documents.")] = None,
+    principal: Annotated[str, typer.Option(help="Documents that only this principal may read, in place of keys.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Erase what --principal finds.")] = False,
+    even_unknown: Annotated[bool, typer.Option("--even-unknown", help="A key that was never seen, too.")] = False,
+    receipt: Annotated[Path | None, typer.Option(help="Write the receipt to this file.")] = None,
+    because: Because = "",
+    json: Json = False,
+) -> None:
+    """Remove documents from index, staging and ledger, and never load them again; gives a receipt."""
+    if bool(keys) == bool(principal):
+        raise ErasureRefused("name the documents by their keys, or by --principal, and not by both")
+    with opened_way(quiet=json) as way:
+        chosen = _of_principal(way.ledger, source, principal, yes) if principal else keys or []
+        unknown = "tombstone" if even_unknown else "refuse"
+        asked = Request(source, tuple(chosen), me(), because, principal, unknown)  # type: ignore[arg-type]
+        begun = erasure.begin(way.ledger, asked)  # before the index is reached: from here on nobody sees them
+        with _index(way) as index:
+            done = finish(way, index, begun)
+    if receipt is not None:
+        receipt.write_text(render.as_json(done) + "\n", "utf-8")
+    typer.echo(render.as_json(done)) if json else out.print(
+        f"erasure {done.id}: {len(done.documents):,} documents of {source} are gone; {render.counted(done.removed)} removed\n"
+        f"`moat erase verify {done.id}` looks again, whenever you like"
+    )
+
+
+def verify(
+    receipt: Annotated[str, typer.Argument(metavar="ID|FILE", help="A receipt's number, or the file that holds it.")],
+    json: Json = False,
+) -> None:
+    """Look again whether what a receipt names is gone; ends with 1 where it is not."""
+    with opened_way(quiet=json) as way:
+        given = receipts.get(way.ledger, int(receipt)) if receipt.isdecimal() else _from_file(Path(receipt))
+        with _index(way) as index:
+            found = verified(way, index, given)
+    if json:
+        typer.echo(render.as_json({"receipt": given.id, "holds": not found, "found": found}))
+    else:
+        holds = f"erasure {given.id} holds: nothing of {len(given.documents):,} documents of {given.source} is there"
+        render.table(out, ("where", "found"), ((f.where, f.what) for f in found), holds)
+    if found:
+        raise typer.Exit(1)
+
+
+def list_(json: Json = False) -> None:
+    """All erasures, the newest first; with --json their receipts."""
+    with opened_ledger() as ledger:
+        found = receipts.listing(ledger)
+    if json:
+        typer.echo(render.as_json(found))
+    else:
+        render.table(
+            out,
+            ("erasure", "source", "documents", "begun", "done", "by", "because"),
+            ((r.id, r.source, len(r.documents), r.begun_at, r.done_at or "not yet", r.by, r.because) for r in found),
+            "nothing was erased",
+        )
+
+
+def _of_principal(ledger: Ledger, source: str, principal: str, yes: bool) -> list[str]:
+    """Keys of a principal's documents, told first; those of an erasure that was begun come along."""
+    mine, others = erasure.alone(ledger, source, principal)
+    keys = [*mine, *erasure.open_of(ledger, source, principal)]
+    if not keys:
+        raise ErasureRefused(f"{source} has no document that only {principal} may read; {others:,} others name them")
+    for key in keys:
+        err.print(key)
+    err.print(
+        f"{len(keys):,} documents of {source} that only {principal} may read; {others:,} others name them and stay"
+    )
+    if not yes:
+        raise ErasureRefused("nothing was erased yet: give the same command with --yes to erase these")
+    return keys
+
+
+def _from_file(file: Path) -> Receipt:
+    try:
+        return Receipt.of(jsons.loads(file.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise ErasureRefused(f"{file} is no receipt that can be read: {error}") from error
+
+
+@contextmanager
+def _index(way: Way) -> Iterator[Store]:
+    """The index, with the key that can look for its collection where there is none yet."""
+    operator = way.settings.weaviate_operator_key.get_secret_value()
+    index = WeaviateStore.open(way.settings, "operator" if operator else "writer")
+    try:
+        yield index
+    finally:
+        index.close()

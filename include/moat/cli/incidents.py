@@ -1,0 +1,206 @@
+"""moat incidents, incident show, ack, resolve, health, event."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from moat.cli import render
+from moat.cli.shared import Because, Json, Number, me, opened_ledger, opened_way, out
+from moat.dagfile import declared
+from moat.errors import FatalError
+from moat.incidents.freshness import told
+from moat.incidents.notify import tell
+from moat.ledger import Ledger, incidents, loads, measures
+from moat.ledger.incidents import Happening, Incident
+from moat.monitoring.health import health as standing
+
+Source = Annotated[str | None, typer.Option(help="Of this source only.")]
+incident_app = typer.Typer(no_args_is_help=True, help="One incident.")
+COLOURS = {"warn": "yellow", "hold": "yellow", "block": "red"}
+
+
+def add(app: typer.Typer) -> None:
+    app.command("incidents")(incidents_)
+    app.add_typer(incident_app, name="incident")
+    incident_app.command("show")(incident_show)
+    incident_app.command("ack")(incident_ack)
+    incident_app.command("resolve")(incident_resolve)
+    app.command()(health)
+    app.command()(event)
+
+
+def incidents_(
+    source: Source = None,
+    every: Annotated[bool, typer.Option("--all", help="Resolved ones as well.")] = False,
+    json: Json = False,
+) -> None:
+    """What is in trouble, the newest first."""
+    with opened_ledger() as ledger:
+        found = incidents.listing(ledger, _known(ledger, source), every)
+    if json:
+        typer.echo(render.as_json([_plain(one) for one in found]))
+        return
+    _narrow(
+        ("id", "source", "stage", "state", "severity", "load", "since", "what"),
+        (
+            (i.id, i.source, i.stage, i.state, Text(i.severity, COLOURS[i.severity]), i.load_id, i.happened_at, i.title)
+            for i in found
+        ),
+        "no incident" if every else "no incident is open",
+    )
+
+
+def incident_show(number: Number, json: Json = False) -> None:
+    """Why it happened, how far it reaches, what mends it, and everything that failed."""
+    with opened_ledger() as ledger:
+        one, happened = incidents.get(ledger, number), incidents.happenings(ledger, number)
+    if json:
+        typer.echo(render.as_json({**_plain(one), "happenings": happened}))
+        return
+    for line in _told(one):
+        out.print(line)
+    _narrow(
+        ("stage", "what", "times", "last", "message"),
+        ((h.stage, f"{h.kind} {h.subject}", h.n, h.last_at, _short(h)) for h in happened),
+        "",
+    )
+
+
+def incident_ack(number: Number, because: Because = "", json: Json = False) -> None:
+    """Say that you are on it: it goes on silently."""
+    _decided(number, "acknowledge", because, json)
+
+
+def incident_resolve(number: Number, because: Because = "", json: Json = False) -> None:
+    """Say that it is over: the next failure is another incident. A promoted load says so by itself."""
+    _decided(number, "resolve", because, json)
+
+
+def health(json: Json = False) -> None:
+    """One line a source: is it fresh, what waits, what is in trouble, how it went. Ends with 1 where something is not well."""
+    found = declared()
+    with opened_ledger() as ledger:
+        every = standing(ledger, found.sources)
+    if json:
+        plain = ({**{n: getattr(h, n) for n in h.__dataclass_fields__}, "age": _seconds(h.age)} for h in every)
+        typer.echo(
+            render.as_json([{**one, "well": h.well, "trend": h.trend} for one, h in zip(plain, every, strict=True)])
+        )
+    else:
+        _narrow(
+            ("", "source", "fresh", "last load", "age", "held", "aside", "trouble", "documents listed"),
+            (
+                (
+                    Text("ok", "green") if h.well else Text("NOT WELL", "red"),
+                    h.source,
+                    h.fresh,
+                    f"{h.last_load} {h.state}" if h.last_load else "",
+                    h.aged,
+                    h.held,
+                    h.quarantined or "",
+                    ", ".join(map(str, h.incidents)),
+                    f"{h.trend} {h.listed[-1]:,}" if h.listed else "",
+                )
+                for h in every
+            ),
+            "no source is declared, and none was ever loaded",
+        )
+        for h in every:
+            if h.why:
+                out.print(f"{h.source}: {h.why}")
+    for error in found.broken.values():
+        raise error
+    if not all(h.well for h in every):
+        raise typer.Exit(1)
+
+
+def event(source: Annotated[str | None, typer.Argument()] = None, because: Because = "", json: Json = False) -> None:
+    """Declare that a source is another from now on, so that its bounds are learned anew; without --because list what was declared."""
+    with opened_ledger() as ledger:
+        name = _known(ledger, source)
+        if because and name is None:
+            raise FatalError("an event is about a source: `moat event SOURCE --because …`")
+        if because and name is not None:
+            made = measures.declare(ledger, name, me(), because)
+            typer.echo(render.as_json(made)) if json else out.print(
+                f"{name} is another from now on: its bounds are learned from the loads after {made.at:%Y-%m-%d %H:%M} UTC"
+            )
+            return
+        found = measures.events(ledger, name)
+    if json:
+        typer.echo(render.as_json(found))
+    else:
+        _narrow(("source", "since", "by", "because"), ((e.source, e.at, e.by, e.because) for e in found), "no event")
+
+
+def _known(ledger: Ledger, name: str | None) -> str | None:
+    """The name of a source that is declared or was loaded. Raises FatalError with the names that there are."""
+    there = {*loads.sources(ledger), *(declared().sources if name else ())}
+    if name is not None and name not in there:
+        raise FatalError(
+            f"there is no source {name!r}, neither in dags/ nor in the ledger; there are {', '.join(sorted(there)) or 'none'}"
+        )
+    return name
+
+
+def _decided(number: int, step: str, because: str, json: bool) -> None:
+    with opened_way(quiet=True) as way:
+        decide = incidents.acknowledge if step == "acknowledge" else incidents.resolve
+        one = decide(way.ledger, number, me(), because)
+        if one.told:  # whoever heard of it hears that somebody is on it
+            tell(way, one)
+    typer.echo(render.as_json(_plain(one))) if json else out.print(f"incident {number} of {one.source} is {one.state}")
+
+
+def _plain(one: Incident) -> dict[str, object]:
+    fields = {name: getattr(one, name) for name in one.__dataclass_fields__}
+    return {**fields, "detect_s": _seconds(one.to_detect), "mend_s": _seconds(one.to_mend)}
+
+
+def _seconds(span: timedelta | None) -> float | None:
+    return round(span.total_seconds(), 1) if span is not None else None
+
+
+def _told(one: Incident) -> Iterator[str]:
+    """An incident in lines."""
+    yield f"incident {one.id} of {one.source}: {one.state}, {one.severity}: {one.title}"
+    yield (
+        f"since {one.happened_at:%Y-%m-%d %H:%M}, noticed after {told(one.to_detect)}, at {one.stage}"
+        + (f", load {one.load_id}" if one.load_id else "")
+        + f"; run {one.run or 'none'}"
+    )
+    if one.acknowledged_by:
+        yield f"acknowledged by {one.acknowledged_by} at {one.acknowledged_at:%Y-%m-%d %H:%M}"
+    if one.resolved_by:
+        mend = f", {told(one.to_mend)} after it began" if one.to_mend else ""
+        yield f"resolved by {one.resolved_by}{mend}"
+    if one.because:
+        yield f"because: {one.because}"
+    for n, cause in enumerate(one.detail.get("causes", ()), 1):
+        yield f"{n}. {cause['title']} ({cause['name']}, {cause['score']:.0%})"
+        yield from (f"   {line}" for line in cause["evidence"])
+    reach = one.detail.get("reach")
+    if reach:
+        yield "reaches " + ", ".join(f"{n:,} {name}" for name, n in reach.items())
+    if one.detail.get("commands") and one.state != "resolved":
+        yield "what mends it:"
+        yield from (f"   {line}" for line in one.detail["commands"])
+
+
+def _short(h: Happening) -> str:
+    text = " ".join(h.message.split())
+    return text if len(text) <= 160 else f"{text[:159]}…"
+
+
+def _narrow(columns: tuple[str, ...], rows: Iterator[tuple[object, ...]], empty: str) -> None:
+    """A table that a terminal of 100 columns shows whole: the last column gives way, line by line."""
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    for n, column in enumerate(columns):
+        shown.add_column(column, no_wrap=n < len(columns) - 1, overflow="fold", ratio=None)
+    for row in rows:
+        shown.add_row(*(render.cell(value) for value in row))
+    out.print(shown if shown.rows else empty)

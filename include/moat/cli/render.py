@@ -1,0 +1,66 @@
+"""What people read: tables and sentences of the command line and of task logs."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from moat.stages.dry_run import Estimate
+
+
+def as_json(value: Any) -> str:
+    """Any record, or records, as JSON."""
+    return json.dumps(_plain(value), ensure_ascii=False, indent=2)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, str) or value is None:
+        return value
+    if isinstance(value, Iterable):
+        return [_plain(v) for v in value]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """Rows under headings; one sentence where there are none."""
+    shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        shown.add_row(*(cell(value) for value in row))
+    console.print(shown if shown.rows else empty)
+
+
+def cell(value: object) -> str | Text:
+    if value is None:
+        return ""
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {name}" for name, n in counts.items() if n) or "nothing"
+
+
+def estimate(source: str, e: Estimate) -> str:
+    """A dry run in words."""
+    lines = [f"dry run of {source}: {counted(e.counts)}"]
+    if e.documents:
+        lines.append(
+            f"would read {e.documents:,} documents: about {e.chunks:,} chunks, {e.tokens:,} tokens to embed, {e.set_aside:,} set aside, "
+            f"{f'{e.cost:,.2f} {e.currency}, ' if e.currency else ''}{e.seconds:,.0f} s of work on this machine (from {e.sampled} of them; texts embedded before cost nothing)"
+        )
+    else:
+        lines.append("would read no document")
+    lines.append("nothing was written")
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""moat run, reconcile, doctor, members load, migrate, embedder."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.text import Text
+
+from moat.cli import render
+from moat.cli.shared import Json, connections, me, opened_ledger, opened_way, out
+from moat.dagfile import declared, sources_in
+from moat.errors import FatalError
+from moat.ledger import Ledger
+from moat.ledger.members import replace_members
+from moat.maintenance.doctor import examine
+from moat.runtime import Options
+from moat.settings import Settings
+from moat.stages.dry_run import dry_run
+from moat.stages.run import RunResult
+from moat.stages.run import run as run_way
+
+members_app = typer.Typer(no_args_is_help=True, help="Who is in which group.")
+
+
+def add(app: typer.Typer) -> None:
+    for command in (run, reconcile, doctor, migrate, embedder):
+        app.command()(command)
+    app.add_typer(members_app, name="members")
+    members_app.command("load")(members_load)
+
+
+def run(
+    dag_file: Annotated[Path, typer.Argument(help="A file of dags/ that declares one source or more.")],
+    dry: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its cost; write nothing.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything again, changed or not.")] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", help="This key and no other; may be given again.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At the most so many new and changed documents.")
+    ] = None,
+    expected: Annotated[
+        str, typer.Option("--expected", help="Why this run is out of the ordinary, such as a backfill.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Take the sources of a DAG file the whole way, in this process, without Airflow."""
+    options, results = Options(full, tuple(only or ()), limit, expected), list[Any]()
+    with opened_way(quiet=json) as way:
+        for source in sources_in(dag_file):
+            if dry:
+                results.append(dry_run(way, source, options))
+                if not json:
+                    out.print(render.estimate(source.name, results[-1]))
+            else:
+                results.append(run_way(way, source, options, me()))
+                if not json:
+                    _told(results[-1])
+    if json:
+        typer.echo(render.as_json(results))
+    if any(isinstance(r, RunResult) and not r.passed for r in results):
+        raise typer.Exit(3)
+
+
+def _told(result: RunResult) -> None:
+    load, verdict = result.load, result.verdict
+    for stage, seconds in result.seconds.items():
+        out.print(f"  {stage:<24}{seconds:8.1f} s")
+    out.print(f"{load.source} load {load.id}: [bold]{load.state}[/]; {render.counted(load.counts)}", markup=True)
+    if load.state == "held":
+        out.print(f"held: {load.reason}\n`moat release {load.id}` goes on, `moat reject {load.id}` ends it")
+    if verdict is not None and verdict.outcome == "block":
+        out.print(f"blocked: {verdict.reason}")
+
+
+def reconcile(
+    repair: Annotated[bool, typer.Option("--repair", help="Make the index agree with the ledger.")] = False,
+    json: Json = False,
+) -> None:
+    """Compare sources, ledger and Weaviate."""
+    from moat.embedding.client import model_of
+    from moat.index.write import opened
+    from moat.maintenance.reconcile import reconcile as compare
+    from moat.stages.compare import next_runs
+
+    with opened_way(quiet=json) as way:
+        model, found = model_of(way.settings, way.connections), declared()
+        index = opened(way, model)
+        try:
+            drifts = compare(way, index, model, next_runs(way, found.sources), repair)
+        finally:
+            index.close()
+    if json:
+        typer.echo(render.as_json(drifts))
+    else:
+        render.table(
+            out,
+            ("source", "documents", "chunks", "missing", "text", "access", "orphans", "the source is ahead by", ""),
+            (
+                (
+                    d.source,
+                    d.visible_documents,
+                    d.visible_chunks,
+                    d.missing,
+                    d.text,
+                    d.access,
+                    d.orphans,
+                    d.unreadable or render.counted(d.behind),
+                    "repaired" if d.repaired else "" if d.agrees else "; ".join(d.examples),
+                )
+                for d in drifts
+            ),
+            "no source yet",
+        )
+    for error in found.broken.values():
+        raise error
+    if not repair and not all(d.agrees for d in drifts):
+        raise typer.Exit(3)
+
+
+def doctor(json: Json = False) -> None:
+    """Settings, servers, versions, schema, model: each ok, or what to do."""
+    found = examine(connections)
+    if json:
+        typer.echo(render.as_json(found))
+    else:
+        render.table(
+            out,
+            ("", "what", "found"),
+            (("ok" if f.ok else Text("WRONG", "red") if f.needed else "-", f.what, f.found) for f in found),
+            "",
+        )
+    if not all(f.ok or not f.needed for f in found):
+        raise typer.Exit(1)
+
+
+def members_load(file: Path, directory: str = "file", json: Json = False) -> None:
+    """Make a directory's groups exactly those of a YAML file: {group:NAME: [user:… or group:…]}."""
+    try:
+        body = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise FatalError(f"{file} cannot be read: {error}") from error
+    if not isinstance(body, dict) or not all(isinstance(v, list) for v in body.values()):
+        raise FatalError(f"{file} must map each group to a list of its members")
+    with opened_ledger() as ledger:
+        n = replace_members(ledger, directory, body, me())
+    typer.echo(render.as_json({"groups": len(body), "memberships": n})) if json else out.print(
+        f"{len(body):,} groups with {n:,} memberships"
+    )
+
+
+def migrate(json: Json = False) -> None:
+    """Make or update the ledger's schema."""
+    settings = Settings.load()
+    ledger = Ledger(settings.ledger, settings.tenant)
+    ledger.migrate()
+    typer.echo(render.as_json({"ledger": repr(ledger.engine.url)})) if json else out.print(
+        "the ledger is at this version's schema"
+    )
+
+
+def embedder() -> None:
+    """Serve the embedding model of this machine until stopped."""
+    from moat.embedding.server import serve
+
+    serve(Settings.load().model_copy(update={"embedder_idle_minutes": 0.0}))

@@ -1,0 +1,68 @@
+"""What every command shares: consoles, options, and the doors to ledger and way."""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from moat.connections import Connections
+from moat.errors import MoatError
+from moat.ledger import Ledger
+from moat.runtime import Way
+from moat.settings import PROJECT, Settings
+
+WIDE = 240  # columns where no terminal says how many it has: nothing is cut off in a pipe
+# A document's words are printed as they are: what looks like markup is none, unless a line says markup=True.
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Because = Annotated[str, typer.Option("--because", help="Why; goes into the audit.")]
+Number = Annotated[int, typer.Argument(metavar="ID")]
+
+
+def me() -> str:
+    """Who gives the command, as the audit keeps it."""
+    return f"cli:{getpass.getuser()}"
+
+
+def connections() -> Connections:
+    """Airflow's own, so that a source's connections are those of its DAG."""
+    for folder in ("plugins", "dags"):
+        if str(PROJECT / folder) not in sys.path:
+            sys.path.append(str(PROJECT / folder))
+    # Airflow tells on standard output what its hooks do, and there stands the answer.
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+    found: Connections = import_module("moat_connections").AirflowConnections()
+    return found
+
+
+@contextmanager
+def opened_way(quiet: bool = False) -> Iterator[Way]:
+    way = Way.open(connections(), progress=(lambda line: None) if quiet else err.print)
+    try:
+        yield way
+    finally:
+        way.close()
+
+
+@contextmanager
+def opened_ledger() -> Iterator[Ledger]:
+    ledger = Ledger.open(Settings.load())
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def raise_all(errors: Sequence[MoatError]) -> None:
+    """Tell every error; the last one ends the command."""
+    for error in errors[:-1]:
+        err.print(f"{type(error).__name__}: {error}")
+    if errors:
+        raise errors[-1]

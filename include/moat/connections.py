@@ -1,0 +1,121 @@
+"""Connections to the systems that documents come from, by the id that Airflow knows them by.
+
+`moat` knows no Airflow, so whoever runs a stage hands the connections in: a task gives those of
+Airflow (`plugins/moat_connections.py`, with its secrets backends and its SQL hooks), an application
+those of its environment.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from moat.errors import SettingsError
+
+PROTOCOL = re.compile(r"[a-z]+://")  # of a host that is an address, such as https://example.com
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection, as Airflow has it."""
+
+    conn_id: str
+    conn_type: str
+    host: str = ""
+    port: int | None = None
+    login: str = ""
+    password: str = field(default="", repr=False)
+    schema: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Sql(Protocol):
+    """A database to read rows from."""
+
+    @property
+    def placeholder(self) -> str:
+        """How a bound value is written in SQL: `?` or `%s`."""
+        ...
+
+    def stream(
+        self, sql: str, values: Sequence[object] = ()
+    ) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
+        """Windows of (column names, rows), never the whole result in memory; one even when there are no rows.
+
+        Raises SourceUnavailable when the database does not answer, FatalError when it refuses the SQL.
+        """
+        ...
+
+
+class Connections(Protocol):
+    """Where connections come from. Raises SettingsError for an id that nobody defined."""
+
+    def get(self, conn_id: str) -> Connection: ...
+
+    def sql(self, conn_id: str) -> Sql: ...
+
+
+class EnvironmentConnections:
+    """Connections of an application without Airflow: AIRFLOW_CONN_<ID>, as JSON or as a URI."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+
+    def get(self, conn_id: str) -> Connection:
+        name = f"AIRFLOW_CONN_{conn_id.upper()}"
+        text = self._environment.get(name)
+        if not text:
+            raise SettingsError(f"connection {conn_id!r} is not defined: set {name}, as JSON or as a URI")
+        try:
+            return _from_json(conn_id, json.loads(text)) if text.lstrip().startswith("{") else _from_uri(conn_id, text)
+        except (ValueError, TypeError) as error:
+            raise SettingsError(f"{name} cannot be read as a connection: {type(error).__name__}") from None
+
+    def sql(self, conn_id: str) -> Sql:
+        raise SettingsError(
+            f"connection {conn_id!r}: rows are read through Airflow's hooks; run it by `moat run` or Airflow"
+        )
+
+
+def _from_json(conn_id: str, body: Mapping[str, Any]) -> Connection:
+    extra = body.get("extra") or {}
+    return Connection(
+        conn_id,
+        _type(str(body.get("conn_type") or "")),
+        body.get("host") or "",
+        int(body["port"]) if body.get("port") else None,
+        body.get("login") or "",
+        body.get("password") or "",
+        body.get("schema") or "",
+        dict(json.loads(extra) if isinstance(extra, str) else extra),
+    )
+
+
+def _from_uri(conn_id: str, text: str) -> Connection:
+    """TYPE://[PROTOCOL://]LOGIN:PASSWORD@HOST:PORT/SCHEMA?EXTRA, as Airflow reads and writes it."""
+    conn_type, parted, rest = text.partition("://")
+    if not parted:
+        raise ValueError("a URI begins with the connection's type and ://")
+    protocol = PROTOCOL.match(rest)
+    uri = urlsplit(f"//{rest[protocol.end() :] if protocol else rest}")
+    query = dict(parse_qsl(uri.query, keep_blank_values=True))
+    extra = dict(json.loads(query["__extra__"])) if "__extra__" in query else query
+    host = unquote(uri.hostname or "")
+    return Connection(
+        conn_id,
+        _type(conn_type),
+        f"{protocol[0]}{host}" if protocol and host else host,
+        uri.port,
+        unquote(uri.username or ""),
+        unquote(uri.password or ""),
+        unquote(uri.path.removeprefix("/")),
+        extra,
+    )
+
+
+def _type(conn_type: str) -> str:
+    """A connection's type by the name that Airflow keeps it under."""
+    return "postgres" if conn_type == "postgresql" else conn_type.replace("-", "_")

@@ -1,0 +1,109 @@
+"""Groups in a file of the project, YAML or CSV, that people edit."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from moat.access.policy import KINDS, canonical
+from moat.declarations import declared
+from moat.directories.reader import Group, Reading
+from moat.errors import AccessUnknown, FatalError
+
+ENDINGS = (".yaml", ".yml", ".csv")
+
+
+@declared
+class GroupsFile:
+    """A file of groups: YAML of {group: [user:… or group:…]}, or CSV with the columns `group` and `member`.
+
+    In CSV a column `kind` (user or group) may say what a member is, and a row without a member is an
+    empty group. Whatever cannot be read refuses the file, with its line: nothing in it is guessed.
+    """
+
+    path: str
+
+    def wrong(self) -> list[str]:
+        if self.path.endswith(ENDINGS):
+            return []
+        return [f"path={self.path!r}: a file of groups ends in {', '.join(ENDINGS)}"]
+
+    def read(self, reading: Reading) -> Iterator[Group]:
+        file = Path(reading.project, self.path)
+        try:
+            text = file.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise FatalError(f"directory {reading.directory}: {file} cannot be read: {error}") from error
+        where = f"directory {reading.directory}: {file}"
+        yield from _from_csv(text, where) if file.suffix == ".csv" else _from_yaml(text, where)
+
+
+def _from_yaml(text: str, where: str) -> Iterator[Group]:
+    import yaml
+
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)  # the nodes, for their lines and for keys that stand twice
+    except yaml.YAMLError as error:
+        raise FatalError(f"{where} is no YAML: {error}") from error
+    if not isinstance(root, yaml.MappingNode):
+        raise FatalError(f"{where} must map each group to a list of its members; {{}} where there are none")
+    lines: dict[str, int] = {}
+    for key, value in root.value:
+        at = _line(key)
+        if not isinstance(key, yaml.ScalarNode):
+            raise FatalError(f"{where}, line {at}: a group's id must be a text")
+        group = key.value.removeprefix("group:")
+        if group in lines:
+            raise FatalError(
+                f"{where}, line {at}: group {group} is there already, in line {lines[group]}; merge the two"
+            )
+        lines[group] = at
+        _checked(f"group:{group}", f"{where}, line {at}")
+        if not isinstance(value, yaml.SequenceNode):
+            raise FatalError(f"{where}, line {at}: group {group} needs a list of its members; [] where it has none")
+        yield Group(group, tuple(_member(node, f"{where}, line {_line(node)}, group {group}") for node in value.value))
+
+
+def _line(node: Any) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _member(node: Any, where: str) -> str:
+    return _checked(node.value if isinstance(node.value, str) else repr(node.value), where)
+
+
+def _checked(principal: str, where: str) -> str:
+    """A principal that can be read, as it is written."""
+    try:
+        canonical(principal)
+    except AccessUnknown as error:
+        raise FatalError(f"{where}: {error}") from error
+    return principal
+
+
+def _from_csv(text: str, where: str) -> Iterator[Group]:
+    rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
+    if missing := {"group", "member"} - set(rows.fieldnames or ()):
+        raise FatalError(f"{where} has no column {' and no column '.join(sorted(missing))}; its first line names them")
+    groups: dict[str, list[str]] = {}
+    try:
+        for row in rows:
+            at = f"{where}, line {rows.line_num}"
+            if None in row or None in row.values():
+                raise FatalError(f"{at}: it has another number of columns than the first line")
+            group = row["group"].removeprefix("group:")
+            _checked(f"group:{group}", at)
+            members = groups.setdefault(group, [])
+            if row["member"]:
+                members.append(_checked(_of_kind(row["member"], row.get("kind"), at), at))
+    except csv.Error as error:
+        raise FatalError(f"{where}, line {rows.line_num} is no CSV: {error}") from error
+    yield from (Group(group, tuple(members)) for group, members in groups.items())
+
+
+def _of_kind(member: str, kind: str | None, where: str) -> str:
+    if kind is None:
+        return member
+    if kind not in KINDS:
+        raise FatalError(f"{where}: kind is {kind!r}; it must be user or group")
+    return f"{kind}:{member.removeprefix(f'{kind}:')}"

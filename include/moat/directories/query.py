@@ -1,0 +1,84 @@
+"""Groups from a database: each row of a query is one membership."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from moat.access.policy import KINDS
+from moat.declarations import declared
+from moat.directories.reader import Group, Reading
+from moat.errors import DirectoryUnavailable, FatalError, SourceUnavailable
+
+
+@declared
+class GroupsQuery:
+    """Every membership of a query in `dags/sql/`: the columns `group` and `member` name them.
+
+    A NULL member is an empty group, as a LEFT JOIN gives it. `kind` names a column that says of each
+    member whether it is a `user` or a `group`; without one, a member is a user unless `group:` stands
+    in front of it.
+    """
+
+    conn_id: str
+    sql: str
+    group: str = "group_id"
+    member: str = "member"
+    kind: str | None = None
+
+    def wrong(self) -> list[str]:
+        found = [f"{name} is empty" for name in ("conn_id", "sql", "group", "member") if not getattr(self, name)]
+        if "/" in self.sql or not self.sql.endswith(".sql"):
+            found.append(f"sql={self.sql!r} must be the name of a file in dags/sql, such as members.sql")
+        return found
+
+    def read(self, reading: Reading) -> Iterator[Group]:
+        where = f"directory {reading.directory}, {self.sql}"
+        groups: dict[str, list[str]] = {}
+        for columns, rows in self._streamed(reading, where):
+            at = self._places(columns, where)
+            for row in rows:
+                group, member, kind = (None if place is None else row[place] for place in at)
+                if group is None:
+                    raise FatalError(f"{where}: {self.group} is NULL beside member {member!r}; leave such rows out")
+                members = groups.setdefault(str(group), [])
+                if member is not None:
+                    members.append(self._principal(str(member), kind, where))
+        yield from (Group(group, tuple(members)) for group, members in groups.items())
+
+    def _streamed(self, reading: Reading, where: str) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
+        query = self._query(reading)
+        try:
+            yield from reading.connections.sql(self.conn_id).stream(query)
+        except FatalError as error:
+            raise FatalError(f"{where}: {error}") from error
+        except SourceUnavailable as error:
+            raise DirectoryUnavailable(f"{where}: {error}") from error
+
+    def _query(self, reading: Reading) -> str:
+        path = Path(reading.project, "dags", "sql", self.sql)
+        try:
+            return path.read_text("utf-8").strip().rstrip(";")
+        except FileNotFoundError:
+            there = ", ".join(sorted(p.name for p in path.parent.glob("*.sql"))) or "none"
+            raise FatalError(
+                f"directory {reading.directory}, {self.sql}: {path} is not there; dags/sql holds {there}"
+            ) from None
+
+    def _places(self, columns: tuple[str, ...], where: str) -> tuple[int, int, int | None]:
+        """Where in a row the group, the member and its kind stand. A database may change a name's case."""
+        places = {column.lower(): place for place, column in enumerate(columns)}
+        wanted = [name for name in (self.group, self.member, self.kind) if name is not None]
+        if missing := [name for name in wanted if name.lower() not in places]:
+            raise FatalError(f"{where}: it does not return {', '.join(missing)}; it returns {', '.join(columns)}")
+        return (
+            places[self.group.lower()],
+            places[self.member.lower()],
+            None if self.kind is None else places[self.kind.lower()],
+        )
+
+    def _principal(self, member: str, kind: object, where: str) -> str:
+        if self.kind is None:
+            return member if member.partition(":")[0] in KINDS else f"user:{member}"
+        if kind not in KINDS:
+            raise FatalError(f"{where}: {self.kind} is {kind!r} beside member {member!r}; it must be user or group")
+        # Taken as it stands: a user who calls themselves `group:admins` is no group.
+        return f"{kind}:{member.removeprefix(f'{kind}:')}"

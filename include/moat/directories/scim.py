@@ -1,0 +1,181 @@
+"""Groups of a SCIM 2.0 service (RFC 7643, RFC 7644): Okta, Entra, Keycloak and their like."""
+
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from moat.connections import Connection
+from moat.declarations import declared
+from moat.directories.reader import Group, People, Reading
+from moat.errors import DirectoryUnavailable, FatalError
+
+if TYPE_CHECKING:
+    import httpx
+
+PAGE = 200
+TRIES = 4  # of one request that is told to come again
+LONGEST_WAIT_S = 60.0
+TIMEOUT_S = 60.0
+
+Resource = Mapping[str, Any]
+
+
+@declared
+class Scim:
+    """Every group of a SCIM service, with its people and groups. Inactive people are in none.
+
+    A person is known by `userName`, or by each of their `emails`.
+
+    The connection: host (https://host/path of the service), password (a bearer token), or login and
+    password, and in its extra `ca_file`, the certificates to trust instead of the system's.
+    """
+
+    conn_id: str
+    user: Literal["userName", "emails"] = "userName"
+
+    def wrong(self) -> list[str]:
+        return [] if self.conn_id else ["conn_id is empty"]
+
+    def read(self, reading: Reading) -> Iterator[Group]:
+        with _opened(reading.connections.get(self.conn_id), f"directory {reading.directory}") as service:
+            people = People(reading.directory)
+            for user in service.every("Users"):
+                # Somebody inactive is known and has no name: nobody can ask as them.
+                names = self._names(user) if user.get("active", True) is not False else []
+                people.add(user["id"], names, f"user {user['id']}")
+            groups = {group["id"]: group for group in service.every("Groups")}
+            for number, group in groups.items():
+                # A listing may leave members out altogether; only the group itself says that it is empty.
+                told = group if "members" in group else service.one("Groups", number)
+                members: list[str] = []
+                left_out = []
+                for member in (told or {}).get("members") or ():
+                    kind, key = _kind(member), str(member.get("value"))
+                    if kind != "User" and key in groups:
+                        members.append(f"group:{key}")
+                    elif kind != "Group" and key in people:
+                        members += people.principals(key)
+                    else:
+                        left_out.append(f"{kind or 'member'} {key}")
+                yield Group(number, tuple(members), str(group.get("displayName") or ""), tuple(left_out))
+
+    def _names(self, user: Resource) -> list[str]:
+        if self.user == "userName":
+            return [str(user.get("userName") or "")]
+        return [str(email.get("value") or "") for email in user.get("emails") or ()]
+
+
+def _kind(member: Resource) -> str:
+    """User, Group, or "" where neither the type nor the address of a member says which."""
+    if member.get("type"):
+        return str(member["type"]).capitalize()
+    address = str(member.get("$ref") or "")
+    return "User" if "Users/" in address else "Group" if "Groups/" in address else ""
+
+
+@contextmanager
+def _opened(connection: Connection, where: str) -> "Iterator[_Service]":
+    import httpx
+
+    if not connection.host:
+        raise FatalError(
+            f"{where}: connection {connection.conn_id} has no host: write https://host/path of the service"
+        )
+    host = connection.host if "://" in connection.host else f"{connection.schema or 'https'}://{connection.host}"
+    url = httpx.URL(host.rstrip("/"))
+    url = url.copy_with(port=connection.port) if connection.port else url
+    login = (connection.login, connection.password) if connection.login else None
+    token = {} if login else {"authorization": f"Bearer {connection.password}"} if connection.password else {}
+    try:
+        trusted = ssl.create_default_context(cafile=connection.extra.get("ca_file"))
+    except OSError as error:
+        raise FatalError(f"{where}: connection {connection.conn_id}: `ca_file` cannot be read: {error}") from error
+    headers = {"accept": "application/scim+json, application/json", **token}
+    with httpx.Client(base_url=url, auth=login, headers=headers, timeout=TIMEOUT_S, verify=trusted) as http:
+        yield _Service(http, f"{where}: connection {connection.conn_id}")
+
+
+class _Service:
+    """A SCIM service, and what Moat asks of it."""
+
+    def __init__(self, http: "httpx.Client", where: str) -> None:
+        self._http, self._where = http, where
+
+    def every(self, kind: str) -> Iterator[Resource]:
+        """Every resource of a kind, each once. Raises DirectoryUnavailable when the pages do not make a whole."""
+        seen: set[str] = set()
+        while True:
+            page = self._get(f"/{kind}", {"startIndex": len(seen) + 1, "count": PAGE})
+            resources = page.get("Resources") or []
+            if not isinstance(page.get("totalResults"), int) or not isinstance(resources, list):
+                raise FatalError(
+                    f"{self._where}: /{kind} is no SCIM list; is the path of the service in the host right?"
+                )
+            for resource in resources:
+                if not isinstance(resource, dict) or not resource.get("id"):
+                    raise FatalError(f"{self._where}: /{kind} holds a resource without an id")
+                if resource["id"] in seen:
+                    raise DirectoryUnavailable(
+                        f"{self._where}: /{kind} gave {resource['id']} twice, so it moved while it was read; half a listing is none"
+                    )
+                seen.add(resource["id"])
+                yield resource
+            total = page["totalResults"]
+            if len(seen) >= total or not resources:
+                break
+        if len(seen) != total:
+            raise DirectoryUnavailable(
+                f"{self._where}: /{kind} says it has {total:,} and gave {len(seen):,}; half a listing is none"
+            )
+
+    def one(self, kind: str, number: str) -> Resource | None:
+        """One resource, None where it has gone meanwhile."""
+        found: Resource | None = self._get(f"/{kind}/{number}", {}, may_be_gone=True)
+        return found
+
+    def _get(self, path: str, query: Mapping[str, int], may_be_gone: bool = False) -> Any:
+        import httpx
+
+        for attempt in range(1, TRIES + 1):
+            try:
+                answer = self._http.get(path, params=dict(query))
+            except httpx.TransportError as error:
+                if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                    way = "set `ca_file` in its extra to the certificates to trust"
+                    raise FatalError(f"{self._where}: {path}: {error}; {way}") from error
+                raise DirectoryUnavailable(f"{self._where}: {path} did not answer: {error!r}") from error
+            if answer.status_code != 429 and answer.status_code < 500:
+                break
+            if attempt == TRIES:
+                raise DirectoryUnavailable(f"{self._where}: {path} answered {answer.status_code}, {TRIES} times")
+            time.sleep(_wait_s(answer.headers.get("retry-after"), attempt))
+        if answer.status_code == 404 and may_be_gone:
+            return None
+        if answer.status_code in (401, 403):
+            way = "check the token in the connection's password, and what it may read"
+            raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {way}")
+        if not answer.is_success:
+            raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {answer.text[:300]}")
+        try:
+            body = answer.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise FatalError(f"{self._where}: {path} is no SCIM answer; is the path of the service in the host right?")
+        return body
+
+
+def _wait_s(retry_after: str | None, attempt: int) -> float:
+    """How long a service asks to wait, in seconds or as a date; twice as long each time where it does not say."""
+    try:
+        seconds = float(retry_after or 2 ** (attempt - 1))
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(retry_after or "") - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            seconds = 2.0 ** (attempt - 1)
+    return min(max(seconds, 0.0), LONGEST_WAIT_S)

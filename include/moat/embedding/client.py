@@ -1,0 +1,208 @@
+"""Clients of an embedder: texts -> vectors of length 1.
+
+Three forms of an embedder behind one protocol: the resident one of this machine and any
+OpenAI-compatible server speak the same HTTP; in-process is for tests and for those who want no
+server. `tests/contracts/embedder.py` holds what each must keep.
+"""
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, Protocol
+
+import httpx
+import numpy as np
+
+from moat.batching import windows
+from moat.connections import Connections
+from moat.embedding.model import ModelInfo, folder_of, max_tokens_of, revision_of
+from moat.errors import EmbedderUnavailable, ModelError
+from moat.settings import Settings
+
+Lane = Literal["bulk", "query"]
+Vectors = np.ndarray  # float32, one row a text, each of length 1
+REQUEST = 256  # texts of one request
+AT_ONCE = 2  # requests under way
+PASSING = (408, 425, 429)  # answers that another try may change, beside those from 500 up
+TRIES = 6
+WAIT_S = 300.0  # at the most, for one answer
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors."""
+
+    def info(self) -> ModelInfo:
+        """Which model it serves. Raises EmbedderUnavailable."""
+        ...
+
+    def embed(self, texts: Sequence[str], lane: Lane = "bulk") -> Vectors:
+        """One row of float32 per text, in their order. Raises EmbedderUnavailable, ModelError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class HttpEmbedder:
+    """An OpenAI-compatible embeddings server: `moat embedder`, TEI, vLLM, or a hosted endpoint."""
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        key: str = "",
+        known: ModelInfo | None = None,
+        wait_s: float = WAIT_S,
+        tries: int = TRIES,
+    ) -> None:
+        self._model, self._known, self._tries = model, known, tries
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=httpx.Timeout(wait_s, connect=min(wait_s, 10.0)), trust_env=False
+        )
+        self._client = f"{threading.get_ident():x}-{time.time_ns():x}"  # so that the server can be fair
+
+    def info(self) -> ModelInfo:
+        if self._known is None:
+            body = self._asked(lambda: self._http.get("/health")).json()
+            self._known = ModelInfo(body["model"], body["revision"], body["dimensions"], body["max_tokens"])
+        return self._known
+
+    def embed(self, texts: Sequence[str], lane: Lane = "bulk") -> Vectors:
+        info = self.info()
+        # While one answer travels, the next request is computed.
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            parts = list(pool.map(lambda window: self._embed(window, lane, info), windows(texts, REQUEST)))
+        return np.concatenate(parts) if parts else np.empty((0, info.dimensions), np.float32)
+
+    def _embed(self, texts: list[str], lane: Lane, info: ModelInfo) -> Vectors:
+        body = {"model": self._model, "input": texts, "encoding_format": "base64"}
+        headers = {"x-moat-lane": lane, "x-moat-client": self._client, "x-moat-revision": info.revision}
+        answer = self._asked(lambda: self._http.post("/v1/embeddings", json=body, headers=headers)).json()
+        rows = sorted(answer["data"], key=lambda row: row["index"])
+        if [row["index"] for row in rows] != list(range(len(texts))):
+            raise EmbedderUnavailable(f"{self._http.base_url} was sent {len(texts)} texts and answered {len(rows)}")
+        vectors = np.stack([_vector(row["embedding"]) for row in rows])
+        if vectors.shape[1] != info.dimensions:
+            raise ModelError(
+                f"{self._http.base_url} gives {vectors.shape[1]} dimensions, {info.dimensions} were declared"
+            )
+        return _of_length_one(vectors)
+
+    def _asked(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """The answer, after as many tries as a busy or restarting server deserves."""
+        reason = ""
+        for attempt in range(self._tries):
+            wait = min(30.0, 0.5 * 2**attempt)
+            try:
+                answer = ask()
+            except httpx.TransportError as error:
+                reason = f"{type(error).__name__}: {error}"
+            else:
+                if answer.is_success:
+                    return answer
+                reason = f"{answer.status_code}: {answer.text[:300]}"
+                if answer.status_code not in PASSING and answer.status_code < 500:
+                    raise ModelError(f"the embedder at {self._http.base_url} refuses: {reason}")
+                wait = _retry_after(answer, wait)
+            if attempt + 1 < self._tries:
+                time.sleep(wait)
+        raise EmbedderUnavailable(
+            f"the embedder at {self._http.base_url} did not answer in {self._tries} tries: {reason}"
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+
+class InProcessEmbedder:
+    """The model in this process: no server, and seconds of import in every process that uses it."""
+
+    def __init__(self, settings: Settings) -> None:
+        folder = folder_of(settings.model)
+        from moat.embedding.server import dimensions_of, load_model
+
+        self._model = load_model(str(folder), settings.embedder_device, settings.embedder_precision)
+        self._info = ModelInfo(settings.model, revision_of(folder), dimensions_of(self._model), max_tokens_of(folder))
+
+    def info(self) -> ModelInfo:
+        return self._info
+
+    def embed(self, texts: Sequence[str], lane: Lane = "bulk") -> Vectors:
+        if not texts:
+            return np.empty((0, self._info.dimensions), np.float32)
+        return _of_length_one(self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False))
+
+    def close(self) -> None:
+        return None
+
+
+def embedder_of(settings: Settings, connections: Connections, wait_s: float = WAIT_S, tries: int = TRIES) -> Embedder:
+    """The embedder of the settings; a resident one is started where none runs.
+
+    A search waits less, and tries once. Raises ModelError where the settings ask for another revision than it serves.
+    """
+    embedder: Embedder
+    if settings.embedder == "in_process":
+        embedder = InProcessEmbedder(settings)
+    elif settings.embedder == "endpoint":
+        embedder = _endpoint(settings, connections, wait_s, tries)
+    else:
+        from moat.embedding.server import ensure_running
+
+        url = ensure_running(settings)
+        embedder = HttpEmbedder(url, settings.model, settings.embedder_key.get_secret_value(), None, wait_s, tries)
+    found = embedder.info()
+    if settings.model_revision and found.revision != settings.model_revision:
+        embedder.close()
+        raise ModelError(
+            f"MOAT_MODEL_REVISION asks for {settings.model_revision}, the embedder serves {found.model} at {found.revision}: "
+            "bring that revision, or change the setting"
+        )
+    return embedder
+
+
+def _endpoint(settings: Settings, connections: Connections, wait_s: float, tries: int) -> HttpEmbedder:
+    found = connections.get(settings.embedder_conn_id)
+    try:
+        known = ModelInfo(
+            str(found.extra["model"]),
+            str(found.extra.get("revision", "")),
+            int(found.extra["dimensions"]),
+            int(found.extra["max_tokens"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"connection {settings.embedder_conn_id}: its extra must have model, dimensions and max_tokens; {error} is missing or no number"
+        ) from error
+    host = found.host if "://" in found.host else f"{found.schema or 'https'}://{found.host}"
+    return HttpEmbedder(
+        f"{host}:{found.port}" if found.port else host, known.model, found.password, known, wait_s, tries
+    )
+
+
+def _vector(value: Any) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(value), "<f4") if isinstance(value, str) else np.asarray(value, np.float32)
+
+
+def _of_length_one(vectors: np.ndarray) -> Vectors:
+    """float32 rows of length 1; a row of zeros or with NaN stays as it is, for the gate to see."""
+    made = np.array(vectors, np.float32)
+    lengths = np.linalg.norm(made, axis=1, keepdims=True)
+    np.divide(made, lengths, out=made, where=lengths > 0)
+    return made
+
+
+def _retry_after(answer: httpx.Response, default: float) -> float:
+    value = answer.headers.get("retry-after", "")
+    return min(60.0, float(value)) if value.replace(".", "", 1).isdigit() else default
+
+
+def model_of(settings: Settings, connections: Connections) -> str:
+    """The key of the model that the embedder serves: of a load that embedded nothing, and of a new collection."""
+    embedder = embedder_of(settings, connections)
+    try:
+        return embedder.info().key
+    finally:
+        embedder.close()

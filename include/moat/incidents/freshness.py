@@ -1,0 +1,98 @@
+"""How often a source changes, learned from its loads, and whether it has been quiet for too long."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+from moat.ledger import Ledger, loads
+from moat.ledger.loads import Load
+from moat.runtime import Way
+
+LEARNED_FROM = 14  # gaps between loads that brought something
+RECENT = 400  # loads that are looked at
+SAME_DAY = 3  # gaps that began on the same weekday, from which that day has a rhythm of its own
+PATIENCE = 1.5  # of the usual gap, on top of the one that this day of the week has
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How a source comes: gaps between loads that brought changes, and how long it has been quiet."""
+
+    source: str
+    n_gaps: int
+    usual: timedelta  # between two loads with changes, after a day like that of the last one
+    bound: timedelta  # from which on it is late
+    changed_at: datetime  # when the last load with changes was opened
+    age: timedelta  # since then
+    looked_at: datetime  # when the newest load of all was opened, changes or none
+    unseen: timedelta  # since then
+    usual_look: timedelta  # between two loads, changes or none
+
+    @property
+    def late(self) -> bool:
+        """Whether changes are overdue."""
+        return self.age > self.bound
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody has even looked for far longer than usual."""
+        return self.unseen > 3 * self.usual_look
+
+
+def cadence(ledger: Ledger, source: str, now: datetime | None = None) -> Cadence | None:
+    """The rhythm of a source; None before enough loads have brought changes.
+
+    Weekends and other quiet days are learned by the weekday that a gap began on: what last changed on
+    a Friday is awaited on Monday.
+    """
+    now = now or datetime.now(UTC)
+    found = [load for load in reversed(loads.recent(ledger, source, RECENT)) if not load.options.get("only")]
+    changed = [load for load in found if load.state == "promoted" and _brought(load)]
+    moments = [load.opened_at for load in changed]
+    if len(moments) <= LEARNED_FROM:
+        return None
+    gaps = [(a, b - a) for a, b in pairwise(moments)]
+    last = moments[-1]
+    same = [gap for at, gap in gaps if at.weekday() == last.weekday()]
+    alike = [gap for at, gap in gaps if (at.weekday() >= 5) == (last.weekday() >= 5)]
+    every = [gap for _, gap in gaps]
+    usual = _median(same if len(same) >= SAME_DAY else alike if len(alike) >= SAME_DAY else every)
+    looks = [b.opened_at - a.opened_at for a, b in pairwise(found)]
+    return Cadence(
+        source,
+        len(gaps),
+        usual,
+        usual + PATIENCE * _median(every),
+        last,
+        now - last,
+        found[-1].opened_at,
+        now - found[-1].opened_at,
+        _median(looks),
+    )
+
+
+def stale(way: Way, source: str) -> str:
+    """What to tell of a source that has been quiet for longer than it ever is; empty for one that is as usual."""
+    found = cadence(way.ledger, source)
+    if found is None or not found.late:
+        return ""
+    return (
+        f"nothing new for {told(found.age)}, usually something every {told(found.usual)}, "
+        f"allowed: {told(found.bound)}, as learned from {found.n_gaps} changes"
+    )
+
+
+def told(span: timedelta) -> str:
+    """A time as a person says it."""
+    hours = span.total_seconds() / 3600
+    return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} min"
+
+
+def _brought(load: Load) -> bool:
+    return any(load.counts.get(name, 0) for name in ("new", "changed", "vanished"))
+
+
+def _median(spans: Sequence[timedelta]) -> timedelta:
+    return timedelta(seconds=median(span.total_seconds() for span in spans))

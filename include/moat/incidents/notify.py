@@ -1,0 +1,186 @@
+"""Telling people of an incident: once, and again only when it has become another.
+
+Whoever notices something calls `tell`; the ledger lets exactly one of them speak for each state that an
+incident is in. Nothing here ever fails a load: what cannot be sent is logged, and the next event tries again.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from moat.errors import MoatError
+from moat.incidents.channels import Message, send
+from moat.incidents.redact import Hush
+from moat.ledger import incidents
+from moat.ledger.incidents import Incident
+from moat.runtime import Way
+from moat.settings import parted
+
+MOST_CAUSES, MOST_EVIDENCE, MOST_COMMANDS = 3, 4, 8
+LONGEST_TITLE, LONGEST_LINE = 160, 300
+
+
+def tell(way: Way, incident: Incident) -> bool:
+    """Whether people were told now, through the channels of the settings.
+
+    False where nobody is named, where they know it already, and where no channel took the message.
+    """
+    channels, to = parted(way.settings.tell), parted(way.settings.tell_to)
+    claimed = ""
+    try:
+        # Read again, so that of two who noticed at once both speak of the same, and one of them is quiet.
+        incident = incidents.get(way.ledger, incident.id)
+        way.progress(headline(way, incident, Hush.of(way.settings)))
+        digest = digest_of(incident)
+        if not channels or incident.told == digest or not incidents.claim_telling(way.ledger, incident.id, digest):
+            return False
+        claimed = digest
+        if _sent(way, incident, channels, to):
+            return True
+    except Exception as error:  # noqa: BLE001  people are told beside the way: no load fails because mail does
+        way.progress(f"incident {incident.id}: people were not told: {type(error).__name__}")
+    if claimed:
+        _give_back(way, incident, claimed)
+    return False
+
+
+def digest_of(incident: Incident) -> str:
+    """What an incident is told by: another state, severity, stage or first cause is news; one more failure is not."""
+    causes = incident.detail.get("causes") or []
+    first = str(causes[0].get("name", "")) if causes else ""
+    parts = (incident.state, incident.severity, incident.stage, first)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def message_of(way: Way, incident: Incident, hush: Hush) -> Message:
+    """An incident as a message: what, why, how far it reaches, which command mends it, where to look."""
+    fields = _fields(way, incident, hush)
+    return Message(headline(way, incident, hush), "\n".join(_lines(fields)), fields)
+
+
+def headline(way: Way, incident: Incident, hush: Hush) -> str:
+    """One line: how bad, where, what."""
+    what = incident.severity if incident.state == "open" else incident.state
+    where = f"{incident.source}, {incident.stage}"
+    tenant = "" if way.settings.tenant == "default" else f" {way.settings.tenant}"
+    return hush(f"[Moat{tenant}] {what}: {where}: {incident.title or f'incident {incident.id}'}", LONGEST_TITLE)
+
+
+def _sent(way: Way, incident: Incident, channels: Sequence[str], to: Sequence[str]) -> bool:
+    """Whether anybody got it. One channel that failed is logged, and does not let the others speak twice."""
+    message, n = message_of(way, incident, Hush.of(way.settings, _known(way, channels))), 0
+    for channel in channels:
+        try:
+            send(way.connections, channel, to, message)
+            n += 1
+        except MoatError as error:
+            way.progress(f"incident {incident.id}: {channel} was not told: {type(error).__name__}: {error}")
+    way.progress(f"incident {incident.id}: told through {n} of {len(channels)} channels")
+    return n > 0
+
+
+def _give_back(way: Way, incident: Incident, digest: str) -> None:
+    try:
+        incidents.give_back_telling(way.ledger, incident.id, digest)
+    except MoatError as error:
+        way.progress(f"incident {incident.id}: counts as told though nobody was: {type(error).__name__}")
+
+
+def _known(way: Way, channels: Sequence[str]) -> Iterator[str]:
+    """The channels' own secrets, which an error's text might repeat."""
+    for channel in channels:
+        try:
+            yield way.connections.get(channel.partition(":")[2]).password
+        except MoatError:
+            continue  # `send` says what is wrong with it
+
+
+def _fields(way: Way, incident: Incident, hush: Hush) -> dict[str, Any]:
+    detail = incident.detail
+    causes = [
+        {
+            "name": str(cause.get("name", "")),
+            "title": hush(str(cause.get("title", "")), LONGEST_LINE),
+            "score": round(float(cause.get("score", 0.0)), 3),
+            "evidence": [hush(str(line), LONGEST_LINE) for line in (cause.get("evidence") or ())[:MOST_EVIDENCE]],
+        }
+        for cause in (detail.get("causes") or ())[:MOST_CAUSES]
+    ]
+    return {
+        "event": "incident",
+        "id": incident.id,
+        "tenant": way.settings.tenant,
+        "source": incident.source,
+        "stage": incident.stage,
+        "state": incident.state,
+        "severity": incident.severity,
+        "title": hush(incident.title, LONGEST_TITLE),
+        "causes": causes,
+        "reach": _reach(detail.get("reach"), hush),
+        "commands": [hush(str(line), LONGEST_LINE) for line in (detail.get("commands") or ())[:MOST_COMMANDS]],
+        "load": incident.load_id,
+        "run": incident.run,
+        "link": _link(way, incident),
+        "happened_at": _at(incident.happened_at),
+        "opened_at": _at(incident.opened_at),
+        "acknowledged_at": _at(incident.acknowledged_at),
+        "resolved_at": _at(incident.resolved_at),
+        "by": incident.resolved_by or incident.acknowledged_by,
+        "because": hush(incident.because, LONGEST_LINE) if incident.because else None,
+        "digest": digest_of(incident)[:16],
+    }
+
+
+def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
+    yield fields["title"]
+    yield ""
+    yield f"Source {fields['source']}, stage {fields['stage']}, severity {fields['severity']}, {fields['state']}"
+    yield f"Incident {fields['id']}, since {fields['happened_at']}, noticed {fields['opened_at']}"
+    if fields["load"]:
+        yield f"Load {fields['load']}"
+    if fields["by"]:
+        yield f"{str(fields['state']).capitalize()} by {fields['by']}" + (
+            f": {fields['because']}" if fields["because"] else ""
+        )
+    if fields["state"] != "resolved":
+        if fields["causes"]:
+            yield from ("", "Why, the most likely first:")
+        for n, cause in enumerate(fields["causes"], 1):
+            yield f"{n}. {cause['title']} ({cause['score']:.0%})"
+            yield from (f"   - {line}" for line in cause["evidence"])
+        if fields["reach"]:
+            reach = ", ".join(f"{value} {name}" for name, value in fields["reach"].items())
+            yield from ("", f"How far it reaches: {reach}")
+        if fields["commands"]:
+            yield from ("", "What to do:", *(f"  {line}" for line in fields["commands"]))
+    if fields["link"]:
+        yield from ("", f"Airflow: {fields['link']}")
+
+
+def _reach(reach: Any, hush: Hush) -> dict[str, Any]:
+    """Counts, and short lists of names as how many they are."""
+    found: dict[str, Any] = {}
+    for name, value in dict(reach or {}).items():
+        if isinstance(value, bool | int | float):
+            found[name] = value
+        elif isinstance(value, list | tuple):
+            found[name] = len(value)
+        elif value:
+            found[name] = hush(str(value), LONGEST_LINE)
+    return found
+
+
+def _link(way: Way, incident: Incident) -> str | None:
+    """The run in Airflow's UI; of a load that no run of Airflow makes, none."""
+    base = (way.settings.tell_link or way.settings.airflow_url).rstrip("/")
+    kind, _, rest = incident.run.partition(":")
+    dag, _, run = rest.partition(":")
+    if not base or kind != "airflow" or not run:
+        return f"{base}/dags/{quote(incident.source, safe='')}" if base else None
+    return f"{base}/dags/{quote(dag, safe='')}/runs/{quote(run, safe='')}"
+
+
+def _at(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None

@@ -1,0 +1,55 @@
+"""The commands that mend a cause, filled in for one load of one source."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from shlex import quote
+
+from moat.incidents.triage.rank import steps_of
+from moat.ledger.loads import Load
+from moat.settings import PROJECT
+
+BEFORE = ("open", "held", "staged")  # states from which a load can be rejected
+
+
+def commands(source: str, load: Load | None, cause: str, severity: str, error: str) -> tuple[str, ...]:
+    """What to do about a cause, in order: words begin with #, so that the whole can be pasted into a shell.
+
+    `error` is what most of the documents in quarantine rest for; empty where there are none.
+    """
+    values = {
+        "source": source,
+        "load": str(load.id) if load else "",
+        "dag": dag_file(source),
+        "reason": cause.replace("_", " "),
+        "error": error,
+        "promoted": str(load.id) if load and (load.state == "promoted" or severity == "warn") else "",
+    }
+    return tuple(dict.fromkeys(_filled(steps_of(cause), values, load, severity)))
+
+
+def _filled(steps: tuple[str, ...], values: dict[str, str], load: Load | None, severity: str) -> Iterator[str]:
+    for step in steps:
+        if any(not values[name] for name in re.findall(r"{(\w+)}", step)):
+            continue
+        if step.startswith("moat release") and severity != "hold" and not (load and load.state == "held"):
+            continue
+        if step.startswith("moat reject") and (severity == "warn" or not _can_be_rejected(load, severity)):
+            continue
+        text = re.sub(r"{(\w+)}", lambda m: values[m[1]], step)
+        yield text if text.startswith("moat ") else f"# {text}"
+
+
+def _can_be_rejected(load: Load | None, severity: str) -> bool:
+    """A load that a check blocked is rejected by the gate itself, a moment later."""
+    return load is not None and load.state in BEFORE and severity == "hold"
+
+
+def dag_file(source: str, folder: Path = PROJECT / "dags") -> str:
+    """The file that declares a source, as it is typed; found by its text, so that nothing is executed."""
+    named = re.compile(rf"\bname\s*=\s*[\"']{re.escape(source)}[\"']")
+    for file in sorted(folder.glob("*.py")):
+        text = file.read_text("utf-8", "replace")
+        if "ingest(" in text and named.search(text):
+            return quote(f"{folder.name}/{file.name}")
+    return f"dags/{quote(source)}.py"

@@ -1,0 +1,121 @@
+"""Trouble of the systems around: keys, servers, disks, memory, databases. Their errors say what it is."""
+
+from moat.incidents.triage.evidence import Evidence, Signs, signs
+from moat.incidents.triage.signature import AGAIN, CLEAR, DOCTOR, FULL, LIST, LOOK, REPLAY, Signature, by_error
+
+
+def _status(code: str) -> str:
+    """A pattern for a status of HTTP, which is no count, no batch and no port."""
+    return rf"(?:\b(?:HTTP(?:/[\d.]+)?|status(?:[ _]code)?|code|error)\W{{1,3}}|: |\(|^){code}(?=[:),;.]|$|\s+[A-Z({{])"
+
+
+REFUSED = _status("40[13]") + (
+    r"|AccessDenied|Unauthori[sz]ed|UNAUTHENTICATED|PERMISSION_DENIED|Forbidden|InvalidAccessKeyId|"
+    r"SignatureDoesNotMatch|ExpiredToken|InvalidToken|(password|authentication) (authentication )?failed|"
+    r"invalid (password|credential|api.?key)|invalidCredentials|login failed|Access denied for user|rbac: authorization"
+)
+LIMITED = _status("429") + r"|too many requests|rate.?limit|Throttl|SlowDown|quota exceeded|asked to slow down"
+DOWN = _status("50[0234]") + (
+    r"|connection (was )?(refused|reset|aborted|closed)|could not connect|cannot connect|did not answer|timed? ?out|timeout|"
+    r"Service Unavailable|Bad Gateway|Name or service not known|name resolution|getaddrinfo|"
+    r"No route to host|Network is unreachable|EndpointConnectionError|UNAVAILABLE|broke off|is it mounted|not a folder that can be read"
+)
+DISK_FULL = r"No space left|disk (is )?full|ENOSPC|disk usage|quota exceeded on|database or disk is full|not enough (disk )?space"
+DISK_READONLY = r"Read-only file system|EROFS|readonly database|read-only database"
+INDEX_READONLY = r"read.?only|READONLY"
+LOCAL_DENIED = r"Permission denied|EACCES|PermissionError|Operation not permitted"
+MEMORY = r"MemoryError|out of memory|OutOfMemory|CUDA out of memory|SIGKILL|exit status 137|return code -9|Killed|OOM"
+LOCKED = r"database is locked|deadlock detected|could not obtain lock|lock timeout|LockNotAvailable|too many (clients|connections)"
+WEAVIATE = r"weaviate|IndexUnavailable|\bindex\b"
+SCHEMA = r"SchemaError|collection .* (is not|has no|lacks|differs)|tokenization"
+BUDGET = r"budget|max_tokens|max_cost"
+
+
+def _index_refused(e: Evidence) -> Signs:
+    """Weaviate answers and does not take, or keep, what it is given."""
+    about = [
+        f for f in e.said(WEAVIATE) if f.stage in ("load", "promote") or f.error in ("IndexUnavailable", "SchemaError")
+    ]
+    locked = [f for f in about if f in e.said(INDEX_READONLY)]
+    lost = [
+        f
+        for f in about
+        if f in e.said(r"read back|did not keep|not stored|failed_objects|refused|were not (kept|written)")
+    ]
+    return signs(96 if locked else 82, locked or lost)
+
+
+def _down(e: Evidence) -> Signs:
+    better = {id(f) for pattern in (REFUSED, LIMITED, LOCKED) for f in e.said(pattern)}
+    found = [f for f in e.said(DOWN) if id(f) not in better]
+    unavailable = [
+        f
+        for f in e.said("^(SourceUnavailable|IndexUnavailable|EmbedderUnavailable|LedgerUnavailable)")
+        if id(f) not in better
+    ]
+    return signs(88, found) if found else signs(45, unavailable)
+
+
+def _refused(e: Evidence) -> Signs:
+    found = e.said(REFUSED)
+    return signs(94, found, e.changed("credentials"), e.changed("setting")) if found else Signs()
+
+
+def _memory(e: Evidence) -> Signs:
+    tasks = e.said(MEMORY)
+    rests = e.aside_for(r"SIGKILL|MemoryError|memory")
+    return signs(93, tasks) if tasks else signs(66, rests)
+
+
+def _crashed(e: Evidence) -> Signs:
+    tasks = e.said(r"the parser does not start|parser crashed")
+    rests = [
+        a
+        for a in e.aside_for(r"the parser crashed|longer than MOAT_PARSE_TIMEOUT_S|MOAT_PARSE_OUTPUT_MB")
+        if "SIGKILL" not in a.reason
+    ]
+    part = e.part("file type", "parser")
+    return (
+        signs(92, tasks)
+        if tasks
+        else signs(72, rests, e.failed("quarantin|aside"), part, e.changed("package unstructured"))
+    )
+
+
+def _wrong_model(e: Evidence) -> Signs:
+    keys = {id(f) for f in e.said(REFUSED)}
+    refused = [f for f in e.said(r"ModelError|MOAT_MODEL|another model") if id(f) not in keys]
+    return signs(97, refused, e.changed("model"), e.changed("setting MOAT_MODEL"))
+
+
+def _late(e: Evidence) -> Signs:
+    return signs(30, [f for f in e.faults if f.kind == "late" and f.subject != "freshness"])
+
+
+def _budget(e: Evidence) -> Signs:
+    return signs(92, [*e.said(BUDGET), *e.failed(BUDGET)])
+
+
+SYSTEMS = (
+    Signature(
+        "credential_refused",
+        "A credential is refused",
+        _refused,
+        ("renew the connection's key or password in Airflow (Admin → Connections)", DOCTOR, CLEAR),
+    ),
+    by_error("rate_limited", "A service asks to slow down", LIMITED, ("wait, then let the task go on", CLEAR), 93),
+    Signature("endpoint_down", "A system does not answer", _down, ("see whether the system is up and reachable from the worker", DOCTOR, CLEAR)),
+    by_error("disk_full", "A disk is full", DISK_FULL, ("make room on the disk that the message names", CLEAR), 98),
+    by_error("disk_readonly", "A disk is mounted read-only", DISK_READONLY, ("remount the disk writable", CLEAR), 98),
+    by_error(
+        "permission_denied_local", "A local file may not be read or written", LOCAL_DENIED, ("give the worker's user the right to the path", CLEAR), 91
+    ),
+    Signature("index_refused", "Weaviate does not keep what it is given", _index_refused, ("see docs/operations.md: Weaviate is read-only or its disk is full", DOCTOR, CLEAR)),
+    by_error("schema_drift_index", "The live collection is not what Moat needs", SCHEMA, (DOCTOR, "see docs/operations.md: the index is not what Moat needs", CLEAR), 95),
+    by_error("ledger_locked", "The ledger's database is locked", LOCKED, ("see which process holds the ledger's database", CLEAR), 95),
+    Signature("out_of_memory", "A process ran out of memory", _memory, ("give the worker more memory, or lower MOAT_BATCH_MB", CLEAR, REPLAY)),
+    Signature("parser_crashed", "The parser crashes or runs too long", _crashed, (LIST, REPLAY, AGAIN)),
+    Signature("model_mismatch", "Another embedding model answers", _wrong_model, ("set MOAT_MODEL and MOAT_MODEL_REVISION back, or load anew with the new model", FULL)),
+    Signature("budget_exceeded", "The load would cost more than its budget", _budget, (LOOK, 'moat release {load} --because "…"  # once it may cost that', "raise Limits.max_tokens or Limits.max_cost of {source}")),
+    Signature("late_load", "A load is late", _late, ("look at the newest run of {source} in Airflow", CLEAR)),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Weaviate: its one door, its schema, and writing that is proved."""

@@ -1,0 +1,395 @@
+"""The only door to Weaviate. What its client raises is named here by what happens next.
+
+`tests/contracts/store.py` holds what a store must keep; the real one and the fake both do.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from moat.access.policy import TOKEN
+from moat.batching import windows
+from moat.errors import FatalError, IndexUnavailable, SchemaError
+from moat.ids import text_hash
+from moat.index.errors import mapped_errors, unless_missing
+from moat.index.schema import PROPERTIES, description, told
+from moat.records import IndexObject, embedded_text
+from moat.settings import Settings
+
+if TYPE_CHECKING:
+    from weaviate import WeaviateClient
+    from weaviate.collections import Collection
+
+Mode = Literal["vector", "keyword", "hybrid"]
+Role = Literal["operator", "writer", "reader"]
+Filters = Mapping[str, str | Sequence[str]]
+
+LEAST_SERVER = (1, 39, 1)  # 1.39.0 loses data on a read-only shard and says that it stored it
+AT_ONCE = 500  # objects of one write or one read back
+MOST = 10_000  # objects that Weaviate gives of one query
+PATCHES = 8  # patches under way
+TRIES = 4
+OWN_FILTERS = {"source", "key", "kind", "document"}  # properties; any other name is one of metadata
+SEARCHED = ["text", "title^2", "heading"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was read back of an object. `text_hash` is of the text that the index gave, not of a copy."""
+
+    id: str
+    source: str
+    text_hash: str
+    allow: tuple[str, ...]
+    load: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search in the index. `tokens` and what is hidden are mandatory; the caller's filters are ANDed."""
+
+    mode: Mode
+    text: str
+    vector: np.ndarray | None  # None only for keyword
+    tokens: Sequence[str]
+    hidden_loads: Sequence[int]
+    filters: Filters
+    limit: int
+    hidden_sources: Sequence[str] = ()
+
+
+class Store(Protocol):
+    """Where chunks are searched. Every method raises IndexUnavailable or FatalError, nothing else."""
+
+    def ensure(self, model: str) -> None:
+        """Make the collection for vectors of this model, where there is none."""
+        ...
+
+    def check(self, model: str) -> None:
+        """Raise SchemaError unless the live collection is what Moat needs, for this model."""
+        ...
+
+    def write(self, objects: Sequence[IndexObject]) -> None:
+        """Write or overwrite objects; returns only when every one was acknowledged."""
+        ...
+
+    def read_back(self, ids: Sequence[str]) -> dict[str, Stored]:
+        """What stands there of these ids; what does not is left out."""
+        ...
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]: ...
+
+    def set_allow(self, allow: Mapping[str, Sequence[str]]) -> None:
+        """Change who may read objects, vectors kept. One that is not there is left out."""
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove objects; returns when none of them is there."""
+        ...
+
+    def search(self, query: Query) -> list[tuple[str, float]]:
+        """Ids with scores, the best first."""
+        ...
+
+    def every(self) -> Iterator[Stored]:
+        """All objects, in no order."""
+        ...
+
+    def ids_of_document(self, document: str) -> list[str]:
+        """Ids of the objects that say they are of a document, 10,000 at the most; none where there is no collection."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is a collection at all."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class WeaviateStore:
+    """The store on a Weaviate server."""
+
+    def __init__(self, client: "WeaviateClient", settings: Settings) -> None:
+        self._client, self._settings, self._name = client, settings, settings.collection_name
+
+    @classmethod
+    def open(cls, settings: Settings, role: Role) -> "WeaviateStore":
+        """Connect with the key of a role. Raises IndexUnavailable, FatalError for a key that is refused."""
+        import weaviate
+        from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+
+        key = getattr(settings, f"weaviate_{role}_key").get_secret_value()
+        seconds = int(settings.weaviate_timeout_s)
+        with mapped_errors(settings):
+            client = weaviate.connect_to_custom(
+                settings.weaviate_host,
+                settings.weaviate_port,
+                settings.weaviate_secure,
+                settings.weaviate_host,
+                settings.weaviate_grpc_port,
+                settings.weaviate_secure,
+                auth_credentials=Auth.api_key(key) if key else None,
+                additional_config=AdditionalConfig(
+                    timeout=Timeout(init=10, query=seconds, insert=seconds), trust_env=False
+                ),
+                skip_init_checks=True,
+            )
+        return cls(client, settings)
+
+    @property
+    def _collection(self) -> "Collection[Any, Any]":
+        return self._client.collections.use(self._name)
+
+    def ensure(self, model: str) -> None:
+        from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
+
+        kinds = {"text": DataType.TEXT, "text[]": DataType.TEXT_ARRAY, "int": DataType.INT}
+        properties = [
+            Property(
+                name=p.name,
+                data_type=kinds[p.data_type],
+                index_filterable=p.filterable,
+                index_searchable=p.searchable if p.data_type != "int" else None,
+                tokenization=Tokenization(p.tokenization) if p.tokenization else None,
+                skip_vectorization=True,
+            )
+            for p in PROPERTIES
+        ]
+        with mapped_errors(self._settings):
+            if self.exists():
+                return
+            self._client.collections.create(
+                self._name,
+                description=description(model),
+                properties=properties,
+                vector_config=Configure.Vectors.self_provided(
+                    vector_index_config=Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
+                ),
+                sharding_config=Configure.sharding(desired_count=self._settings.shards),
+                replication_config=Configure.replication(factor=self._settings.replicas),
+            )
+
+    def exists(self) -> bool:
+        with mapped_errors(self._settings):
+            return bool(self._client.collections.exists(self._name))
+
+    def version(self) -> str:
+        """The server's version, such as 1.39.3."""
+        with mapped_errors(self._settings):
+            return str(self._client.get_meta()["version"])
+
+    def grant(self) -> None:
+        """Give the writer's and the reader's key what they need and no more. Needs the operator's key."""
+        from weaviate.classes.rbac import Permissions
+
+        name = self._name
+        roles = {
+            "writer": [
+                *Permissions.collections(collection=name, read_config=True),
+                *Permissions.data(collection=name, create=True, read=True, update=True, delete=True),
+            ],
+            "reader": [
+                *Permissions.collections(collection=name, read_config=True),
+                *Permissions.data(collection=name, read=True),
+            ],
+        }
+        with mapped_errors(self._settings):
+            for role, permissions in roles.items():
+                named = f"moat_{role}_{name}"
+                if not self._client.roles.exists(named):
+                    self._client.roles.create(role_name=named, permissions=permissions)
+                self._client.users.db.assign_roles(user_id=f"moat-{role}", role_names=named)
+
+    def check(self, model: str) -> None:
+        if not self.exists():
+            raise SchemaError(
+                f"collection {self._name} is not there: the next load makes it, and `moat reconcile --repair` fills it from the ledger"
+            )
+        with mapped_errors(self._settings):
+            config = self._collection.config.get()
+        found = {p.name: p for p in config.properties}
+        wrong = [
+            f"{p.name} must be {p.told()}, it is {told(found[p.name])}" if p.name in found else f"{p.name} is missing"
+            for p in PROPERTIES
+            if p.name not in found or told(found[p.name]) != p.told()
+        ]
+        if wrong:
+            raise SchemaError(
+                f"collection {self._name} is not what Moat needs, so who may read could not be kept: {'; '.join(wrong)}. "
+                "Stop searches, delete the collection and run `moat reconcile --repair`, which writes it anew from the ledger"
+            )
+        if config.description != description(model):
+            raise SchemaError(
+                f"collection {self._name} is {config.description!r}, this load is {description(model)!r}: vectors of two models do not "
+                "compare. Set MOAT_MODEL back, or MOAT_COLLECTION to a new name and run every source with --full"
+            )
+
+    def write(self, objects: Sequence[IndexObject]) -> None:
+        from weaviate.classes.data import DataObject
+
+        for o in objects:
+            if not all(TOKEN.match(token) for token in o.allow):
+                raise FatalError(
+                    f"chunk {o.id} of {o.source} {o.key}: {o.allow} holds what is no access token; nothing was written"
+                )
+
+        def send(window: list[IndexObject]) -> list[IndexObject]:
+            answer = self._collection.data.insert_many(
+                [
+                    DataObject(
+                        uuid=o.id,
+                        vector=np.frombuffer(o.vector, "<f4").tolist(),
+                        properties={p.name: _sent(getattr(o, p.name)) for p in PROPERTIES},
+                    )
+                    for o in window
+                ]
+            )
+            if answer.errors:
+                reasons.update(error.message for error in answer.errors.values())
+            return [window[i] for i in answer.errors]
+
+        reasons: set[str] = set()
+        for window in windows(objects, AT_ONCE):
+            if left := self._until_taken(send, window):
+                raise IndexUnavailable(
+                    f"Weaviate did not take {len(left)} of {len(window)} objects, {left[0].id} among them: "
+                    f"{'; '.join(sorted(reasons))[:500]}. A read-only shard has a full disk behind it: free it, set the shard READY"
+                )
+
+    def _until_taken(
+        self, send: Callable[[list[IndexObject]], list[IndexObject]], window: list[IndexObject]
+    ) -> list[IndexObject]:
+        """Send, and what was not taken again, with growing pauses; returns what never was."""
+        left = window
+        for attempt in range(TRIES):
+            try:
+                with mapped_errors(self._settings):
+                    left = send(left)
+            except IndexUnavailable:
+                if attempt + 1 == TRIES:
+                    raise
+            if not left:
+                break
+            time.sleep(0.2 * 4**attempt)
+        return left
+
+    def read_back(self, ids: Sequence[str]) -> dict[str, Stored]:
+        found: dict[str, Stored] = {}
+        for window in windows(ids, AT_ONCE):
+            with mapped_errors(self._settings):
+                answer = self._collection.query.fetch_objects_by_ids(window, limit=len(window), return_properties=READ)
+            found.update((str(o.uuid), _stored(str(o.uuid), o.properties)) for o in answer.objects)
+        return found
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        for window in windows(ids, AT_ONCE):
+            with mapped_errors(self._settings):
+                answer = self._collection.query.fetch_objects_by_ids(
+                    window, limit=len(window), include_vector=True, return_properties=[]
+                )
+            found.update((str(o.uuid), np.asarray(o.vector["default"], np.float32)) for o in answer.objects)
+        return found
+
+    def set_allow(self, allow: Mapping[str, Sequence[str]]) -> None:
+        def patch(one: tuple[str, Sequence[str]]) -> None:
+            with mapped_errors(self._settings), unless_missing():
+                self._collection.data.update(one[0], properties={"allow": list(one[1])})
+
+        for chunk, tokens in allow.items():
+            if not all(TOKEN.match(token) for token in tokens):
+                raise FatalError(f"chunk {chunk}: {tokens} holds what is no access token; nothing was written")
+        with ThreadPoolExecutor(PATCHES) as pool:
+            list(pool.map(patch, allow.items()))
+
+    def delete(self, ids: Sequence[str]) -> None:
+        from weaviate.classes.query import Filter
+
+        for window in windows(ids, AT_ONCE):
+            with mapped_errors(self._settings):
+                self._collection.data.delete_many(where=Filter.by_id().contains_any(window))
+            if left := self.read_back(window):
+                raise IndexUnavailable(
+                    f"Weaviate kept {len(left)} of {len(window)} objects that were deleted, {next(iter(left))} among them"
+                )
+
+    def search(self, query: Query) -> list[tuple[str, float]]:
+        from weaviate.classes.query import HybridFusion, MetadataQuery
+
+        if not query.tokens:
+            return []  # nobody's tokens match nothing; an empty filter would match everything
+        search, asked = self._collection.query, {"filters": _filters(query), "limit": query.limit}
+        given: Any = {**asked, "return_metadata": MetadataQuery(score=True, distance=True), "return_properties": []}
+        with mapped_errors(self._settings):
+            if query.mode == "keyword":
+                answer = search.bm25(query.text, query_properties=SEARCHED, **given)
+            elif query.vector is None:
+                raise FatalError(f"a {query.mode} search needs a vector")
+            elif query.mode == "vector":
+                answer = search.near_vector(query.vector.tolist(), **given)
+                return [(str(o.uuid), 1.0 - float(o.metadata.distance or 0.0)) for o in answer.objects]
+            else:
+                fusion, vector = HybridFusion.RELATIVE_SCORE, query.vector.tolist()
+                answer = search.hybrid(
+                    query.text, vector=vector, query_properties=SEARCHED, fusion_type=fusion, **given
+                )
+        return [(str(o.uuid), float(o.metadata.score or 0.0)) for o in answer.objects]
+
+    def ids_of_document(self, document: str) -> list[str]:
+        from weaviate.classes.query import Filter
+
+        if not self.exists():
+            return []
+        with mapped_errors(self._settings):
+            answer = self._collection.query.fetch_objects(
+                filters=Filter.by_property("document").equal(document), limit=MOST, return_properties=[]
+            )
+        return [str(o.uuid) for o in answer.objects]
+
+    def every(self) -> Iterator[Stored]:
+        with mapped_errors(self._settings):
+            for o in self._collection.iterator(return_properties=READ):
+                yield _stored(str(o.uuid), o.properties)
+
+    def close(self) -> None:
+        self._client.close()
+
+
+READ = ["source", "heading", "text", "allow", "load"]
+
+
+def _sent(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _stored(identity: str, properties: Mapping[str, Any]) -> Stored:
+    body = embedded_text(properties["heading"] or "", properties["text"] or "")
+    return Stored(
+        identity,
+        properties["source"],
+        text_hash(body),
+        tuple(sorted(properties["allow"] or ())),
+        int(properties["load"] or 0),
+    )
+
+
+def _filters(query: Query) -> Any:
+    """Who asks, AND what nobody may see yet, AND what the caller asked for."""
+    from weaviate.classes.query import Filter
+
+    parts = [Filter.by_property("allow").contains_any(list(query.tokens))]
+    if query.hidden_loads:
+        parts.append(Filter.by_property("load").contains_none(list(query.hidden_loads)))
+    if query.hidden_sources:
+        parts.append(Filter.by_property("source").contains_none(list(query.hidden_sources)))
+    for name, value in query.filters.items():
+        values = [value] if isinstance(value, str) else list(value)
+        if name in OWN_FILTERS:
+            parts.append(Filter.by_property(name).contains_any(values))
+        else:
+            parts.append(Filter.by_property("metadata").contains_any([f"{name}={v}" for v in values]))
+    return Filter.all_of(parts)

@@ -1,0 +1,149 @@
+"""The ledger: a SQL database that holds the truth. SQLite on one machine, PostgreSQL on many."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from moat.errors import LedgerError, LedgerUnavailable
+from moat.settings import Settings
+
+SCRUB_TRIES = 50  # 0.2 s apart
+UNSCRUBBED = "0001"  # a schema whose SQLite files still hold what was deleted under it
+
+
+class Ledger:
+    """The door to one tenant's part of the ledger. Opening it makes no connection yet."""
+
+    def __init__(self, url: str, tenant: str) -> None:
+        self.tenant = tenant
+        self.url = url
+        self.engine = _engine(url)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Ledger":
+        """The ledger of these settings. Raises LedgerError when its schema is not this version's."""
+        ledger = cls(settings.ledger, settings.tenant)
+        ledger.check()
+        return ledger
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the ledger, however many queries it is asked."""
+        one_state = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
+        with self._mapped(), self.engine.connect().execution_options(**one_state) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it, or nothing when the block raises."""
+        with self._mapped(), self.engine.connect().execution_options(moat_write=True) as connection, connection.begin():
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this version; safe to call again."""
+        if self.url.startswith("sqlite:///"):
+            Path(self.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        with self._mapped(), self.engine.begin() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        if found == UNSCRUBBED:
+            self._outside("VACUUM")
+
+    def check(self) -> None:
+        """Raise LedgerError with the way out when the schema is not this version's."""
+        wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+        with self.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != wanted:
+            raise LedgerError(
+                f"the ledger at {self.engine.url!r} is at schema {found or 'none'}, this Moat needs {wanted}: "
+                "run `moat migrate`"
+            )
+
+    def scrub(self) -> bool:
+        """Let nothing that was deleted remain in the bytes of SQLite's files; False where a reader stood in the way.
+
+        Deleted rows are overwritten as they go, but the log that SQLite writes ahead keeps earlier
+        pages until it is emptied. On PostgreSQL nothing happens here: its VACUUM does that.
+        """
+        with self._mapped():
+            for _ in range(SCRUB_TRIES):
+                busy = self._outside("PRAGMA wal_checkpoint(TRUNCATE)")
+                if not busy:
+                    return True
+                time.sleep(0.2)
+        return False
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _outside(self, statement: str) -> bool:
+        """Run a statement of SQLite's outside of any transaction; whether it answers that something was in its way."""
+        if self.engine.dialect.name != "sqlite":
+            return False
+        raw = self.engine.raw_connection()
+        try:
+            rows = raw.cursor().execute(statement).fetchall()
+        finally:
+            raw.close()
+        return bool(rows and rows[0][0])
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise LedgerUnavailable(f"the ledger at {self.engine.url!r} did not answer: {error.orig}") from error
+
+
+def add(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; those whose primary key or unique key stands already are left as they are."""
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+        connection.execute(pg_insert(table).on_conflict_do_nothing(), rows)
+    else:
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        connection.execute(sqlite_insert(table).on_conflict_do_nothing(), rows)
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 60})
+
+    @event.listens_for(engine, "connect")
+    def _connect(raw: Any, _: Any) -> None:
+        raw.isolation_level = None  # SQLAlchemy begins; pysqlite's own begin would come too late
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=FULL")
+        raw.execute("PRAGMA foreign_keys=ON")
+        raw.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, in free pages too
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A reader that turns writer half-way fails under load; a writer takes its lock first.
+        write = connection.get_execution_options().get("moat_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine

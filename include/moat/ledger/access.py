@@ -1,0 +1,255 @@
+"""A document's access in the ledger: what narrows holds at once, what widens holds when it may.
+
+Access is read by two that know nothing of each other, the load of a source and its permission
+lane. Which of them saw the newer state is told by no clock: a reading begins with the source's
+`access_seq`, every recorded access raises it and leaves the number with its document. A reading
+that finds a higher number than its own may narrow and never widen: somebody recorded that access
+after it began. So the order of events brings back nothing that was revoked.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_, select, update
+
+from moat.access.policy import Policy
+from moat.batching import windows
+from moat.ids import document_id
+from moat.ledger import Ledger, add
+from moat.ledger.audit import record
+from moat.ledger.loads import LIVE, Load, fenced
+from moat.ledger.policies import keep
+from moat.ledger.tables import access_change, document, hold, hold_document, load, source
+from moat.ledger.tables import policy as policies
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One document's access, recorded: digests, None for unknown."""
+
+    document: str
+    was: str | None
+    now: str | None
+
+
+def begin(ledger: Ledger, name: str) -> int:
+    """What a reading of a source's access begins with: accesses recorded later are newer than it."""
+    with ledger.write() as connection:
+        add(connection, source, [{"tenant": ledger.tenant, "name": name, "fence": 0}])
+        where = (source.c.tenant == ledger.tenant, source.c.name == name)
+        return int(connection.execute(select(source.c.access_seq).where(*where)).scalar_one())
+
+
+def forget_changes(ledger: Ledger, current: Load) -> None:
+    """Drop the changes of access that an earlier try of this load's `read` had noted."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        connection.execute(delete(access_change).where(access_change.c.load_id == current.id))
+
+
+def introduce(ledger: Ledger, current: Load, listed: Sequence[tuple[str, str]]) -> None:
+    """Write documents that the ledger never saw, (key, policy): from here on their access can be revoked."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        seq = next_seq(connection, ledger, current.source)
+        digests = keep(connection, ledger.tenant, {Policy.from_text(policy) for _, policy in listed})
+        rows = [
+            {
+                "id": document_id(ledger.tenant, current.source, key),
+                "tenant": ledger.tenant,
+                "source": current.source,
+                "key": key,
+                "policy": digests[policy],
+                "access_version": 1,
+                "access_seen": seq,
+                "first_seen": datetime.now(UTC),
+            }
+            for key, policy in listed
+        ]
+        for window in windows(rows):
+            add(connection, document, window)
+
+
+def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | None]], base: int) -> None:
+    """Record access that a load's listing shows differently from the ledger: (key, policy or None for unknown).
+
+    What narrows holds from this moment. What widens holds from the promotion of this load: the
+    old text must not be seen by those who were let in to the new one. Until then a reader must
+    satisfy both. What was recorded after `base` is newer and is never widened. Documents that the
+    ledger never saw are left for `introduce`.
+    """
+    wanted = {
+        document_id(ledger.tenant, current.source, key): Policy.from_text(policy) if policy else None
+        for key, policy in changes
+    }
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        seq, moved = next_seq(connection, ledger, current.source), list[Moved]()
+        for window in windows(wanted):
+            rows = narrow_now(connection, ledger, {i: wanted[i] for i in window}, seq, moved)
+            connection.execute(
+                delete(access_change).where(
+                    access_change.c.load_id == current.id, access_change.c.document_id.in_(list(rows))
+                )
+            )
+            refused = decided(connection, ledger.tenant, "rejected", window)
+            coming = [
+                {"load_id": current.id, "document_id": i, "policy": row.wanted, "from_version": row.version}
+                for i, row in rows.items()
+                if row.wanted not in (None, row.present, refused.get(i)) and row.seen <= base
+            ]
+            if coming:
+                connection.execute(insert(access_change), coming)
+        told(connection, ledger, current.source, f"load {current.id}", "narrowed", moved)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A document's access after it was narrowed; `seen` is from before. Digests, None for unknown."""
+
+    present: str | None
+    wanted: str | None
+    version: int
+    seen: int
+
+
+def narrow_now(
+    connection: Connection, ledger: Ledger, wanted: Mapping[str, Policy | None], seq: int, moved: list[Moved]
+) -> dict[str, Row]:
+    """Let of each wanted access, by document, hold what is not more than the present one; what changes is added to `moved`."""
+    query = select(document.c.id, document.c.policy, document.c.access_version, document.c.access_seen)
+    found = connection.execute(query.where(document.c.id.in_(list(wanted)), document.c.erased_at.is_(None))).all()
+    held = bodies(connection, {r.policy for r in found if r.policy})
+    present = {r.id: _narrower(held.get(r.policy), wanted[r.id]) for r in found}
+    digests = keep(connection, ledger.tenant, {p for p in (*present.values(), *wanted.values()) if p is not None})
+    rows, changed = dict[str, Row](), list[Moved]()
+    for r in found:
+        is_now, asked = present[r.id], wanted[r.id]
+        now, want = digests[is_now.text()] if is_now else None, digests[asked.text()] if asked else None
+        rows[r.id] = Row(now, want, r.access_version + (now != r.policy), r.access_seen)
+        if now != r.policy:
+            changed.append(Moved(r.id, r.policy, now))
+    write(connection, changed, seq)
+    moved += changed
+    return rows
+
+
+def _narrower(now: Policy | None, wanted: Policy | None) -> Policy | None:
+    """What may hold at once of a wanted access: never more than the present one. Unknown stays masked."""
+    if now is None or wanted is None:
+        return None
+    return now.both(wanted) if wanted.widens(now) else wanted
+
+
+def write(connection: Connection, moved: Sequence[Moved], seq: int) -> None:
+    """Set documents' access; their version and their number of when it was recorded rise."""
+    if moved:
+        connection.execute(
+            update(document)
+            .where(document.c.id == bindparam("of"))
+            .values(policy=bindparam("now"), access_version=document.c.access_version + 1, access_seen=seq),
+            [{"of": m.document, "now": m.now} for m in moved],
+        )
+
+
+def moving(ledger: Ledger, current: Load, keys: Sequence[str]) -> list[str]:
+    """Those of the keys whose access this load changes, or whose access the index does not hold yet."""
+    coming = and_(access_change.c.document_id == document.c.id, access_change.c.load_id == current.id)
+    query = (
+        select(document.c.key)
+        .outerjoin(access_change, coming)
+        .where(document.c.id.in_([document_id(ledger.tenant, current.source, key) for key in keys]))
+        .where(or_(access_change.c.policy.is_not(None), document.c.policy.is_distinct_from(document.c.indexed)))
+    )
+    with ledger.read() as connection:
+        return list(connection.scalars(query))
+
+
+def decided(connection: Connection, tenant: str, state: str, documents: Sequence[str]) -> dict[str, str]:
+    """The policies, by document, that a person has released for them or kept from them."""
+    query = (
+        select(hold_document.c.document_id, hold_document.c.policy)
+        .join(hold, hold.c.id == hold_document.c.hold_id)
+        .where(hold.c.tenant == tenant, hold.c.state == state, hold_document.c.document_id.in_(documents))
+        .order_by(hold.c.id)
+    )
+    return {row.document_id: row.policy for row in connection.execute(query)}
+
+
+def read_whole(ledger: Ledger, name: str) -> None:
+    """Record that a source's access was read whole: what was masked because it could not be is shown again."""
+    now = datetime.now(UTC)
+    values = {"access_read_at": now, "access_failed_at": None, "access_error": None, "access_until": None}
+    with ledger.write() as connection:
+        where = (source.c.tenant == ledger.tenant, source.c.name == name)
+        connection.execute(update(source).where(*where).values(values))
+
+
+def unreadable(ledger: Ledger, name: str, error: str, max_age_s: float) -> datetime:
+    """Record that a source's access cannot be read; returns from when on its documents are masked.
+
+    That is `max_age_s` after it was last read whole, however often the reading fails until then.
+    """
+    now, where = datetime.now(UTC), (source.c.tenant == ledger.tenant, source.c.name == name)
+    with ledger.write() as connection:
+        row = connection.execute(
+            select(source.c.access_read_at, source.c.access_failed_at).where(*where).with_for_update()
+        ).one()
+        until = (row.access_read_at or row.access_failed_at or now) + timedelta(seconds=max_age_s)
+        since = row.access_failed_at or now
+        values = {"access_failed_at": since, "access_error": error[:2_000], "access_until": until}
+        connection.execute(update(source).where(*where).values(values))
+        if row.access_failed_at is None:
+            detail = {"error": error[:500], "masked from": until.isoformat()}
+            record(connection, ledger.tenant, "moat", "access unreadable", f"source {name}", detail)
+    return until
+
+
+@dataclass(frozen=True, slots=True)
+class AccessState:
+    """How it stands with the reading of a source's access."""
+
+    source: str
+    read_at: datetime | None  # when it was last read whole
+    failed_at: datetime | None  # since when it cannot be
+    until: datetime | None  # its documents are masked from then on
+    error: str | None
+
+
+def states(ledger: Ledger) -> list[AccessState]:
+    """Every source's, by name."""
+    columns = (source.c.name, source.c.access_read_at, source.c.access_failed_at)
+    query = select(*columns, source.c.access_until, source.c.access_error).where(source.c.tenant == ledger.tenant)
+    with ledger.read() as connection:
+        return [AccessState(*row) for row in connection.execute(query.order_by(source.c.name))]
+
+
+def told(connection: Connection, ledger: Ledger, name: str, by: str, how: str, moved: Sequence[Moved]) -> None:
+    """Put changes of access into the audit: document ids and digests of policies, no names."""
+    for window in windows(moved):
+        detail = {"documents": [[m.document, m.was, m.now] for m in window], "how": how}
+        record(connection, ledger.tenant, by, "access", f"source {name}", detail)
+
+
+def live_change() -> Any:
+    """The condition on `access_change`: its load is under way and the ledger's access has not moved since."""
+    alive = exists().where(load.c.id == access_change.c.load_id, load.c.state.in_(LIVE))
+    return and_(alive, access_change.c.from_version == document.c.access_version)
+
+
+def bodies(connection: Connection, digests: Iterable[str]) -> dict[str, Policy]:
+    """Policies by their digests."""
+    found: dict[str, Policy] = {}
+    for window in windows(digests):
+        for row in connection.execute(select(policies.c.digest, policies.c.body).where(policies.c.digest.in_(window))):
+            found[row.digest] = Policy.from_text(row.body)
+    return found
+
+
+def next_seq(connection: Connection, ledger: Ledger, name: str) -> int:
+    """The number of an access that is recorded now. Its row's lock orders all who record for the source."""
+    where = (source.c.tenant == ledger.tenant, source.c.name == name)
+    connection.execute(update(source).where(*where).values(access_seq=source.c.access_seq + 1))
+    return int(connection.execute(select(source.c.access_seq).where(*where)).scalar_one())

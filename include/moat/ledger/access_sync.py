@@ -1,0 +1,250 @@
+"""What the permission lane compares and records: access alone, revocations first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select
+
+from moat.access.policy import PUBLIC, Policy
+from moat.batching import windows
+from moat.ids import document_id
+from moat.ledger import Ledger
+from moat.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, told, write
+from moat.ledger.documents import promoted, visible
+from moat.ledger.loads import LIVE, Load
+from moat.ledger.tables import access_change, document, hold_document, load, policy_entry, revision
+from moat.records import Listed
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A document whose access the source shows otherwise than the ledger, or than a load under way."""
+
+    document: str
+    key: str
+    wanted: Policy | None  # None: unknown
+    digest: str | None
+    same_content: bool  # the source still has the content that people see
+
+
+@dataclass(frozen=True, slots=True)
+class Widening:
+    """A document that more people could read. Digests; `was` is None where it is masked."""
+
+    document: str
+    key: str
+    was: str | None
+    now: str
+    public: bool  # that it becomes so
+    who: str  # its readers, in words: as they are → as they would be
+
+
+def compare(ledger: Ledger, name: str, listed: Sequence[Listed]) -> list[Observed]:
+    """Those of the listed documents whose access is not what the ledger or a load under way has."""
+    of = {document_id(ledger.tenant, name, one.key): one for one in listed}
+    policies = {one.policy: Policy.from_text(one.policy) for one in listed if one.policy}
+    digests = {text: policy.digest(ledger.tenant) for text, policy in policies.items()}
+    query = (
+        select(document.c.id, document.c.policy, access_change.c.policy.label("coming"), revision.c.fingerprint)
+        .select_from(document)
+        .outerjoin(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .outerjoin(access_change, and_(access_change.c.document_id == document.c.id, live_change()))
+        .where(document.c.erased_at.is_(None))
+    )
+    found = []
+    with ledger.read() as connection:
+        for window in windows(of):
+            for row in connection.execute(query.where(document.c.id.in_(window))):
+                one = of[row.id]
+                digest = digests[one.policy] if one.policy else None
+                if digest != row.policy or (row.coming is not None and row.coming != digest):
+                    wanted = policies[one.policy] if one.policy else None
+                    found.append(Observed(row.id, one.key, wanted, digest, row.fingerprint == one.fingerprint))
+    return found
+
+
+def coming_keys(ledger: Ledger, name: str) -> list[str]:
+    """Keys of documents whose access a load under way is going to widen."""
+    query = (
+        select(document.c.key)
+        .join(access_change, access_change.c.document_id == document.c.id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == name, live_change())
+    )
+    with ledger.read() as connection:
+        return list(connection.scalars(query))
+
+
+def drop_coming(ledger: Ledger, name: str, keys: Sequence[str]) -> None:
+    """Take back what a load under way would widen, of documents that their source does not list any more."""
+    if not keys:
+        return
+    with ledger.write() as connection:
+        next_seq(connection, ledger, name)
+        for window in windows(document_id(ledger.tenant, name, key) for key in keys):
+            _drop(connection, window)
+
+
+def _drop(connection: Connection, documents: Sequence[str], but: str | None = None) -> None:
+    live = select(load.c.id).where(load.c.state.in_(LIVE))
+    gone = delete(access_change).where(access_change.c.document_id.in_(documents), access_change.c.load_id.in_(live))
+    connection.execute(gone.where(access_change.c.policy != but) if but else gone)
+
+
+def revoke(
+    ledger: Ledger, name: str, observed: Sequence[Observed], base: int, by: str
+) -> tuple[list[Moved], dict[str, int]]:
+    """Record whatever of these narrows, a thousand documents a transaction.
+
+    Returns what changed, and by document the number that it was recorded under, of those whose access
+    nobody else had recorded after `base`. A load under way that would have let in somebody else than
+    its source does by now, lets in nobody new.
+    """
+    moved, own = list[Moved](), dict[str, int]()
+    for window in windows(observed):
+        with ledger.write() as connection:
+            seq = next_seq(connection, ledger, name)
+            changed = list[Moved]()
+            rows = narrow_now(connection, ledger, {o.document: o.wanted for o in window}, seq, changed)
+            for digest in {o.digest for o in window}:
+                _drop(connection, [o.document for o in window if o.digest == digest], but=digest)
+            told(connection, ledger, name, by, "narrowed", changed)
+        own |= {m.document: seq for m in changed if rows[m.document].seen <= base}
+        moved += changed
+    return moved, own
+
+
+def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapping[str, int]) -> list[Widening]:
+    """Those of the observed accesses that let in more people than the ledger does, and that may be recorded.
+
+    Left out are documents whose content is not the one that people see (their load brings the
+    access with the content), and those whose access somebody recorded after `base`.
+    """
+    of, found = {o.document: o for o in observed if o.wanted is not None and o.same_content}, list[Widening]()
+    with ledger.read() as connection:
+        for window in windows(of):
+            rows = [r for r in _present(connection, window) if r.policy != of[r.id].digest]
+            held = bodies(connection, {r.policy for r in rows if r.policy})
+            for r in rows:
+                wanted, was = of[r.id].wanted, held.get(r.policy)
+                assert wanted is not None
+                if r.access_seen <= base or r.access_seen == own.get(r.id):
+                    public = _public(wanted) and not (was and _public(was))
+                    who = f"{was.told() if was else 'nobody, for it is masked'} → {wanted.told()}"
+                    found.append(Widening(r.id, of[r.id].key, r.policy, of[r.id].digest or "", public, who))
+    return found
+
+
+def _public(policy: Policy) -> bool:
+    return any(PUBLIC in layer for layer in policy.layers)
+
+
+def _present(connection: Connection, documents: Sequence[str]) -> Sequence[Any]:
+    query = select(document.c.id, document.c.policy, document.c.access_seen)
+    return connection.execute(query.where(document.c.id.in_(documents), document.c.erased_at.is_(None))).all()
+
+
+def judged(ledger: Ledger, found: Sequence[Widening]) -> tuple[list[Widening], list[Widening], list[Widening]]:
+    """Widenings that a person has released, has rejected, and has not been asked about."""
+    released, rejected, new = list[Widening](), list[Widening](), list[Widening]()
+    with ledger.read() as connection:
+        for window in windows(found):
+            documents = [w.document for w in window]
+            yes = decided(connection, ledger.tenant, "released", documents)
+            no = decided(connection, ledger.tenant, "rejected", documents)
+            for w in window:
+                (rejected if no.get(w.document) == w.now else released if yes.get(w.document) == w.now else new).append(
+                    w
+                )
+    return released, rejected, new
+
+
+def note_waiting(connection: Connection, hold: int, found: Sequence[Widening]) -> None:
+    """Keep which documents a hold is about, and with which access."""
+    rows = [{"hold_id": hold, "document_id": w.document, "policy": w.now, "was": w.was} for w in found]
+    for window in windows(rows):
+        connection.execute(insert(hold_document), window)
+
+
+def widen(
+    ledger: Ledger, name: str, found: Sequence[Widening], base: int, own: Mapping[str, int], by: str
+) -> list[Moved]:
+    """Record widenings, unless somebody recorded the document's access meanwhile. Returns what changed."""
+    moved = list[Moved]()
+    for window in windows(found):
+        with ledger.write() as connection:
+            seq, of = next_seq(connection, ledger, name), {w.document: w for w in window}
+            now = [
+                Moved(r.id, r.policy, of[r.id].now)
+                for r in _present(connection, list(of))
+                if r.policy == of[r.id].was and (r.access_seen <= base or r.access_seen == own.get(r.id))
+            ]
+            write(connection, now, seq)
+            _drop(connection, [m.document for m in now])
+            told(connection, ledger, name, by, "widened", now)
+        moved += now
+    return moved
+
+
+def widening(ledger: Ledger, current: Load) -> tuple[list[str], int]:
+    """Keys of visible documents that more people could read once a load is promoted, and how many would become public."""
+    query = (
+        select(document.c.key, document.c.policy, access_change.c.policy.label("coming"))
+        .join(access_change, access_change.c.document_id == document.c.id)
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .where(access_change.c.load_id == current.id, live_change())
+        .order_by(document.c.key)
+    )
+    keys, n_public = list[str](), 0
+    with ledger.read() as connection:
+        rows = connection.execute(query).all()
+        held = bodies(connection, {digest for r in rows for digest in (r.policy, r.coming) if digest})
+    for r in rows:
+        was, coming = held.get(r.policy), held[r.coming]
+        keys.append(r.key)
+        n_public += _public(coming) and not (was is not None and _public(was))
+    return keys, n_public
+
+
+def promoted_before(ledger: Ledger, name: str) -> tuple[bool, bool]:
+    """Whether a source had a document that people could see, and whether it had one that is public."""
+    here = select(document.c.id).where(document.c.tenant == ledger.tenant, document.c.source == name)
+    seen = here.where(
+        select(revision.c.id).where(revision.c.document_id == document.c.id, promoted(revision.c.added_in)).exists()
+    )
+    public = (
+        select(policy_entry.c.digest)
+        .where(policy_entry.c.digest == document.c.policy)
+        .where(policy_entry.c.principal == PUBLIC, policy_entry.c.layer >= 0)
+        .exists()
+    )
+    with ledger.read() as connection:
+        had_any, had_public = (connection.execute(query.limit(1)).first() for query in (seen, seen.where(public)))
+    return had_any is not None, had_public is not None
+
+
+def lagging(ledger: Ledger, name: str) -> list[str]:
+    """Documents whose tokens in the index are not those of the ledger, nor of the load that is bringing others."""
+    brought = (
+        select(access_change.c.document_id)
+        .where(access_change.c.document_id == document.c.id, live_change())
+        .where(access_change.c.policy == document.c.indexed)
+        .exists()
+    )
+    held = or_(
+        select(revision.c.id).where(revision.c.document_id == document.c.id, visible(revision)).exists(),
+        select(revision.c.id)
+        .join(load, load.c.id == revision.c.added_in)
+        .where(revision.c.document_id == document.c.id, load.c.state.in_(LIVE))
+        .exists(),
+    )
+    query = select(document.c.id).where(
+        document.c.tenant == ledger.tenant,
+        document.c.source == name,
+        document.c.erased_at.is_(None),
+        document.c.policy.is_distinct_from(document.c.indexed),
+        ~brought,
+        held,
+    )
+    with ledger.read() as connection:
+        return list(connection.scalars(query))

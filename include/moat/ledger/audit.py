@@ -1,0 +1,203 @@
+"""The audit: append-only rows, each with the hash of the one before. No document text goes in."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from moat.errors import AuditBroken
+from moat.ids import joined, text_hash
+from moat.ledger import Ledger, add
+from moat.ledger.tables import audit, audit_head
+
+TELL_EVERY = 100_000  # rows between two lines of progress
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the audit. `previous` is the hash of the row before, empty for the first."""
+
+    id: int
+    tenant: str
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+    previous: str
+    hash: str
+
+    def holds(self) -> bool:
+        """Whether the row is as it was written: its own hash comes out again."""
+        return self.hash == _hash(
+            self.previous, self.tenant, self.at, self.actor, self.action, self.subject, self.detail
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A chain that holds: how many rows it has, and the hash of the newest, which stands for all of them."""
+
+    rows: int
+    head: str
+
+
+def record(
+    connection: Connection, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, Any]
+) -> str:
+    """Append one row, in the transaction of what it tells about; returns its hash."""
+    add(connection, audit_head, [{"tenant": tenant, "hash": ""}])
+    head = select(audit_head.c.hash).where(audit_head.c.tenant == tenant).with_for_update()
+    previous = connection.execute(head).scalar_one()
+    at = datetime.now(UTC)
+    actor, action, subject = (_storable(word).replace("\x00", "\ufffd") for word in (actor, action, subject))
+    # Through JSON once, so that what is hashed is what will be read: a key that was a number is a text by then.
+    kept = json.loads(_storable(json.dumps(dict(detail), ensure_ascii=False, default=str)), parse_constant=str)
+    row_hash = _hash(previous, tenant, at, actor, action, subject, kept)
+    connection.execute(
+        insert(audit).values(
+            tenant=tenant,
+            at=at,
+            actor=actor,
+            action=action,
+            subject=subject,
+            detail=kept,
+            previous=previous,
+            hash=row_hash,
+        )
+    )
+    connection.execute(update(audit_head).where(audit_head.c.tenant == tenant).values(hash=row_hash))
+    return row_hash
+
+
+def verify(ledger: Ledger, head: str | None = None, progress: Callable[[str], None] = lambda line: None) -> Verified:
+    """Prove every row and the chain. `head` is a hash that somebody wrote down earlier, outside of the ledger.
+
+    Raises AuditBroken that names the first row which does not hold. Without `head` a chain that was
+    written anew as a whole passes: who can write to the database can do that.
+    """
+    last: Entry | None = None
+    n, found = 0, head is None
+    with ledger.read() as connection:
+        _one_state(connection)
+        newest = connection.scalar(select(audit_head.c.hash).where(audit_head.c.tenant == ledger.tenant)) or ""
+        for entry in _entries(connection, ledger.tenant):
+            if not entry.holds():
+                raise AuditBroken(f"row {entry.id} of the audit was changed: its own hash does not come out again")
+            if entry.previous != (last.hash if last else ""):
+                raise AuditBroken(_broken(connection, last, entry))
+            last, n, found = entry, n + 1, found or entry.hash == head
+            if n % TELL_EVERY == 0:
+                progress(f"audit: {n:,} rows hold")
+        if newest != (last.hash if last else ""):
+            raise AuditBroken(_cut(connection, ledger.tenant, last, newest))
+    if not found:
+        raise AuditBroken(
+            f"hash {head} is not in the audit, whose {n:,} rows hold by themselves: rows were cut off and the rest was "
+            "written anew after that hash was written down. Compare with the export that it was taken from"
+        )
+    return Verified(n, newest)
+
+
+def tail(ledger: Ledger, n: int, action: str | None = None, actor: str | None = None) -> list[Entry]:
+    """The newest rows, the newest last; of one action or one actor where it is given."""
+    query = select(*_COLUMNS).where(audit.c.tenant == ledger.tenant).order_by(audit.c.id.desc()).limit(n)
+    for column, value in ((audit.c.action, action), (audit.c.actor, actor)):
+        if value is not None:
+            query = query.where(column == value)
+    with ledger.read() as connection:
+        return [_entry(row) for row in connection.execute(query)][::-1]
+
+
+def rows(ledger: Ledger, since: datetime | None = None) -> Iterator[Entry]:
+    """All rows from a moment on, the oldest first, streamed."""
+    with ledger.read() as connection:
+        yield from _entries(connection, ledger.tenant, since)
+
+
+def exported(entry: Entry) -> str:
+    """One row as a line of JSON that can be proved without Moat.
+
+    In a file of such lines, `previous` of each is `hash` of the line before. A row's hash is
+    SHA-256 over seven texts, each with its length in bytes in front:
+
+        import hashlib, json, pathlib
+        for line in pathlib.Path(FILE).read_text("utf-8").split("\\n")[:-1]:
+            row = json.loads(line)
+            detail = json.dumps(row["detail"], sort_keys=True, ensure_ascii=False)
+            texts = [row[n] for n in ("previous", "tenant", "at", "actor", "action", "subject")] + [detail]
+            joined = "".join(f"{len(text.encode())}:{text}" for text in texts)
+            assert hashlib.sha256(joined.encode()).hexdigest() == row["hash"], row["id"]
+    """
+    plain = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+    return json.dumps({**plain, "at": entry.at.isoformat()}, ensure_ascii=False)
+
+
+_COLUMNS: list[Any] = [audit.c[name] for name in Entry.__dataclass_fields__]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(**row._mapping)
+
+
+def _entries(connection: Connection, tenant: str, since: datetime | None = None) -> Iterator[Entry]:
+    query = select(*_COLUMNS).where(audit.c.tenant == tenant).order_by(audit.c.id)
+    if since is not None:
+        query = query.where(audit.c.at >= since)
+    for row in connection.execute(query, execution_options={"yield_per": 2_000}):
+        yield _entry(row)
+
+
+def _hash(
+    previous: str, tenant: str, at: datetime, actor: str, action: str, subject: str, detail: Mapping[str, Any]
+) -> str:
+    body = json.dumps(detail, sort_keys=True, ensure_ascii=False)
+    return text_hash(joined(previous, tenant, at.isoformat(), actor, action, subject, body))
+
+
+def _storable(text: str) -> str:
+    """A text that can be written as UTF-8: an asker may be anything, and that they were refused is told all the same."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _one_state(connection: Connection) -> None:
+    """Let all queries of a connection see one state: rows that come in meanwhile are no breach."""
+    if connection.dialect.name == "postgresql":  # SQLite's readers do
+        connection.execution_options(isolation_level="REPEATABLE READ")
+
+
+def _broken(connection: Connection, last: Entry | None, entry: Entry) -> str:
+    """What befell the chain before a row that is itself as it was written."""
+    mine = audit.c.tenant == entry.tenant
+    before = last.hash if last else ""
+    place = f"row {last.id}" if last else "the beginning"
+    twin = select(audit.c.id).where(mine, audit.c.hash == entry.hash, audit.c.id < entry.id)
+    if (same := connection.execute(twin).scalar()) is not None:
+        return f"row {entry.id} of the audit was put in: it is a copy of row {same}"
+    followed = connection.execute(select(audit.c.id).where(mine, audit.c.hash == entry.previous)).scalar()
+    if followed is not None and followed < entry.id:  # a fork: what nothing follows does not belong to the chain
+        after = select(audit.c.id).where(mine, audit.c.previous == entry.hash)
+        ends = select(audit_head.c.tenant).where(audit_head.c.tenant == entry.tenant, audit_head.c.hash == entry.hash)
+        if connection.execute(after).first() is None and connection.execute(ends).first() is None:
+            return f"row {entry.id} of the audit was put in: it follows row {followed}, as another row does"
+        first = connection.scalar(select(func.min(audit.c.id)).where(mine, audit.c.id > followed))
+        return f"row {first} of the audit was put in: row {entry.id} follows row {followed}"
+    if followed is not None:
+        return f"row {entry.id} of the audit was moved: it followed row {followed}, and stands after {place}"
+    if connection.scalar(select(audit.c.id).where(mine, audit.c.previous == before, audit.c.id > entry.id)) is not None:
+        return f"row {entry.id} of the audit was put in after {place}"
+    return f"what stood between {place} and row {entry.id} of the audit was removed"
+
+
+def _cut(connection: Connection, tenant: str, last: Entry | None, newest: str) -> str:
+    """What befell the end of a chain whose rows hold."""
+    place = f"row {last.id}" if last else "the beginning"
+    mine = audit.c.tenant == tenant
+    head = connection.execute(select(audit.c.id).where(mine, audit.c.hash == newest)).scalar()
+    if head is None:
+        return f"the audit was cut off after {place}: its newest row was {newest or 'none'}, by audit_head"
+    first = connection.scalar(select(func.min(audit.c.id)).where(mine, audit.c.id > head))
+    return f"row {first} of the audit was put in at the end: audit_head says that row {head} is the newest"

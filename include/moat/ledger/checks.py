@@ -1,0 +1,49 @@
+"""Results of the gate's checks, one row each."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from sqlalchemy import delete, insert, select
+
+from moat.ledger import Ledger
+from moat.ledger.loads import Load, fenced
+from moat.ledger.tables import check_result
+
+Severity = Literal["warn", "hold", "block"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check saw, what it allows, and what follows if it did not pass."""
+
+    name: str
+    family: str
+    severity: Severity
+    passed: bool
+    seen: str
+    allowed: str
+    documents: tuple[str, ...] = ()  # keys of a few that stand behind a failure
+    measure: str = ""  # that a learned bound is about; empty: a fixed one
+
+
+def keep(ledger: Ledger, current: Load, family: str, results: Sequence[CheckResult]) -> None:
+    """Write the results of one family; those of an earlier try go."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        connection.execute(
+            delete(check_result).where(check_result.c.load_id == current.id, check_result.c.family == family)
+        )
+        rows = [{"load_id": current.id, **asdict(r), "documents": list(r.documents)} for r in results]
+        if rows:
+            connection.execute(insert(check_result), rows)
+
+
+def of_load(ledger: Ledger, number: int) -> list[CheckResult]:
+    """All results of a load, in the order of family and name."""
+    columns = [check_result.c[name] for name in CheckResult.__dataclass_fields__]
+    query = (
+        select(*columns).where(check_result.c.load_id == number).order_by(check_result.c.family, check_result.c.name)
+    )
+    with ledger.read() as connection:
+        return [CheckResult(**{**row._mapping, "documents": tuple(row.documents)}) for row in connection.execute(query)]

@@ -1,0 +1,324 @@
+"""Documents, their revisions and chunks: what is there, what a load stages, what it leaves behind."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
+
+from moat.access.policy import Policy
+from moat.batching import windows
+from moat.errors import AccessUnknown
+from moat.ids import document_id
+from moat.ledger import Ledger, add
+from moat.ledger.loads import Load, fenced
+from moat.ledger.policies import keep
+from moat.ledger.tables import Guid, chunk, document, load, presence, quarantine, revision
+from moat.ledger.tables import policy as policies
+from moat.records import Chunk, Prepared
+
+MOST_TRIES = 3  # of the same bytes, before they rest until somebody asks for them
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger has of a key when its source is compared with it."""
+
+    visible: bool  # has a promoted revision
+    fingerprint: str
+    content_hash: str
+    recipe: str
+    policy: str | None  # canonical JSON; None: unknown
+    lags: bool  # the index holds the tokens of another policy
+    access_version: int
+    erased: bool
+    set_aside: str | None  # fingerprint and recipe of the bytes that rest in quarantine
+    rests: bool  # these bytes have failed so often that only an ask for the document tries them again
+    asked: bool  # a replay asked for it
+
+
+def visible(table: Any) -> ColumnElement[bool]:
+    """The condition on `presence` or `revision`: added by a promoted load, retired by none."""
+    return and_(promoted(table.c.added_in), ~promoted(table.c.retired_in))
+
+
+def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
+    """What the ledger has of these keys; a key that it never saw is left out."""
+    found: dict[str, Known] = {}
+    rows = (
+        select(
+            document.c.key,
+            document.c.access_version,
+            document.c.erased_at,
+            document.c.policy,
+            document.c.indexed,
+            policies.c.body,
+            revision.c.fingerprint,
+            revision.c.content_hash,
+            revision.c.recipe,
+        )
+        .select_from(document)
+        .outerjoin(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .outerjoin(policies, policies.c.digest == document.c.policy)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    columns = [quarantine.c[name] for name in ("key", "fingerprint", "recipe", "attempts", "state")]
+    resting = select(*columns).where(
+        quarantine.c.tenant == ledger.tenant,
+        quarantine.c.source == source,
+        quarantine.c.state != "resolved",
+        quarantine.c.error != AccessUnknown.__name__,  # every listing judges access anew
+    )
+    with ledger.read() as connection:
+        for window in windows(keys):
+            aside = {
+                r.key: (None, False, True)
+                if r.state == "replay"
+                else (resting_mark(r.fingerprint, r.recipe), r.attempts >= MOST_TRIES, False)
+                for r in connection.execute(resting.where(quarantine.c.key.in_(window)))
+            }
+            for r in connection.execute(rows.where(document.c.key.in_(window))):
+                found[r.key] = Known(
+                    r.fingerprint is not None,
+                    r.fingerprint or "",
+                    r.content_hash or "",
+                    r.recipe or "",
+                    r.body,
+                    r.policy != r.indexed,
+                    r.access_version,
+                    r.erased_at is not None,
+                    *aside.pop(r.key, (None, False, False)),
+                )
+            for key, rest in aside.items():
+                if not rest[2]:  # one that was never loaded and is asked for is as good as new
+                    found[key] = Known(False, "", "", "", None, False, 0, False, *rest)
+    return found
+
+
+def resting_mark(fingerprint: str, recipe: str) -> str:
+    """What must move before quarantined bytes are tried again by themselves."""
+    return f"{recipe}/{fingerprint}"
+
+
+def visible_keys(ledger: Ledger, source: str) -> Iterator[str]:
+    """Keys of the source's visible documents, streamed in no order."""
+    with ledger.read() as connection:
+        result = connection.execution_options(yield_per=5_000).execute(
+            _visible_documents(ledger, source, document.c.key)
+        )
+        yield from result.scalars()
+
+
+def count_visible(ledger: Ledger, source: str) -> int:
+    """How many documents of the source can be seen by somebody now."""
+    with ledger.read() as connection:
+        return connection.execute(
+            select(func.count()).select_from(_visible_documents(ledger, source, document.c.key).subquery())
+        ).scalar_one()
+
+
+class Having(NamedTuple):
+    """That visible documents of one policy have a text: two of them, which are the same where it is one."""
+
+    text_hash: str
+    policy: str  # digest
+    one: str
+    other: str
+
+
+def having(ledger: Ledger, source: str, hashes: Iterable[str]) -> list[Having]:
+    """Which visible documents of a source have chunks of these texts, by policy."""
+    identity = cast(document.c.id, String)  # PostgreSQL has no min of a uuid
+    first, last = (type_coerce(of(identity), Guid) for of in (func.min, func.max))
+    query = (
+        select(chunk.c.text_hash, document.c.policy, first, last)
+        .select_from(chunk)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(document, document.c.id == chunk.c.document_id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.policy.is_not(None))
+        .group_by(chunk.c.text_hash, document.c.policy)
+    )
+    with ledger.read() as connection:
+        return [
+            Having(*row)
+            for window in windows(hashes)
+            for row in connection.execute(query.where(chunk.c.text_hash.in_(window)))
+        ]
+
+
+def _visible_documents(ledger: Ledger, source: str, *columns: Any) -> Select[Any]:
+    return (
+        select(*columns)
+        .select_from(document)
+        .join(revision, revision.c.document_id == document.c.id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, visible(revision))
+    )
+
+
+def stage(
+    ledger: Ledger, current: Load, recipe: str, prepared: Sequence[Prepared], chunks: Sequence[Chunk]
+) -> dict[str, int]:
+    """Write some whole documents of a load, invisible until it is promoted.
+
+    Returns for each chunk the load whose object stands in the index: this one, or the promoted
+    load that added it and whose object is kept as it is. A document that was erased since it was
+    read is left out, and its chunks are not returned. Called again with the same documents, it
+    leaves the same rows.
+    """
+    documents = [p.id for p in prepared]
+    of_document: dict[str, list[Chunk]] = defaultdict(list)
+    for c in chunks:
+        of_document[c.document_id].append(c)
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        _undo(connection, current, documents)
+        tombstones = select(document.c.id).where(document.c.id.in_(documents), document.c.erased_at.is_not(None))
+        erased = set(connection.scalars(tombstones))
+        prepared = [p for p in prepared if p.id not in erased]
+        chunks = [c for c in chunks if c.document_id not in erased]
+        if not prepared:
+            return {}
+        _introduce(connection, ledger, current, prepared)
+        connection.execute(
+            update(revision)
+            .where(revision.c.document_id.in_(documents), visible(revision))
+            .values(retired_in=current.id)
+        )
+        connection.execute(insert(revision), [_revision(p, current, recipe) for p in prepared])
+        add(connection, chunk, [_chunk(c) for c in chunks])
+        before = connection.execute(
+            select(presence.c.id, presence.c.chunk_id, presence.c.position, presence.c.page)
+            .join(chunk, chunk.c.id == presence.c.chunk_id)
+            .where(chunk.c.document_id.in_(documents), visible(presence))
+        ).all()
+        places = {c.id: (c.position, c.page) for c in chunks}
+        stay = {r.chunk_id for r in before if places.get(r.chunk_id) == (r.position, r.page)}
+        for window in windows([r.id for r in before if r.chunk_id not in stay]):
+            connection.execute(update(presence).where(presence.c.id.in_(window)).values(retired_in=current.id))
+        arrivals = [
+            {"chunk_id": c.id, "added_in": current.id, "position": c.position, "page": c.page}
+            for c in chunks
+            if c.id not in stay
+        ]
+        if arrivals:
+            connection.execute(insert(presence), arrivals)
+        writers = dict.fromkeys(places, current.id)
+        kept = (
+            select(presence.c.chunk_id, func.min(presence.c.added_in))
+            .where(promoted(presence.c.added_in))
+            .group_by(presence.c.chunk_id)
+        )
+        for ids in windows(places):
+            writers.update((r[0], r[1]) for r in connection.execute(kept.where(presence.c.chunk_id.in_(ids))))
+        return writers
+
+
+def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:
+    """Let documents go with this load: invisible once it is promoted. Returns how many chunks go."""
+    ids = [document_id(ledger.tenant, current.source, key) for key in keys]
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        _undo(connection, current, ids)
+        connection.execute(
+            update(revision).where(revision.c.document_id.in_(ids), visible(revision)).values(retired_in=current.id)
+        )
+        of_them = select(chunk.c.id).where(chunk.c.document_id.in_(ids))
+        done = connection.execute(
+            update(presence).where(presence.c.chunk_id.in_(of_them), visible(presence)).values(retired_in=current.id)
+        )
+        return done.rowcount
+
+
+def touch(ledger: Ledger, current: Load, moved: Sequence[tuple[str, str]]) -> None:
+    """Keep the new fingerprints, (key, fingerprint), of documents whose content is the same as before."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        for key, fingerprint in moved:
+            connection.execute(
+                update(revision)
+                .where(revision.c.document_id == document_id(ledger.tenant, current.source, key), visible(revision))
+                .values(fingerprint=fingerprint)
+            )
+
+
+def promoted(column: Any) -> ColumnElement[bool]:
+    """The condition that a column names a promoted load."""
+    named = load.alias()
+    return exists().where(named.c.id == column, named.c.state == "promoted")
+
+
+def _undo(connection: Connection, current: Load, documents: Sequence[str]) -> None:
+    """Take back what an earlier try of the same load staged for these documents."""
+    of_them = select(chunk.c.id).where(chunk.c.document_id.in_(documents))
+    for table, mine in (
+        (presence, presence.c.chunk_id.in_(of_them)),
+        (revision, revision.c.document_id.in_(documents)),
+    ):
+        connection.execute(delete(table).where(table.c.added_in == current.id, mine))
+        connection.execute(update(table).where(table.c.retired_in == current.id, mine).values(retired_in=None))
+
+
+def _introduce(connection: Connection, ledger: Ledger, current: Load, prepared: Sequence[Prepared]) -> None:
+    """Write the documents that the ledger never saw, with the access that they were read with."""
+    digests = keep(connection, ledger.tenant, {Policy.from_text(p.policy) for p in prepared})
+    add(
+        connection,
+        document,
+        [
+            {
+                "id": p.id,
+                "tenant": ledger.tenant,
+                "source": current.source,
+                "key": p.key,
+                "policy": digests[p.policy],
+                "access_version": 1,
+                "first_seen": datetime.now(UTC),
+                "erased_at": None,
+            }
+            for p in prepared
+        ],
+    )
+
+
+def _revision(p: Prepared, current: Load, recipe: str) -> dict[str, Any]:
+    return {
+        "document_id": p.id,
+        "added_in": current.id,
+        "uri": p.uri,
+        "title": p.title,
+        "media_type": p.media_type,
+        "fingerprint": p.fingerprint,
+        "content_hash": p.content_hash,
+        "recipe": recipe,
+        "metadata": list(p.metadata),
+        "n_pages": p.n_pages,
+        "n_chunks": p.n_chunks,
+    }
+
+
+def _chunk(c: Chunk) -> dict[str, Any]:
+    return {
+        "id": c.id,
+        "document_id": c.document_id,
+        "text": c.text,
+        "heading": c.heading,
+        "kind": c.kind,
+        "n_tokens": c.n_tokens,
+        "text_hash": c.text_hash,
+    }

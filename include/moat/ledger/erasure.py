@@ -1,0 +1,205 @@
+"""Erasures in the ledger: the tombstone, what is known of a document, what is removed, the receipt.
+
+    begun -> done
+
+A tombstone holds from the transaction that sets it: nobody sees the document any more, and no run
+reads it again. What it leaves behind is removed afterwards, step by step, and any step may be done
+again.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import Connection, delete, exists, insert, select, update
+
+from moat.access.policy import Policy, canonical
+from moat.batching import windows
+from moat.errors import ErasureRefused
+from moat.ids import document_id, text_hash
+from moat.ledger import Ledger, add
+from moat.ledger.audit import record
+from moat.ledger.loads import LIVE
+from moat.ledger.receipts import Receipt, in_quarantine, keep, opened, subject
+from moat.ledger.tables import (
+    access_change,
+    chunk,
+    document,
+    embedding,
+    erasure,
+    hold_document,
+    load,
+    policy,
+    policy_entry,
+    presence,
+    quarantine,
+    revision,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which documents of a source shall go, by whose word and why."""
+
+    source: str
+    keys: tuple[str, ...]
+    by: str
+    because: str = ""
+    principal: str = ""  # whose documents they are, where they were chosen by that
+    unknown: Literal["refuse", "tombstone"] = "refuse"  # what becomes of a key that the ledger never saw
+
+
+def begin(ledger: Ledger, asked: Request) -> Receipt:
+    """Set the tombstones. From this moment nobody sees the documents, and no run reads them again.
+
+    Goes on with an erasure of the same documents that was begun and is not done. Raises
+    ErasureRefused for a key that was never seen, where the request does not say that it is meant;
+    then nothing has changed.
+    """
+    keys = tuple(dict.fromkeys(asked.keys))
+    ids = tuple(document_id(ledger.tenant, asked.source, key) for key in keys)
+    now = datetime.now(UTC)
+    with ledger.write() as connection:
+        if asked.unknown == "refuse":
+            _refuse_unknown(connection, ledger, asked.source, keys)
+        rows = [
+            {"id": i, "tenant": ledger.tenant, "source": asked.source, "key": key, "access_version": 0, "first_seen": now}
+            for key, i in zip(keys, ids, strict=True)
+        ]  # fmt: skip
+        for some in windows(rows):
+            add(connection, document, some)
+        for window in windows(ids):
+            connection.execute(
+                update(document)
+                .where(document.c.id.in_(window), document.c.erased_at.is_(None))
+                .values(erased_at=now, policy=None, access_version=document.c.access_version + 1)
+            )
+            connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))
+            connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
+        begun = next((r for r in opened(connection, ledger, asked.source) if set(r.documents) == set(ids)), None)
+        return begun or _written(connection, ledger, asked, keys, ids, now)
+
+
+def open_of(ledger: Ledger, source: str, principal: str) -> list[str]:
+    """Keys of erasures of a principal's documents that were begun and are not done."""
+    with ledger.read() as connection:
+        begun = opened(connection, ledger, source)
+    return [key for r in begun if r.principal == principal for key in r.keys]
+
+
+def alone(ledger: Ledger, source: str, principal: str) -> tuple[list[str], int]:
+    """Keys of the documents that at the most this principal may read, and how many others name it.
+
+    The ledger's present access counts; a document whose access is unknown is nobody's.
+    """
+    who = canonical(principal)
+    query = (
+        select(document.c.key, policy.c.body)
+        .join(policy, policy.c.digest == document.c.policy)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.erased_at.is_(None))
+        .where(policy.c.digest.in_(select(policy_entry.c.digest).where(policy_entry.c.principal == who)))
+        .order_by(document.c.key)
+    )
+    mine, others = list[str](), 0
+    with ledger.read() as connection:
+        for row in connection.execute(query):
+            if frozenset([who]) in Policy.from_text(row.body).layers:
+                mine.append(row.key)
+            else:
+                others += 1
+    return mine, others
+
+
+def under_way(ledger: Ledger, source: str | None = None) -> list[tuple[int, str]]:
+    """Numbers and states of the loads of a source that have not ended; without one, of all."""
+    query = select(load.c.id, load.c.state).where(load.c.state.in_(LIVE)).order_by(load.c.id)
+    if source is not None:
+        query = query.where(load.c.tenant == ledger.tenant, load.c.source == source)
+    with ledger.read() as connection:
+        return [(row.id, row.state) for row in connection.execute(query)]
+
+
+def collect(ledger: Ledger, receipt: Receipt, chunks: Collection[str], hashes: Collection[str]) -> Receipt:
+    """Note in the receipt what the ledger and, from the caller, staging know of the documents, before it is removed."""
+    ids, texts = {*receipt.chunks, *chunks}, {*receipt.text_hashes, *hashes}
+    with ledger.write() as connection:
+        for window in windows(receipt.documents):
+            for row in connection.execute(select(chunk.c.id, chunk.c.text_hash).where(chunk.c.document_id.in_(window))):
+                ids.add(row.id)
+                texts.add(row.text_hash)
+        found = replace(receipt, chunks=tuple(sorted(ids)), text_hashes=tuple(sorted(texts)))
+        keep(connection, found)
+    return found
+
+
+def forget(ledger: Ledger, receipt: Receipt) -> dict[str, int]:
+    """Remove everything of the documents but their tombstones. Returns how many rows went, by table.
+
+    Vectors go with the last chunk of their text. Those of texts that never became chunks, of loads
+    that ended before, are known by nothing but that, so every vector without a chunk goes where no
+    load is under way that may have made it.
+    """
+    gone = {"revisions": 0, "chunks": 0, "embeddings": 0, "quarantine rows": 0}
+    with ledger.write() as connection:
+        for window in windows(receipt.documents):
+            of_them = select(chunk.c.id).where(chunk.c.document_id.in_(window))
+            connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))
+            connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
+            connection.execute(delete(presence).where(presence.c.chunk_id.in_(of_them)))
+            gone["chunks"] += connection.execute(delete(chunk).where(chunk.c.document_id.in_(window))).rowcount
+            gone["revisions"] += connection.execute(delete(revision).where(revision.c.document_id.in_(window))).rowcount
+        for window in windows(receipt.keys):
+            aside = delete(quarantine).where(*in_quarantine(ledger, receipt.source), quarantine.c.key.in_(window))
+            gone["quarantine rows"] += connection.execute(aside).rowcount
+        unused = ~exists().where(chunk.c.text_hash == embedding.c.text_hash)
+        for window in windows(receipt.text_hashes):
+            done = connection.execute(delete(embedding).where(embedding.c.text_hash.in_(window), unused))
+            gone["embeddings"] += done.rowcount
+        idle = ~exists().where(load.c.state.in_(LIVE))
+        gone["embeddings"] += connection.execute(delete(embedding).where(unused, idle)).rowcount
+    return gone
+
+
+def done(ledger: Ledger, receipt: Receipt, removed: Mapping[str, int]) -> Receipt:
+    """Record that nothing is left, with the digest of the receipt, so that one that was changed is known."""
+    total = {name: receipt.removed.get(name, 0) + n for name, n in removed.items()}
+    now = datetime.now(UTC)
+    finished = replace(receipt, removed=total, done_at=now.isoformat())
+    with ledger.write() as connection:
+        keep(connection, finished)
+        connection.execute(update(erasure).where(erasure.c.id == receipt.id).values(state="done", done_at=now))
+        detail = {"erasure": receipt.id, "receipt": text_hash(finished.text()), "removed": dict(total)}
+        record(connection, ledger.tenant, receipt.by, "erased", subject(receipt.id, receipt.source), detail)
+    return finished
+
+
+def _refuse_unknown(connection: Connection, ledger: Ledger, source: str, keys: Sequence[str]) -> None:
+    known = set[str]()
+    for window in windows(keys):
+        seen = select(document.c.key).where(document.c.tenant == ledger.tenant, document.c.source == source)
+        known.update(connection.scalars(seen.where(document.c.key.in_(window))))
+        aside = select(quarantine.c.key).where(*in_quarantine(ledger, source), quarantine.c.key.in_(window))
+        known.update(connection.scalars(aside))
+    strange = [key for key in keys if key not in known]
+    if strange:
+        raise ErasureRefused(
+            f"the ledger never saw {len(strange)} of {len(keys)} keys of {source}, {strange[0]!r} among them; nothing was "
+            "erased. `moat explain` takes the same key; --even-unknown sets a tombstone, so that it is never loaded"
+        )
+
+
+def _written(
+    connection: Connection, ledger: Ledger, asked: Request, keys: tuple[str, ...], ids: tuple[str, ...], now: datetime
+) -> Receipt:
+    """A new erasure with its row of the audit, which names no key: keys may be names of people, and the audit stays."""
+    values = {"tenant": ledger.tenant, "source": asked.source, "state": "begun", "receipt": {}, "begun_at": now}
+    number = connection.execute(insert(erasure).values(values).returning(erasure.c.id)).scalar_one()
+    detail = {"erasure": number, "documents": len(ids), "ids": list(ids[:20]), "because": asked.because}
+    row = record(connection, ledger.tenant, asked.by, "erase", subject(number, asked.source), detail)
+    made = Receipt(
+        number, ledger.tenant, asked.source, keys, asked.principal, ids, (), (), {}, asked.by, asked.because,
+        now.isoformat(), "", row,
+    )  # fmt: skip
+    keep(connection, made)
+    return made

@@ -1,0 +1,111 @@
+"""What triage and health ask of the ledger: numbers of loads, documents and chunks, and no text."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from moat.batching import windows
+from moat.ledger import Ledger
+from moat.ledger.documents import visible
+from moat.ledger.loads import Load, get
+from moat.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
+
+
+class Held(NamedTuple):
+    """Documents in quarantine that share stage, error and reason."""
+
+    stage: str
+    error: str
+    reason: str
+    n: int
+
+
+def before(ledger: Ledger, source: str, number: int | None) -> Load | None:
+    """The load of a source that was promoted last before a load, or at all."""
+    query = select(func.max(load.c.id)).where(
+        load.c.tenant == ledger.tenant, load.c.source == source, load.c.state == "promoted"
+    )
+    with ledger.read() as connection:
+        found = connection.scalar(query.where(load.c.id < number) if number is not None else query)
+    return get(ledger, found) if found is not None else None
+
+
+def loads_since(ledger: Ledger, source: str, at: datetime) -> int:
+    """How many loads of a source there are from the one that was under way, or the last, at a moment."""
+    mine = (load.c.tenant == ledger.tenant, load.c.source == source)
+    first = select(func.max(load.c.id)).where(*mine, load.c.opened_at <= at).scalar_subquery()
+    query = select(func.count()).where(*mine, load.c.id >= func.coalesce(first, 0))
+    with ledger.read() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def chunks_of(ledger: Ledger, source: str, keys: Sequence[str] | None = None) -> int:
+    """How many visible chunks a source has, or some of its documents."""
+    query = (
+        select(func.count())
+        .select_from(presence)
+        .join(chunk, chunk.c.id == presence.c.chunk_id)
+        .join(document, document.c.id == chunk.c.document_id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, visible(presence))
+    )
+    with ledger.read() as connection:
+        if keys is None:
+            return int(connection.execute(query).scalar_one())
+        return sum(int(connection.execute(query.where(document.c.key.in_(w))).scalar_one()) for w in windows(keys))
+
+
+def policies_of(ledger: Ledger, source: str, keys: Sequence[str] | None = None) -> Counter[str]:
+    """The policies of a source's visible documents, or of some, by their body: how many documents have each."""
+    query = (
+        select(policy.c.body, func.count())
+        .select_from(document)
+        .join(revision, revision.c.document_id == document.c.id)
+        .join(policy, policy.c.digest == document.c.policy)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, visible(revision))
+        .group_by(policy.c.body)
+    )
+    found = Counter[str]()
+    with ledger.read() as connection:
+        for asked in [query] if keys is None else [query.where(document.c.key.in_(w)) for w in windows(keys)]:
+            found.update({row[0]: row[1] for row in connection.execute(asked)})
+    return found
+
+
+def fingerprints(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
+    """The fingerprints that visible documents were loaded with."""
+    query = (
+        select(document.c.key, revision.c.fingerprint)
+        .join(revision, revision.c.document_id == document.c.id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, visible(revision))
+    )
+    with ledger.read() as connection:
+        rows = (row for w in windows(keys) for row in connection.execute(query.where(document.c.key.in_(w))))
+        return {row.key: row.fingerprint for row in rows}
+
+
+def first_seen(ledger: Ledger, source: str) -> dict[str, datetime]:
+    """When each visible document of a source was seen first."""
+    query = (
+        select(document.c.key, document.c.first_seen)
+        .join(revision, revision.c.document_id == document.c.id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, visible(revision))
+    )
+    with ledger.read() as connection:
+        return {row.key: row.first_seen for row in connection.execute(query)}
+
+
+def quarantined(ledger: Ledger, source: str, number: int | None = None) -> list[Held]:
+    """What of a source is in quarantine, by error and reason; of one load, or of all."""
+    columns = (quarantine.c.stage, quarantine.c.error, quarantine.c.reason)
+    query = (
+        select(*columns, func.count())
+        .where(quarantine.c.tenant == ledger.tenant, quarantine.c.source == source, quarantine.c.state != "resolved")
+        .group_by(*columns)
+    )
+    if number is not None:
+        query = query.where(quarantine.c.load_id == number)
+    with ledger.read() as connection:
+        return [Held(*row) for row in connection.execute(query)]

@@ -1,0 +1,124 @@
+"""Changes of access that wait for a person: a widening beyond the limits, a directory that shrank.
+
+    waiting -> released | rejected | over
+
+A hold is known by what waits, its digest: the same again is the same hold, and asks nobody twice.
+Another digest for the same subject ends it, for the source or the directory says something else by
+now. Nothing is kept to be applied later: a released hold lets the next reading pass that finds the
+same again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from moat.errors import HoldRefused
+from moat.ledger import Ledger
+from moat.ledger.audit import record
+from moat.ledger.tables import hold
+
+Kind = Literal["widening", "directory"]
+State = Literal["waiting", "released", "rejected", "over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold as the ledger has it. `detail` is what a person reads before deciding."""
+
+    id: int
+    kind: Kind
+    subject: str  # the source's or the directory's name
+    digest: str
+    state: State
+    reason: str
+    detail: Mapping[str, Any]
+    opened_at: datetime
+    decided_at: datetime | None
+    decided_by: str | None
+    because: str | None
+
+
+_COLUMNS: list[Any] = [hold.c[name] for name in Hold.__dataclass_fields__]
+
+
+def wait(
+    connection: Connection, tenant: str, kind: Kind, subject: str, digest: str, reason: str, detail: Mapping[str, Any]
+) -> tuple[Hold, bool]:
+    """The newest hold with this digest, opened where there is none, and whether it was; one that waits with another digest is over."""
+    mine = (hold.c.tenant == tenant, hold.c.kind == kind, hold.c.subject == subject)
+    over(connection, tenant, kind, subject, but=digest)
+    query = select(*_COLUMNS).where(*mine, hold.c.digest == digest, hold.c.state != "over")
+    found = connection.execute(query.order_by(hold.c.id.desc()).limit(1)).first()
+    if found is not None:
+        return Hold(*found), False
+    values = {
+        "tenant": tenant,
+        "kind": kind,
+        "subject": subject,
+        "digest": digest,
+        "state": "waiting",
+        "reason": reason,
+        "detail": dict(detail),
+        "opened_at": datetime.now(UTC),
+    }
+    number = connection.execute(insert(hold).values(values).returning(hold.c.id)).scalar_one()
+    record(connection, tenant, "moat", "hold", f"{kind} of {subject}", {"hold": number, "reason": reason})
+    return Hold(*connection.execute(select(*_COLUMNS).where(hold.c.id == number)).one()), True
+
+
+def over(connection: Connection, tenant: str, kind: Kind, subject: str, but: str = "") -> None:
+    """End the holds of a subject that still wait, or were released and not used, and are for something else than `but`."""
+    mine = (hold.c.tenant == tenant, hold.c.kind == kind, hold.c.subject == subject)
+    connection.execute(
+        update(hold)
+        .where(*mine, hold.c.state.in_(("waiting", "released")), hold.c.digest != but)
+        .values(state="over", decided_at=func.coalesce(hold.c.decided_at, datetime.now(UTC)))
+    )
+
+
+def release(ledger: Ledger, number: int, by: str, because: str = "") -> Hold:
+    """A person lets what waits pass, if it is still so when it is read again. Raises HoldRefused."""
+    return _decide(ledger, number, "released", by, because)
+
+
+def reject(ledger: Ledger, number: int, by: str, because: str = "") -> Hold:
+    """A person keeps what waits from passing, for as long as it is asked for again. Raises HoldRefused."""
+    return _decide(ledger, number, "rejected", by, because)
+
+
+def _decide(ledger: Ledger, number: int, state: State, by: str, because: str) -> Hold:
+    with ledger.write() as connection:
+        found = _get(connection, ledger.tenant, number)
+        if found.state == state:
+            return found  # the same word twice is no error
+        if found.state not in ("waiting", "rejected"):  # a rejection may be thought over
+            raise HoldRefused(f"hold {number} ({found.kind} of {found.subject}) is {found.state}: it waits no more")
+        values = {"state": state, "decided_at": datetime.now(UTC), "decided_by": by, "because": because}
+        connection.execute(update(hold).where(hold.c.id == number).values(values))
+        detail = {"hold": number, "reason": found.reason, "because": because}
+        action = "release" if state == "released" else "reject"
+        record(connection, ledger.tenant, by, action, f"{found.kind} of {found.subject}", detail)
+        return _get(connection, ledger.tenant, number)
+
+
+def get(ledger: Ledger, number: int) -> Hold:
+    """A hold by its number. Raises HoldRefused where there is none."""
+    with ledger.read() as connection:
+        return _get(connection, ledger.tenant, number)
+
+
+def _get(connection: Connection, tenant: str, number: int) -> Hold:
+    row = connection.execute(select(*_COLUMNS).where(hold.c.tenant == tenant, hold.c.id == number)).first()
+    if row is None:
+        raise HoldRefused(f"there is no hold {number}; `moat access held` lists them")
+    return Hold(*row)
+
+
+def listing(ledger: Ledger, state: State | None = "waiting") -> list[Hold]:
+    """Holds, the newest first: those that wait, or those of another state, or all."""
+    query = select(*_COLUMNS).where(hold.c.tenant == ledger.tenant).order_by(hold.c.id.desc())
+    with ledger.read() as connection:
+        return [Hold(*row) for row in connection.execute(query.where(hold.c.state == state) if state else query)]

@@ -1,0 +1,322 @@
+"""Incidents: one for each source and stage that is in trouble, however many checks and tasks fail of it.
+
+    open -> acknowledged -> resolved
+
+A failure joins the incident that its run has already: of a later stage as noise that changes nothing, of an
+earlier one as its root. Without one it joins the incident of the same source and stage, from whatever run.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
+
+from moat.errors import IncidentRefused
+from moat.ledger import Ledger
+from moat.ledger.audit import record
+from moat.ledger.tables import incident, incident_event
+
+State = Literal["open", "acknowledged", "resolved"]
+Severity = Literal["warn", "hold", "block"]
+STAGES = ("read", "parse", "clean", "chunk", "embed", "gate", "load", "promote")
+SEVERITIES = ("warn", "hold", "block")
+UNRESOLVED = ("open", "acknowledged")
+LONGEST = 2_000  # characters of a message that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that went wrong, and how often the same was said: a check, a task, or a load that is late."""
+
+    kind: Literal["check", "task", "late"]
+    stage: str
+    subject: str  # the check's or the task's name
+    message: str
+    severity: Severity
+    load_id: int | None
+    n: int
+    first_at: datetime
+    last_at: datetime
+
+    @classmethod
+    def now(
+        cls,
+        kind: Literal["check", "task", "late"],
+        stage: str,
+        said: tuple[str, str],
+        severity: Severity,
+        load: int | None,
+    ) -> "Happening":
+        """Something that was noticed at this moment; `said` is its subject and its message."""
+        at = datetime.now(UTC)
+        return cls(kind, stage, said[0][:256], said[1][:LONGEST], severity, load, 1, at, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One incident as the ledger has it. `detail` is its diagnosis: causes, reach, commands."""
+
+    id: int
+    source: str
+    stage: str  # the first that was bad
+    state: State
+    severity: Severity
+    title: str
+    detail: Mapping[str, Any]
+    load_id: int | None
+    run: str
+    happened_at: datetime
+    opened_at: datetime
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    because: str | None
+    told: str | None
+    told_at: datetime | None
+    n_told: int
+
+    @property
+    def to_detect(self) -> timedelta:
+        """From when the fault began to when it was noticed."""
+        return self.opened_at - self.happened_at
+
+    @property
+    def to_mend(self) -> timedelta | None:
+        """From when the fault began to when it was over; None while it is not."""
+        return self.resolved_at - self.happened_at if self.resolved_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Where a failure went. Without `news` it only repeats, or follows from, what the incident has already."""
+
+    incident: Incident
+    news: bool
+
+
+_COLUMNS: list[Any] = [incident.c[name] for name in Incident.__dataclass_fields__]
+_HAPPENED: list[Any] = [incident_event.c[name] for name in Happening.__dataclass_fields__]
+
+
+def join(ledger: Ledger, source: str, run: str, since: datetime, found: Sequence[Happening]) -> Joined:
+    """Open an incident, or join the one that is there, in one transaction; `since` is when the fault began.
+
+    An empty `run` stands for whatever run is in trouble: what is late is late because of that.
+    """
+    with ledger.write() as connection:
+        _one_at_a_time(connection, ledger.tenant, source)
+        query = select(*_COLUMNS).where(
+            incident.c.tenant == ledger.tenant, incident.c.source == source, incident.c.state.in_(UNRESOLVED)
+        )
+        there = [Incident(*row) for row in connection.execute(query.order_by(incident.c.id))]
+        loads = {h.load_id for h in found if h.load_id is not None}
+        mine = next((i for i in there if _same(i, run, loads)), None)
+        stage = min((h.stage for h in found), key=STAGES.index)
+        if mine is not None:
+            stage = min(stage, mine.stage, key=STAGES.index)
+        root = next((i for i in there if i.stage == stage), None) or mine
+        severity = max((h.severity for h in found), key=SEVERITIES.index)
+        if root is None:
+            number, news = _open(connection, ledger, source, run, since, stage, severity), True
+        else:
+            number = root.id
+            worse = SEVERITIES.index(severity) > SEVERITIES.index(root.severity)
+            news = worse or stage != root.stage or root.run != (run or root.run)
+            if mine is not None and mine.id != root.id:
+                _merge(connection, mine, root)
+                news = True
+            values: dict[str, Any] = {"stage": stage, "happened_at": min(root.happened_at, since)}
+            values |= {"severity": severity} if worse else {}
+            values |= {"run": run} if run else {}
+            connection.execute(update(incident).where(incident.c.id == number).values(**values))
+        for h in found:
+            new = _count(connection, number, h)
+            news = news or (new and STAGES.index(h.stage) <= STAGES.index(stage))
+        if newest := max(loads, default=None):
+            connection.execute(update(incident).where(incident.c.id == number).values(load_id=newest))
+        return Joined(_get(connection, ledger, number), news)
+
+
+def _one_at_a_time(connection: Connection, tenant: str, source: str) -> None:
+    """Let the incidents of a source have one writer: SQLite has one anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"incident:{tenant}:{source}"))))
+
+
+def _same(one: Incident, run: str, loads: set[int]) -> bool:
+    """Whether an incident is of the same run or load, so that what comes after it is its noise."""
+    if not run:
+        return one.severity != "warn"
+    return one.run == run or one.load_id in loads
+
+
+def _open(
+    connection: Connection, ledger: Ledger, source: str, run: str, since: datetime, stage: str, severity: str
+) -> int:
+    values = {
+        "tenant": ledger.tenant,
+        "source": source,
+        "stage": stage,
+        "state": "open",
+        "severity": severity,
+        "title": "",
+        "detail": {},
+        "run": run,
+        "happened_at": since,
+        "opened_at": datetime.now(UTC),
+    }
+    return int(connection.execute(insert(incident).values(values).returning(incident.c.id)).scalar_one())
+
+
+def _count(connection: Connection, number: int, h: Happening) -> bool:
+    """Write a happening, or count the same once more; whether it is a new one."""
+    where = [incident_event.c.incident_id == number]
+    where += [incident_event.c[name] == getattr(h, name) for name in ("kind", "stage", "subject")]
+    values = {"message": h.message, "severity": h.severity, "load_id": h.load_id, "last_at": h.last_at}
+    again = update(incident_event).where(*where).values(n=incident_event.c.n + h.n, **values)
+    if connection.execute(again).rowcount:
+        return False
+    whole = {name: getattr(h, name) for name in Happening.__dataclass_fields__}
+    connection.execute(insert(incident_event).values(incident_id=number, **whole))
+    return True
+
+
+def _merge(connection: Connection, noise: Incident, root: Incident) -> None:
+    """What a run took for an incident of its own belongs to an older one: its happenings move there."""
+    for h in _happenings(connection, noise.id):
+        _count(connection, root.id, h)
+    connection.execute(delete(incident_event).where(incident_event.c.incident_id == noise.id))
+    values = {"state": "resolved", "resolved_at": datetime.now(UTC), "resolved_by": "moat"}
+    connection.execute(
+        update(incident).where(incident.c.id == noise.id).values(because=f"it is incident {root.id}", **values)
+    )
+
+
+def explained(ledger: Ledger, number: int, title: str, detail: Mapping[str, Any]) -> Incident:
+    """Record what triage found."""
+    with ledger.write() as connection:
+        connection.execute(update(incident).where(incident.c.id == number).values(title=title, detail=dict(detail)))
+        return _get(connection, ledger, number)
+
+
+def acknowledge(ledger: Ledger, number: int, by: str, because: str = "") -> Incident:
+    """A person takes an incident on. Raises IncidentRefused for one that is resolved."""
+    with ledger.write() as connection:
+        found = _get(connection, ledger, number)
+        if found.state == "acknowledged":
+            return found  # the same word twice is no error
+        if found.state == "resolved":
+            raise IncidentRefused(
+                f"incident {number} of {found.source} is resolved ({found.because or 'no reason given'})"
+            )
+        values = {"state": "acknowledged", "acknowledged_at": datetime.now(UTC), "acknowledged_by": by}
+        connection.execute(
+            update(incident).where(incident.c.id == number).values(because=because or found.because, **values)
+        )
+        _audited(connection, ledger, found, by, "acknowledge", because)
+        return _get(connection, ledger, number)
+
+
+def resolve(ledger: Ledger, number: int, by: str, because: str = "") -> Incident:
+    """A person says that an incident is over; the next failure opens another."""
+    with ledger.write() as connection:
+        found = _get(connection, ledger, number)
+        if found.state == "resolved":
+            return found
+        _over(connection, [number], by, because)
+        _audited(connection, ledger, found, by, "resolve", because)
+        return _get(connection, ledger, number)
+
+
+def over(ledger: Ledger, numbers: Sequence[int], because: str) -> None:
+    """End incidents whose fault is gone by itself: a load was promoted."""
+    with ledger.write() as connection:
+        _over(connection, numbers, "moat", because)
+
+
+def _over(connection: Connection, numbers: Sequence[int], by: str, because: str) -> None:
+    values = {"state": "resolved", "resolved_at": datetime.now(UTC), "resolved_by": by, "because": because}
+    connection.execute(
+        update(incident).where(incident.c.id.in_(numbers), incident.c.state.in_(UNRESOLVED)).values(**values)
+    )
+
+
+def _audited(connection: Connection, ledger: Ledger, found: Incident, by: str, action: str, because: str) -> None:
+    detail = {"title": found.title, "because": because}
+    record(connection, ledger.tenant, by, action, f"incident {found.id} of {found.source}", detail)
+
+
+def claim_telling(ledger: Ledger, number: int, digest: str) -> bool:
+    """Whether the caller is the one who tells people of an incident as it is now: True once for each new digest."""
+    with ledger.write() as connection:
+        done = connection.execute(
+            update(incident)
+            .where(
+                incident.c.tenant == ledger.tenant,
+                incident.c.id == number,
+                or_(incident.c.told.is_(None), incident.c.told != digest),
+            )
+            .values(told=digest, told_at=datetime.now(UTC), n_told=incident.c.n_told + 1)
+        )
+        return done.rowcount == 1
+
+
+def give_back_telling(ledger: Ledger, number: int, digest: str) -> None:
+    """Take a claim back when nobody could be told, so that the next one who notices tries again."""
+    with ledger.write() as connection:
+        connection.execute(
+            update(incident)
+            .where(incident.c.tenant == ledger.tenant, incident.c.id == number, incident.c.told == digest)
+            .values(told=None, n_told=incident.c.n_told - 1)
+        )
+
+
+def get(ledger: Ledger, number: int) -> Incident:
+    """An incident by its number. Raises IncidentRefused where there is none."""
+    with ledger.read() as connection:
+        return _get(connection, ledger, number)
+
+
+def listing(ledger: Ledger, source: str | None = None, resolved: bool = False) -> list[Incident]:
+    """Incidents, the newest first, of one source or of all; resolved ones only where they are asked for."""
+    query = select(*_COLUMNS).where(incident.c.tenant == ledger.tenant).order_by(incident.c.id.desc())
+    if source:
+        query = query.where(incident.c.source == source)
+    if not resolved:
+        query = query.where(incident.c.state.in_(UNRESOLVED))
+    with ledger.read() as connection:
+        return [Incident(*row) for row in connection.execute(query)]
+
+
+def of_load(ledger: Ledger, number: int) -> list[Incident]:
+    """The incidents that a load took part in."""
+    took_part = select(incident_event.c.incident_id).where(incident_event.c.load_id == number)
+    query = select(*_COLUMNS).where(
+        incident.c.tenant == ledger.tenant, or_(incident.c.load_id == number, incident.c.id.in_(took_part))
+    )
+    with ledger.read() as connection:
+        return [Incident(*row) for row in connection.execute(query.order_by(incident.c.id))]
+
+
+def happenings(ledger: Ledger, number: int) -> list[Happening]:
+    """What went wrong in an incident: the first bad stage first, then in the order of time."""
+    with ledger.read() as connection:
+        _get(connection, ledger, number)
+        return _happenings(connection, number)
+
+
+def _happenings(connection: Connection, number: int) -> list[Happening]:
+    query = select(*_HAPPENED).where(incident_event.c.incident_id == number).order_by(incident_event.c.id)
+    found = [Happening(*row) for row in connection.execute(query)]
+    return sorted(found, key=lambda h: (STAGES.index(h.stage), h.first_at))
+
+
+def _get(connection: Connection, ledger: Ledger, number: int) -> Incident:
+    query = select(*_COLUMNS).where(incident.c.tenant == ledger.tenant, incident.c.id == number)
+    row = connection.execute(query).first()
+    if row is None:
+        raise IncidentRefused(f"there is no incident {number}; `moat incidents --all` lists them")
+    return Incident(*row)

@@ -1,0 +1,46 @@
+"""Which policy's tokens the index holds for a document, told so that no two writers can get it wrong.
+
+Weaviate knows no transaction, and a load and the permission lane may write the same object's
+`allow` at once: which write came last cannot be told from outside. So a writer leaves its mark
+before it writes, and says what the index holds only if its mark still stands afterwards. Whoever
+finds another mark, or none, leaves the document dirty, and the next run of the lane writes it again.
+A writer that is killed leaves it dirty as well.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+
+from sqlalchemy import update
+
+from moat.batching import windows
+from moat.ledger import Ledger
+from moat.ledger.loads import Load, fenced
+from moat.ledger.tables import document
+
+DIRTY = "?"  # no digest: what the index holds is not known
+
+
+def begin(ledger: Ledger, documents: Iterable[str], current: Load | None = None) -> str:
+    """Mark documents whose tokens are about to be written; returns the mark. Raises Superseded for a load that lost its lease."""
+    mark = uuid.uuid4().hex
+    with ledger.write() as connection:
+        if current is not None:
+            fenced(connection, ledger, current)
+        for window in windows(documents):
+            connection.execute(update(document).where(document.c.id.in_(window)).values(indexed=DIRTY, indexing=mark))
+    return mark
+
+
+def end(ledger: Ledger, mark: str, holds: Mapping[str, str | None], current: Load | None = None) -> None:
+    """Record which policy's tokens the index holds now: digests by document id, None for nobody's."""
+    with ledger.write() as connection:
+        if current is not None:
+            fenced(connection, ledger, current)
+        for digest, group in groupby(sorted(holds, key=lambda i: holds[i] or ""), holds.__getitem__):
+            for window in windows(group):
+                mine = document.c.id.in_(window)
+                other = document.c.indexing.is_distinct_from(mark)
+                connection.execute(update(document).where(mine, other).values(indexed=DIRTY, indexing=None))
+                own = document.c.indexing == mark
+                connection.execute(update(document).where(mine, own).values(indexed=digest, indexing=None))

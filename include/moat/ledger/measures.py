@@ -1,0 +1,118 @@
+"""What each load measured, so that bounds can be learned from the loads before it."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import delete, func, insert, select
+
+from moat.ledger import Ledger
+from moat.ledger.audit import record
+from moat.ledger.loads import Load, fenced
+from moat.ledger.tables import event, load, measure
+
+MOST_LOADS = 120  # that bounds are learned from
+NEWEST = 10  # loads among which one that was declared out of the ordinary is told, too: a week and its weekends
+
+
+class Past(NamedTuple):
+    """One measured value of an earlier load."""
+
+    load: int
+    at: datetime
+    value: float
+    how: Literal["usual", "released", "extraordinary"] = "usual"  # as expected, by a person's word, declared so
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a person declared: a source is another from here on."""
+
+    source: str
+    at: datetime
+    because: str
+    by: str
+
+
+def keep(ledger: Ledger, current: Load, family: str, values: Mapping[str, float]) -> None:
+    """Write what one family measured; what an earlier try measured goes."""
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        connection.execute(delete(measure).where(measure.c.load_id == current.id, measure.c.family == family))
+        rows = [{"load_id": current.id, "family": family, "name": n, "value": float(v)} for n, v in values.items()]
+        if rows:
+            connection.execute(insert(measure), rows)
+
+
+def of_load(ledger: Ledger, number: int) -> dict[str, float]:
+    """Everything that a load measured, by name."""
+    query = select(measure.c.name, measure.c.value).where(measure.c.load_id == number).order_by(measure.c.name)
+    with ledger.read() as connection:
+        return {row.name: row.value for row in connection.execute(query)}
+
+
+def history(ledger: Ledger, current: Load) -> dict[str, list[Past]]:
+    """What earlier loads of the same source measured, by name, the oldest first.
+
+    Only of loads that were promoted and never rolled back, of the whole source, since the last declared event:
+    what a person took back is no example. A load that was declared out of the ordinary is none either, but one of
+    the newest few is told as such: what it left behind is what the source is now.
+    """
+    with ledger.read() as connection:
+        mine = (event.c.tenant == ledger.tenant, event.c.source == current.source, event.c.at <= current.opened_at)
+        since = connection.scalar(select(func.max(event.c.at)).where(*mine))
+        query = select(load.c.id, load.c.opened_at, load.c.options, load.c.counts, load.c.decided_by).where(
+            load.c.tenant == ledger.tenant,
+            load.c.source == current.source,
+            load.c.state == "promoted",
+            load.c.id < current.id,
+        )
+        if since is not None:
+            query = query.where(load.c.opened_at > since)
+        loads: dict[int, tuple[datetime, Literal["usual", "released", "extraordinary"]]] = {}
+        for row in connection.execute(query.order_by(load.c.id.desc())):
+            if row.options.get("only") or row.options.get("limit"):
+                continue
+            if not extraordinary(row.options, row.counts):
+                loads[row.id] = row.opened_at, "released" if row.decided_by else "usual"
+            elif len(loads) < NEWEST:
+                loads[row.id] = row.opened_at, "extraordinary"
+            if len(loads) == MOST_LOADS:
+                break
+        found: dict[str, list[Past]] = defaultdict(list)
+        values = select(measure.c.load_id, measure.c.name, measure.c.value).where(measure.c.load_id.in_(loads))
+        for number, name, value in connection.execute(values.order_by(measure.c.load_id)):
+            found[name].append(Past(number, loads[number][0], value, loads[number][1]))
+    return dict(found)
+
+
+def extraordinary(options: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+    """Why a load is not like its source's others, in words; empty for one that is."""
+    if said := options.get("expected"):
+        return str(said)
+    if options.get("full"):
+        return "everything was read again"
+    if counts.get("again"):
+        return "documents were prepared again by another recipe"
+    return ""
+
+
+def declare(ledger: Ledger, source: str, by: str, because: str) -> Event:
+    """Say that a source is another from now on, so that its bounds are learned anew; it stands in the audit."""
+    made = Event(source, datetime.now(UTC), because, by)
+    with ledger.write() as connection:
+        values = {"source": source, "at": made.at, "because": because, "by": by}
+        connection.execute(insert(event).values(tenant=ledger.tenant, **values))
+        record(connection, ledger.tenant, by, "event", f"source {source}", {"because": because})
+    return made
+
+
+def events(ledger: Ledger, source: str | None = None) -> list[Event]:
+    """Declared events, the newest first, of one source or of all."""
+    query = select(event.c.source, event.c.at, event.c.because, event.c.by).where(event.c.tenant == ledger.tenant)
+    if source:
+        query = query.where(event.c.source == source)
+    with ledger.read() as connection:
+        return [Event(*row) for row in connection.execute(query.order_by(event.c.at.desc()))]

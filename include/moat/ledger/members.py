@@ -1,0 +1,269 @@
+"""Who is in which group: memberships by directory, and whom an asker stands for.
+
+A group is known by its directory and its immutable id, `group:okta/00g1a2b3`, so that two sites'
+groups of one name stay apart. A name without a directory, `group:everyone`, is the company's own
+and belongs to the one directory that defines it.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from moat.access.policy import canonical, directory_of
+from moat.batching import windows
+from moat.errors import DirectoryStale, DirectoryUnavailable, FatalError, TooManyPrincipals
+from moat.ids import joined, text_hash
+from moat.ledger import Ledger, add
+from moat.ledger.audit import record
+from moat.ledger.holds import over
+from moat.ledger.tables import directory, member, policy, policy_entry
+
+MOST_PRINCIPALS = 20_000  # of one asker, groups expanded; more is a broken directory, and gives nothing
+
+
+def fresh(connection: Connection, tenant: str) -> int:
+    """The revision of all memberships: it rises with every swap of a directory.
+
+    Raises DirectoryStale where a directory has not been read for longer than it allows: it is not
+    known any more who was taken out of a group, nor who was put into a denied one.
+    """
+    rows = connection.execute(
+        select(directory.c.name, directory.c.revision, directory.c.read_at, directory.c.max_age_s).where(
+            directory.c.tenant == tenant
+        )
+    ).all()
+    now = datetime.now(UTC)
+    for row in rows:
+        if row.max_age_s is not None and (row.read_at is None or row.read_at + timedelta(seconds=row.max_age_s) < now):
+            when = f"{row.read_at:%Y-%m-%d %H:%M} UTC" if row.read_at else "never"
+            raise DirectoryStale(
+                f"directory {row.name} was last read {when}, and may be {row.max_age_s:,} s old at the most: "
+                f"look at the DAG sync_directory, or run `moat directory sync`; `moat directory remove {row.name}` where it is declared no more"
+            )
+    return sum(row.revision for row in rows)
+
+
+def principals_of(connection: Connection, tenant: str, asker: str) -> frozenset[str]:
+    """The canonical asker with every group that holds them, directly or through other groups.
+
+    Empty when nobody knows the asker: in no group, in no policy, no group with members. Raises AccessUnknown for an
+    asker that cannot be read, TooManyPrincipals past the limit.
+    """
+    who = canonical(asker)
+    found = expanded(connection, tenant, [who])
+    return found if len(found) > 1 or _named(connection, tenant, who) else frozenset()
+
+
+def expanded(connection: Connection, tenant: str, asked: Iterable[str]) -> frozenset[str]:
+    """These canonical principals with every group above them. Raises TooManyPrincipals past the limit."""
+    edge = set(asked)
+    found = set(edge)
+    while True:  # breadth first; a cycle ends because what was found is not looked at again
+        if len(found) > MOST_PRINCIPALS:
+            raise TooManyPrincipals(
+                f"{min(asked)} stands for more than {MOST_PRINCIPALS:,} principals: look at the directory's groups"
+            )
+        if not edge:
+            return frozenset(found)
+        above: set[str] = set()
+        for window in windows(edge):
+            above.update(
+                connection.scalars(
+                    select(member.c.group).where(member.c.tenant == tenant, member.c.member.in_(window)).distinct()
+                )
+            )
+        edge = above - found
+        found |= edge
+
+
+def people_of_groups(ledger: Ledger, most: int) -> dict[str, frozenset[str]] | None:
+    """The people in each group of all directories, through other groups as well; None where there are more memberships than `most`."""
+    mine = member.c.tenant == ledger.tenant
+    with ledger.read() as connection:
+        if connection.execute(select(func.count()).select_from(member).where(mine)).scalar_one() > most:
+            return None
+        rows = connection.execute(select(member.c.group, member.c.member).where(mine)).all()
+    inside: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        inside[row.group].add(row.member)
+    found: dict[str, frozenset[str]] = {}
+    for group in inside:
+        seen, edge = {group}, {group}
+        while edge := set().union(*(inside[g] for g in edge if g in inside)) - seen:
+            seen |= edge
+        found[group] = frozenset(who for who in seen if who not in inside and not who.startswith("group:"))
+    return found
+
+
+def _named(connection: Connection, tenant: str, who: str) -> bool:
+    """Whether some policy names them, or they are a group that has members."""
+    named = select(policy_entry.c.principal).join(policy, policy.c.digest == policy_entry.c.digest)
+    in_policy = named.where(policy.c.tenant == tenant, policy_entry.c.principal == who).limit(1)
+    has_members = select(member.c.member).where(member.c.tenant == tenant, member.c.group == who).limit(1)
+    return any(connection.execute(query).first() is not None for query in (in_policy, has_members))
+
+
+class Expansions:
+    """Askers' principals, kept for a short time by everything that they depend on.
+
+    The key holds the ledger, the tenant, who asks and the revision of all memberships: a swap of a
+    directory is another key. What was found is not kept of those whom nobody knows: a policy that
+    names them may come at any time.
+    """
+
+    def __init__(self, ledger: Ledger, seconds: float, most: int = 10_000) -> None:
+        self._ledger, self._seconds, self._most = ledger, seconds, most
+        self._kept: dict[tuple[str, str, str, int], tuple[float, frozenset[str]]] = {}
+
+    def of(self, connection: Connection, asker: str) -> frozenset[str]:
+        """As principals_of, and DirectoryStale."""
+        tenant, now = self._ledger.tenant, time.monotonic()
+        key = (self._ledger.url, tenant, canonical(asker), fresh(connection, tenant))
+        made, found = self._kept.get(key, (-self._seconds, frozenset[str]()))
+        if now - made < self._seconds:
+            return found
+        found = principals_of(connection, tenant, asker)
+        if found:
+            if len(self._kept) >= self._most:
+                self._kept.clear()
+            self._kept[key] = (now, found)
+        return found
+
+
+Pairs = frozenset[tuple[str, str]]  # canonical (group, member)
+
+
+def digest_of(pairs: Pairs) -> str:
+    """What a directory's memberships are called: the same memberships have the same digest."""
+    return text_hash(joined(*(part for pair in sorted(pairs) for part in pair)))
+
+
+def memberships(ledger: Ledger, name: str) -> tuple[int, Pairs]:
+    """A directory's revision, 0 where it was never read, and its memberships of that revision or a later one."""
+    mine = (directory.c.tenant == ledger.tenant, directory.c.name == name)
+    query = select(member.c.group, member.c.member).where(member.c.tenant == ledger.tenant, member.c.directory == name)
+    with ledger.read() as connection:
+        revision = connection.execute(select(directory.c.revision).where(*mine)).scalar() or 0
+        return revision, frozenset((row.group, row.member) for row in connection.execute(query))
+
+
+def replace_members(
+    ledger: Ledger,
+    name: str,
+    groups: Mapping[str, Sequence[str]],
+    by: str,
+    max_age_s: int | None = None,
+    *,
+    revision: int | None = None,
+) -> int:
+    """Make a directory's groups exactly these, in one transaction. Returns the number of memberships.
+
+    With `revision`, only if the directory is still at that one: what was read before somebody else's
+    swap never replaces it. Holds of the directory are over then. Raises AccessUnknown for a name that
+    cannot be read, FatalError for a group that is another directory's, DirectoryUnavailable for
+    another revision; then nothing has changed.
+    """
+    mine = [canonical(group) for group in groups]
+    if len(set(mine)) != len(mine):
+        twice = next(group for group in mine if mine.count(group) > 1)
+        raise FatalError(f"directory {name}: {twice} is there twice, in two spellings; a group's id must be its own")
+    pairs = frozenset((canonical(group), canonical(who)) for group, members in groups.items() for who in members)
+    rows = [{"tenant": ledger.tenant, "directory": name, "group": g, "member": m} for g, m in sorted(pairs)]
+    digest = digest_of(pairs)
+    now = datetime.now(UTC)
+    with ledger.write() as connection:
+        _refuse_others(connection, ledger.tenant, name, mine)
+        mark = {"tenant": ledger.tenant, "name": name, "revision": 0, "digest": "", "n_groups": 0, "n_memberships": 0}
+        add(connection, directory, [mark])
+        where = (directory.c.tenant == ledger.tenant, directory.c.name == name)
+        before = connection.execute(select(directory).where(*where).with_for_update()).one()
+        if revision is not None and before.revision != revision:
+            raise DirectoryUnavailable(f"directory {name} was swapped by another reading meanwhile; read it again")
+        if digest != before.digest:
+            connection.execute(delete(member).where(member.c.tenant == ledger.tenant, member.c.directory == name))
+            for window in windows(rows):
+                connection.execute(insert(member), window)
+        connection.execute(
+            update(directory)
+            .where(*where)
+            .values(
+                revision=before.revision + 1,
+                digest=digest,
+                n_groups=len(mine),
+                n_memberships=len(rows),
+                read_at=now,
+                failed_at=None,
+                error=None,
+                max_age_s=max_age_s,
+            )
+        )
+        if digest != before.digest:
+            detail = {"groups": len(mine), "memberships": len(rows), "before": before.n_memberships, "digest": digest}
+            record(connection, ledger.tenant, by, "members", f"directory {name}", detail)
+        over(connection, ledger.tenant, "directory", name)
+    return len(rows)
+
+
+def _refuse_others(connection: Connection, tenant: str, name: str, groups: Sequence[str]) -> None:
+    """Raise FatalError for a group that is not this directory's to define."""
+    for group in groups:
+        if directory_of(group) not in ("", name):
+            raise FatalError(f"directory {name} cannot define {group}: it is one of directory {directory_of(group)}")
+    for window in windows(groups):
+        taken = connection.execute(
+            select(member.c.group, member.c.directory)
+            .where(member.c.tenant == tenant, member.c.directory != name, member.c.group.in_(window))
+            .limit(1)
+        ).first()
+        if taken is not None:
+            raise FatalError(
+                f"directory {name} cannot define {taken.group}: directory {taken.directory} does, and two groups of one "
+                f"name are not one group. Write group:{name}/{taken.group.partition(':')[2]}"
+            )
+
+
+def failed(ledger: Ledger, name: str, error: str) -> None:
+    """Record that a directory could not be read; nothing else about it changes."""
+    where = (directory.c.tenant == ledger.tenant, directory.c.name == name)
+    with ledger.write() as connection:
+        since = func.coalesce(directory.c.failed_at, datetime.now(UTC))
+        connection.execute(update(directory).where(*where).values(failed_at=since, error=error[:2_000]))
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryState:
+    """A directory as the ledger has it."""
+
+    name: str
+    revision: int
+    digest: str
+    n_groups: int
+    n_memberships: int
+    read_at: datetime | None
+    failed_at: datetime | None
+    error: str | None
+    max_age_s: int | None
+
+
+def directories(ledger: Ledger) -> list[DirectoryState]:
+    """Every directory, by name."""
+    columns: list[Any] = [directory.c[name] for name in DirectoryState.__dataclass_fields__]
+    query = select(*columns).where(directory.c.tenant == ledger.tenant).order_by(directory.c.name)
+    with ledger.read() as connection:
+        return [DirectoryState(*row) for row in connection.execute(query)]
+
+
+def group_sizes(ledger: Ledger, name: str) -> dict[str, int]:
+    """How many members each group of a directory has."""
+    query = (
+        select(member.c.group, func.count().label("n"))
+        .where(member.c.tenant == ledger.tenant, member.c.directory == name)
+        .group_by(member.c.group)
+    )
+    with ledger.read() as connection:
+        return {row.group: row.n for row in connection.execute(query)}

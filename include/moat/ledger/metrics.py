@@ -1,0 +1,124 @@
+"""What the ledger comes to, source by source: the numbers behind the metrics, by a handful of grouped queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from moat.ledger import Ledger
+from moat.ledger.documents import visible
+from moat.ledger.tables import check_result, document, incident, load, quarantine, revision, source, spent
+
+READ_WHOLE = ("promoted", "unchanged")  # a load in one of these has seen its source to the end
+
+
+class Numbered(NamedTuple):
+    """A number of one source, by a word such as a state or a kind, and for some by a second one."""
+
+    source: str
+    by: tuple[str, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Everything that is counted, at one moment. Moments stay moments: who asks knows how old they are."""
+
+    loads: tuple[Numbered, ...]  # by state
+    held: tuple[Numbered, ...]  # by what they wait for
+    newest: Mapping[str, Mapping[str, int]]  # counts of each source's newest load that read something
+    failed: tuple[Numbered, ...]  # failed checks of the newest judged load, by severity
+    spent: tuple[Numbered, ...]  # seconds by stage
+    tokens: tuple[Numbered, ...]  # that the model was given, by stage
+    incidents: tuple[Numbered, ...]  # not resolved, by severity and state
+    quarantined: tuple[Numbered, ...]  # by stage and error
+    read_at: Mapping[str, datetime]
+    promoted_at: Mapping[str, datetime]
+    access_read_at: Mapping[str, datetime]
+
+
+def totals(ledger: Ledger) -> Totals:
+    """The numbers of this tenant. Nothing here grows with documents or chunks, but for what is in quarantine."""
+    mine = load.c.tenant == ledger.tenant
+    aside = (quarantine.c.tenant == ledger.tenant, quarantine.c.state != "resolved")
+    open_ = (incident.c.tenant == ledger.tenant, incident.c.state != "resolved")
+    with ledger.read() as connection:
+        held = func.coalesce(load.c.held_for, "gate")
+        return Totals(
+            _grouped(connection, load.c.source, (load.c.state,), mine),
+            _grouped(connection, load.c.source, (held,), mine, load.c.state == "held"),
+            _newest(connection, ledger),
+            _failed(connection, ledger),
+            _spent(connection, ledger, func.sum(spent.c.seconds)),
+            _spent(connection, ledger, func.sum(spent.c.tokens)),
+            _grouped(connection, incident.c.source, (incident.c.severity, incident.c.state), *open_),
+            _grouped(connection, quarantine.c.source, (quarantine.c.stage, quarantine.c.error), *aside),
+            _moments(connection, func.max(load.c.opened_at), mine, load.c.state.in_(READ_WHOLE)),
+            _moments(connection, func.max(load.c.ended_at), mine, load.c.state == "promoted"),
+            {
+                name: at
+                for name, at in connection.execute(
+                    select(source.c.name, source.c.access_read_at).where(source.c.tenant == ledger.tenant)
+                )
+                if at is not None
+            },
+        )
+
+
+def in_sight(ledger: Ledger) -> dict[str, tuple[int, int]]:
+    """Visible documents and chunks by source. It looks at every revision: ask only when a load has changed them."""
+    query = (
+        select(document.c.source, func.count(), func.sum(revision.c.n_chunks))
+        .join(revision, revision.c.document_id == document.c.id)
+        .where(document.c.tenant == ledger.tenant, visible(revision))
+        .group_by(document.c.source)
+    )
+    with ledger.read() as connection:
+        return {name: (int(documents), int(chunks)) for name, documents, chunks in connection.execute(query)}
+
+
+def _grouped(connection: Connection, name: Any, by: tuple[Any, ...], *where: Any) -> tuple[Numbered, ...]:
+    query = select(name, *by, func.count()).where(*where).group_by(name, *by).order_by(name, *by)
+    return tuple(Numbered(row[0], tuple(row[1:-1]), row[-1]) for row in connection.execute(query))
+
+
+def _spent(connection: Connection, ledger: Ledger, what: Any) -> tuple[Numbered, ...]:
+    query = select(load.c.source, spent.c.stage, what).join(load, load.c.id == spent.c.load_id)
+    query = query.where(load.c.tenant == ledger.tenant).group_by(load.c.source, spent.c.stage)
+    rows = connection.execute(query.order_by(load.c.source, spent.c.stage))
+    return tuple(Numbered(name, (stage,), float(value)) for name, stage, value in rows)
+
+
+def _newest(connection: Connection, ledger: Ledger) -> dict[str, dict[str, int]]:
+    """Counts of the newest load of each source, whatever became of it, once it has read."""
+    last = (
+        select(func.max(load.c.id))
+        .where(load.c.tenant == ledger.tenant, load.c.state.not_in(("abandoned", "open")))
+        .group_by(load.c.source)
+    )
+    query = select(load.c.source, load.c.counts).where(load.c.id.in_(last))
+    return {name: dict(counts or {}) for name, counts in connection.execute(query)}
+
+
+def _failed(connection: Connection, ledger: Ledger) -> tuple[Numbered, ...]:
+    """Failed checks of each source's newest load that was judged; none where all passed."""
+    judged = (
+        select(func.max(load.c.id))
+        .join(check_result, check_result.c.load_id == load.c.id)
+        .where(load.c.tenant == ledger.tenant)
+        .group_by(load.c.source)
+    )
+    query = (
+        select(load.c.source, check_result.c.severity, func.count())
+        .join(check_result, check_result.c.load_id == load.c.id)
+        .where(load.c.id.in_(judged), ~check_result.c.passed)
+        .group_by(load.c.source, check_result.c.severity)
+    )
+    return tuple(Numbered(name, (severity,), n) for name, severity, n in connection.execute(query))
+
+
+def _moments(connection: Connection, moment: Any, *where: Any) -> dict[str, datetime]:
+    query = select(load.c.source, moment).where(*where).group_by(load.c.source)
+    return {name: at for name, at in connection.execute(query) if at is not None}

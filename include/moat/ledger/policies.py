@@ -1,0 +1,53 @@
+"""Policies: what the ledger keeps of them, and which of them an asker satisfies."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Connection, select
+
+from moat.access.policy import PUBLIC, Policy, token
+from moat.batching import windows
+from moat.ledger import add
+from moat.ledger.tables import policy, policy_entry
+
+
+def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dict[str, str]:
+    """Write policies that the ledger does not have; returns their digests by canonical JSON."""
+    digests: dict[str, str] = {}
+    rows, entries = [], []
+    for p in policies:
+        digest = digests[p.text()] = p.digest(tenant)
+        rows.append({"digest": digest, "tenant": tenant, "body": p.text(), "n_layers": len(p.layers), "plain": p.plain})
+        entries += [
+            {"digest": digest, "layer": number, "principal": principal, "wide": not p.plain}
+            for number, layer in (*enumerate(p.layers), (-1, p.deny))
+            for principal in layer
+        ]
+    add(connection, policy, rows)
+    for window in windows(entries):
+        add(connection, policy_entry, window)
+    return digests
+
+
+def tokens_of(connection: Connection, tenant: str, principals: frozenset[str]) -> list[str]:
+    """Every token that lets these principals in: their own, `public`, and the policies they satisfy."""
+    wide = satisfied(connection, tenant, principals, policy_entry.c.wide.is_(True))
+    return sorted(token(tenant, p) for p in principals | {PUBLIC}) + [f"p:{digest}" for digest in wide]
+
+
+def satisfied(
+    connection: Connection, tenant: str, principals: frozenset[str], *conditions: ColumnElement[bool]
+) -> list[str]:
+    """Digests of the policies that let these principals in, in order: every layer met, and no deny."""
+    layers: dict[str, set[int]] = {}
+    needed: dict[str, int] = {}
+    query = (
+        select(policy_entry.c.digest, policy_entry.c.layer, policy.c.n_layers)
+        .join(policy, policy.c.digest == policy_entry.c.digest)
+        .where(policy.c.tenant == tenant, *conditions)
+        .distinct()
+    )
+    for window in windows(principals | {PUBLIC}):
+        for digest, layer, n_layers in connection.execute(query.where(policy_entry.c.principal.in_(window))):
+            layers.setdefault(digest, set()).add(layer)
+            needed[digest] = n_layers
+    return sorted(digest for digest, met in layers.items() if -1 not in met and len(met) == needed[digest])

@@ -1,0 +1,217 @@
+"""What the index must hold, as the ledger has it: the index is a projection of the ledger."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import and_, exists, func, or_, select
+
+from moat.access.policy import Policy
+from moat.batching import windows
+from moat.ids import document_id
+from moat.ledger import Ledger
+from moat.ledger.access import live_change
+from moat.ledger.documents import promoted, visible
+from moat.ledger.loads import LIVE
+from moat.ledger.tables import access_change, chunk, document, embedding, load, presence, revision
+from moat.ledger.tables import policy as policies
+from moat.records import IndexObject, embedded_text
+
+
+def ids(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
+    """Document ids by key; the same for documents that the ledger never saw."""
+    return {key: document_id(ledger.tenant, source, key) for key in keys}
+
+
+class Allowed(NamedTuple):
+    """Who may read a document, as the index holds it."""
+
+    policy: str | None  # digest; None: unknown, so nobody
+    tokens: tuple[str, ...]
+
+
+def allowed(ledger: Ledger, documents: Sequence[str]) -> dict[str, Allowed]:
+    """What `allow` must hold in the index for these documents: their access, or what a load under way brings instead."""
+    query = (
+        select(document.c.id, policies.c.digest, policies.c.body)
+        .select_from(document)
+        .outerjoin(access_change, and_(access_change.c.document_id == document.c.id, live_change()))
+        .outerjoin(policies, policies.c.digest == func.coalesce(access_change.c.policy, document.c.policy))
+    )
+    found: dict[str, Allowed] = {}
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(document.c.id.in_(window))):
+                tokens = Policy.from_text(row.body).tokens(ledger.tenant) if row.body else ()
+                found[row.id] = Allowed(row.digest, tokens)
+    return found
+
+
+def chunks_of(ledger: Ledger, documents: Sequence[str]) -> dict[str, list[str]]:
+    """Ids of the chunks of some documents that the index may hold: visible ones, and those of a load under way."""
+    found: dict[str, list[str]] = defaultdict(list)
+    query = (
+        select(chunk.c.document_id, chunk.c.id)
+        .join(presence, presence.c.chunk_id == chunk.c.id)
+        .where(or_(visible(presence), exists().where(load.c.id == presence.c.added_in, load.c.state.in_(LIVE))))
+        .distinct()
+    )
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
+                found[row.document_id].append(row.id)
+    return found
+
+
+def sources(ledger: Ledger) -> list[str]:
+    """Names of every source that the ledger has documents of."""
+    with ledger.read() as connection:
+        return list(connection.scalars(select(document.c.source).where(document.c.tenant == ledger.tenant).distinct()))
+
+
+def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
+    """Every visible chunk of a source as the index must hold it, without its vector, streamed in no order.
+
+    Documents whose access a load under way is about to change are left out: either form is right.
+    """
+    earlier = presence.alias()
+    changing = (
+        select(access_change.c.document_id)
+        .join(load, load.c.id == access_change.c.load_id)
+        .where(load.c.state.in_(LIVE))
+    )
+    query = (
+        select(
+            chunk.c.id,
+            document.c.id.label("document"),
+            document.c.key,
+            select(func.min(earlier.c.added_in))
+            .where(earlier.c.chunk_id == chunk.c.id, promoted(earlier.c.added_in))
+            .scalar_subquery()
+            .label("writer"),
+            chunk.c.kind,
+            revision.c.title,
+            chunk.c.heading,
+            chunk.c.text,
+            revision.c.metadata,
+            policies.c.body,
+        )
+        .select_from(document)
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .join(chunk, chunk.c.document_id == document.c.id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .outerjoin(policies, policies.c.digest == document.c.policy)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.id.not_in(changing))
+    )
+    with ledger.read() as connection:
+        for r in connection.execution_options(yield_per=2_000).execute(query):
+            allow = Policy.from_text(r.body).tokens(ledger.tenant) if r.body else ()
+            yield IndexObject(
+                r.id,
+                source,
+                r.document,
+                r.key,
+                r.writer,
+                r.kind,
+                r.title,
+                r.heading,
+                r.text,
+                tuple(r.metadata),
+                allow,
+                b"",
+            )
+
+
+def expected(ledger: Ledger, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that the index may hold: some load that is promoted or under way added them."""
+    adder = load.alias()
+    held = exists().where(adder.c.id == presence.c.added_in, adder.c.state.in_(("promoted", "rolled back", *LIVE)))
+    found: set[str] = set()
+    with ledger.read() as connection:
+        for window in windows(ids):
+            found.update(connection.scalars(select(presence.c.chunk_id).where(presence.c.chunk_id.in_(window), held)))
+    return found
+
+
+class VisibleVector(NamedTuple):
+    """A visible chunk's document, whose it will be when the load that is under way is promoted, and its vector."""
+
+    key: str
+    policy: str | None  # digest; None: unknown, so nobody
+    vector: bytes
+
+
+def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[VisibleVector]:
+    """The vector of every visible chunk of a source, streamed in no order."""
+    query = (
+        select(document.c.key, func.coalesce(access_change.c.policy, document.c.policy), embedding.c.vector)
+        .select_from(document)
+        .outerjoin(access_change, and_(access_change.c.document_id == document.c.id, live_change()))
+        .join(chunk, chunk.c.document_id == document.c.id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(embedding, and_(embedding.c.text_hash == chunk.c.text_hash, embedding.c.model == model))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    with ledger.read() as connection:
+        for row in connection.execution_options(yield_per=2_000).execute(query):
+            yield VisibleVector(*row)
+
+
+class Past(NamedTuple):
+    """A visible text and whose it is."""
+
+    text_hash: str
+    key: str
+
+
+def visible_sample(ledger: Ledger, source: str, n_documents: int, n_texts: int) -> list[Past]:
+    """Texts of some visible documents of a source, a few of each: the same ones as long as these stay."""
+    some = (
+        select(document.c.id)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+        .order_by(document.c.id)
+        .limit(n_documents)
+    )
+    query = (
+        select(document.c.id, chunk.c.text_hash, document.c.key)
+        .join(chunk, chunk.c.document_id == document.c.id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+    )
+    found: dict[str, dict[str, Past]] = defaultdict(dict)
+    with ledger.read() as connection:
+        for window in windows(connection.scalars(some).all()):
+            for row in connection.execute(query.where(document.c.id.in_(window))):
+                found[row.id][row.text_hash] = Past(row.text_hash, row.key)
+    return [past for of_it in found.values() for _, past in sorted(of_it.items())[:n_texts]]
+
+
+def embedded_texts(ledger: Ledger, source: str, hashes: Sequence[str]) -> dict[str, str]:
+    """What the model was given of some visible texts of a source, by hash: to be embedded once more, and for nothing else."""
+    query = (
+        select(chunk.c.text_hash, chunk.c.heading, chunk.c.text)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    with ledger.read() as connection:
+        return {
+            row.text_hash: embedded_text(row.heading, row.text)
+            for window in windows(hashes)
+            for row in connection.execute(query.where(chunk.c.text_hash.in_(window)))
+        }
+
+
+def visible_texts(ledger: Ledger, source: str, documents: Sequence[str]) -> dict[str, list[str]]:
+    """The texts of some visible documents' chunks, by document id, in no order: to be compared with what comes now."""
+    query = (
+        select(chunk.c.document_id, chunk.c.text)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
+                found[row.document_id].append(row.text)
+    return found

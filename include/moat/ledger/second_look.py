@@ -1,0 +1,93 @@
+"""The second look: which chunks may this asker see at this moment, whatever the index says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, bindparam, or_, select
+
+from moat.access.policy import Policy
+from moat.batching import windows
+from moat.ledger.documents import visible
+from moat.ledger.tables import chunk, document, policy, presence, revision, source
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A chunk as the ledger has it now, visible and permitted."""
+
+    chunk_id: str
+    source: str
+    key: str
+    uri: str
+    title: str
+    heading: str
+    text: str
+    page: int | None
+    position: int
+    metadata: tuple[str, ...]
+
+
+def standing(*columns: Any) -> Select[Any]:
+    """These columns of every chunk that is visible now and whose access is known; whose it is stands in `policy`.
+
+    Takes the parameters of `at`.
+
+    A document of a source whose access could not be read for too long is masked. A source that
+    never took a lease has no row, and no such end.
+    """
+    return (
+        select(*columns)
+        .select_from(chunk)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(policy, policy.c.digest == document.c.policy)  # unknown access has none, and falls out here
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .outerjoin(source, and_(source.c.tenant == document.c.tenant, source.c.name == document.c.source))
+        .where(
+            document.c.tenant == bindparam("tenant"),
+            document.c.erased_at.is_(None),
+            or_(source.c.access_until.is_(None), source.c.access_until > bindparam("now")),
+        )
+    )
+
+
+def at(tenant: str) -> dict[str, Any]:
+    """What `standing` is asked with, for this moment."""
+    return {"tenant": tenant, "now": datetime.now(UTC)}
+
+
+def masked(connection: Connection, tenant: str) -> list[str]:
+    """Names of the sources whose documents are masked because their access could not be read for too long."""
+    query = select(source.c.name).where(source.c.tenant == tenant, source.c.access_until <= datetime.now(UTC))
+    return list(connection.scalars(query.order_by(source.c.name)))
+
+
+# Built once: SQLAlchemy takes longer to build it than the database to answer it.
+LOOK = standing(
+    chunk.c.id.label("chunk_id"),
+    document.c.source,
+    document.c.key,
+    revision.c.uri,
+    revision.c.title,
+    chunk.c.heading,
+    chunk.c.text,
+    presence.c.page,
+    presence.c.position,
+    revision.c.metadata,
+    policy.c.body,
+).where(chunk.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def look(connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]) -> dict[str, Seen]:
+    """Those of the chunks that are visible now and whose document's access lets the principals in."""
+    allowed: dict[str, bool] = {}
+    seen: dict[str, Seen] = {}
+    for window in windows(chunks):
+        for row in connection.execute(LOOK, {**at(tenant), "ids": window}):
+            if row.body not in allowed:
+                allowed[row.body] = Policy.from_text(row.body).allows(principals)
+            if allowed[row.body]:
+                seen[row.chunk_id] = Seen(*[*row[:-2], tuple(row.metadata)])
+    return seen

@@ -1,0 +1,140 @@
+"""`make run`, `make stop`: python -m moat.local run [--once] | stop | programs"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from rich.markup import escape
+
+from moat.airflow_api import client
+from moat.cli import render
+from moat.cli.shared import out
+from moat.connections import EnvironmentConnections
+from moat.errors import FatalError, MoatError
+from moat.ledger import Ledger, loads
+from moat.local import samples
+from moat.local.airflow import follow, make_pool
+from moat.local.binaries import S3, WEAVIATE, program
+from moat.local.stack import running_pid, stack
+from moat.retrieve import Retriever
+from moat.settings import PROJECT, Settings
+
+SOURCES = ("handbook", "contracts", "tickets")
+QUESTION = "What does a team lead earn in Poland?"
+ASKERS = ("user:alice.martins@example.com", "user:bob.keller@example.com")
+began = time.monotonic()
+
+
+def say(line: str) -> None:
+    """A line of progress, with the seconds since the start."""
+    out.print(f"[dim]{time.monotonic() - began:6.0f} s[/]  {line}", markup=True)
+
+
+def main(arguments: list[str]) -> int:
+    home = Path(os.environ.get("MOAT_HOME", PROJECT / ".moat"))
+    try:
+        match arguments:
+            case ["run", *rest]:
+                return run(home, once="--once" in rest)
+            case ["stop"]:
+                return stop(home)
+            case ["programs"]:
+                for wanted in (WEAVIATE, S3):
+                    program(wanted, home / "bin", say)
+                return 0
+    except KeyboardInterrupt:
+        say("stopped")
+        return 0
+    except MoatError as error:
+        out.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", markup=True)
+        return 1
+    out.print(__doc__)
+    return 2
+
+
+def run(home: Path, once: bool) -> int:
+    """Start everything, run the sample sources, show what came of it; then stay until Ctrl-C."""
+    end_when_asked()
+    with stack(home, say) as running:
+        settings = Settings.load()
+        ledger = Ledger.open(settings)
+        samples.bring(home, EnvironmentConnections(), ledger)
+        with client(settings) as airflow:
+            make_pool(airflow, settings.gpu_slots)
+            good = follow(airflow, SOURCES, say)
+        _results(ledger)
+        ledger.close()
+        out.print(
+            f"\nAirflow:  {settings.airflow_url}   user admin, password {settings.airflow_password.get_secret_value()}"
+        )
+        out.print(
+            'Ask:      .venv/bin/moat search "How many weeks of parental leave are there?" --as user:bob.keller@example.com'
+        )
+        if not once:
+            out.print("Ctrl-C stops all of it.")
+            running.watch()
+    return 0 if good else 1
+
+
+def stop(home: Path) -> int:
+    """Stop what `make run` started, by the pid that started it."""
+    pid = running_pid(home)
+    if pid is None:
+        out.print("Moat does not run here")
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 120
+    while running_pid(home) == pid and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if running_pid(home) == pid:
+        raise FatalError(
+            f"process {pid} has not stopped in two minutes; its log is what `make run` printed, its servers' logs lie under {home}"
+        )
+    out.print("stopped")
+    return 0
+
+
+def end_when_asked() -> None:
+    """Let `make stop` and a terminal that is closed end this process as Ctrl-C does."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(ending) != signal.SIG_IGN:  # under nohup it stays when the terminal goes
+            signal.signal(ending, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _results(ledger: Ledger) -> None:
+    newest = {source: loads.recent(ledger, source, 1) for source in SOURCES}
+    names = ("listed", "new", "changed", "vanished", "unchanged", "aside", "written", "kept")
+    out.print()
+    render.table(
+        out,
+        ("source", "load", "state", *names),
+        (
+            (source, found[0].id, found[0].state, *(found[0].counts.get(name, 0) for name in names))
+            for source, found in newest.items()
+            if found
+        ),
+        "nothing was loaded",
+    )
+    out.print(f"\n[bold]{QUESTION}[/]", markup=True)
+    with Retriever.from_settings() as retriever:
+        for asker in ASKERS:
+            answer = retriever.search(QUESTION, asker, limit=1)
+            best = answer[0] if answer else None
+            told = (
+                f"{escape(' › '.join(best.heading_path) + ': ' + ' '.join(best.text.split())[:160])}"
+                f"  [dim]{best.source}: {escape(best.document_key)}[/]"
+                if best
+                else f"nothing {escape(answer.refused or '')}"
+            )
+            out.print(f"  {asker:<36}{told}", markup=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

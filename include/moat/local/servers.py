@@ -1,0 +1,220 @@
+"""Servers as child processes: each on loopback, with its own ports and its own data folder.
+
+Used by `make run` and by the tests. A server is stopped by the pid that started it and leaves
+nothing behind but its data folder.
+"""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from moat.errors import FatalError
+from moat.local import reaper
+from moat.settings import Settings
+
+STARTING_S = 120.0
+STOPPING_S = 20.0
+PORTS = range(10_240, 32_768)
+
+
+@dataclass(eq=False)
+class Server:
+    """A running child process with its log."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    ready: Callable[[], bool]
+
+    def stop(self) -> None:
+        """Ask it to end, with all that it started; after STOPPING_S make it."""
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            if self.process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.process.pid, sign)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(STOPPING_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # children that outlived it
+        reaper.forget(self.process.pid)
+
+    def wait(self, timeout_s: float = STARTING_S) -> "Server":
+        """Wait until it answers; returns it. Raises FatalError with the end of its log."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline and self.process.poll() is None:
+            if self.ready():
+                return self
+            time.sleep(0.1)
+        state = (
+            f"ended with {self.process.returncode}"
+            if self.process.poll() is not None
+            else f"did not answer in {timeout_s:g} s"
+        )
+        self.stop()
+        raise FatalError(f"{self.name} {state}: {' / '.join(self.tail())}; its log is {self.log}")
+
+    def tail(self, lines: int = 5) -> list[str]:
+        return self.log.read_text(errors="replace").strip().splitlines()[-lines:] if self.log.exists() else []
+
+
+def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Path, ready: Callable[[], bool]) -> Server:
+    """Start a server in a process group of its own, its output in `folder/NAME.log`. It is up after `wait`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{name}.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            list(command),
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    reaper.watch(process.pid)
+    return Server(name, process, log, ready)
+
+
+def answers(url: str) -> bool:
+    """Whether a GET of this address succeeds."""
+    try:
+        return httpx.get(url, timeout=5.0, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def free_ports(n: int) -> list[int]:
+    """Ports of loopback that nobody listens on at this moment.
+
+    Below the range from which the system takes the near ends of connections: one of those may be
+    taken by anybody's client before the server that it was meant for has started.
+    """
+    found: list[int] = []
+    while len(found) < n:
+        port = secrets.choice(PORTS)
+        if port not in found and _free(port):
+            found.append(port)
+    return found
+
+
+def _ports_in_a_row(n: int) -> range:
+    """Free ports that follow one another."""
+    while True:
+        first = secrets.choice(PORTS[:-n])
+        if all(_free(port) for port in range(first, first + n)):
+            return range(first, first + n)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # an ended server's last connections do not count
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as s:
+        s.settimeout(1.0)
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass(frozen=True)
+class WeaviateKeys:
+    """API keys of the three roles."""
+
+    operator: str
+    writer: str
+    reader: str
+
+    @classmethod
+    def new(cls) -> "WeaviateKeys":
+        return cls(*(secrets.token_urlsafe(24) for _ in range(3)))
+
+
+def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: WeaviateKeys) -> Server:
+    """A Weaviate of one node: no anonymous access, roles by key, no auto-schema, no telemetry."""
+    gossip, data, raft, raft_rpc = _ports_in_a_row(4)  # Weaviate finds its own data port at gossip + 1
+    env = {
+        "PERSISTENCE_DATA_PATH": str(folder / "data"),
+        "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
+        "AUTHENTICATION_APIKEY_ENABLED": "true",
+        "AUTHENTICATION_APIKEY_ALLOWED_KEYS": ",".join((keys.operator, keys.writer, keys.reader)),
+        "AUTHENTICATION_APIKEY_USERS": "moat-operator,moat-writer,moat-reader",
+        "AUTHORIZATION_RBAC_ENABLED": "true",
+        "AUTHORIZATION_RBAC_ROOT_USERS": "moat-operator",
+        "AUTOSCHEMA_ENABLED": "false",
+        "QUERY_BATCHED_CONTAINS_ENABLED": "true",
+        "DISABLE_TELEMETRY": "true",
+        "DEFAULT_VECTORIZER_MODULE": "none",
+        "ENABLE_MODULES": "",
+        "GRPC_PORT": str(grpc_port),
+        "CLUSTER_HOSTNAME": f"moat-{port}",
+        "CLUSTER_IN_LOCALHOST": "true",
+        "CLUSTER_GOSSIP_BIND_PORT": str(gossip),
+        "CLUSTER_DATA_BIND_PORT": str(data),
+        "RAFT_PORT": str(raft),
+        "RAFT_INTERNAL_RPC_PORT": str(raft_rpc),
+        "RAFT_BOOTSTRAP_EXPECT": "1",
+        "RAFT_JOIN": f"moat-{port}:{raft}",
+        # Between nodes there is only this one; the ports that cannot be bound to loopback ask for a password.
+        "CLUSTER_BIND_ADDR": "127.0.0.1",
+        "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
+        "CLUSTER_BASIC_AUTH_USERNAME": "moat",
+        "CLUSTER_BASIC_AUTH_PASSWORD": secrets.token_urlsafe(24),
+        "GO_PROFILING_DISABLE": "true",
+        "LOG_LEVEL": "warning",
+    }
+    command = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--scheme", "http"]
+    url = f"http://127.0.0.1:{port}/v1/.well-known/ready"
+    return start("weaviate", command, env, folder, lambda: answers(url) and listening(grpc_port))
+
+
+def s3(binary: Path, folder: Path, port: int, access: str, secret: str) -> Server:
+    """A real S3 server over a folder: versitygw. Object metadata stands beside, so any file system will do."""
+    for name in ("buckets", "metadata", "versions"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    command = [
+        str(binary),
+        "--port",
+        f"127.0.0.1:{port}",
+        "--quiet",
+        "posix",
+        "--sidecar",
+        str(folder / "metadata"),
+        "--versioning-dir",
+        str(folder / "versions"),
+        str(folder / "buckets"),
+    ]
+    env = {"ROOT_ACCESS_KEY_ID": access, "ROOT_SECRET_ACCESS_KEY": secret}
+    return start("s3", command, env, folder, lambda: listening(port))
+
+
+def embedder(settings: Settings, python: Path, env: Mapping[str, str]) -> Server:
+    """The resident embedder of these settings, which stays for as long as its starter."""
+    url = f"http://127.0.0.1:{settings.embedder_port}/health"
+    command = [str(python), "-m", "moat.embedding.server"]
+    stays = {**env, "MOAT_EMBEDDER_IDLE_MINUTES": "0"}
+    return start("embedder", command, stays, settings.home / "logs", lambda: answers(url))
+
+
+@contextlib.contextmanager
+def running(*begun: Server) -> Iterator[None]:
+    """Wait until the servers are up; stop them when the block ends, the last started first."""
+    try:
+        for server in begun:
+            server.wait(300.0)
+        yield
+    finally:
+        for server in reversed(begun):
+            server.stop()

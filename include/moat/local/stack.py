@@ -1,0 +1,249 @@
+"""The embedded default as one thing that starts and stops: servers, settings, connections, Airflow."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+import httpx
+from dotenv import dotenv_values
+
+from moat.embedding.server import ensure_running
+from moat.errors import FatalError
+from moat.ledger import Ledger
+from moat.local import servers
+from moat.local.binaries import S3, WEAVIATE, program
+from moat.local.servers import Server, WeaviateKeys, free_ports, listening
+from moat.settings import PROJECT, Settings
+
+PORTS = {  # what is taken when it is free; afterwards the state folder remembers
+    "MOAT_WEAVIATE_PORT": 8081,
+    "MOAT_WEAVIATE_GRPC_PORT": 50051,
+    "MOAT_EMBEDDER_PORT": 8765,
+    "LOCAL_S3_PORT": 7070,
+    "LOCAL_AIRFLOW_PORT": 8080,
+    "LOCAL_LOG_PORT": 8793,
+    "LOCAL_TRIGGER_LOG_PORT": 8794,
+}
+AIRFLOW_STARTING_S = 600.0
+Say = Callable[[str], None]
+
+
+def settle(home: Path) -> dict[str, str]:
+    """The ports, keys and connections of this state folder, made at the first call and kept in `home/env`."""
+    file = home / "env"
+    home.mkdir(parents=True, exist_ok=True)
+    env = {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
+    spare = iter(free_ports(len(PORTS)))
+    for name, usual in PORTS.items():
+        env.setdefault(name, str(next(spare) if listening(usual) else usual))
+    keys = WeaviateKeys.new()
+    for name, value in {
+        "MOAT_WEAVIATE_HOST": "127.0.0.1",
+        "MOAT_WEAVIATE_OPERATOR_KEY": keys.operator,
+        "MOAT_WEAVIATE_WRITER_KEY": keys.writer,
+        "MOAT_WEAVIATE_READER_KEY": keys.reader,
+        "MOAT_AIRFLOW_USER": "admin",
+        "MOAT_AIRFLOW_PASSWORD": secrets.token_urlsafe(9),
+        "LOCAL_S3_SECRET": secrets.token_urlsafe(24),
+        "LOCAL_AIRFLOW_SECRET": secrets.token_urlsafe(72),
+    }.items():
+        env.setdefault(name, value)
+    env["MOAT_AIRFLOW_URL"] = f"http://127.0.0.1:{env['LOCAL_AIRFLOW_PORT']}"
+    env["AIRFLOW_CONN_CONTRACTS_S3"] = json.dumps(
+        {
+            "conn_type": "aws",
+            "login": "moat",
+            "password": env["LOCAL_S3_SECRET"],
+            "extra": {"endpoint_url": f"http://127.0.0.1:{env['LOCAL_S3_PORT']}", "region_name": "us-east-1"},
+        }
+    )
+    env["AIRFLOW_CONN_WAREHOUSE"] = json.dumps(
+        {"conn_type": "duckdb", "host": str(home / "warehouse.duckdb"), "extra": {"read_only": True}}
+    )
+    text = "# Written by `make run`: the ports, keys and connections of the servers on this machine.\n"
+    draft = file.with_suffix(".draft")
+    draft.touch(0o600)
+    draft.write_text(text + "".join(f"{name}='{_quoted(value)}'\n" for name, value in sorted(env.items())))
+    os.replace(draft, file)
+    return env
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "\\'")
+
+
+class Stack:
+    """Everything that `make run` starts. Stopped in the opposite order."""
+
+    def __init__(self, home: Path, say: Say) -> None:
+        self.home, self._say = home, say
+        self.env = settle(home)
+        self.running: list[Server] = []
+        self._held: IO[str] | None = None  # the pid file, locked for as long as this process lives
+
+    def environment(self) -> dict[str, str]:
+        """What a child process needs beside this process's own environment."""
+        return {**self.env, "MOAT_HOME": str(self.home), **airflow_environment(self.home, self.env)}
+
+    def start(self, airflow: bool = True) -> None:
+        """Start what is needed, one after another, with a line each."""
+        self._remember()
+        self._refuse_taken_ports()
+        os.environ.update(self.environment())
+        folder = self.home / "bin"
+        weaviate, s3 = program(WEAVIATE, folder, self._say), program(S3, folder, self._say)
+        keys = WeaviateKeys(
+            self.env["MOAT_WEAVIATE_OPERATOR_KEY"],
+            self.env["MOAT_WEAVIATE_WRITER_KEY"],
+            self.env["MOAT_WEAVIATE_READER_KEY"],
+        )
+        settings = Settings.load()
+        Ledger(settings.ledger, settings.tenant).migrate()
+        self._one(
+            "Weaviate",
+            lambda: servers.weaviate(
+                weaviate, self.home / "weaviate", settings.weaviate_port, settings.weaviate_grpc_port, keys
+            ),
+        )
+        self._one(
+            "S3",
+            lambda: servers.s3(
+                s3, self.home / "s3", int(self.env["LOCAL_S3_PORT"]), "moat", self.env["LOCAL_S3_SECRET"]
+            ),
+        )
+        if listening(settings.embedder_port):
+            self._say(f"embedder runs already at {ensure_running(settings)}")  # a search started it; it ends when idle
+        else:
+            self._one("embedder", lambda: servers.embedder(settings, Path(sys.executable), self.environment()))
+        if airflow:
+            self._one("Airflow", self._airflow, AIRFLOW_STARTING_S)
+
+    def _one(self, name: str, begin: Callable[[], Server], timeout_s: float = 300.0) -> None:
+        started = time.monotonic()
+        self.running.append(begin())  # before it is up, so that an interruption stops it too
+        self.running[-1].wait(timeout_s)
+        self._say(f"{name} is up ({time.monotonic() - started:.0f} s)")
+
+    def _airflow(self) -> Server:
+        folder = self.home / "airflow"
+        folder.mkdir(parents=True, exist_ok=True)
+        users = json.dumps({"admin": self.env["MOAT_AIRFLOW_PASSWORD"]})
+        (folder / "simple_auth_manager_passwords.json.generated").write_text(users)
+        url = f"{self.env['MOAT_AIRFLOW_URL']}/api/v2/monitor/health"
+
+        def ready() -> bool:
+            try:
+                health = httpx.get(url, timeout=5.0, trust_env=False).json()
+            except (httpx.TransportError, ValueError):
+                return False
+            parts = ("metadatabase", "scheduler", "dag_processor")
+            return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
+
+        command = [str(Path(sys.executable).parent / "airflow"), "standalone"]
+        return servers.start("airflow", command, self.environment(), self.home / "logs", ready)
+
+    def watch(self) -> None:
+        """Return when a server has ended by itself. Raises FatalError that names it."""
+        while True:
+            for server in self.running:
+                if server.process.poll() is not None:
+                    raise FatalError(
+                        f"{server.name} ended with {server.process.returncode}: {' / '.join(server.tail())}; its log is {server.log}"
+                    )
+            time.sleep(1.0)
+
+    def stop(self) -> None:
+        """Stop every server, the last started first."""
+        while self.running:
+            self.running.pop().stop()
+        if self._held is not None:
+            self._held.truncate(0)  # the file stays: a new one could be locked beside it
+            self._held.close()
+            self._held = None
+
+    def _remember(self) -> None:
+        held = (self.home / "pid").open("a")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            raise FatalError(
+                f"Moat runs here already (process {running_pid(self.home)}): `make stop` ends it"
+            ) from None
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
+        self._held = held
+
+    def _refuse_taken_ports(self) -> None:
+        """Raise FatalError where a port of an earlier start belongs to another program by now."""
+        for name in PORTS:
+            if name != "MOAT_EMBEDDER_PORT" and listening(int(self.env[name])):
+                raise FatalError(
+                    f"port {self.env[name]} ({name}) is taken by another program, or by one that a killed run left: end it, "
+                    f"or delete the line {name} from {self.home / 'env'} and start again, which takes a free one"
+                )
+
+
+def running_pid(home: Path) -> int | None:
+    """The process that holds this state folder's servers, if it lives: it has the file locked.
+
+    The number alone would not do: after a crash another program may have it.
+    """
+    try:
+        with (home / "pid").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read())
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
+    """Airflow's settings, those that pay on one small machine among them."""
+    port = env["LOCAL_AIRFLOW_PORT"]
+    return {
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__SECRET_KEY": env["LOCAL_AIRFLOW_SECRET"],
+        "AIRFLOW__API_AUTH__JWT_SECRET": env["LOCAL_AIRFLOW_SECRET"],
+        "AIRFLOW__API__PORT": port,
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": env["LOCAL_LOG_PORT"],
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": env["LOCAL_TRIGGER_LOG_PORT"],
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__OPENLINEAGE__DISABLED": "True",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # standalone starts `airflow` by name
+        "PYTHONPATH": f"{PROJECT}{os.pathsep}{PROJECT / 'include'}",
+        "DO_NOT_TRACK": "1",
+        "SCARF_NO_ANALYTICS": "1",
+    }
+
+
+@contextlib.contextmanager
+def stack(home: Path, say: Say, airflow: bool = True) -> Iterator[Stack]:
+    """A running stack, stopped when the block ends, whatever ends it."""
+    made = Stack(home, say)
+    try:
+        made.start(airflow)
+        yield made
+    finally:
+        made.stop()

@@ -1,0 +1,217 @@
+"""The permission lane: a source's access alone, read often, recorded at once, then brought to the index.
+
+    read access whole → what narrows, into the ledger → what widens, if it may → the index
+
+No document is fetched, parsed or embedded. What narrows never waits. What widens to `public`, or
+lets more people into more documents than `Limits.max_widened_documents`, waits for a person. An
+access source that cannot be read changes nothing; after `Limits.max_access_age_hours` its documents
+are masked until it can.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any
+
+from moat.batching import windows
+from moat.dagfile import directory_named, source_named
+from moat.directories.sync import sync
+from moat.errors import MoatError
+from moat.ids import joined, text_hash
+from moat.index.store import Store, WeaviateStore
+from moat.index.write import patch
+from moat.ledger import access, access_sync, holds, projection
+from moat.ledger.access import Moved
+from moat.ledger.access_sync import Observed, Widening
+from moat.ledger.holds import Hold
+from moat.readers.key_digests import KeyDigests
+from moat.runtime import Way
+from moat.source import Limits, Source
+
+WINDOW = 2_000  # listed documents compared at a time
+PATCHED = 500  # documents whose chunks are patched at a time
+EXAMPLES = 20  # documents that a hold names
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What one pass over a source's access came to, in documents; `patched` in chunks."""
+
+    source: str
+    listed: int
+    narrowed: int
+    masked: int  # of the narrowed: unknown from now on
+    widened: int
+    with_content: int  # that widen with their next load, because their content moved as well
+    rejected: int  # that a person keeps from widening
+    held: int  # that wait for a person
+    hold: int | None
+    patched: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def sync_access(way: Way, source: Source, by: str, store: Store | None = None) -> Synced:
+    """Bring who may read a source's documents up to date, in the ledger and in the index.
+
+    Raises SourceUnavailable or FatalError when access cannot be read whole (nothing has changed
+    then), IndexUnavailable when the index lags behind (the ledger holds, and the next pass goes on).
+    """
+    base = access.begin(way.ledger, source.name)
+    try:
+        n_listed, observed, gone = _read(way, source)
+    except MoatError as error:
+        until = access.unreadable(way.ledger, source.name, str(error), source.limits.max_access_age_hours * 3_600)
+        way.progress(
+            f"{source.name}: its access cannot be read, so it stays as it is; "
+            f"its documents are masked from {until:%Y-%m-%d %H:%M} UTC on unless it can be read before"
+        )
+        raise
+    access_sync.drop_coming(way.ledger, source.name, gone)
+    narrowed, own = access_sync.revoke(way.ledger, source.name, observed, base, by)
+    if narrowed:
+        way.progress(f"{source.name}: {len(narrowed):,} documents have fewer readers from now on")
+    found = access_sync.widenings(way.ledger, observed, base, own)
+    released, rejected, new = access_sync.judged(way.ledger, found)
+    may, waiting = _within(source, new)
+    widened = access_sync.widen(way.ledger, source.name, [*released, *may], base, own, by)
+    hold = _hold(way, source, waiting)
+    access.read_whole(way.ledger, source.name)
+    patched = _to_index(way, source, narrowed, store)
+    n_later = sum(o.wanted is not None and not o.same_content for o in observed)
+    return Synced(
+        source.name,
+        n_listed,
+        len(narrowed),
+        sum(m.now is None for m in narrowed),
+        len(widened),
+        n_later,
+        len(rejected),
+        len(waiting),
+        hold.id if hold else None,
+        patched,
+    )
+
+
+def undeclared(way: Way, declared: Collection[str]) -> list[str]:
+    """Loaded sources that no DAG file declares, or only a broken one: their access cannot be read, so they are masked in time."""
+    found = sorted(set(projection.sources(way.ledger)) - set(declared))
+    for name in found:
+        hours = Limits().max_access_age_hours
+        until = access.unreadable(way.ledger, name, "no DAG file that can be read declares it", hours * 3_600)
+        way.progress(f"{name}: no DAG file that can be read declares it; masked from {until:%Y-%m-%d %H:%M} UTC on")
+    return found
+
+
+def told(synced: Synced) -> str:
+    """A pass in one line."""
+    counts = {
+        "narrowed": synced.narrowed,
+        "masked": synced.masked,
+        "widened": synced.widened,
+        "waiting for their content": synced.with_content,
+        "rejected": synced.rejected,
+        f"held as hold {synced.hold}": synced.held,
+        "chunks patched": synced.patched,
+    }
+    return f"{synced.source}: {synced.listed:,} listed" + "".join(f", {n:,} {name}" for name, n in counts.items() if n)
+
+
+def _read(way: Way, source: Source) -> tuple[int, list[Observed], list[str]]:
+    """The whole listing: how long it was, what differs, and keys of a load's widenings that are not listed any more."""
+    n, observed, seen = 0, list[Observed](), KeyDigests()
+    with source.reader.open(way.reading(source)) as reader:
+        listing = iter(reader.listing())
+        while window := list(islice(listing, WINDOW)):
+            n += len(window)
+            seen.add([one.key for one in window])
+            observed += access_sync.compare(way.ledger, source.name, window)
+            if n % 50_000 < WINDOW:
+                way.progress(f"{source.name}: access of {n:,} documents read")
+        seen.once(source.name, reader)
+    return n, observed, [key for key in access_sync.coming_keys(way.ledger, source.name) if key not in seen]
+
+
+def _within(source: Source, new: Sequence[Widening]) -> tuple[list[Widening], list[Widening]]:
+    """What may widen by itself, and what waits for a person."""
+    if len(new) > source.limits.max_widened_documents:
+        return [], list(new)
+    return [w for w in new if not w.public], [w for w in new if w.public]
+
+
+def _hold(way: Way, source: Source, waiting: Sequence[Widening]) -> Hold | None:
+    """The hold for what waits; with nothing to wait for, none."""
+    with way.ledger.write() as connection:
+        if not waiting:
+            holds.over(connection, way.ledger.tenant, "widening", source.name)
+            return None
+        n_public, limit = sum(w.public for w in waiting), source.limits.max_widened_documents
+        reasons = [f"{n_public:,} documents would become public"] if n_public else []
+        if len(waiting) > limit:
+            reasons.append(f"{len(waiting):,} documents would be read by more people, {limit:,} may at once")
+        pairs = sorted((w.document, w.now) for w in waiting)
+        digest = text_hash(joined(*(part for pair in pairs for part in pair)))
+        groups = Counter(w.who for w in waiting)
+        detail = {
+            "documents": len(waiting),
+            "public": n_public,
+            "readers": groups.most_common(EXAMPLES),
+            "examples": [[w.key, w.who] for w in sorted(waiting, key=lambda w: w.key)[:EXAMPLES]],
+        }
+        reason = f"source {source.name}: " + "; ".join(reasons)
+        hold, opened_now = holds.wait(connection, way.ledger.tenant, "widening", source.name, digest, reason, detail)
+        if opened_now:
+            access_sync.note_waiting(connection, hold.id, waiting)
+        return hold
+
+
+def _to_index(way: Way, source: Source, narrowed: Iterable[Moved], store: Store | None) -> int:
+    """Patch every document whose tokens the index does not hold yet, those with fewer readers first."""
+    first = {m.document for m in narrowed}
+    wanted = sorted(access_sync.lagging(way.ledger, source.name), key=lambda document: document not in first)
+    if not wanted:
+        return 0
+    index, n = store or WeaviateStore.open(way.settings, "writer"), 0
+    try:
+        for window in windows(wanted, PATCHED):
+            n += patch(way, index, window)
+            way.progress(f"{source.name}: access of {n:,} chunks in the index")
+    finally:
+        if store is None:
+            index.close()
+    return n
+
+
+def report(hold: Hold) -> str:
+    """What a person reads before releasing a hold, as Markdown for a narrow panel."""
+    lines = [f"**Hold {hold.id}: {hold.reason}.**", ""]
+    lines += [f"- {n:,} of them: {who}" for who, n in hold.detail.get("readers", ())]
+    lines += [
+        f"- `{g['group']}` had {g['before']:,} members, would have {g['now']:,}" for g in hold.detail.get("groups", ())
+    ]
+    examples = [f"`{key}`: {who}" for key, who in hold.detail.get("examples", ())] + list(hold.detail.get("lost", ()))
+    if examples:
+        lines += ["", "Such as", "", *(f"- {one}" for one in examples)]
+    lines += ["", "Release lets through what is still so when it is read again."]
+    return "\n".join(lines)
+
+
+def settle(way: Way, number: int, release: bool, by: str, because: str) -> Hold:
+    """Write down what a person decided about a hold and, released, bring in what is still so.
+
+    The source or the directory is read again: what waited is not taken from then but from now.
+    """
+    if not release:
+        return holds.reject(way.ledger, number, by, because)
+    hold = holds.get(way.ledger, number)
+    if hold.kind == "directory":
+        directory = directory_named(hold.subject)  # raises before anything is released
+        hold = holds.release(way.ledger, number, by, because)
+        sync(way.ledger, way.connections, directory, by, way.progress)
+    else:
+        source = source_named(hold.subject)
+        hold = holds.release(way.ledger, number, by, because)
+        way.progress(told(sync_access(way, source, by)))
+    return hold

@@ -1,0 +1,138 @@
+"""doctor: settings, servers, versions, schema, model: each ok, or what to do."""
+
+import importlib.metadata
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from moat.connections import Connections
+from moat.embedding.client import embedder_of
+from moat.embedding.model import folder_of, max_tokens_of
+from moat.errors import MoatError, SchemaError
+from moat.index.store import LEAST_SERVER, WeaviateStore
+from moat.ledger import Ledger, loads
+from moat.parse.sandbox import Sandbox
+from moat.runtime import staging_of
+from moat.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `needed` is False for what only some documents need."""
+
+    what: str
+    ok: bool
+    found: str
+    needed: bool = True
+
+
+def examine(connections: Callable[[], Connections]) -> list[Finding]:
+    """Look at everything that a run needs, one after another; one that is wrong hides no other."""
+    versions = ", ".join(
+        f"{name} {importlib.metadata.version(name)}"
+        for name in ("apache-airflow", "weaviate-client", "unstructured", "sentence-transformers")
+    )
+    findings = [Finding("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]}; {versions}")]
+    try:
+        settings = Settings.load()
+    except MoatError as error:
+        return [*findings, Finding("settings", False, str(error))]
+    findings.append(Finding("settings", True, f"home {settings.home}, tenant {settings.tenant}"))
+    model = ""
+
+    def look(what: str, at: Callable[[], str], needed: bool = True) -> None:
+        try:
+            findings.append(Finding(what, True, at(), needed))
+        except (MoatError, OSError) as error:
+            findings.append(Finding(what, False, str(error), needed))
+
+    def embedder() -> str:
+        nonlocal model
+        found = embedder_of(settings, connections())
+        try:
+            info, vector = found.info(), found.embed(["is anybody there?"], "query")
+        finally:
+            found.close()
+        model = info.key
+        return f"{settings.embedder}: {info.model} at {info.revision}, {vector.shape[1]} dimensions, {info.max_tokens} tokens"
+
+    look("ledger", lambda: _ledger(settings))
+    look("staging", lambda: _staging(settings, connections()))
+    look("model", lambda: f"{folder_of(settings.model)}, {max_tokens_of(folder_of(settings.model))} tokens")
+    look("embedder", embedder)
+    look("parser", lambda: _parser(settings))
+    for role in ("operator", "writer", "reader"):
+        look(f"weaviate as {role}", lambda role=role: _weaviate(settings, role))  # type: ignore[misc]
+    if model:
+        look("collection", lambda: _collection(settings, model))
+    else:
+        findings.append(Finding("collection", False, "not compared: the embedder did not tell its model", needed=False))
+    if settings.airflow_url:
+        look("airflow", lambda: _airflow(settings))
+    for program, use in (("tesseract", "text in images and scans"), ("soffice", "old .doc and .ppt files")):
+        there = shutil.which(program)
+        findings.append(
+            Finding(program, there is not None, there or f"not installed: {use} are set aside", needed=False)
+        )
+    return findings
+
+
+def _ledger(settings: Settings) -> str:
+    ledger = Ledger.open(settings)
+    try:
+        newest = loads.recent(ledger, limit=1)
+    finally:
+        ledger.close()
+    return f"{ledger.engine.url!r}; " + (
+        f"newest load {newest[0].id} of {newest[0].source}" if newest else "no load yet"
+    )
+
+
+def _staging(settings: Settings, connections: Connections) -> str:
+    staging = staging_of(settings, connections)
+    staging.write_bytes("doctor", b"ok")
+    staging.read_bytes("doctor")
+    staging.remove("doctor")
+    return (
+        f"{staging.uri}, {shutil.disk_usage(staging.uri).free >> 30:,} GB free"
+        if "://" not in staging.uri
+        else staging.uri
+    )
+
+
+def _parser(settings: Settings) -> str:
+    with Sandbox(settings) as sandbox:
+        sandbox.warm()
+    return f"starts; {settings.parse_timeout_s:g} s, {settings.parse_memory_mb:,} MB and {settings.parse_output_mb} MB of text a document"
+
+
+def _weaviate(settings: Settings, role: str) -> str:
+    store = WeaviateStore.open(settings, role)  # type: ignore[arg-type]
+    try:
+        version = store.version()
+    finally:
+        store.close()
+    if tuple(int(part) for part in version.split(".")[:3]) < LEAST_SERVER:
+        raise SchemaError(
+            f"Weaviate is {version}: {'.'.join(map(str, LEAST_SERVER))} or later is needed, earlier ones lose data on a read-only shard without a word"
+        )
+    return f"{version} at {settings.weaviate_host}:{settings.weaviate_port}"
+
+
+def _collection(settings: Settings, model: str) -> str:
+    store = WeaviateStore.open(settings, "writer")
+    try:
+        if not store.exists():
+            return f"{settings.collection_name} is not there yet: the first load makes it"
+        store.check(model)
+        return f"{settings.collection_name} is what Moat needs"
+    finally:
+        store.close()
+
+
+def _airflow(settings: Settings) -> str:
+    from moat.airflow_api import client
+
+    with client(settings) as http:
+        return f"answers at {settings.airflow_url}, version {http.get('/api/v2/version').json().get('version')}"

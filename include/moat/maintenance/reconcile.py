@@ -1,0 +1,130 @@
+"""reconcile: source against ledger against index. Reports what does not agree, and repairs it when asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from moat.batching import windows
+from moat.embedding.client import embedder_of
+from moat.errors import MoatError
+from moat.index.store import Store
+from moat.ledger import documents, embeddings, projection
+from moat.ledger.loads import invisible
+from moat.records import IndexObject, embedded_text
+from moat.runtime import Way
+
+WINDOW = 1_000
+BEHIND = ("listed", "new", "changed", "access", "vanished", "unknown")
+Pending = Callable[[], Mapping[str, int]]  # documents by what the next run would do with them
+EXAMPLES = 5
+
+
+@dataclass
+class Drift:
+    """What does not agree of one source. `behind` is what its next run would do."""
+
+    source: str
+    visible_documents: int = 0
+    visible_chunks: int = 0
+    behind: dict[str, int] = field(default_factory=dict)
+    unreadable: str = ""  # why the source could not be asked
+    missing: int = 0  # visible chunks that the index does not hold
+    text: int = 0  # whose text differs there
+    access: int = 0  # whose access differs there
+    orphans: int = 0  # objects of the index that the ledger does not know
+    examples: list[str] = field(default_factory=list)
+    repaired: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        return not (self.missing or self.text or self.access or self.orphans or self.unreadable)
+
+
+def reconcile(way: Way, index: Store, model: str, pending: Mapping[str, Pending], repair: bool = False) -> list[Drift]:
+    """Compare every source that is declared or that the ledger knows; with `repair`, make the index agree.
+
+    `pending` says for each declared source what its next run would do, when it is asked.
+
+    The ledger is the truth: what the index lacks is written from it, what it does not know is
+    removed. What the source has beyond it is told, and loaded by the source's next run. Raises
+    SchemaError for an index of another schema or model.
+    """
+    index.check(model)
+    drifts = {name: Drift(name) for name in sorted({*pending, *projection.sources(way.ledger)})}
+    for drift in drifts.values():
+        if drift.source in pending:
+            _behind(pending[drift.source], drift)
+        drift.visible_documents = documents.count_visible(way.ledger, drift.source)
+        _ledger_against_index(way, index, drift, repair)
+        way.progress(f"{drift.source}: {drift.visible_chunks:,} visible chunks compared")
+    _index_against_ledger(way, index, drifts, repair)
+    for drift in drifts.values():
+        drift.repaired = repair and not drift.agrees and not drift.unreadable
+    return list(drifts.values())
+
+
+def _behind(pending: Pending, drift: Drift) -> None:
+    try:
+        counts = pending()
+    except MoatError as error:
+        drift.unreadable = str(error)
+    else:
+        drift.behind = {name: n for name in BEHIND if (n := counts.get(name, 0))}
+
+
+def _ledger_against_index(way: Way, index: Store, drift: Drift, repair: bool) -> None:
+    with way.ledger.read() as connection:
+        hidden = set(invisible(connection, way.ledger.tenant))
+    for window in windows(projection.visible_objects(way.ledger, drift.source), WINDOW):
+        drift.visible_chunks += len(window)
+        there = index.read_back([o.id for o in window])
+        wrong, moved = list[IndexObject](), dict[str, tuple[str, ...]]()
+        for o in window:
+            found = there.get(o.id)
+            absent = found is None or found.load in hidden  # what a search leaves out is not there for anyone
+            if found is None or absent or found.text_hash != o.text_hash:
+                drift.missing += absent
+                drift.text += not absent
+                wrong.append(o)
+            elif found.allow != o.allow:
+                drift.access += 1
+                moved[o.id] = o.allow
+            else:
+                continue
+            if len(drift.examples) < EXAMPLES:
+                drift.examples.append(f"{o.id} of {o.key}")
+        if repair and wrong:
+            index.write(_with_vectors(way, wrong))
+        if repair and moved:
+            index.set_allow(moved)
+
+
+def _with_vectors(way: Way, wanted: list[IndexObject]) -> list[IndexObject]:
+    """Objects with the ledger's vectors; a text whose vector is gone is embedded again."""
+    embedder = embedder_of(way.settings, way.connections)
+    try:
+        model = embedder.info().key
+        hashes = [o.text_hash for o in wanted]
+        kept = embeddings.vectors(way.ledger, model, hashes)
+        lost = {h: o for h, o in zip(hashes, wanted, strict=True) if h not in kept}
+        made = embedder.embed([embedded_text(o.heading, o.text) for o in lost.values()])
+        new = {h: np.ascontiguousarray(v, "<f4").tobytes() for h, v in zip(lost, made, strict=True)}
+        embeddings.keep(way.ledger, model, new)
+    finally:
+        embedder.close()
+    vectors = kept | new
+    return [replace(o, vector=vectors[h]) for o, h in zip(wanted, hashes, strict=True)]
+
+
+def _index_against_ledger(way: Way, index: Store, drifts: dict[str, Drift], repair: bool) -> None:
+    for window in windows(index.every(), WINDOW):
+        known = projection.expected(way.ledger, [o.id for o in window])
+        orphans = [o for o in window if o.id not in known]
+        for o in orphans:
+            drift = drifts.setdefault(o.source, Drift(o.source))
+            drift.orphans += 1
+            if len(drift.examples) < EXAMPLES:
+                drift.examples.append(f"{o.id}, which the ledger does not know")
+        if repair and orphans:
+            index.delete([o.id for o in orphans])

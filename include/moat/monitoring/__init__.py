@@ -1,0 +1,1 @@
+"""What a running Moat tells of itself: health, metrics, lineage."""

@@ -1,0 +1,100 @@
+"""How each source stands: whether it is fresh, what waits, what is in trouble, and how it went of late."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from moat.incidents.freshness import cadence, told
+from moat.ledger import Ledger, history, incidents, loads
+from moat.ledger.loads import Load
+
+Fresh = Literal["fresh", "late", "not looked at", "learning", "never loaded"]
+TREND = 28  # loads
+LOOKED_BACK = 120  # loads, for so many that listed the whole source
+BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One source at this moment."""
+
+    source: str
+    fresh: Fresh
+    last_load: int | None
+    state: str  # of the last load
+    last_at: datetime | None
+    age: timedelta | None
+    held: int | None  # the load that waits for a person
+    quarantined: int
+    incidents: tuple[int, ...]  # that are not resolved
+    listed: tuple[int, ...]  # documents, by the newest loads of the whole source, the oldest first
+    why: str  # what is not well; empty where all is
+
+    @property
+    def well(self) -> bool:
+        return not self.why
+
+    @property
+    def trend(self) -> str:
+        return sparkline(self.listed)
+
+    @property
+    def aged(self) -> str:
+        return told(self.age) if self.age is not None else ""
+
+
+def health(ledger: Ledger, declared: Iterable[str], now: datetime | None = None) -> list[Health]:
+    """Every source that is declared or was ever loaded, by name."""
+    now = now or datetime.now(UTC)
+    return [_of(ledger, name, now) for name in sorted({*declared, *loads.sources(ledger)})]
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Numbers as bars, from the least to the most; all alike in the middle."""
+    if not values:
+        return ""
+    least, most = min(values), max(values)
+    if least == most:
+        return BARS[len(BARS) // 2 - 1] * len(values)
+    return "".join(BARS[round((v - least) / (most - least) * (len(BARS) - 1))] for v in values)
+
+
+def _of(ledger: Ledger, source: str, now: datetime) -> Health:
+    found = loads.recent(ledger, source, LOOKED_BACK)
+    last = found[0] if found else None
+    open_ = incidents.listing(ledger, source)
+    held = next((load.id for load in found if load.state == "held"), None)
+    whole = [load.counts["listed"] for load in found if "listed" in load.counts and not load.options.get("only")]
+    fresh, late = _fresh(ledger, source, last, now)
+    why = [late] if late else []
+    if held is not None:
+        why.append(f"load {held} waits for a person")
+    why += [f"incident {i.id}: {i.title or i.stage}" for i in open_]
+    return Health(
+        source,
+        fresh,
+        last.id if last else None,
+        last.state if last else "",
+        last.opened_at if last else None,
+        now - last.opened_at if last else None,
+        held,
+        sum(h.n for h in history.quarantined(ledger, source)),
+        tuple(i.id for i in open_),
+        tuple(whole[:TREND][::-1]),
+        "; ".join(why),
+    )
+
+
+def _fresh(ledger: Ledger, source: str, last: Load | None, now: datetime) -> tuple[Fresh, str]:
+    """Whether a source comes as it usually does, and what to say where it does not."""
+    if last is None:
+        return "never loaded", ""
+    found = cadence(ledger, source, now)
+    if found is None:
+        return "learning", ""
+    if found.silent:
+        return "not looked at", f"no load for {told(found.unseen)}, usually one every {told(found.usual_look)}"
+    if found.late:
+        return "late", f"nothing new for {told(found.age)}, usually something every {told(found.usual)}"
+    return "fresh", ""

@@ -1,0 +1,235 @@
+"""What a load was made from and what it made: datasets, their columns, and what was found out about them.
+
+Facts of the ledger, the declaration and staging alone; `plugins/moat_lineage.py` tells them to OpenLineage.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from moat.access.rules import Columns
+from moat.connections import Connection, Connections
+from moat.errors import MoatError
+from moat.index.schema import PROPERTIES
+from moat.ledger import checks, loads
+from moat.ledger.checks import CheckResult
+from moat.ledger.loads import Load
+from moat.readers.local_files import LocalFiles
+from moat.readers.s3_objects import S3Objects
+from moat.readers.warehouse_rows import WarehouseRows
+from moat.runtime import Way, path
+from moat.settings import PROJECT
+from moat.source import Source
+
+Stage = Literal["read", "gate", "load", "promote"]
+PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433, "redshift": 5439, "trino": 8080}
+FILES = {"duckdb", "sqlite"}  # databases that are a file
+STAGED = ("key", "text", "metadata", "allow")  # what of a document can be followed to its columns
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `came_from` are (namespace, dataset, column), with how it was made of them."""
+
+    name: str
+    type: str = ""
+    n_null: int | None = None
+    came_from: tuple[tuple[str, str, str], ...] = ()
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Something that is read or written, by the names that OpenLineage gives such things."""
+
+    namespace: str
+    name: str
+    columns: tuple[Column, ...] = ()
+    version: str = ""
+    n_rows: int | None = None
+    checked: tuple[CheckResult, ...] = ()
+    replaced: bool = False  # what was visible before is no longer
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One task's part of a load."""
+
+    load: Load
+    inputs: tuple[Dataset, ...]
+    outputs: tuple[Dataset, ...]
+
+
+def facts_of(way: Way, source: Source, stage: Stage, run: str) -> Facts | None:
+    """What a stage of a run's newest load took and gave; None where the run has opened no load."""
+    load = next((one for one in loads.recent(way.ledger, source.name) if one.run == run), None)
+    if load is None:
+        return None
+    origins = _origins(way, source, load)
+    staged = _staged(way, source, load, origins)
+    if stage == "read":
+        return Facts(load, origins, () if load.state == "unchanged" else (staged,))
+    if stage == "gate":
+        return Facts(load, (replace(staged, checked=tuple(checks.of_load(way.ledger, load.id))),), ())
+    made = _collection(way, source, load, origins)
+    plain = tuple(replace(one, n_rows=None) for one in origins)
+    if stage == "promote":
+        judged = replace(staged, checked=tuple(checks.of_load(way.ledger, load.id)))
+        return Facts(load, (*plain, judged), (replace(made, replaced=load.state == "promoted"),))
+    return Facts(load, (*plain, staged), (made,))
+
+
+def _origins(way: Way, source: Source, load: Load) -> tuple[Dataset, ...]:
+    """What the source reads: a folder, a bucket's prefix, or the tables of a query."""
+    reader, listed = source.reader, load.counts.get("listed")
+    if isinstance(reader, LocalFiles):
+        folder = Path(PROJECT, os.path.expanduser(reader.path)).resolve()
+        return (Dataset("file", folder.as_posix(), n_rows=listed),)
+    if isinstance(reader, S3Objects):
+        return (Dataset(f"s3://{reader.bucket}", reader.prefix.strip("/") or "/", n_rows=listed),)
+    if isinstance(reader, WarehouseRows):
+        return tuple(_tables(way, source, load, reader))
+    return (Dataset("moat", source.name, n_rows=listed),)
+
+
+def _tables(way: Way, source: Source, load: Load, reader: WarehouseRows) -> Iterator[Dataset]:
+    """The tables of the query, each with the columns of it that are used. Rows are counted where there is one table."""
+    query = _query(reader)
+    namespace, prefix = _database(way.connections, reader.conn_id)
+    used = _used(source, reader)
+    shape = _shape(way, source, load)
+    tables, origin = _parsed(query, way.connections, reader.conn_id)
+    for table in tables:
+        columns = {}
+        for name in used:
+            for of, column in origin.get(name.lower(), [(table, name)] if len(tables) == 1 else []):
+                if of == table:
+                    told = shape.get(name, ("", None))
+                    columns[column] = Column(column, *told)
+        n = load.counts.get("listed") if len(tables) == 1 else None
+        yield Dataset(namespace, f"{prefix}{table}", tuple(columns.values()), n_rows=n)
+    if not tables:  # a query that the parser does not understand: the query itself is what is read
+        columns = {name: Column(name, *shape.get(name, ("", None))) for name in used}
+        yield Dataset(namespace, f"{prefix}{reader.sql}", tuple(columns.values()), n_rows=load.counts.get("listed"))
+
+
+def _staged(way: Way, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
+    """The load's records between tasks: one dataset a source, a version of it a load."""
+    uri = urlsplit(way.settings.staging)
+    if uri.scheme == "s3":
+        namespace, name = f"s3://{uri.netloc}", f"{uri.path.strip('/')}/{source.name}".lstrip("/")
+    else:
+        namespace, name = "file", Path(way.settings.staging, source.name).resolve().as_posix()
+    n = sum(load.counts.get(kind, 0) for kind in ("new", "changed"))
+    return Dataset(namespace, name, _followed(way, source, origins, STAGED), str(load.id), n)
+
+
+def _collection(way: Way, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
+    """The collection in Weaviate that people search; what this load wrote of it."""
+    s = way.settings
+    names = tuple(one.name for one in PROPERTIES)
+    followed = {one.name: one for one in _followed(way, source, origins, names)}
+    columns = tuple(replace(followed.get(one.name, Column(one.name)), type=one.data_type) for one in PROPERTIES)
+    written = load.counts.get("written")
+    return Dataset(f"weaviate://{s.weaviate_host}:{s.weaviate_port}", s.collection_name, columns, str(load.id), written)
+
+
+def _followed(way: Way, source: Source, origins: Sequence[Dataset], names: Sequence[str]) -> tuple[Column, ...]:
+    """Columns of what Moat makes, with the columns of the rows that each is made of. Files have none."""
+    reader = source.reader
+    if not isinstance(reader, WarehouseRows):
+        return ()
+    access = source.access.columns if isinstance(source.access, Columns) else ()
+    made = {
+        "key": ((reader.key,), "the row's key, as text"),
+        "text": (tuple(dict.fromkeys(reader.fields())), "filled into the declaration's text, cleaned, cut into chunks"),
+        "metadata": (reader.metadata, "name=value of each"),
+        "allow": (access, "principals as opaque tokens"),
+    }
+    _, origin = _parsed(_query(reader), way.connections, reader.conn_id)
+    _, prefix = _database(way.connections, reader.conn_id)
+    found = []
+    for name in names:
+        if name not in made:
+            continue
+        fields, how = made[name]
+        came = []
+        for field in fields:
+            default = [(origins[0].name.removeprefix(prefix), field)] if len(origins) == 1 else []
+            came += [(origins[0].namespace, f"{prefix}{t}", c) for t, c in origin.get(field.lower(), default)]
+        found.append(Column(name, came_from=tuple(dict.fromkeys(came)), how=how))
+    return tuple(found)
+
+
+def _used(source: Source, reader: WarehouseRows) -> tuple[str, ...]:
+    """The columns that the declaration names, in its order."""
+    access = source.access.columns if isinstance(source.access, Columns) else ()
+    dated = (reader.modified_at,) if reader.modified_at else ()
+    return tuple(dict.fromkeys((reader.key, *reader.fields(), *reader.metadata, *access, *dated)))
+
+
+def _query(reader: WarehouseRows) -> str:
+    try:
+        return (PROJECT / "dags" / "sql" / reader.sql).read_text("utf-8").strip().rstrip(";")
+    except FileNotFoundError:
+        return ""
+
+
+def _parsed(
+    query: str, connections: Connections, conn_id: str
+) -> tuple[tuple[str, ...], Mapping[str, list[tuple[str, str]]]]:
+    """The tables of a query, and for each column of its result, in small letters, where it is from."""
+    from openlineage_sql import parse
+
+    try:
+        dialect = connections.get(conn_id).conn_type
+    except MoatError:
+        dialect = None
+    found = parse([re.sub(r"--[^\n]*", "", query)], dialect=dialect) if query else None
+    if found is None or not found.in_tables:
+        return (), {}
+    tables = tuple(sorted(one.qualified_name for one in found.in_tables))
+    origin = {
+        one.descendant.name.lower(): [(of.origin.qualified_name, of.name) for of in one.lineage if of.origin]
+        for one in found.column_lineage
+    }
+    return tables, {name: came for name, came in origin.items() if came}
+
+
+def _database(connections: Connections, conn_id: str) -> tuple[str, str]:
+    """Namespace of a connection's database, and what stands before a table's name: never a login, never a password."""
+    try:
+        found = connections.get(conn_id)
+    except MoatError:
+        return f"connection://{conn_id}", ""
+    if found.conn_type in FILES:
+        return found.conn_type, f"{Path(found.host).as_posix()}/" if found.host else ""
+    return f"{found.conn_type}://{_host(found)}", f"{found.schema}." if found.schema else ""
+
+
+def _host(found: Connection) -> str:
+    host = urlsplit(found.host).hostname if "://" in found.host else found.host
+    port = found.port or PORTS.get(found.conn_type)
+    return f"{host or 'localhost'}:{port}" if port else (host or "localhost")
+
+
+def _shape(way: Way, source: Source, load: Load) -> dict[str, tuple[str, int | None]]:
+    """Types and NULLs of the rows' columns, as `read` has counted them; nothing where it has not."""
+    file = path(source.name, load.id, "read", "shape.json")
+    try:
+        if not way.staging.exists(file):
+            return {}
+        body = json.loads(way.staging.read_bytes(file))
+    except (MoatError, OSError, ValueError):
+        return {}
+    columns = body.get("columns", []) if isinstance(body, dict) else []
+    return {
+        str(told["name"]): (str(told.get("type") or ""), told.get("nulls") if told.get("n") else None)
+        for told in columns
+        if isinstance(told, dict) and "name" in told
+    }

@@ -1,0 +1,55 @@
+"""unstructured's elements to Moat's blocks, keeping headings, lists, pages and tables."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from moat.records import Block
+
+HEADINGS = {"docx", "html", "md", "epub", "odt", "rst", "org", "rtf", "pptx", "xlsx", "xls"}  # where a Title is one
+LISTS = {"ListItem", "BulletedText", "List-item", "List"}
+NOTHING = {"PageBreak", "PageNumber"}
+
+
+def blocks_of(elements: Iterable[Any], kind: str) -> list[Block]:
+    """Blocks of the elements that unstructured gave for a document of this kind, in their order."""
+    blocks: list[Block] = []
+    for element in elements:
+        text = element.text.strip() if element.text else ""
+        page = element.metadata.page_number
+        if element.category in NOTHING or not text:
+            continue
+        if element.category == "Table":
+            table = markdown_table(element.metadata.text_as_html) if element.metadata.text_as_html else ""
+            blocks.append(Block("table", table, page=page) if table else Block("text", text, page=page))
+        elif element.category == "Title" and kind in HEADINGS:
+            blocks.append(Block("heading", " ".join(text.split()), (element.metadata.category_depth or 0) + 1, page))
+        elif element.category in LISTS:
+            blocks.append(
+                Block("list", f"{'  ' * max(0, (element.metadata.category_depth or 1) - 1)}- {text}", page=page)
+            )
+        else:
+            blocks.append(Block("text", text, page=page))
+    return blocks
+
+
+def markdown_table(html: str) -> str:
+    """An HTML table as Markdown, its first row as header; "" for one with no more than a single cell."""
+    import lxml.html
+
+    table = lxml.html.fragment_fromstring(html, create_parent="div")
+    rows = [[_cell(cell) for cell in row.xpath("./td|./th")] for row in table.iter("tr")]
+    return markdown_rows(rows)
+
+
+def markdown_rows(rows: list[list[str]]) -> str:
+    """Rows of cells as a Markdown table; "" where layout, not data, made it a table."""
+    rows = [row for row in rows if any(row)]
+    width = max((len(row) for row in rows), default=0)
+    if width < 2 or len(rows) < 2:
+        return ""
+    lines = ["| " + " | ".join(row + [""] * (width - len(row))) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+
+
+def _cell(cell: Any) -> str:
+    return " ".join(cell.text_content().split()).replace("|", "\\|")

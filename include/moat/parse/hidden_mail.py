@@ -1,0 +1,28 @@
+"""What the HTML parts of a mail hide from people, told apart before the mail is read."""
+
+from email import message_from_bytes, policy
+from email.errors import MessageError
+from email.message import EmailMessage
+
+from moat.parse.hidden_html import TRIGGER, shown_and_hidden
+from moat.records import Block
+
+
+def mail_shown_and_hidden(content: bytes) -> tuple[bytes, list[Block]]:
+    """A mail without what its HTML hides, and that as blocks. Unchanged where it hides nothing, or cannot be taken apart."""
+    if b"html" not in content.lower():
+        return content, []
+    blocks = list[Block]()
+    try:
+        message = message_from_bytes(content, policy=policy.default)
+        for part in message.walk():
+            if part.get_content_type() != "text/html" or not isinstance(part, EmailMessage):
+                continue
+            markup = part.get_content()
+            shown, found = shown_and_hidden(markup) if TRIGGER.search(markup) else (markup, [])
+            if found:
+                blocks += found
+                part.set_content(shown, subtype="html", cte="base64")
+        return (message.as_bytes(), blocks) if blocks else (content, [])
+    except (MessageError, LookupError, ValueError, AttributeError, TypeError, KeyError):
+        return content, []  # unstructured reads it as it is, or says why not

@@ -1,0 +1,156 @@
+"""Parsing in a child process that can be killed: no document takes the batch down with it."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from moat.errors import FatalError, ParseFailed
+from moat.parse.child import ANSWER, HEADER
+from moat.parse.kinds import MIME
+from moat.records import Block, Document, RawDocument
+from moat.settings import Settings
+
+STARTING_S = 300.0  # importing the libraries, on a cold and busy machine
+QUIET = {"DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "1", "UNSTRUCTURED_DISABLE_NOTICE": "1", "HF_HUB_OFFLINE": "1"}
+
+
+class Sandbox:
+    """Parses documents one after another in one warm child, which a kill replaces.
+
+    with Sandbox(settings) as sandbox:
+        document = sandbox.parse(raw)
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._child: subprocess.Popen[bytes] | None = None
+        self._folder = ""
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def parse(self, raw: RawDocument) -> Document:
+        """The document as text with structure. Raises ParseFailed with the reason, whatever the bytes do."""
+        self.warm()
+        name = raw.name.encode()
+        answer = self._ask(
+            HEADER.pack(len(name), len(raw.content)) + name + raw.content, self._settings.parse_timeout_s
+        )
+        if "failed" in answer:
+            raise ParseFailed(answer["failed"])
+        blocks = tuple(replace(block, text=_whole(block.text)) for block in (Block(*f) for f in answer["blocks"]))
+        headings = (b.text for b in blocks if b.kind == "heading" and answer["media_type"] != MIME["pdf"])
+        title = _whole(answer["title"] or "") or next(headings, "") or os.path.splitext(raw.name)[0]
+        n_pages = max((b.page or 0 for b in blocks), default=0)
+        return Document(raw.key, raw.uri, " ".join(title.split())[:300], answer["media_type"], blocks, n_pages)
+
+    def warm(self) -> None:
+        """Start the child where none is; the first document does it by itself."""
+        if self._child is None:
+            self._start()
+
+    def _start(self) -> None:
+        s = self._settings
+        self._folder = tempfile.mkdtemp(prefix="moat-parse-")
+        keep = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW", "AWS_"))
+        }  # no secrets
+        self._child = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "moat.parse.child",
+                str(s.parse_memory_mb),
+                str(s.parse_timeout_s),
+                str(s.parse_output_mb),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**keep, **QUIET, "TMPDIR": self._folder},
+            start_new_session=True,
+        )
+        try:
+            self._ask(b"", STARTING_S)
+        except ParseFailed as error:
+            raise FatalError(
+                f"the parser does not start: {error}. See why: {sys.executable} -m moat.parse.child 1024 60 32 </dev/null"
+            ) from error
+
+    def _ask(self, request: bytes, timeout_s: float) -> dict[str, Any]:
+        """Send a request and wait for its answer, at the most for `timeout_s`; then the child is killed."""
+        child = self._child
+        assert child is not None
+        assert child.stdin is not None
+        assert child.stdout is not None
+        late = threading.Event()
+
+        def kill() -> None:
+            late.set()
+            self._kill(child)
+
+        timer = threading.Timer(timeout_s, kill)
+        timer.start()
+        try:
+            child.stdin.write(request)
+            child.stdin.flush()
+            head = child.stdout.read(ANSWER.size)
+            length = ANSWER.unpack(head)[0] if len(head) == ANSWER.size else None
+            data = child.stdout.read(length) if length is not None and length <= self._most() else b""
+        except BrokenPipeError:
+            length, data = None, b""
+        finally:
+            timer.cancel()
+        if length is not None and len(data) == length:
+            return dict(json.loads(data))
+        self._stop()
+        if late.is_set():
+            raise ParseFailed(f"it took longer than MOAT_PARSE_TIMEOUT_S, {timeout_s:g} s, and was stopped")
+        if length is not None:
+            raise ParseFailed(f"its text is {length:,} bytes, more than MOAT_PARSE_OUTPUT_MB allows")
+        raise ParseFailed(f"the parser crashed on it ({_how(child.returncode)})")
+
+    def _most(self) -> int:
+        return (self._settings.parse_output_mb << 20) * 12  # JSON writes a character in up to twelve bytes
+
+    def _stop(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            self._kill(child)
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):  # what was left in the buffer has no reader
+                        pipe.close()
+            child.wait()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = ""
+
+    @staticmethod
+    def _kill(child: subprocess.Popen[bytes]) -> None:
+        """Kill the child with all that it started, pandoc and tesseract included."""
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def _whole(text: str) -> str:
+    """The text with surrogate pairs as their characters, and half a pair, which no UTF-8 can hold, as U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _how(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

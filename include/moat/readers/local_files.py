@@ -1,0 +1,107 @@
+"""Files in a folder, local or mounted."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+from moat.access.policy import Access
+from moat.access.rules import Facts, Needs
+from moat.declarations import declared
+from moat.errors import SourceUnavailable
+from moat.readers.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
+from moat.records import Listed, Planned
+
+
+@declared
+class LocalFiles:
+    """Every file below `path` that the patterns name. Key: the path below it, with `/` between.
+
+    Patterns are written as in .gitignore. Names that begin with a dot are left out, links that lead out
+    of the folder are set aside.
+    """
+
+    path: str
+    patterns: tuple[str, ...] = ("*",)
+    offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside"})
+
+    def wrong(self) -> list[str]:
+        return ([] if self.path else ["path is empty"]) + (
+            [] if self.patterns else ["patterns is empty: no file would be read"]
+        )
+
+    @contextmanager
+    def open(self, reading: Reading) -> "Iterator[_OpenFolder]":
+        root = Path(reading.project, os.path.expanduser(self.path))
+        if not root.is_dir():
+            raise SourceUnavailable(f"source {reading.source}: {root} is not a folder that can be read; is it mounted?")
+        yield _OpenFolder(root.resolve(), matcher(self.patterns), reading)
+
+
+class _OpenFolder:
+    def __init__(self, root: Path, wanted: Callable[[str], bool], reading: Reading) -> None:
+        self._root, self._matches, self._reading = root, wanted, reading
+
+    def listing(self) -> Iterator[Listed]:
+        judge = self._reading.rule.judge(self._beside)
+        for path in self._walk():
+            key = path.relative_to(self._root).as_posix()
+            if not self._matches(key):
+                continue
+            try:
+                yield self._listed(path, key, judge)
+            except FileNotFoundError:
+                continue  # removed while the folder was walked: not there is not there
+            except OSError as error:
+                raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error
+
+    def _listed(self, path: Path, key: str, judge: Callable[[Facts], Access]) -> Listed:
+        stat = path.stat()
+        fingerprint = f"{stat.st_size}-{stat.st_mtime_ns}-{stat.st_ctime_ns}"
+
+        def access() -> Access:
+            if not path.resolve().is_relative_to(self._root):
+                return Access.unknown(f"it is a link that leads out of {self._root}")
+            return judge(Facts(key))
+
+        return self._reading.listed(key, path.as_uri(), fingerprint, stat.st_size, access)
+
+    def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
+        for one in wanted:
+            path = self._root / one.key
+            try:
+                with path.open("rb") as file:
+                    size = os.fstat(file.fileno()).st_size
+                    if size > self._reading.max_bytes:
+                        yield too_large(one, size, self._reading.max_bytes)
+                    else:
+                        yield raw(one, path.name, file.read())
+            except FileNotFoundError:
+                yield Gone(one.key)
+            except (PermissionError, IsADirectoryError) as error:
+                yield unreadable(one, f"{error.strerror} (errno {error.errno})")
+            except OSError as error:
+                raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error
+
+    def _walk(self) -> Iterator[Path]:
+        """Every file, folder by folder in order. A folder that cannot be read ends the listing."""
+
+        def refuse(error: OSError) -> None:
+            raise SourceUnavailable(
+                f"source {self._reading.source}: {error.filename} cannot be listed: {error.strerror}"
+            )
+
+        for folder, folders, files in os.walk(self._root, onerror=refuse):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
+
+    def _beside(self, path: str) -> str | None:
+        try:
+            return (self._root / path).read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            return "\0"  # not text, so not YAML: what it governs is unknown
+        except OSError as error:
+            raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error

@@ -1,0 +1,275 @@
+"""Rows of a warehouse: each row of a query is a document."""
+
+import re
+import string
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import ClassVar
+from uuid import UUID
+
+from moat.access.policy import Access
+from moat.access.rules import Columns, Facts, Needs
+from moat.connections import Sql
+from moat.declarations import declared
+from moat.errors import FatalError, SourceUnavailable
+from moat.ids import content_hash, joined
+from moat.readers.reader import Fetched, Gone, Reading, too_large
+from moat.readers.shape import Counting, Shape, of_rows
+from moat.records import Listed, Planned, RawDocument, SetAside
+
+IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+BY_KEY = 500  # keys of one IN (...)
+SCAN_ABOVE = 5_000  # wanted rows, from which one pass over the query beats asking by key
+
+
+@declared
+class WarehouseRows:
+    """Every row of a query in `dags/sql/`. Key: the column `key`, unique and never NULL.
+
+    `text` is Markdown with {column} in it; `metadata` names columns to filter a search by. With
+    `modified_at`, a column that moves with every change, only keys, that column and the columns of
+    access are listed; without it every row is read to be compared.
+    """
+
+    conn_id: str
+    sql: str
+    key: str
+    text: str
+    modified_at: str | None = None
+    metadata: tuple[str, ...] = ()
+    offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "columns"})
+
+    def wrong(self) -> list[str]:
+        found = [f"{name} is empty" for name in ("conn_id", "sql", "key", "text") if not getattr(self, name)]
+        if "/" in self.sql or not self.sql.endswith(".sql"):
+            found.append(f"sql={self.sql!r} must be the name of a file in dags/sql, such as tickets.sql")
+        names = [name for name in (self.key, self.modified_at, *self.metadata) if name is not None]
+        found += [f"{name!r} is not a column's name" for name in names if not IDENTIFIER.match(name)]
+        try:
+            if strange := [f for f in self.fields() if not IDENTIFIER.match(f)]:
+                found.append(f"text: {', '.join('{' + f + '}' for f in strange)} is not a column's name in braces")
+            elif not self.fields():
+                found.append("text: it holds no {column}, so every row would be the same document")
+        except ValueError as error:
+            found.append(f"text: {error}; write {{{{ for a brace")
+        return found
+
+    def fields(self) -> list[str]:
+        """The columns that the text holds, in their order."""
+        return [name for _, name, _, _ in string.Formatter().parse(self.text) if name is not None]
+
+    @contextmanager
+    def open(self, reading: Reading) -> "Iterator[_OpenQuery]":
+        path = Path(reading.project, "dags", "sql", self.sql)
+        try:
+            query = path.read_text("utf-8").strip().rstrip(";")
+        except FileNotFoundError:
+            there = ", ".join(sorted(p.name for p in path.parent.glob("*.sql"))) or "none"
+            raise FatalError(f"source {reading.source}: {path} is not there; dags/sql holds {there}") from None
+        yield _OpenQuery(reading.connections.sql(self.conn_id), query, self, reading)
+
+
+Row = Mapping[str, object]
+
+
+class _OpenQuery:
+    def __init__(self, sql: Sql, query: str, declared_as: WarehouseRows, reading: Reading) -> None:
+        self._sql, self._query, self._declared, self._reading = sql, query, declared_as, reading
+        rule = reading.rule
+        self._access_columns = rule.columns if isinstance(rule, Columns) else ()
+        self._judge: Callable[[Facts], Access] = rule.judge(lambda path: None)
+        self._there = self._check_columns()
+        self._listed: dict[str, Counting] = {}
+        self._read: dict[str, Counting] = {}  # columns that a listing does not have, in the rows that are fetched
+
+    def shape(self) -> Shape:
+        """Every column that the query returns, counted where it was read: in all rows, or in those that changed."""
+        counted = {**self._read, **self._listed}
+        declared = {name.lower(): name for name in counted}
+        names = [declared.get(name.lower(), name) for name in self._there]
+        return of_rows(counted.get(name, Counting(name)).column() for name in names)
+
+    def listing(self) -> Iterator[Listed]:
+        d = self._declared
+        some = (
+            dict.fromkeys((d.key, d.modified_at, *self._access_columns))
+            if d.modified_at
+            else dict.fromkeys(self._columns())
+        )
+        self._listed = {name: Counting(name) for name in some if name}
+        for row in self._rows(f"SELECT {self._named(some)} FROM ({self._query}) moat"):
+            key = self._key(row)
+            _count(self._listed, row)
+            facts = Facts(key, columns=row)
+            yield self._reading.listed(key, self._uri(key), self._fingerprint(row), 0, partial(self._judge, facts))
+
+    def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
+        self._read = {name: Counting(name) for name in self._columns() if name not in self._listed}
+        todo = iter(wanted)
+        first = list(islice(todo, SCAN_ABOVE + 1))
+        kind = self._key_type()
+        if len(first) > SCAN_ABOVE or kind is None:
+            yield from self._scan({one.key: one for one in chain(first, todo)})
+            return
+        missing: dict[str, Planned] = {}
+        query = self._query.replace("%", "%%") if self._sql.placeholder == "%s" else self._query
+        for start in range(0, len(first), BY_KEY):
+            asked = {one.key: one for one in first[start : start + BY_KEY]}
+            marks = ", ".join([self._sql.placeholder] * len(asked))
+            condition = f"{self._name(self._declared.key)} IN ({marks})"
+            for row in self._rows(
+                f"SELECT {self._named(self._columns())} FROM ({query}) moat WHERE {condition}",
+                [kind(key) for key in asked],
+            ):
+                one = asked.pop(self._key(row), None)
+                if one is not None:
+                    yield self._fetched(one, row)
+            missing |= asked
+        if missing:  # the warehouse may compare keys otherwise than by their text: look once more
+            yield from self._scan(missing)
+
+    def _key_type(self) -> Callable[[str], object] | None:
+        """How a key is bound in SQL so that an index serves it; None where only a scan finds it."""
+        name = self._declared.key
+        for row in self._rows(f"SELECT {self._name(name)} FROM ({self._query}) moat"):
+            value = row[name]
+            return int if type(value) is int else str if isinstance(value, str | UUID) else None
+        return None
+
+    def _scan(self, missing: dict[str, Planned]) -> Iterator[Fetched]:
+        for row in self._rows(f"SELECT {self._named(self._columns())} FROM ({self._query}) moat"):
+            one = missing.pop(self._key(row), None)
+            if one is not None:
+                yield self._fetched(one, row)
+        yield from (Gone(key) for key in missing)
+
+    def _fetched(self, one: Planned, row: Row) -> RawDocument | SetAside:
+        _count(self._read, row)
+        try:
+            content = self._text(row).encode()
+        except ValueError as error:  # a format that does not fit the value, such as {amount:.2f} on NULL
+            return SetAside(
+                one.key, one.uri, "read", "ParseFailed", f"text cannot be filled in: {error}", one.fingerprint
+            )
+        if len(content) > self._reading.max_bytes:
+            return too_large(one, len(content), self._reading.max_bytes)
+        now = self._reading.listed(
+            one.key, one.uri, self._fingerprint(row), 0, partial(self._judge, Facts(one.key, columns=row))
+        )
+        if now.policy is None:
+            return SetAside(one.key, one.uri, "read", "AccessUnknown", now.reason, now.fingerprint)
+        metadata = tuple(f"{name}={_plain(row[name])}" for name in self._declared.metadata if row[name] is not None)
+        identity = content_hash(joined(content.decode(), *metadata).encode())
+        return RawDocument(
+            one.key,
+            one.uri,
+            f"{one.key}.md",
+            now.fingerprint,
+            content,
+            identity,
+            now.policy,
+            one.access_version,
+            metadata=metadata,
+        )
+
+    def _rows(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
+        for columns, rows in self._streamed(query, values):
+            names = self._as_declared(columns)
+            yield from (dict(zip(names, row, strict=True)) for row in rows)
+
+    def _streamed(
+        self, query: str, values: Sequence[object] = ()
+    ) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
+        """Rows as the database gives them; what goes wrong names the source and its SQL."""
+        where = f"source {self._reading.source}, {self._declared.sql}"
+        try:
+            yield from self._sql.stream(query, values)
+        except FatalError as error:
+            raise FatalError(f"{where}: {error}") from error
+        except SourceUnavailable as error:
+            raise SourceUnavailable(f"{where}: {error}") from error
+
+    def _as_declared(self, columns: Sequence[str]) -> list[str]:
+        """Result columns by the names of the declaration: a warehouse may change their case."""
+        by_lower = {name.lower(): name for name in self._columns()}
+        return [by_lower.get(column.lower(), column) for column in columns]
+
+    def _check_columns(self) -> tuple[str, ...]:
+        """The columns that the query returns. Refuses a declaration that names another."""
+        found = next(iter(self._streamed(f"SELECT * FROM ({self._query}) moat WHERE 1 = 0")))[0]
+        there = {column.lower() for column in found}
+        if missing := [name for name in self._columns() if name.lower() not in there]:
+            raise FatalError(
+                f"source {self._reading.source}: {self._declared.sql} does not return {', '.join(missing)}; "
+                f"it returns {', '.join(found)}"
+            )
+        return found
+
+    def _columns(self) -> list[str]:
+        d = self._declared
+        names = (d.key, *d.fields(), *d.metadata, *self._access_columns, *([d.modified_at] if d.modified_at else ()))
+        return list(dict.fromkeys(names))
+
+    def _named(self, columns: Iterable[str | None]) -> str:
+        return ", ".join(self._name(column) for column in columns if column)
+
+    def _name(self, column: str) -> str:
+        """A column inside the query. Unquoted, so that it folds its case as the query's own words do."""
+        return f"moat.{column}"
+
+    def _key(self, row: Row) -> str:
+        value = row[self._declared.key]
+        if value is None:
+            raise FatalError(
+                f"source {self._reading.source}: {self._declared.sql} returns a row whose {self._declared.key} is NULL; "
+                "every row needs a key, so leave those rows out in the SQL"
+            )
+        return _plain(value)
+
+    def _uri(self, key: str) -> str:
+        return f"row://{self._declared.conn_id}/{self._declared.sql.removesuffix('.sql')}/{key}"
+
+    def _fingerprint(self, row: Row) -> str:
+        name = self._declared.modified_at
+        if name is None:
+            return content_hash(
+                joined(*(f"{c}={_plain(row[c])}" for c in self._columns() if c not in self._access_columns)).encode()
+            )
+        # A row without a date may have changed: it is read again, and compared by its content.
+        return f"{name}={_plain(row[name])}" if row[name] is not None else f"{name} NULL at {time.time_ns()}"
+
+    def _text(self, row: Row) -> str:
+        return string.Formatter().vformat(
+            self._declared.text, (), {name: _shown(row[name]) for name in self._declared.fields()}
+        )
+
+
+def _count(columns: Mapping[str, Counting], row: Row) -> None:
+    for name, counting in columns.items():
+        counting.add(row[name])
+
+
+def _plain(value: object) -> str:
+    """A value as text, the same in every run and on every machine."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).hex()
+    return str(value)
+
+
+def _shown(value: object) -> object:
+    """A value in a text: NULL is nothing; numbers and dates stay what they are, for their format."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, UUID) else value

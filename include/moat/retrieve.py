@@ -1,0 +1,183 @@
+"""The only way to read: who asks, what may they see, and then once more, what may they see now.
+
+    from include.retrieve import Retriever
+
+    with Retriever.from_settings() as r:
+        for hit in r.search("How long is parental leave?", asker="user:alice@example.com"):
+            print(hit.score, hit.title, hit.text)
+
+One rule for all: `search`, `get`, `count` and `aggregate` give what the asker may read at this
+moment. Any error, any time-out and any asker whom nobody knows give nothing, and a line in the audit.
+"""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from moat.connections import Connections, EnvironmentConnections
+from moat.embedding.client import Embedder, embedder_of
+from moat.errors import FatalError
+from moat.ids import is_id
+from moat.index.store import Filters, Mode, Query, Store, WeaviateStore
+from moat.ledger import Ledger, counting
+from moat.ledger.loads import invisible
+from moat.ledger.members import Expansions
+from moat.ledger.policies import tokens_of
+from moat.ledger.second_look import look, masked
+from moat.search.guard import Asking, G, Guard
+from moat.search.identity import Asker, Bearer, Identity, Service, identified, name_of, principals
+from moat.search.jwt import Verifier
+from moat.search.results import Answer, Count, Hit, Share, Shares, check_filters, check_ids, check_search
+from moat.settings import Settings, environment
+
+__all__ = ["Answer", "Bearer", "Count", "Hit", "Retriever", "Service", "Share", "Shares"]
+
+MOST_CANDIDATES = 10_000  # what Weaviate gives of one query
+
+
+class Retriever:
+    """Answers people, services and bearers of tokens. Holds the reader's key; safe to use from several threads."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, store: Store, embedder: Embedder) -> None:
+        self._ledger, self._store, self._embedder = ledger, store, embedder
+        self._verifier = Verifier(settings)
+        self._expansions = Expansions(ledger, settings.principals_cache_s)
+        self._guard = Guard(ledger, settings.search_timeout_s)
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None, connections: Connections | None = None) -> "Retriever":
+        """A retriever on the settings of this process. Raises SettingsError, LedgerError, IndexUnavailable with the way out."""
+        settings = settings or Settings.load()
+        connections = connections or EnvironmentConnections(environment())
+        reading = settings.model_copy(update={"weaviate_timeout_s": settings.search_timeout_s})
+        return cls(
+            settings,
+            Ledger.open(settings),
+            WeaviateStore.open(reading, "reader"),
+            embedder_of(settings, connections, wait_s=settings.search_timeout_s, tries=1),
+        )
+
+    def search(
+        self, question: str, asker: Asker, limit: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
+    ) -> Answer:
+        """At the most `limit` chunks that answer the question and that the asker may read now.
+
+        `asker` is a principal such as `user:alice@example.com`, for whom the application vouches; a
+        Service; or a Bearer, whose token is verified. `filters` narrow by `source`, `key`, `kind`
+        (text or table) or a name of the source's metadata, each to one value or any of several;
+        they never widen.
+        """
+
+        def work(who: Identity) -> Answer:
+            check_search(question, limit, mode)
+            check_filters(filters or {})
+            return self._search(question, who, limit, mode, filters or {})
+
+        return self._ask(f"search {str(mode)[:16]}", asker, work, Answer, question)
+
+    def get(self, chunk_ids: Sequence[str], asker: Asker) -> Answer:
+        """Of these chunks those that the asker may read now, each once, in the order of the ids.
+
+        At the most 1,000 ids. One that is not there, that may not be read, or that is no id at all
+        is left out, and nothing tells which. The index is not asked: the ledger is the truth.
+        """
+
+        def work(who: Identity) -> Answer:
+            check_ids(chunk_ids)
+            ids = list(dict.fromkeys(i.lower() for i in chunk_ids if is_id(i)))
+            with self._ledger.read() as connection:
+                seen = look(connection, self._ledger.tenant, self._principals(connection, who), ids)
+            return Answer(Hit.of(seen[i], 1.0) for i in ids if i in seen)
+
+        return self._ask("get", asker, work, Answer)
+
+    def count(self, asker: Asker, filters: Filters | None = None) -> Count:
+        """How many documents and chunks the asker may read now, exactly."""
+
+        def work(who: Identity) -> Count:
+            check_filters(filters or {})
+            with self._ledger.read() as connection:
+                mine = self._principals(connection, who)
+                return Count(*counting.count(connection, self._ledger.tenant, mine, filters or {}))
+
+        return self._ask("count", asker, work, Count)
+
+    def aggregate(self, asker: Asker, by: str, filters: Filters | None = None) -> Shares:
+        """The same by the values of `source`, `key`, `kind` or a name of the metadata, the largest first.
+
+        A document that has several values is counted with each, one that has none with none.
+        """
+
+        def work(who: Identity) -> Shares:
+            check_filters(filters or {})
+            if not isinstance(by, str) or not by:
+                raise FatalError(f"by={by!r}: source, key, kind or a name of the metadata")
+            with self._ledger.read() as connection:
+                mine = self._principals(connection, who)
+                found = counting.aggregate(connection, self._ledger.tenant, mine, by, filters or {})
+            return Shares({value: Share(*counted) for value, counted in found})
+
+        return self._ask("aggregate", asker, work, Shares)
+
+    def _ask(
+        self, query: str, asker: Asker, work: Callable[[Identity], G], nothing: Callable[[], G], *secrets: Any
+    ) -> G:
+        """What the work gives to the verified asker, in time; nothing otherwise."""
+        tokens = [asker.token] if isinstance(asker, Bearer) else []
+        asking = Asking(name_of(asker), query, [s for s in (*secrets, *tokens) if isinstance(s, str)])
+
+        def verified() -> G:
+            who = identified(asker, self._verifier)
+            asking.who = who.name
+            return work(who)
+
+        return self._guard.kept(asking, verified, nothing)
+
+    def _principals(self, connection: Connection, who: Identity) -> frozenset[str]:
+        return principals(connection, self._expansions, who)
+
+    def _search(self, question: str, who: Identity, limit: int, mode: Mode, filters: Filters) -> Answer:
+        tenant = self._ledger.tenant
+        with self._ledger.read() as connection:
+            tokens = tokens_of(connection, tenant, self._principals(connection, who))
+            hidden, sources = invisible(connection, tenant), masked(connection, tenant)
+        vector = self._vector(question) if mode != "keyword" else None
+        n = min(MOST_CANDIDATES, 2 * limit)
+        while True:
+            found = self._store.search(Query(mode, question, vector, tokens, hidden, filters, n, sources))
+            with self._ledger.read() as connection:
+                # Asked again: what was revoked while the index searched is gone as well.
+                mine = self._principals(connection, who)
+                seen = look(connection, tenant, mine, [chunk_id for chunk_id, _ in found])
+                before, hidden = hidden, invisible(connection, tenant)
+            if set(before) - set(hidden):
+                continue  # a load was promoted meanwhile: what it replaced is gone, what it brought was left out
+            if len(seen) >= limit or len(found) < n or n == MOST_CANDIDATES:
+                break
+            n = min(MOST_CANDIDATES, 4 * n)
+        ranked = sorted(
+            ((score, chunk_id) for chunk_id, score in found if chunk_id in seen), key=lambda pair: (-pair[0], pair[1])
+        )
+        return Answer(Hit.of(seen[chunk_id], score) for score, chunk_id in ranked[:limit])
+
+    def _vector(self, question: str) -> np.ndarray:
+        vector: np.ndarray = self._embedder.embed([question], "query")[0]
+        if not np.isfinite(vector).all():
+            raise FatalError("the embedder gave a vector with NaN for the question")
+        return vector
+
+    def close(self) -> None:
+        self._store.close()
+        self._embedder.close()
+        self._ledger.close()
+
+    def __enter__(self) -> "Retriever":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

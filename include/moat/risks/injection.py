@@ -1,0 +1,180 @@
+"""Prompt injection in a text: words that speak to a model instead of a reader.
+
+Two tiers. STRONG patterns are found wherever they stand: nobody writes a chat template's token, or "ignore all your
+previous instructions", to a colleague. WEAK ones count where a second, other one stands near, or where the text is
+hidden from people anyway. Text about injection, this page's own documentation among it, is found too: a person decides.
+"""
+
+import base64
+import binascii
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Literal
+
+from moat.risks.found import Found
+
+Seen = Literal["shown", "hidden"]  # whether a person would see the text
+
+MOST = 1_000  # signs of one pattern in one text; nobody needs to know of more
+NEAR = 600  # characters between two weak signs that count together
+EARLIER = r"(?:previous|prior|preceding|earlier|foregoing|above|initial|original|existing|system)"
+ORDERS = r"(?:instructions?|directions?|directives?|prompts?|guidelines?|rules|guardrails|programming|training)"
+IGNORE = r"(?:ignore|disregard|forget|override|overrule|bypass|overlook)"
+
+STRONG: dict[str, tuple[str, ...]] = {
+    "INSTRUCTION_OVERRIDE": (
+        rf"\b{IGNORE}\s+(?:(?:all|any)\s+(?:of\s+)?)(?:(?:the|your|these|those|my)\s+)?(?:{EARLIER}(?:\s+and\s+\w+)?\s+){{1,2}}{ORDERS}",
+        rf"\b{IGNORE}\s+(?:all\s+|any\s+)?(?:of\s+)?your\s+(?:{EARLIER}\s+|safety\s+|content\s+)?{ORDERS}",
+        rf"\b{IGNORE}\s+(?:all\s+)?(?:the\s+)?(?:everything|anything|all)\s+(?:that\s+(?:was|has\s+been)\s+)?(?:said\s+|written\s+|told\s+)?(?:above|before|so\s+far)\s*(?:,|\.|and|:)\s*(?:instead|you|now|output|print|respond|reply|write|say|reveal)",
+        r"\bignorier(?:e|en\s+sie)\s+(?:bitte\s+)?(?:alle\s+)?(?:(?:deine|ihre|die|alle)\s+)?(?:vorherigen|bisherigen|vorigen|obigen|früheren|vorangegangenen)\s+(?:anweisungen|instruktionen|befehle|vorgaben|regeln|prompts?)",
+        r"\bvergiss\s+(?:alle\s+)?(?:deine\s+|die\s+)?(?:vorherigen|bisherigen|obigen|früheren)?\s*(?:anweisungen|instruktionen|befehle)",
+        r"\bignore[zr]?\s+(?:toutes\s+)?(?:les|tes|vos|ces)\s+(?:instructions|consignes|directives|règles)\s+(?:précédentes|antérieures|ci-dessus|initiales)",
+        r"\boublie[zr]?\s+(?:toutes\s+)?(?:les|tes|vos)\s+(?:instructions|consignes|directives)(?:\s+précédentes)?",
+        r"\b(?:ignora|ignore|ignorar|olvida|olvide|haz\s+caso\s+omiso\s+de)\s+(?:todas\s+)?(?:las|tus|sus)\s+(?:instrucciones|órdenes|indicaciones|reglas)\s+(?:anteriores|previas|de\s+arriba|iniciales)",
+        r"\b(?:ignora|ignorare|ignori|dimentica)\s+(?:tutte\s+)?(?:le\s+|tue\s+)*(?:istruzioni|indicazioni|regole|direttive)\s+(?:precedenti|anteriori|di\s+cui\s+sopra|iniziali)",
+        r"\b(?:ignore|ignora|esqueça|desconsidere)\s+(?:todas\s+)?(?:as\s+|suas\s+)*(?:instruções|ordens|regras|diretrizes)\s+(?:anteriores|prévias|acima|iniciais)",
+        r"\b(?:negeer|vergeet)\s+(?:alle\s+)?(?:de\s+|je\s+|jouw\s+|uw\s+)?(?:vorige|eerdere|voorgaande|bovenstaande)\s+(?:instructies|opdrachten|aanwijzingen|regels)",
+        r"\b(?:zignoruj|ignoruj|zapomnij|pomiń)\s+(?:wszystkie\s+)?(?:swoje\s+|twoje\s+)?(?:poprzednie|wcześniejsze|powyższe)\s+(?:instrukcje|polecenia|wytyczne|zasady)",
+    ),
+    "CHAT_TEMPLATE": (
+        r"<\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|endofprompt|start_header_id|end_header_id|eot_id|begin_of_text|fim_\w+)\|>",
+        r"<<SYS>>|<</SYS>>|<(?:start|end)_of_turn>|\[/INST\]",
+        r"^[ \t]*(?:\[INST\]|<s>[ \t]*\[INST\])",
+        r"<\|(?:start|channel|message|return|constrain|call)\|>\s*(?:system|developer|assistant|analysis|final)?",
+    ),
+    "SYSTEM_PROMPT": (
+        r"\b(?:reveal|print|repeat|output|show|display|disclose|leak|give\s+me|tell\s+me|recite|reproduce|return)\s+(?:\w+\s+){0,3}?(?:your|the\s+(?:full|entire|complete|hidden|secret|original|initial))\s+(?:\w+\s+)?(?:system\s+(?:prompt|message|instructions?)|initial\s+(?:prompt|instructions)|hidden\s+(?:prompt|instructions))",
+        r"\b(?:new|updated|revised)\s+system\s+(?:prompt|instructions?)\s*:",
+        r"\b(?:neuer|aktualisierter)\s+systemprompt\s*:|\bnouveau\s+prompt\s+système\s*:",
+        r"\bgib\s+(?:deinen|den|ihren)\s+system-?prompt\s+(?:aus|preis|wieder)|\brévèle[zr]?\s+(?:ton|votre)\s+prompt\s+système",
+    ),
+    "ROLE_PLAY": (
+        r"\byou\s+are\s+(?:now|no\s+longer)\s+(?:\w+\s+){0,3}?(?:DAN\b|jailbroken|unrestricted|unfiltered|an?\s+(?:unrestricted|unfiltered|uncensored|evil)\s+(?:AI|assistant|model|chatbot))",
+        r"\b(?:enter|enable|activate|switch\s+to)\s+(?:\w+\s+)?(?:developer|god|jailbreak|DAN|unrestricted)\s+mode\b[^.\n]{0,60}\b(?:AI|assistant|model|chatbot|filter|restrictions?|guidelines)",
+        r"\bpretend\s+(?:that\s+)?you\s+(?:are|have)\s+(?:an?\s+AI|no\s+(?:restrictions|rules|guidelines|filters))",
+        r"\bdo\s+anything\s+now\b[^.\n]{0,80}\b(?:AI|DAN|model|assistant)",
+    ),
+    "TO_THE_MODEL": (
+        r"\b(?:attention|note|message|instructions?|important|warning|notice)\s*(?:to|for|:)\s*(?:all\s+|any\s+|the\s+)?(?:AI|LLMs?|AI\s+(?:assistants?|agents?|models?|systems?)|language\s+models?|chat\s?bots?|summari[sz]ers?)\b\s*(?:reading|processing|that|who|:|,|-|–|—)",
+        r"\bif\s+you\s+are\s+(?:an?|the)\s+(?:AI|LLM|language\s+model|AI\s+(?:assistant|agent|model)|chat\s?bot)\b[^.\n]{0,80}\b(?:must|should|please|ignore|say|reply|respond|output|include|write|rate|recommend|do\s+not)\b",
+        r"\b(?:do\s+not|don't|never)\s+(?:tell|inform|mention\s+(?:this|it)\s+to|reveal\s+(?:this|it)\s+to|alert|notify)\s+(?:the\s+)?user\b[^.\n]{0,60}\b(?:this|these|instructions?|message|prompt|about)\b[^.\n]{0,40}\b(?:instructions?|prompt|hidden|AI|assistant|document\s+told)",
+        r"\bas\s+an?\s+(?:AI|LLM|language\s+model)\b[^.\n]{0,40}\byou\s+(?:must|will|are\s+required\s+to)\b",
+        r"\b(?:instructions?|prompt)\s+for\s+(?:the\s+)?(?:AI\s+)?(?:assistant|chat\s?bot|summari[sz]er|language\s+model)\s*:\s*\w",
+    ),
+    "EXFILTRATION": (
+        r"!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{1,300}[?&=/](?:\{|\[|<|%7B|\$\{)\s*[\w .:-]{1,80}(?:\}|\]|>|%7D)[^)]{0,100}\)",
+        r"\b(?:append|add|insert|include|encode|embed|put)\b[^.\n]{0,120}\b(?:conversation|chat\s+history|system\s+prompt|user'?s?\s+(?:question|data|messages?|input|secrets?)|previous\s+messages?|api\s+keys?)\b[^.\n]{0,120}\b(?:to|into|in|as)\b[^.\n]{0,60}(?:https?://|\bURL\b|query\s+(?:string|parameter)|image\s+(?:link|url)|markdown\s+image)",
+        r"\b(?:send|post|exfiltrate|forward|upload|transmit|leak)\b[^.\n]{0,60}\b(?:the\s+|this\s+|entire\s+|whole\s+|full\s+)*(?:conversation|chat\s+history|system\s+prompt|context\s+window)\b[^.\n]{0,80}\bto\b[^.\n]{0,40}(?:https?://|\bwebhook\b)",
+    ),
+    "TOOL_CALL": (
+        r"<(?:tool_call|function_calls?|tool_use|tool_code|(?:antml:)?invoke|tool_response|tool_result)\b[^>]{0,100}>\s*(?:\{|<|\w+\()",
+        r"\{\s*\"(?:tool_calls?|function_call)\"\s*:\s*[\[{]",
+        r"\b(?:call|use|invoke|execute|run)\s+the\s+(?:\w+\s+){0,2}?(?:tool|function)\s+(?:with|to)\b[^.\n]{0,80}\b(?:without\s+(?:asking|telling|confirm\w*)|do\s+not\s+(?:ask|tell|confirm))",
+    ),
+}  # fmt: skip
+WEAK: dict[str, tuple[str, ...]] = {
+    "INSTRUCTION_OVERRIDE": (
+        rf"\b{IGNORE}\s+(?:(?:all|any|the|these|those)\s+)*(?:{EARLIER}\s+)?{ORDERS}(?:\s+(?:above|before|given))?\b",
+        rf"\bdo\s+not\s+follow\s+(?:the\s+|any\s+)?{EARLIER}\s+{ORDERS}",
+        r"\b(?:new|real|actual|updated)\s+(?:task|instructions?|objective|goal)\s*:",
+    ),
+    "SYSTEM_PROMPT": (r"\bsystem\s+(?:prompt|message)\b", r"\b(?:your|the)\s+(?:initial|hidden|secret)\s+(?:prompt|instructions)\b"),
+    "ROLE_PLAY": (
+        r"^[ \t]*(?:system|assistant|user|human|ai)[ \t]*:[ \t]*\S",
+        r"\b(?:you\s+are\s+now|from\s+now\s+on,?\s+you|act\s+as\s+(?:if|an?)\b|pretend\s+to\s+be|respond\s+only\s+(?:with|as|in))",
+        r"\bdu\s+bist\s+(?:jetzt|nun|ab\s+sofort)\b|\btu\s+es\s+(?:maintenant|désormais)\b|\b(?:ahora\s+eres|a\s+partir\s+de\s+ahora\s+eres)\b",
+    ),
+    "TO_THE_MODEL": (
+        r"\b(?:AI\s+(?:assistant|model|agent|system)|language\s+model|LLM|chat\s?bot|GPT(?:-\d)?)\b",
+        r"\b(?:do\s+not|don't|never)\s+(?:tell|inform|alert|notify)\s+the\s+user\b",
+        r"\b(?:always|must)\s+(?:say|answer|reply|respond|recommend|state)\b[^.\n]{0,60}[\"“']",
+    ),
+    "EXFILTRATION": (r"!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{1,300}\?[^)\s]{1,200}=[^)\s]{0,200}\)",),
+}  # fmt: skip
+WORDS = {  # a text without any of these, in small letters, has nothing of the kind: most text is looked at no further
+    "INSTRUCTION_OVERRIDE": (
+        *("ignor", "disregard", "forget", "overrid", "overrul", "bypass", "overlook", "not follow", "task", "instructions"),
+        *("vergiss", "oublie", "olvid", "caso omiso", "dimentica", "esque", "desconsider", "negeer", "vergeet"),
+        *("zapomnij", "pomi", "objective", "goal"),
+    ),
+    "CHAT_TEMPLATE": ("<|", "<<", "_of_turn>", "[/inst]", "[inst]"),
+    "SYSTEM_PROMPT": ("prompt", "system", "instruction"),
+    "ROLE_PLAY": (
+        *("you are now", "you are no longer", " mode", "pretend", "anything now", "system", "assistant", "user:", "human:"),
+        *("ai:", "from now on", "act as", "respond only", "du bist", "tu es", "ahora"),
+    ),
+    "TO_THE_MODEL": ("ai", "llm", "language model", "chatbot", "chat bot", "gpt", "the user", "summari", "prompt", "always", "must"),
+    "EXFILTRATION": ("![", "conversation", "chat history", "system prompt", "user", "messages", "api key", "context window"),
+    "TOOL_CALL": ("tool", "function", "invoke"),
+}  # fmt: skip
+FLAGS = re.IGNORECASE | re.MULTILINE
+STRONG_OF = {kind: tuple(re.compile(p, FLAGS) for p in patterns) for kind, patterns in STRONG.items()}
+WEAK_OF = {kind: tuple(re.compile(p, FLAGS) for p in patterns) for kind, patterns in WEAK.items()}
+CARRIER = {"INSTRUCTION_OVERRIDE", "EXFILTRATION"}  # one of the two weak ones must ask for something itself
+ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{24,20000}={0,2}(?![A-Za-z0-9+/=_-])")
+KEPT_APART = re.compile(r"[\n|]")  # what ends the sentence or cell that a sign stands in
+
+
+def find(text: str, seen: Seen = "shown") -> list[Found]:
+    """Every sign of an injection in a text: its place is the line, or the table's cell, that it stands in."""
+    plain = unicodedata.normalize("NFKC", text)
+    if plain != text and len(plain) != len(text):  # places would not fit: the whole text is taken
+        return [Found(0, len(text), kind) for kind in sorted({f.kind for f in _found(plain, seen)})]
+    return [Found(*_whole(text, f.start, f.end), f.kind) for f in _found(plain, seen)]
+
+
+def kinds() -> list[str]:
+    """Every kind that can be found."""
+    return sorted({*STRONG, "ENCODED"})
+
+
+def _found(text: str, seen: Seen) -> Iterator[Found]:
+    small = " ".join(text.lower().split())
+    told = [kind for kind, words in WORDS.items() if any(word in small for word in words)]
+    strong = list(_matches(text, STRONG_OF, told))
+    yield from strong
+    sure = {f.kind for f in strong}
+    weak: dict[str, list[int]] = {}
+    for one in _matches(text, WEAK_OF, [kind for kind in told if kind not in sure]):
+        weak.setdefault(one.kind, []).append(one.start)
+    for kind in sorted(CARRIER & set(weak)):
+        for at in weak[kind]:
+            if seen == "hidden" or any(_near(at, places) for other, places in weak.items() if other != kind):
+                yield Found(at, at + 1, kind)
+    for match in ENCODED.finditer(text):
+        if (said := _decoded(match[0])) and any(_matches(said, STRONG_OF, STRONG_OF)):
+            yield Found(match.start(), match.end(), "ENCODED")
+
+
+def _near(at: int, places: list[int]) -> bool:
+    places.sort()
+    after = bisect_left(places, at - NEAR)
+    return after < len(places) and places[after] <= at + NEAR
+
+
+def _matches(text: str, patterns: dict[str, tuple[re.Pattern[str], ...]], kinds: Iterable[str]) -> Iterator[Found]:
+    for kind in kinds:
+        for pattern in patterns.get(kind, ()):
+            for match in islice(pattern.finditer(text), MOST):
+                yield Found(match.start(), match.end(), kind)
+
+
+def _decoded(code: str) -> str:
+    """What base64 stands for, where that is text; else nothing."""
+    try:
+        data = base64.b64decode(code.replace("-", "+").replace("_", "/") + "=" * (-len(code) % 4), validate=True)
+        said = data.decode("utf-8")
+    except (binascii.Error, ValueError):
+        return ""
+    return said if said.isprintable() or "\n" in said else ""
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """The line or cell around a place: what stands beside the sign belongs to it."""
+    left = max((m.end() for m in KEPT_APART.finditer(text, 0, start)), default=0)
+    right = KEPT_APART.search(text, end)
+    inner = text[left : right.start() if right else len(text)]
+    return left + len(inner) - len(inner.lstrip()), left + len(inner.rstrip())

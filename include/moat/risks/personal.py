@@ -1,0 +1,96 @@
+"""Personal data in a text: presidio's patterns, on a blank spaCy model, without a network.
+
+A kind is here when its form proves it (a checksum, a domain, a country's numbering plan), or when a word
+before it says what it is: "call", "IBAN", "SSN". A number alone is no phone number. Names, addresses and
+dates of birth need a trained model and are not looked for.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from moat.risks.found import Found, apart
+
+if TYPE_CHECKING:
+    from presidio_analyzer import AnalyzerEngine
+
+SURE = 0.5  # presidio's score from which a find counts
+# Nothing of these kinds can be where none of this is: most text is never shown to presidio at all.
+CANDIDATE = re.compile(
+    r"\S@\w"
+    r"|\d(?:[ ().\-/]{0,2}\d){5,}"  # phone, card, account, identity numbers, IPv4
+    r"|\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,}"  # IPv6
+    r"|\b[A-Za-z]{6}\d\d[A-Za-z]\d\d"  # an Italian fiscal code
+    r"|\b(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}"  # a Bitcoin address
+)
+BEFORE, AFTER = 80, 60  # characters around a candidate that presidio sees: words that say what a number is
+WINDOW = 1_000  # characters; presidio's work grows with the square
+UNUSED = ("torch", "transformers", "gliner", "stanza", "langextract")
+
+
+def find(text: str) -> list[Found]:
+    """Every piece of personal data in a text, as place and kind."""
+    found = list[Found]()
+    for start, end in _windows(text):
+        for result in analyzer().analyze(text[start:end], "en", score_threshold=SURE):
+            found.append(Found(start + result.start, start + result.end, result.entity_type, result.score))
+    return apart(found)
+
+
+def kinds() -> list[str]:
+    """Every kind that can be found."""
+    return sorted(analyzer().get_supported_entities("en"))
+
+
+@cache
+def analyzer() -> "AnalyzerEngine":
+    """presidio with the recognizers of this module; built at the first candidate, about a second."""
+    with _without(UNUSED):
+        from moat.risks.recognizers import engine
+
+        return engine()
+
+
+def _windows(text: str) -> Iterator[tuple[int, int]]:
+    """Candidates with the words around them, near ones as one, but none longer than WINDOW; two may overlap."""
+    start = end = -1
+    for match in CANDIDATE.finditer(text):
+        for at in range(match.start(), match.end(), WINDOW // 2):
+            stop = min(match.end(), at + WINDOW)
+            left, right = _opened(text, at - BEFORE), _closed(text, stop + AFTER)
+            if 0 <= left <= end and right - start <= WINDOW:
+                end = max(end, right)
+                continue
+            if end >= 0:
+                yield start, end
+            start, end = left, right
+    if end >= 0:
+        yield start, end
+
+
+def _opened(text: str, at: int) -> int:
+    """The next place from here on where a word begins, so that a window cuts none."""
+    if at <= 0:
+        return 0
+    space = re.compile(r"\s").search(text, at, at + BEFORE)
+    return space.end() if space else at
+
+
+def _closed(text: str, at: int) -> int:
+    space = re.compile(r"\s").search(text, at, at + BEFORE)
+    return space.start() if space else min(len(text), at + BEFORE)
+
+
+@contextmanager
+def _without(names: tuple[str, ...]) -> Iterator[None]:
+    """Make importing these fail at once, for a while: presidio imports what it finds, torch for ten seconds."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]

@@ -1,0 +1,203 @@
+"""Secrets in a text: chosen plugins of detect-secrets, some forms that it does not know, and passwords told in words.
+
+A kind is here when its form proves it: a prefix of the issuer's own, a signature, a PEM header. Plugins that go by
+entropy alone are not used: in running text they find article numbers, hashes and pictures. A password is found only
+where it is set (`password = …`, `Passwort: …`) and looks like one.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from moat.risks.found import Found, apart
+
+if TYPE_CHECKING:
+    from detect_secrets.plugins.base import BasePlugin
+
+# What the issuers' own pages say of their keys, where detect-secrets has no plugin or an old one.
+FORMS = {
+    "ANTHROPIC_KEY": r"sk-ant-(?:api|admin)\d\d-[A-Za-z0-9_-]{80,110}",
+    "AZURE_KEY": r"(?<=SharedAccessKey=)[A-Za-z0-9+/]{43}=|(?<=[?&]sig=)[A-Za-z0-9%+/]{40,80}(?=&|\s|$)",
+    "DATABRICKS_TOKEN": r"dapi[0-9a-f]{32}(?:-\d)?",
+    "DIGITALOCEAN_TOKEN": r"do[opr]_v1_[0-9a-f]{64}",
+    "GITHUB_TOKEN": r"github_pat_[A-Za-z0-9_]{82}",
+    "GITLAB_TOKEN": r"gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_-]{20,50}",
+    "GOOGLE_KEY": r"AIza[A-Za-z0-9_-]{35}|GOCSPX-[A-Za-z0-9_-]{28}",
+    "HUGGINGFACE_TOKEN": r"hf_[A-Za-z]{34}",
+    "NPM_TOKEN": r"npm_[A-Za-z0-9]{36}",
+    "OPENAI_KEY": r"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,200}",
+    "SHOPIFY_TOKEN": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
+    "SLACK_TOKEN": r"xox[abeoprs]-[A-Za-z0-9-]{20,200}|xapp-\d-[A-Z0-9]+-\d+-[a-f0-9]{40,80}",
+    "STRIPE_KEY": r"(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{24,247}|whsec_[A-Za-z0-9]{32,}",
+    "TWILIO_KEY": r"SK[0-9a-f]{32}",
+}
+OTHER_FORMS = re.compile(
+    "|".join(f"(?P<{kind}>(?<![A-Za-z0-9])(?:{form})(?![A-Za-z0-9]))" for kind, form in FORMS.items())
+)
+PLUGINS = {
+    ("aws", "AWSKeyDetector"): "AWS_KEY",
+    ("azure_storage_key", "AzureStorageKeyDetector"): "AZURE_KEY",
+    ("basic_auth", "BasicAuthDetector"): "URL_WITH_PASSWORD",
+    ("discord", "DiscordBotTokenDetector"): "DISCORD_TOKEN",
+    ("github_token", "GitHubTokenDetector"): "GITHUB_TOKEN",
+    ("jwt", "JwtTokenDetector"): "JSON_WEB_TOKEN",
+    ("mailchimp", "MailchimpDetector"): "MAILCHIMP_KEY",
+    ("openai", "OpenAIDetector"): "OPENAI_KEY",
+    ("pypi_token", "PypiTokenDetector"): "PYPI_TOKEN",
+    ("sendgrid", "SendGridDetector"): "SENDGRID_KEY",
+    ("slack", "SlackDetector"): "SLACK_TOKEN",
+    ("square_oauth", "SquareOAuthDetector"): "SQUARE_TOKEN",
+    ("telegram_token", "TelegramBotTokenDetector"): "TELEGRAM_TOKEN",
+}
+# A line without any of these is not shown to the plugins: each of their forms has one.
+HINT = re.compile(
+    r"A3T|ABIA|ACCA|AKIA|ASIA|(?i:aws)|AccountKey=|://|gh[pousr]_|eyJ|-us\d|T3BlbkFJ|pypi-|SG\.|(?i:xox)|sq0csp-"
+    r"|\d{8}:[\w-]|[MNO][\w-]{23,25}\."
+)
+LONGEST_LINE = 4_000  # characters that a plugin is shown at once; longer lines are shown in overlapping parts
+OVERLAP = 400
+KEY_BEGINS = re.compile(r"-{2,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{2,5}|PuTTY-User-Key-File-\d")
+KEY_ENDS = re.compile(r"-{2,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{2,5}|Private-MAC: ?\S+")
+KEY_LINE = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}|[\s|>*-]+")  # or a header, "Proc-Type: 4"
+KEY_HEADER = re.compile(r"\s*[A-Z][A-Za-z-]+: ?[\w,.-]+\s*")
+SET = re.compile(
+    r"(?<![A-Za-z])(?:pass(?:word|wd|wort|phrase)?|pwd|kennwort|mot de passe|contraseña|hasło|wachtwoord|palavra-passe|senha"
+    r"|secret(?:[_ -]?(?:access)?[_ -]?key)?|(?:api|auth|access|account|service|client|private|signing|encryption)[_ -]?(?:key|token|secret)"
+    r"|token)[\"'\]`*]{0,3}\s?(?::=|=>|==?|:|(?=\|)\|)\s?[\"'`*|]{0,2}\s?"
+    r"(?P<value>[^\s\"'`,;|<>]{8,128})",
+    re.IGNORECASE,
+)
+PLACEHOLDER = re.compile(
+    r"^[\[({$%<]|[(\[{]|^[*x.•#_-]+$|\.{3}|…|(?:your|my|example|sample|dummy|placeholder|redacted|change[_-]?me|xxx|\*\*\*|123456|abcdef)"
+    r"|^[a-z][\w+.-]*://|^(?:arn|env|vault|secret|op):|^[/~]|@[\w-]+\.\w|\d{4}-\d\d-\d\d|\.(?:com|org|net|html?|pdf|py|json|ya?ml|txt)\b",
+    re.IGNORECASE,
+)
+WHOLE = {"GITHUB_TOKEN": r"_\w{36}", "JSON_WEB_TOKEN": r"[\w.-]*"}
+PLAIN = re.compile(r"[^\W\d_]*\d{0,4}|\d+")  # a word, a number, a word with a number: no password by itself
+COMMON = {
+    "host",
+    "hostname",
+    "api_token",
+    "password",
+    "passwd",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "user",
+    "username",
+    "admin",
+    "root",
+    "test",
+    "guest",
+}
+
+
+def find(text: str) -> list[Found]:
+    """Every secret in a text, as place and kind."""
+    return apart([*_keys(text), *_forms(text), *_plugged(text), *_set(text)])
+
+
+def inside_key(text: str, open_before: bool) -> tuple[int, bool]:
+    """Of a text before which a private key was begun: where the key ends in it, and whether it goes on."""
+    if not open_before:
+        return 0, False
+    if ends := KEY_ENDS.search(text):
+        return ends.end(), False
+    at = 0
+    for line in text.splitlines(keepends=True):
+        if not KEY_HEADER.fullmatch(line) and not all(KEY_LINE.fullmatch(part) for part in line.split()):
+            return at, False
+        at += len(line)
+    return at, True
+
+
+def opens_key(text: str) -> bool:
+    """Whether a private key begins in a text and has not ended at its end."""
+    begins = [match.end() for match in KEY_BEGINS.finditer(text)]
+    return bool(begins) and inside_key(text[begins[-1] :], True)[1]
+
+
+def kinds() -> list[str]:
+    """Every kind that can be found."""
+    return sorted({*FORMS, *PLUGINS.values(), "PRIVATE_KEY", "PASSWORD"})
+
+
+def _keys(text: str) -> Iterator[Found]:
+    """Private keys, from their header to their end, or as far as the lines look like one."""
+    for begins in KEY_BEGINS.finditer(text):
+        length, _ = inside_key(text[begins.end() :], True)
+        yield Found(begins.start(), begins.end() + length, "PRIVATE_KEY", 2.0)
+
+
+def _forms(text: str) -> Iterator[Found]:
+    for match in OTHER_FORMS.finditer(text):
+        yield Found(match.start(), match.end(), str(match.lastgroup))
+
+
+def _plugged(text: str) -> Iterator[Found]:
+    for start, line in _lines(text):
+        if not HINT.search(line):
+            continue
+        for plugin, kind in plugins():
+            for value in set(plugin.analyze_string(line)):
+                if kind == "URL_WITH_PASSWORD" and _stands_for_one(value):
+                    continue
+                if kind in WHOLE:  # the plugin gives a part of it
+                    value = next((m[0] for m in re.finditer(re.escape(value) + WHOLE[kind], line)), "")
+                for at in _places(line, value):
+                    before, after = line[:at], line[at + len(value) :]
+                    if kind == "URL_WITH_PASSWORD" and (
+                        not (before.endswith(":") and after.startswith("@")) or before.endswith(f"//{value}:")
+                    ):
+                        continue  # user and password alike: what software comes with
+                    yield Found(start + at, start + at + len(value), kind)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text with their places; a very long one in parts that overlap by more than a secret's length."""
+    at = 0
+    for line in text.splitlines(keepends=True):
+        for part in range(0, max(1, len(line) - OVERLAP), LONGEST_LINE - OVERLAP):
+            yield at + part, line[part : part + LONGEST_LINE]
+        at += len(line)
+
+
+def _places(line: str, value: str) -> Iterator[int]:
+    """Where a value stands by itself, not inside a longer word."""
+    at = line.find(value) if value else -1
+    while at >= 0:
+        around = line[max(0, at - 1) : at] + line[at + len(value) : at + len(value) + 1]
+        if not any(c.isalnum() for c in around):
+            yield at
+        at = line.find(value, at + 1)
+
+
+def _set(text: str) -> Iterator[Found]:
+    for match in SET.finditer(text):
+        value = match["value"].rstrip(".)]}")
+        if _looks_secret(value):
+            yield Found(match.start("value"), match.start("value") + len(value), "PASSWORD", 0.9)
+
+
+def _looks_secret(value: str) -> bool:
+    """Eight characters or more, in which letters, digits and signs are mixed as in no word and no number."""
+    if not any(c.isalpha() for c in value) or len(set(value)) < 5 or _stands_for_one(value):
+        return False
+    return not all(PLAIN.fullmatch(part) for part in re.split(r"[-_/.:]", value))
+
+
+def _stands_for_one(value: str) -> bool:
+    return bool(PLACEHOLDER.search(value)) or value.strip("-_*").lower() in COMMON
+
+
+@cache
+def plugins() -> "tuple[tuple[BasePlugin, str], ...]":
+    """The chosen plugins with the kind that each finds; imported at the first hint."""
+    import importlib
+
+    found = []
+    for (module, name), kind in PLUGINS.items():
+        found.append((getattr(importlib.import_module(f"detect_secrets.plugins.{module}"), name)(), kind))
+    return tuple(found)

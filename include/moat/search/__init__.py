@@ -1,0 +1,1 @@
+"""What `moat.retrieve` is made of: who asks, what an answer is, and the guard around both."""

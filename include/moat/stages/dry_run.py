@@ -1,0 +1,112 @@
+"""A dry run: what a run would do and cost, from a sample; nothing is written."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from moat.embedding.client import embedder_of
+from moat.embedding.model import Tokens
+from moat.errors import DocumentError
+from moat.parse.sandbox import Sandbox
+from moat.pricing import cost
+from moat.records import Planned, RawDocument
+from moat.runtime import Options, Way
+from moat.source import Source
+from moat.stages.chunk import Chunker
+from moat.stages.compare import compare
+from moat.stages.prepare import cut
+
+SAMPLE = 16  # documents that a dry run looks into
+NOBODYS = "00000000-0000-0000-0000-000000000000"  # id of documents that are not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run would do and cost. What is not counted is estimated from a sample."""
+
+    counts: dict[str, int]
+    documents: int  # that would be read
+    sampled: int
+    chunks: int
+    tokens: int
+    set_aside: int
+    seconds: float
+    cost: float  # in `currency`, at the most: texts embedded before cost nothing
+    currency: str  # empty: no price is set
+
+
+def dry_run(way: Way, source: Source, options: Options) -> Estimate:
+    """The plan of a run and its cost; nothing is written, neither in the ledger nor in the index."""
+    counts: Counter[str] = Counter()
+    with source.reader.open(way.reading(source)) as reader:
+        wanted, size, n = list[Planned](), 0, 0
+        for one in compare(way, source, reader, options, counts):
+            if one.what in ("new", "changed"):
+                n += 1
+                size += one.size or 1_024
+                if n % max(1, n // SAMPLE) == 0:  # spread over the listing, whatever its length
+                    wanted.append(one)
+                    wanted = wanted if len(wanted) <= 2 * SAMPLE else wanted[::2]
+        sample = wanted[:: max(1, -(-len(wanted) // SAMPLE))]
+        raws = [answer for answer in reader.fetch(sample) if isinstance(answer, RawDocument)]
+    found = _sampled(way, source, raws)
+    sampled_size = sum(one.size or 1_024 for one in sample) or 1
+    scale = size / sampled_size if raws else 0.0
+    tokens, embedding = round(found.tokens * scale), found.embedding * scale
+    settings = way.settings
+    return Estimate(
+        dict(counts),
+        n,
+        len(sample),
+        round(found.chunks * scale),
+        tokens,
+        round(found.failed * n / len(sample)) if sample else 0,
+        round(found.preparing * scale + embedding, 1),
+        round(cost(settings, {"embed": (embedding, tokens)}), 6),
+        settings.currency if settings.cost_per_million_tokens or settings.cost_per_hour else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """What some documents came to: counts, and seconds of preparing and of embedding."""
+
+    chunks: int = 0
+    tokens: int = 0
+    failed: int = 0
+    preparing: float = 0.0
+    embedding: float = 0.0
+
+
+def _sampled(way: Way, source: Source, raws: list[RawDocument]) -> _Sample:
+    """Prepare and embed some documents, and keep nothing of it."""
+    if not raws:
+        return _Sample()
+    chunker, embedder = (
+        Chunker(Tokens.of(way.settings.model), source.chunking),
+        embedder_of(way.settings, way.connections),
+    )
+    n_chunks = n_tokens = n_failed = 0
+    try:
+        embedder.embed(["warm"], "query")
+        with Sandbox(way.settings) as sandbox:
+            sandbox.warm()
+            started = time.monotonic()
+            texts = list[str]()
+            for raw in raws:
+                try:
+                    chunks = cut(source, raw, NOBODYS, sandbox, chunker).chunks
+                except DocumentError:
+                    n_failed += 1
+                else:
+                    texts += [c.embedded_text for c in chunks]
+                    n_tokens += sum(c.n_tokens for c in chunks)
+                    n_chunks += len(chunks)
+            prepared = time.monotonic() - started
+        some = texts[:: max(1, len(texts) // 64)]
+        started = time.monotonic()
+        embedder.embed(some)
+        embedding = (time.monotonic() - started) * len(texts) / max(1, len(some))
+    finally:
+        embedder.close()
+    return _Sample(n_chunks, n_tokens, n_failed, prepared, embedding)

@@ -1,0 +1,160 @@
+"""gate: the whole load in staging -> a report; it passes, holds for a person, or blocks.
+
+All checks run and all are recorded; then the gate decides once.
+"""
+
+import importlib
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from moat.checks import FAMILIES, baselines
+from moat.checks.candidate import Candidate
+from moat.checks.measures import Measure
+from moat.checks.verdict import Verdict, verdict
+from moat.errors import GateBlocked, RetriableError
+from moat.incidents.lifecycle import gate_judged
+from moat.ledger import checks as results
+from moat.ledger import measures, quarantine
+from moat.ledger.checks import CheckResult
+from moat.ledger.incidents import Incident
+from moat.ledger.loads import Load, hold, note
+from moat.ledger.measures import extraordinary
+from moat.runtime import Way, path, timed
+from moat.source import Source
+
+
+@timed("gate")
+def check(way: Way, source: Source, number: int, family: str) -> list[CheckResult]:
+    """Run the checks of one family, record them and what they measured. One that crashes counts as failed and blocks."""
+    load = way.load(number)
+    candidate = Candidate(way, source, load)
+    try:
+        module = importlib.import_module(next(f.module for f in FAMILIES if f.name == family))
+        found = list(module.run(candidate))
+        measures.keep(way.ledger, load, family, candidate.measured)
+        found += _learned(candidate, family, getattr(module, "MEASURES", ()))
+    except RetriableError:
+        raise
+    except Exception as error:  # noqa: BLE001  a check that cannot look has seen nothing, and that must not pass
+        way.progress(traceback.format_exc())
+        found = [
+            CheckResult(
+                f"{family} crashed",
+                family,
+                "block",
+                False,
+                f"{type(error).__name__}: {error}"[:500],
+                "a check that runs",
+            )
+        ]
+    if not found:
+        found = [CheckResult(family, family, "warn", True, "nothing to check", "")]
+    results.keep(way.ledger, load, family, found)
+    way.progress(table(found))
+    return found
+
+
+def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterator[CheckResult]:
+    """What the family's measures come to beside those of earlier loads; a run for some documents only is beside none."""
+    load = candidate.load
+    if not of or load.options.get("only") or load.options.get("limit"):
+        return
+    past = measures.history(candidate.way.ledger, load)
+    measured = {"documents": float(candidate.n_documents), **candidate.measured}
+    for r in baselines.judge(of, measured, past, load.opened_at, extraordinary(load.options, load.counts)):
+        name = f"{baselines.SUMMARY}, {family}" if r.name == baselines.SUMMARY else r.name
+        yield replace(r, name=name, family=family, documents=candidate.behind.get(r.measure, ()))
+
+
+def refused(found: list[CheckResult]) -> list[str]:
+    """The names of the checks, once all passed. Raises GateBlocked that names the broken rules, so that their task is red."""
+    if broken := [r for r in found if not r.passed and r.severity != "warn"]:
+        raise GateBlocked("; ".join(f"{r.name} ({r.severity}): {r.seen}, allowed: {r.allowed}" for r in broken))
+    return [r.name for r in found]
+
+
+def decide(way: Way, source: Source, number: int) -> Verdict:
+    """Decide on a load: hold it for a person where a check asks for one; write the report to staging."""
+    load, found = way.load(number), verdict(way, number)
+    n_aside = quarantine.count(way.ledger, load)
+    if n_aside:
+        note(way.ledger, load, {"aside": n_aside})
+    way.progress(table(found.results))
+    if found.outcome == "hold" and not load.decided_by:
+        hold(way.ledger, load, found.reason)
+    way.progress(f"{source.name} load {number}: {found.outcome}" + (f": {found.reason}" if found.reason else ""))
+    judged = way.load(number)
+    incident = gate_judged(way, source, judged, found)
+    way.staging.write_bytes(report_path(judged), report(judged, found, incident).encode())
+    return found
+
+
+def report_path(load: Load) -> str:
+    """Where the report of a load stands in staging."""
+    return path(load.source, load.id, "gate", "report.md")
+
+
+def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
+    """Results as a table for a log."""
+    rows = [("", "check", "seen", "allowed")]
+    rows += [("ok" if r.passed else r.severity.upper(), f"{r.family}: {r.name}", r.seen, r.allowed) for r in found]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip()
+        for row in rows
+    )
+
+
+def report(load: Load, found: Verdict, incident: Incident | None) -> str:
+    """The verdict as Markdown, failed checks first: what a person reads before releasing, in a narrow panel."""
+    lines = [f"**Load {load.id} of {load.source}: {found.outcome}.** {_counted(load)}", ""]
+    if why := extraordinary(load.options, load.counts):
+        by = f", by {load.run}" if load.options.get("expected") else ""
+        lines += [f"Out of the ordinary{by}: {_line(why)}. Learned bounds only warn.", ""]
+    if incident is not None:
+        likely = [_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:3]]
+        lines += [
+            f"**Likely:** {'; or: '.join(likely)}. Why, and what mends it: `moat incident show {incident.id}`.",
+            "",
+        ]
+    if found.failed:
+        lines += ["### What failed", ""]
+        for r in found.failed:
+            lines.append(
+                f"- **{r.severity}: {_line(r.name)}** ({r.family}). {_line(r.seen)}. Allowed: {_line(r.allowed)}."
+            )
+            if r.documents:
+                lines.append(f"  Such as {', '.join(f'`{_line(key)}`' for key in r.documents)}")
+        lines.append("")
+    passed = [r for r in found.results if r.passed]
+    lines += [f"### What passed: {len(passed)} of {len(found.results)}", ""]
+    for family in dict.fromkeys(r.family for r in passed):
+        names = (_line(r.name.removesuffix(f", {family}")) for r in passed if r.family == family)
+        lines.append(f"- {family}: {', '.join(names)}")
+    return "\n".join(lines)
+
+
+COUNTS = {  # in words, in the order of reading
+    "listed": "listed",
+    "new": "new",
+    "changed": "changed",
+    "touched": "touched and the same",
+    "access": "moved in access only",
+    "vanished": "gone",
+    "unknown": "whose access is unknown",
+    "aside": "set aside",
+    "waiting": "left for the next run",
+    "visible": "visible until now",
+}
+
+
+def _counted(load: Load) -> str:
+    """What a load is about, in words."""
+    told = [f"{n:,} {words}" for name, words in COUNTS.items() if (n := load.counts.get(name, 0))]
+    return f"Documents: {', '.join(told) or 'none'}."
+
+
+def _line(text: str) -> str:
+    """A value from a document or a source, which must not end the line that it stands in, nor its code."""
+    return " ".join(text.split()).replace("`", "'")

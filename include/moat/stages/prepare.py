@@ -1,0 +1,145 @@
+"""parse → clean → chunk, streamed one into the other over one batch."""
+
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from moat.embedding.model import Tokens
+from moat.errors import DocumentError, FatalError, MoatError, ParseFailed, PrepareFailed, RiskFound
+from moat.ids import document_id
+from moat.ledger import loads
+from moat.ledger.quarantine import put
+from moat.parse.language import language_of
+from moat.parse.sandbox import Sandbox
+from moat.recipe import recipe_of
+from moat.records import Chunk, Document, Prepared, RawDocument, SetAside
+from moat.risks.judge import Judged, hidden_in, judge
+from moat.runtime import Way, batch_path, raw_path, timed
+from moat.source import Risks, Source
+from moat.stages.chunk import Chunker
+from moat.stages.clean import clean
+
+TELL_EVERY_S = 10.0
+
+
+@timed("prepare")
+def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]:
+    """Turn a batch of raw documents into chunks; returns how many documents, chunks and set aside.
+
+    A document that cannot be parsed is quarantined with its bytes, and the batch goes on.
+    """
+    load = way.load(number)
+    prepared, aside, counts = list[Prepared](), list[SetAside](), Counter[str]()
+
+    def chunks() -> Iterator[Chunk]:
+        chunker = Chunker(Tokens.of(way.settings.model), source.chunking)
+        told = time.monotonic()
+        with Sandbox(way.settings) as sandbox:
+            for raw in way.staging.read(batch_path(source.name, number, "read", batch), RawDocument):
+                counts["documents"] += 1
+                try:
+                    identity = document_id(way.settings.tenant, source.name, raw.key)
+                    made = cut(source, raw, identity, sandbox, chunker)
+                    found = _prepared(raw, identity, made)
+                except DocumentError as error:
+                    aside.append(_set_aside(way, source, raw, error))
+                except MoatError:
+                    raise
+                except Exception as error:  # noqa: BLE001  any library may raise anything: one document never ends its batch
+                    way.progress(f"{source.name}: {raw.key} is set aside\n{traceback.format_exc()}")
+                    aside.append(_set_aside(way, source, raw, _unforeseen(error)))
+                else:
+                    counts.update(made.cleaned)
+                    prepared.append(found)
+                    yield from made.chunks
+                if time.monotonic() - told > TELL_EVERY_S:
+                    told = time.monotonic()
+                    loads.renew(way.ledger, load, way.lease_s)
+                    way.progress(
+                        f"{source.name} batch {batch}: {counts['documents']:,} documents, {sum(p.n_chunks for p in prepared):,} chunks"
+                    )
+
+    n_chunks = way.staging.write(batch_path(source.name, number, "chunk", batch), Chunk, chunks())
+    way.staging.write(batch_path(source.name, number, "document", batch), Prepared, prepared)
+    way.staging.write(batch_path(source.name, number, "aside", batch), SetAside, aside)
+    put(way.ledger, load, recipe_of(way, source), aside)
+    if counts["documents"] != len(prepared) + len(aside):
+        raise FatalError(
+            f"batch {batch} of load {number}: {counts['documents']} documents went in, {len(prepared)} + {len(aside)} came out"
+        )
+    way.progress(
+        f"{source.name} batch {batch}: {len(prepared):,} documents in {n_chunks:,} chunks, {len(aside):,} set aside; cleaned: "
+        + (", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()) if name != "documents" and n) or "nothing")
+    )
+    return {"prepared": len(prepared), "chunks": n_chunks, "set aside": len(aside)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """What one document's bytes became: its text with structure, what was found and changed in it, its chunks."""
+
+    parsed: Document
+    judged: Judged
+    cleaned: Mapping[str, int]  # by clean's steps
+    chunks: Sequence[Chunk]
+
+
+def cut(source: Source, raw: RawDocument, identity: str, sandbox: Sandbox, chunker: Chunker) -> Cut:
+    """parse → clean → judge → chunk, of one document. Raises DocumentError."""
+    parsed = sandbox.parse(raw)
+    judged, cleaned = clean_and_judge(parsed, raw.metadata, source.risks)
+    chunks = chunker.chunk(judged.document, identity, judged.metadata)
+    if not chunks:
+        raise ParseFailed("nothing is left of its text after cleaning, and after what is hidden was taken out")
+    return Cut(parsed=parsed, judged=judged, cleaned=cleaned, chunks=chunks)
+
+
+def clean_and_judge(parsed: Document, metadata: tuple[str, ...], policy: Risks) -> tuple[Judged, Mapping[str, int]]:
+    """clean → content risks: what is hidden is counted before clean takes it out. Raises RiskFound."""
+    shown, hidden = hidden_in(parsed)
+    document, cleaned = clean(shown)
+    return judge(document, metadata, hidden, policy), cleaned
+
+
+def _prepared(raw: RawDocument, identity: str, made: Cut) -> Prepared:
+    """The record of a document that was cut into chunks."""
+    document = made.judged.document
+    return Prepared(
+        identity,
+        raw.key,
+        raw.uri,
+        document.title,
+        document.media_type,
+        raw.fingerprint,
+        raw.content_hash,
+        raw.policy,
+        raw.access_version,
+        made.judged.metadata,
+        document.n_pages,
+        sum(len(b.text) for b in document.blocks),
+        len(made.chunks),
+        sum(b.text.count("\ufffd") for b in made.parsed.blocks),
+        language_of(b.text for b in document.blocks if b.kind != "heading"),
+        made.judged.risks,
+    )
+
+
+def _unforeseen(error: Exception) -> PrepareFailed:
+    """Whatever a library raised, with its class and the last place of ours that it went through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = next((f for f in reversed(frames) if "moat" in Path(f.filename).parts), frames[-1])
+    said = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())[:300]
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    return PrepareFailed(
+        f"preparing it raised {kind}: {said} ({Path(ours.filename).name}:{ours.lineno} in {ours.name}). "
+        "The trace stands in the log of prepare; mend the document, or report it and replay after an upgrade"
+    )
+
+
+def _set_aside(way: Way, source: Source, raw: RawDocument, error: DocumentError) -> SetAside:
+    kept = way.staging.write_bytes(raw_path(way, source.name, raw.key), raw.content)
+    stage = "clean" if isinstance(error, RiskFound) else "parse"
+    return SetAside(raw.key, raw.uri, stage, type(error).__name__, str(error), raw.fingerprint, kept)

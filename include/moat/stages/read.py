@@ -1,0 +1,239 @@
+"""read: the source and the ledger -> what is new, changed, moved in access only, vanished; batches in staging."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from moat.batching import windows
+from moat.errors import FatalError
+from moat.incidents.lifecycle import mended
+from moat.ledger import access, documents, loads, quarantine, spending
+from moat.ledger.documents import Known
+from moat.ledger.loads import Load
+from moat.pricing import priced
+from moat.provenance import context_of
+from moat.readers.reader import Gone, OpenReader, Shaped
+from moat.readers.shape import ending, of_files
+from moat.recipe import recipe_of
+from moat.records import Batch, Listed, Planned, RawDocument, SetAside
+from moat.runtime import Options, ReadResult, Way, batch_path, nobodys, path
+from moat.source import Source
+from moat.stages.compare import compare
+from moat.tracing import counted, span
+
+ROW_BYTES = 1_024  # assumed of a document whose source does not say its size
+LIGHT = {
+    "pdf": 0.5,
+    "docx": 0.5,
+    "pptx": 0.3,
+    "xlsx": 0.5,
+    "epub": 1.0,
+    "png": 0.1,
+    "jpg": 0.1,
+    "jpeg": 0.1,
+    "tiff": 0.1,
+}
+
+
+def read(way: Way, source: Source, run: str, options: Options) -> ReadResult:
+    """Open a load of the source, compare, and stage what is new and changed in batches.
+
+    Raises LoadInProgress while another run is at it, SourceUnavailable when the listing or a
+    fetch breaks off: half a listing is none, so nothing is taken for deleted; FatalError for a
+    budget in money where tokens have no price.
+    """
+    priced(way.settings, source)
+    load = loads.open_load(
+        way.ledger,
+        source.name,
+        run,
+        {"full": options.full, "only": list(options.only), "limit": options.limit, "expected": options.expected},
+        way.lease_s,
+    )
+    with spending.timed(way.ledger, load.id, "read"), span("read", source.name, load.id) as traced:
+        found = _read(way, source, load, options)
+        counted(traced, found.counts)
+        return found
+
+
+def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
+    """What this load finds, and the batches that it stages."""
+    loads.made_with(way.ledger, load, context_of(way, source, recipe_of(way, source)))
+    access.forget_changes(way.ledger, load)
+    base = access.begin(way.ledger, source.name)
+    with source.reader.open(way.reading(source)) as reader:
+        counts, endings = _plan(way, source, load, reader, options, base)
+        loads.renew(way.ledger, load, way.lease_s)
+        batches = _fetch(way, source, load, reader, counts, base)
+        shape = reader.shape() if isinstance(reader, Shaped) else of_files(endings)
+        way.staging.write_bytes(path(source.name, load.id, "read", "shape.json"), shape.text().encode())
+    if options.whole:
+        access.read_whole(way.ledger, source.name)
+    counts["batches"] = len(batches)
+    loads.note(way.ledger, load, counts)
+    empty = counts["listed"] == 0 and counts["visible"] > 0
+    judged = counts["listed"] < source.limits.min_documents or empty or nobodys(counts)
+    # Where all that is new was set aside no batch is left, and the gate has to say so.
+    moves = batches or counts["aside"] or counts["vanished"] or counts["access"]
+    unchanged = not moves and not (options.whole and judged)
+    if unchanged:
+        loads.unchanged(way.ledger, load)
+        mended(way, way.load(load.id))
+        way.staging.remove(f"{source.name}/{load.id}")
+    way.progress(_told(source, load, counts))
+    return ReadResult(load.id, tuple(batches), dict(counts), unchanged)
+
+
+def _told(source: Source, load: Load, counts: Counter[str]) -> str:
+    names = (
+        "listed",
+        "new",
+        "changed",
+        "access",
+        "vanished",
+        "unchanged",
+        "resting",
+        "unknown",
+        "touched",
+        "gone",
+        "waiting",
+    )
+    return f"{source.name} load {load.id}: " + ", ".join(
+        f"{counts[n]:,} {n}" for n in names if counts[n] or n == "listed"
+    )
+
+
+def _plan(
+    way: Way, source: Source, load: Load, reader: OpenReader, options: Options, base: int
+) -> tuple[Counter[str], Counter[str]]:
+    """Compare the listing with the ledger; stage the plan, and record at once what narrows access.
+
+    Returns what becomes of how many documents, and how many names end in what.
+
+    A document that the ledger never saw is written there with its access, so that this can be
+    revoked while its text is on its way.
+    """
+    counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(way, source)
+
+    def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
+        endings.update(ending(one.key) for one, _ in window)
+        moved = [
+            (one.key, one.policy)
+            for one, p in window
+            if one.key in known and p.why != "erased" and known[one.key].policy != one.policy
+        ]
+        if moved:
+            access.narrow(way.ledger, load, moved, base)
+        new = [(one.key, one.policy) for one, p in window if p.what == "new" and p.access_version == 0 and one.policy]
+        if new:
+            access.introduce(way.ledger, load, new)
+        unknown = [
+            SetAside(one.key, one.uri, "read", "AccessUnknown", one.reason, one.fingerprint)
+            for one, p in window
+            if p.why == "unknown"
+        ]
+        if unknown:
+            quarantine.put(way.ledger, load, recipe_now, unknown)
+
+    def left(keys: list[str]) -> None:
+        quarantine.resolve(way.ledger, load, keys)
+
+    plan = compare(way, source, reader, options, counts, record, left)
+    way.staging.write(_plan_path(source, load), Planned, plan)
+    return counts, endings
+
+
+def _plan_path(source: Source, load: Load) -> str:
+    return path(source.name, load.id, "read", "plan.parquet")
+
+
+def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Counter[str], base: int) -> list[Batch]:
+    """Fetch what the plan wants and stage it in batches of even weight."""
+
+    def wanted() -> Iterator[Planned]:
+        return (p for p in way.staging.read(_plan_path(source, load), Planned) if p.what in ("new", "changed"))
+
+    n_wanted = n_left = counts["new"] + counts["changed"]
+    weight = sum(_weight(p) for p in wanted())
+    n_batches = max(1, min(way.settings.max_batches, -(-weight // int(way.settings.batch_mb * (1 << 20)))))
+    target, batches, aside = weight / n_batches, list[Batch](), list[SetAside]()
+    raws = _raws(way, source, load, reader, wanted(), counts, aside, base)
+    first = next(raws, None)
+    while first is not None:
+        size, n = 0.0, 0
+
+        def batch(opening: RawDocument) -> Iterator[RawDocument]:
+            nonlocal size, n, n_left, first
+            one: RawDocument | None = opening
+            while one is not None:
+                size, n, n_left = size + len(one.content), n + 1, n_left - 1
+                yield one
+                one = next(raws, None)
+                # A batch is never one document, as long as there are others.
+                if one is not None and size >= target and n >= 2 and n_left >= 2 and len(batches) + 1 < n_batches:
+                    break
+            first = one
+
+        number = len(batches)
+        way.staging.write(batch_path(source.name, load.id, "read", number), RawDocument, batch(first))
+        batches.append(Batch(number, n, int(size)))
+        loads.renew(way.ledger, load, way.lease_s)
+        way.progress(f"{source.name}: batch {number} has {n:,} documents, {size / (1 << 20):.1f} MB")
+    quarantine.put(way.ledger, load, recipe_of(way, source), aside)
+    way.staging.write(path(source.name, load.id, "read", "aside.parquet"), SetAside, aside)
+    n_fetched = sum(b.n_documents for b in batches)
+    counts.update(fetched=n_fetched, aside=len(aside))
+    if n_wanted != n_fetched + counts["touched"] + counts["gone"] + len(aside):
+        raise FatalError(
+            f"source {source.name}: its reader was asked for {n_wanted} documents and gave {n_fetched} with content, "
+            f"{counts['touched']} unchanged, {counts['gone']} gone, {len(aside)} set aside: it must answer each once"
+        )
+    return batches
+
+
+def _raws(
+    way: Way,
+    source: Source,
+    load: Load,
+    reader: OpenReader,
+    wanted: Iterable[Planned],
+    counts: Counter[str],
+    aside: list[SetAside],
+    base: int,
+) -> Iterator[RawDocument]:
+    """Fetched documents whose content is new; the others are counted, and their access still compared."""
+    asked: dict[str, Planned] = {}
+    touched: list[tuple[str, str]] = []
+
+    def asking() -> Iterator[Planned]:
+        for one in wanted:
+            asked[one.key] = one
+            yield one
+
+    for answer in reader.fetch(asking()):
+        one = asked.pop(answer.key)
+        match answer:
+            case Gone():
+                counts["gone"] += 1
+            case SetAside():
+                aside.append(answer)
+            case RawDocument():
+                if answer.policy != one.policy:  # a row whose access moved since it was listed
+                    access.narrow(way.ledger, load, [(answer.key, answer.policy)], base)
+                if one.known_hash and one.known_hash == answer.content_hash:
+                    counts["touched"] += 1
+                    touched.append((answer.key, answer.fingerprint))
+                else:
+                    yield answer
+    documents.touch(way.ledger, load, touched)
+    moved = {key for window in windows([key for key, _ in touched]) for key in access.moving(way.ledger, load, window)}
+    if moved:  # content as before, access not: what a row's fingerprint cannot tell apart
+        plan = list(way.staging.read(_plan_path(source, load), Planned))
+        only_access = (replace(p, what="access", why="only its access moved") if p.key in moved else p for p in plan)
+        way.staging.write(_plan_path(source, load), Planned, only_access)
+        counts["access"] += len(moved)
+
+
+def _weight(one: Planned) -> int:
+    suffix = one.key.rpartition(".")[2].lower()
+    return int((one.size or ROW_BYTES) * LIGHT.get(suffix, 1.0)) + 256

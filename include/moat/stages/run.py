@@ -1,0 +1,148 @@
+"""The whole way in one process, without Airflow: for one who writes a source, and for the command line."""
+
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from moat.checks.verdict import Verdict, released, verdict
+from moat.errors import MoatError
+from moat.incidents.freshness import stale
+from moat.incidents.lifecycle import late, task_failed
+from moat.ledger import loads
+from moat.ledger.loads import Load
+from moat.runtime import Options, Way, batch_path
+from moat.source import Source
+from moat.stages.budget import judge
+from moat.stages.embed import embed
+from moat.stages.gate import check, decide
+from moat.stages.load import load
+from moat.stages.prepare import prepare
+from moat.stages.promote import promote
+from moat.stages.read import read
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to. Without a verdict there was nothing to do, or the load waits for its budget."""
+
+    load: Load
+    verdict: Verdict | None
+    seconds: dict[str, float]  # by stage
+
+    @property
+    def passed(self) -> bool:
+        """Whether it ended as a run should: promoted, or with nothing to do."""
+        return self.load.state in ("promoted", "unchanged")
+
+
+class _Watch:
+    """Adds up how long each stage of a run takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.stage = "read"  # the one under way
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started, self.stage = time.monotonic(), stage.partition(" ")[0]
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
+
+
+def run(way: Way, source: Source, options: Options, by: str) -> RunResult:
+    """read → parse → clean → chunk → embed → gate → load → promote.
+
+    A held load stops: before embed where it is over its budget, before load where the gate holds it.
+    """
+    watch, name = _Watch(), f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    try:
+        with watch("read"):
+            found = read(way, source, name, options)
+    except MoatError as error:
+        for begun in loads.recent(way.ledger, source.name, 1):
+            if begun.run == name and begun.state == "open":
+                loads.give_up(way.ledger, begun, str(error))
+        task_failed(way, source.name, "read", "read", f"{type(error).__name__}: {error}", None, name)
+        raise
+    if found.unchanged:
+        if quiet := stale(way, source.name):
+            late(way, source.name, quiet)
+        return RunResult(way.load(found.load), None, watch.seconds)
+    current = way.load(found.load)
+    with _told(way, current, watch):
+        try:
+            return _go_on(way, source, current.id, by, watch)
+        except MoatError as error:
+            loads.give_up(way.ledger, current, str(error))
+            raise
+
+
+def finish(way: Way, source: Source, number: int, by: str) -> RunResult:
+    """Go on with a load that a person released outside Airflow, from where it stopped; the gate may hold it again."""
+    current, watch = way.load(number), _Watch()
+    loads.renew(way.ledger, current, way.lease_s)
+    with _told(way, current, watch):
+        return _go_on(way, source, number, by, watch)
+
+
+@contextmanager
+def _told(way: Way, current: Load, watch: _Watch) -> Iterator[None]:
+    """Record the stage that fails as an incident, or as part of one."""
+    try:
+        yield
+    except MoatError as error:
+        said = f"{type(error).__name__}: {error}"
+        task_failed(way, current.source, watch.stage, watch.stage, said, current.id, current.run)
+        raise
+
+
+def _go_on(way: Way, source: Source, number: int, by: str, watch: _Watch) -> RunResult:
+    """Take a load that was read as far as it may go; what is done already is left as it is."""
+    if not _embedded(way, source, number, watch):
+        return RunResult(way.load(number), None, watch.seconds)
+    found = verdict(way, number)
+    if found.unjudged:
+        with watch("gate"):
+            for family in found.unjudged:
+                check(way, source, number, family)
+        found = decide(way, source, number)
+    if found.outcome == "block":
+        loads.reject(way.ledger, number, "gate", found.reason)
+    elif released(way.load(number), found):
+        with watch("load"):
+            load(way, source, number)
+        with watch("promote"):
+            promote(way, source, number, by)
+    return RunResult(way.load(number), found, watch.seconds)
+
+
+def _embedded(way: Way, source: Source, number: int, watch: _Watch) -> bool:
+    """Prepare and embed every batch; False where the load waits for its budget, and nothing is embedded."""
+    batches = range(way.load(number).counts["batches"])
+
+    def prepared(batch: int) -> None:
+        if not _staged(way, source, number, "aside", batch):  # the last file of a batch that is prepared
+            with watch("parse → clean → chunk"):
+                prepare(way, source, number, batch)
+
+    if source.limits.budget and batches:
+        for batch in batches:
+            prepared(batch)
+        with watch("budget"):
+            judge(way, source, number)
+        if way.load(number).state == "held":
+            return False
+    for batch in batches:
+        prepared(batch)
+        if not _staged(way, source, number, "embed", batch):
+            with watch("embed"):
+                embed(way, source, number, batch)
+    return True
+
+
+def _staged(way: Way, source: Source, number: int, stage: str, batch: int) -> bool:
+    return way.staging.exists(batch_path(source.name, number, stage, batch))

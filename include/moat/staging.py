@@ -1,0 +1,214 @@
+"""Record batches as Parquet in a local folder or S3: written whole or not at all, checksummed.
+
+A path inside staging is relative: `handbook/17/chunk/0003.parquet`. The same task writes the same
+paths, so a retry replaces what a killed try left.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from moat.errors import StagingError
+
+T = TypeVar("T")
+ROWS, GROUP_BYTES = 2_000, 32 << 20  # a row group ends at whichever comes first
+
+
+class Staging:
+    """The staging area under one URI."""
+
+    def __init__(self, uri: str, filesystem: pafs.FileSystem | None = None) -> None:
+        if filesystem is None and "://" not in uri:
+            uri = str(Path(uri).resolve())
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        self.uri = uri.rstrip("/")
+        if filesystem is None:
+            filesystem, root = pafs.FileSystem.from_uri(self.uri if "://" in uri else f"file://{self.uri}")
+        else:
+            root = self.uri.removeprefix("s3://")
+        self._fs, self._root = filesystem, root
+        self._local = isinstance(filesystem, pafs.LocalFileSystem)
+
+    def at(self, path: str) -> str:
+        """The full URI of a path in staging."""
+        return f"{self.uri}/{path}"
+
+    def write(self, path: str, kind: type[T], records: Iterable[T]) -> int:
+        """Write records of one kind; returns how many. What stood at the path is replaced at the end."""
+        schema, n = schema_of(kind), 0
+        with self._replacing(path) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+            for rows in _groups(records):
+                columns = list(zip(*(_row(record) for record in rows), strict=True)) or [()] * len(schema)
+                writer.write_table(
+                    pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema)
+                )
+                n += len(rows)
+        return n
+
+    def read(self, path: str, kind: type[T]) -> Iterator[T]:
+        """The records at a path, streamed. Raises StagingError for a missing or damaged file."""
+        with self._proved(path) as source:
+            file = pq.ParquetFile(source)
+            if file.schema_arrow.names != [f.name for f in fields(kind)]:  # type: ignore[arg-type]
+                raise StagingError(f"{self.at(path)} holds {file.schema_arrow.names}, not {kind.__name__}")
+            for batch in file.iter_batches(batch_size=ROWS):
+                columns = [_values(column) for column in batch.columns]
+                yield from (kind(*row) for row in zip(*columns, strict=True))
+
+    def write_bytes(self, path: str, content: bytes) -> str:
+        """Write plain bytes; returns their URI."""
+        with self._replacing(path) as sink:
+            sink.write(content)
+        return self.at(path)
+
+    def read_bytes(self, path: str) -> bytes:
+        """The plain bytes at a path. Raises StagingError for a missing or damaged file."""
+        with self._proved(path) as source:
+            return source.read()
+
+    def exists(self, path: str) -> bool:
+        return bool(self._fs.get_file_info(f"{self._root}/{path}").type == pafs.FileType.File)
+
+    def files(self, path: str) -> list[str]:
+        """Paths of all files in a folder and the folders inside it, checksums and drafts among them, sorted."""
+        inside = self._fs.get_file_info(pafs.FileSelector(f"{self._root}/{path}", recursive=True, allow_not_found=True))
+        return sorted(f.path.removeprefix(f"{self._root}/") for f in inside if f.type == pafs.FileType.File)
+
+    def column(self, path: str, name: str) -> Iterator[str]:
+        """The texts of one column of a Parquet file, whatever records it holds; none where it has no such column.
+
+        Raises StagingError for a missing or damaged file.
+        """
+        with self._proved(path) as source:
+            file = pq.ParquetFile(source)
+            if name in file.schema_arrow.names:
+                for batch in file.iter_batches(batch_size=ROWS, columns=[name]):
+                    yield from (value for value in batch.column(0).to_pylist() if value is not None)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or a whole folder; nothing happens where there is none."""
+        info = self._fs.get_file_info(f"{self._root}/{path}")
+        if info.type == pafs.FileType.Directory:
+            if self._local:
+                self._fs.delete_dir(info.path)
+            else:  # S3 has no folders: removing one as such fails while its objects go one by one
+                inside = self._fs.get_file_info(pafs.FileSelector(info.path, recursive=True))
+                for file in inside:
+                    if file.type == pafs.FileType.File:
+                        self._fs.delete_file(file.path)
+        elif info.type == pafs.FileType.File:
+            self._fs.delete_file(info.path)
+            if self.exists(f"{path}.sha256"):
+                self._fs.delete_file(f"{info.path}.sha256")
+
+    @contextmanager
+    def _proved(self, path: str) -> Iterator[BinaryIO]:
+        """The file at a path, opened after its checksum was found right."""
+        full = f"{self._root}/{path}"
+        try:
+            with self._fs.open_input_file(f"{full}.sha256") as source:
+                expected = source.read().decode()
+            if self._local:
+                opened: Any = open(full, "rb")  # noqa: SIM115  closed below
+            else:
+                opened = tempfile.TemporaryFile()  # noqa: SIM115
+                with self._fs.open_input_stream(full) as source:
+                    shutil.copyfileobj(source, opened, 8 << 20)
+        except OSError as error:
+            raise StagingError(
+                f"{self.at(path)} cannot be read: {error}. Clear the task that writes it and run it again."
+            ) from error
+        with opened:
+            opened.seek(0)
+            found = hashlib.file_digest(opened, "sha256").hexdigest()
+            if found != expected:
+                raise StagingError(
+                    f"{self.at(path)} is damaged: its SHA-256 is {found}, {expected} was written. "
+                    "Clear the task that writes it and run it again."
+                )
+            opened.seek(0)
+            yield opened
+
+    @contextmanager
+    def _replacing(self, path: str) -> Iterator[Any]:
+        """A sink that becomes the file at its path only when all was written."""
+        full = f"{self._root}/{path}"
+        if self._local:
+            os.makedirs(os.path.dirname(full), exist_ok=True)
+            draft = f"{full}.{os.getpid()}.draft"
+        else:
+            descriptor, draft = tempfile.mkstemp(suffix=".draft")
+            os.close(descriptor)
+        try:
+            with open(draft, "wb") as sink:
+                yield sink
+                sink.flush()
+                os.fsync(sink.fileno())
+            with open(draft, "rb") as written:
+                checksum = hashlib.file_digest(written, "sha256").hexdigest().encode()
+            if self._local:
+                os.replace(draft, full)
+                Path(f"{full}.sha256").write_bytes(checksum)
+            else:  # S3 shows an object when its upload is complete
+                with open(draft, "rb") as source, self._fs.open_output_stream(full) as target:
+                    shutil.copyfileobj(source, target, 8 << 20)
+                with self._fs.open_output_stream(f"{full}.sha256") as target:
+                    target.write(checksum)
+        finally:
+            if os.path.exists(draft):
+                os.remove(draft)
+
+
+def schema_of(kind: type) -> pa.Schema:
+    """The Arrow schema of a record type."""
+    hints = typing.get_type_hints(kind)
+    return pa.schema([_field(f.name, hints[f.name]) for f in fields(kind)])
+
+
+_ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), bytes: pa.binary()}
+
+
+def _field(name: str, hint: Any) -> pa.Field:
+    if isinstance(hint, types.UnionType):
+        inner = next(a for a in typing.get_args(hint) if a is not types.NoneType)
+        return pa.field(name, _field(name, inner).type, nullable=True)
+    if typing.get_origin(hint) is tuple:
+        return pa.field(name, pa.list_(pa.string()), nullable=False)
+    if typing.get_origin(hint) is typing.Literal:
+        return pa.field(name, pa.string(), nullable=False)
+    return pa.field(name, _ARROW[hint], nullable=False)
+
+
+def _row(record: Any) -> tuple[Any, ...]:
+    return tuple(getattr(record, f.name) for f in fields(record))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    values = column.to_pylist()
+    return [tuple(v) for v in values] if pa.types.is_list(column.type) else values
+
+
+def _groups(records: Iterable[T]) -> Iterator[list[T]]:
+    """Records in groups that fit into memory, large bytes counted."""
+    group: list[T] = []
+    size = 0
+    for record in records:
+        group.append(record)
+        size += sum(len(v) for v in _row(record) if isinstance(v, (bytes, str)))
+        if len(group) >= ROWS or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

@@ -1,0 +1,226 @@
+"""Objects of a real S3 server: the reader's contract, pages, tags, versions, overwriting."""
+
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlencode
+
+import boto3
+import httpx
+import pytest
+
+from moat.access.policy import Policy
+from moat.access.rules import AccessFiles, ObjectTags
+from moat.connections import EnvironmentConnections
+from moat.errors import FatalError, SourceUnavailable
+from moat.readers.reader import Reading
+from moat.readers.s3_objects import S3Objects
+from moat.records import RawDocument, SetAside
+from moat.settings import PROJECT
+from tests.contracts.reader import ReaderContract, System, planned
+
+
+@pytest.fixture
+def s3(s3_server: str) -> Iterator[Any]:
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server,
+        region_name="us-east-1",
+        aws_access_key_id="moat",
+        aws_secret_access_key="moat-secret",
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    name = f"b{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def connections(s3_server: str) -> EnvironmentConnections:
+    uri = '{"conn_type": "aws", "login": "moat", "password": "%s", "extra": {"endpoint_url": "%s"}}'
+    return EnvironmentConnections(
+        {
+            "AIRFLOW_CONN_S3": uri % ("moat-secret", s3_server),
+            "AIRFLOW_CONN_WRONG": uri % ("other", s3_server),
+            "AIRFLOW_CONN_DOWN": uri % ("moat-secret", "http://127.0.0.1:9"),
+        }
+    )
+
+
+@pytest.fixture
+def refusing(s3_server: str) -> Iterator[tuple[str, set[tuple[str, str]]]]:
+    """The real server behind a proxy that refuses what is in the set, of (path's end, sub-resource): as Glacier and KMS do."""
+    refused: set[tuple[str, str]] = set()
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path, _, query = self.path.partition("?")
+            if any(path.endswith(end) and query.startswith("tagging") == (what == "tagging") for end, what in refused):
+                body = b"<Error><Code>InvalidObjectState</Code><Message>It is in GLACIER.</Message></Error>"
+                self._answer(403, {"content-type": "application/xml"}, body)
+                return
+            with httpx.Client(trust_env=False) as client:
+                got = client.get(s3_server + self.path, headers=dict(self.headers.items()))
+            kept = {
+                k: v for k, v in got.headers.items() if k not in ("content-length", "transfer-encoding", "connection")
+            }
+            self._answer(got.status_code, kept, got.content)
+
+        def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", refused
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class TestS3Objects(ReaderContract):
+    @pytest.fixture
+    def system(self, s3: Any, bucket: str, connections: EnvironmentConnections) -> System:
+        def drop() -> None:
+            for found in s3.list_objects_v2(Bucket=bucket)["Contents"]:
+                s3.delete_object(Bucket=bucket, Key=found["Key"])
+            s3.delete_bucket(Bucket=bucket)
+
+        return System(
+            S3Objects(conn_id="s3", bucket=bucket, prefix="docs/"),
+            connections,
+            put=lambda name, text: s3.put_object(Bucket=bucket, Key=f"docs/{name}.md", Body=text.encode()) and None,
+            remove=lambda name: s3.delete_object(Bucket=bucket, Key=f"docs/{name}.md") and None,
+            break_listing=drop,
+            key_of=lambda name: f"docs/{name}.md",
+        )
+
+
+Listing = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def listing(bucket: str, connections: EnvironmentConnections) -> Listing:
+    def make(rule: Any, conn_id: str = "s3", prefix: str = "", **given: Any) -> dict[str, Any]:
+        reading = Reading("s", rule, connections, PROJECT, 1 << 20)
+        with S3Objects(conn_id=conn_id, bucket=bucket, prefix=prefix, **given).open(reading) as reader:
+            return {one.key: one for one in reader.listing()}
+
+    return make
+
+
+def test_a_listing_goes_over_all_its_pages(s3: Any, bucket: str, listing: Listing) -> None:
+    for i in range(1_103):
+        s3.put_object(Bucket=bucket, Key=f"n/{i:05}.txt", Body=b"x")
+    assert len(listing(ObjectTags(allow="readers"), prefix="n/")) == 1_103
+
+
+def test_tags_say_who_may_read_and_a_moved_tag_moves_no_fingerprint(s3: Any, bucket: str, listing: Listing) -> None:
+    rule = ObjectTags(allow="readers")
+    s3.put_object(Bucket=bucket, Key="a.md", Body=b"x", Tagging=urlencode({"readers": "legal"}))
+    s3.put_object(Bucket=bucket, Key="b.md", Body=b"x")
+    before = listing(rule)
+    assert before["a.md"].policy == Policy.of(["group:legal"]).text()
+    assert before["b.md"].policy is None
+    s3.put_object_tagging(Bucket=bucket, Key="a.md", Tagging={"TagSet": [{"Key": "readers", "Value": "hr"}]})
+    after = listing(rule)
+    assert after["a.md"].policy == Policy.of(["group:hr"]).text()
+    assert after["a.md"].fingerprint == before["a.md"].fingerprint
+
+
+def test_access_files_work_in_a_bucket(s3: Any, bucket: str, listing: Listing) -> None:
+    s3.put_object(Bucket=bucket, Key=".access.yaml", Body=b"allow: [group:all]")
+    s3.put_object(Bucket=bucket, Key="hr/.access.yaml", Body=b"allow: [group:hr]")
+    for key in ("a.md", "hr/deep/b.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    found = listing(AccessFiles())
+    assert {k: one.policy for k, one in found.items()} == {
+        "a.md": Policy.of(["group:all"]).text(),
+        "hr/deep/b.md": Policy.of(["group:hr"]).text(),
+    }
+
+
+def test_of_several_versions_the_newest_counts_and_a_delete_marker_is_no_document(
+    s3: Any, bucket: str, listing: Listing
+) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a.md", "a.md", "b.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=uuid.uuid4().bytes, Tagging=urlencode({"readers": "x"}))
+    s3.delete_object(Bucket=bucket, Key="b.md")
+    found = listing(ObjectTags(allow="readers"))
+    assert list(found) == ["a.md"]
+    assert found["a.md"].fingerprint.split()[1] != "null"
+
+
+def test_an_object_overwritten_between_listing_and_fetching_is_noticed(
+    s3: Any, bucket: str, connections: EnvironmentConnections
+) -> None:
+    s3.put_object(Bucket=bucket, Key="a.md", Body=b"old", Tagging=urlencode({"readers": "x"}))
+    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
+        (one,) = reader.listing()
+        s3.put_object(Bucket=bucket, Key="a.md", Body=b"new")
+        (raw,) = reader.fetch([planned(one)])
+    assert isinstance(raw, RawDocument)
+    assert raw.content == b"new"
+    assert raw.fingerprint != one.fingerprint
+
+
+def test_a_wrong_key_needs_a_person_and_a_server_that_is_down_only_time(listing: Listing) -> None:
+    with pytest.raises(FatalError, match="Check the connection's keys"):
+        listing(ObjectTags(allow="readers"), conn_id="wrong")
+    with pytest.raises(SourceUnavailable, match="source s"):
+        listing(ObjectTags(allow="readers"), conn_id="down")
+
+
+def test_a_bucket_that_does_not_exist_is_no_empty_listing(connections: EnvironmentConnections) -> None:
+    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    with (
+        S3Objects(conn_id="s3", bucket="nobody-made-this").open(reading) as reader,
+        pytest.raises(FatalError, match="nobody-made-this"),
+    ):
+        list(reader.listing())
+
+
+def test_an_object_that_may_not_be_read_is_set_aside_and_the_others_come(
+    s3: Any, bucket: str, refusing: tuple[str, set[tuple[str, str]]]
+) -> None:
+    url, refused = refusing
+    for key in ("a.md", "frozen.md", "untagged.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging=urlencode({"readers": "x"}))
+    refused.update({("/frozen.md", ""), ("/untagged.md", "tagging")})
+    connections = EnvironmentConnections(
+        {
+            "AIRFLOW_CONN_S3": json.dumps(
+                {"conn_type": "aws", "login": "moat", "password": "moat-secret", "extra": {"endpoint_url": url}}
+            )
+        }
+    )
+    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
+        listed = {one.key: one for one in reader.listing()}
+        answers = {got.key: got for got in reader.fetch(planned(one) for one in listed.values() if one.policy)}
+        refused.add((".md", "tagging"))
+        with pytest.raises(FatalError, match="s3:GetObjectTagging"):
+            list(reader.listing())
+    assert listed["untagged.md"].policy is None
+    assert "its tags cannot be read" in listed["untagged.md"].reason
+    assert isinstance(answers["a.md"], RawDocument)
+    aside = answers["frozen.md"]
+    assert isinstance(aside, SetAside)
+    assert (aside.stage, aside.error) == ("read", "Unreadable")
+    assert "InvalidObjectState It is in GLACIER" in aside.reason
