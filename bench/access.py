@@ -29,12 +29,12 @@ from sqlalchemy import event
 
 from bench.embed import busy_s, texts_of
 from bench.results import put, ran_on
-from moat.access.policy import Policy, token
+from moat.access.policy import Policy, access_token
 from moat.access.rules import Columns, Facts, Needs
 from moat.batching import windows
 from moat.connections import EnvironmentConnections
 from moat.embedding.client import Embedder, embedder_of
-from moat.embedding.model import ModelInfo, Tokens
+from moat.embedding.model import ModelInfo, TokenCounter
 from moat.ids import chunk_id, document_id, text_hash
 from moat.index.store import Mode, Query, WeaviateStore
 from moat.index.write import prove
@@ -47,7 +47,7 @@ from moat.maintenance.access_sync import sync_access
 from moat.readers.reader import Fetched, Reading
 from moat.records import Chunk, IndexObject, Listed, Planned, Prepared, embedded_text
 from moat.retrieve import Retriever
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.settings import PROJECT, Settings
 from moat.source import Limits, Source
 from moat.staging import Staging
@@ -168,7 +168,7 @@ class Known:
     def info(self) -> ModelInfo:
         return self._info
 
-    def embed(self, texts: Sequence[str], lane: str = "bulk") -> np.ndarray:
+    def embed(self, texts: Sequence[str], priority: str = "bulk") -> np.ndarray:
         return np.stack([self.of[text] for text in texts])
 
     def close(self) -> None: ...
@@ -178,7 +178,7 @@ class Known:
 class Bench:
     """The doors that everything goes through, and the corpus behind them."""
 
-    way: Way
+    runtime: Runtime
     writer: WeaviateStore
     reader: WeaviateStore
     known: Known
@@ -188,7 +188,7 @@ class Bench:
 
     @property
     def tenant(self) -> str:
-        return self.way.ledger.tenant
+        return self.runtime.ledger.tenant
 
     @property
     def corpus(self) -> Source:
@@ -201,11 +201,24 @@ class Bench:
             heading, text = self.texts[row % len(self.texts)]
             body = embedded_text(heading, text)
             made = chunk_id(identity, body, 0, (paper.key,))
-            chunks.append(Chunk(made, identity, paper.key, text, heading, "text", None, position, 180, text_hash(body)))
+            chunks.append(
+                Chunk(
+                    id=made,
+                    document_id=identity,
+                    key=paper.key,
+                    text=text,
+                    heading=heading,
+                    kind="text",
+                    page=None,
+                    position=position,
+                    n_tokens=180,
+                    text_hash=text_hash(body),
+                )
+            )
         policy, kind = paper.policy.text(), "text/plain"
         return Prepared(
-            identity, paper.key, f"bench:{paper.key}", paper.key, kind, "1", text_hash(paper.key), policy, 0, (), 0, 900,
-            len(chunks),
+            id=identity, key=paper.key, uri=f"bench:{paper.key}", title=paper.key, media_type=kind, fingerprint="1", content_hash=text_hash(paper.key), policy=policy, access_version=0, metadata=(), n_pages=0, n_characters=900,
+            n_chunks=len(chunks),
         ), chunks  # fmt: skip
 
     def objects(
@@ -213,23 +226,23 @@ class Bench:
     ) -> list[IndexObject]:
         """Documents' chunks as the index holds them; a vector for each, in their order."""
         made = [(p, c) for p in papers for c in self.records(source, p)[1]]
-        allow = projection.allowed(self.way.ledger, list({c.document_id for _, c in made}))
+        allow = projection.allowed(self.runtime.ledger, list({c.document_id for _, c in made}))
         return [
             IndexObject(
-                c.id, source, c.document_id, p.key, writers[c.id], "text", p.key, c.heading, c.text, (),
-                allow[c.document_id].tokens, np.ascontiguousarray(vector, "<f4").tobytes(),
+                id=c.id, source=source, document=c.document_id, key=p.key, load=writers[c.id], kind="text", title=p.key, heading=c.heading, text=c.text, metadata=(),
+                allow=allow[c.document_id].tokens, vector=np.ascontiguousarray(vector, "<f4").tobytes(),
             )
             for (p, c), vector in zip(made, vectors, strict=True)
         ]  # fmt: skip
 
     def retriever(self, **changed: Any) -> Retriever:
-        settings = self.way.settings.model_copy(update=changed)
+        settings = self.runtime.settings.model_copy(update=changed)
         return Retriever(settings, Ledger.open(settings), WeaviateStore.open(settings, "reader"), self.known)
 
 
 def shelve(bench: Bench, source: Source, papers: list[Paper]) -> None:
     """Documents into ledger and index, promoted, as if their load had run."""
-    ledger, n, began = bench.way.ledger, 0, time.perf_counter()
+    ledger, n, began = bench.runtime.ledger, 0, time.perf_counter()
     current = loads.open_load(ledger, source.name, "bench", {}, 3_600)
     loads.note(ledger, current, {}, bench.known.info().key)
     for window in windows(papers, 400):
@@ -242,7 +255,7 @@ def shelve(bench: Bench, source: Source, papers: list[Paper]) -> None:
 
 
 def _stage(bench: Bench, source: Source, current: Load, papers: list[Paper]) -> None:
-    ledger, made = bench.way.ledger, [bench.records(source.name, p) for p in papers]
+    ledger, made = bench.runtime.ledger, [bench.records(source.name, p) for p in papers]
     prepared = [p for p, _ in made]
     writers = documents.stage(ledger, current, "recipe", prepared, [c for _, chunks in made for c in chunks])
     mark = indexing.begin(ledger, [p.id for p in prepared], current)
@@ -296,7 +309,7 @@ def updates(bench: Bench, n_chunks: int, embedder: Embedder) -> Updates:
             kept = [one for one in p.allow if not one.startswith("group:of2000-")]
             p.allow = kept + ([principal(2_000, chance.randrange(2_000))] if nth % 2 else [])
         began = time.perf_counter()
-        synced = sync_access(bench.way, bench.corpus, "bench")
+        synced = sync_access(bench.runtime, bench.corpus, "bench")
         seconds = time.perf_counter() - began
         found.chunks = synced.patched
         assert synced.patched >= 0.95 * sum(len(p.rows) for p in some), synced  # a few drew the group that they had
@@ -312,7 +325,7 @@ def updates(bench: Bench, n_chunks: int, embedder: Embedder) -> Updates:
             flush=True,
         )
     ids = {document_id(bench.tenant, "corpus", p.key): [c.id for c in bench.records("corpus", p)[1]] for p in some}
-    wanted = projection.allowed(bench.way.ledger, list(ids))
+    wanted = projection.allowed(bench.runtime.ledger, list(ids))
     there = bench.reader.read_back([i for chunks in ids.values() for i in chunks])
     wrong = [i for document, chunks in ids.items() for i in chunks if there[i].allow != wanted[document].tokens]
     assert not wrong, f"the index does not hold what the ledger says of {len(wrong)} chunks"
@@ -398,7 +411,7 @@ def revocations(bench: Bench, n: int, principals: Sequence[str]) -> dict[str, Go
         bench.known.of[p.key] = vector
     rows = {p.rows[0]: vector for p, vector in zip(everything, lonely, strict=True)}
     own = Bench(
-        Way(bench.way.settings, bench.way.ledger, bench.way.staging, bench.way.connections, lambda line: cut(line)),
+        Runtime(settings=bench.runtime.settings, ledger=bench.runtime.ledger, staging=bench.runtime.staging, connections=bench.runtime.connections, progress=lambda line: cut(line)),
         bench.writer, bench.reader, bench.known, bench.texts, np.stack([rows[i] for i in range(len(rows))]), everything,
     )  # fmt: skip
 
@@ -409,11 +422,11 @@ def revocations(bench: Bench, n: int, principals: Sequence[str]) -> dict[str, Go
     source = source_of("leaving", everything)
     shelve(own, source, everything)
     groups = {p: [LEAVER] for p in principals if p.startswith("group:")}
-    replace_members(bench.way.ledger, "staff", groups, "bench")
+    replace_members(bench.runtime.ledger, "staff", groups, "bench")
     found = {name: Gone() for name in papers}
-    tokens = [token(bench.tenant, p) for p in (*principals, LEAVER)]
+    tokens = [access_token(bench.tenant, p) for p in (*principals, LEAVER)]
     told = lambda connection: commits.append(time.perf_counter())  # noqa: E731  before the commit: its own time counts
-    event.listen(bench.way.ledger.engine, "commit", told)
+    event.listen(bench.runtime.ledger.engine, "commit", told)
     with bench.retriever() as door:
 
         def search(question: str) -> list[str]:
@@ -436,16 +449,16 @@ def revocations(bench: Bench, n: int, principals: Sequence[str]) -> dict[str, Go
                 watch = watched(ask, paper)
                 paper.allow = [STAYS]
                 first_cut.clear()
-                sync_access(own.way, source, "bench", bench.writer)
+                sync_access(own.runtime, source, "bench", bench.writer)
                 found[name].add(watch.until_gone(first_cut[0], first_cut[1]))
-            replace_members(bench.way.ledger, "leavers", {"group:leavers": [LEAVER, STAYS]}, "bench")
+            replace_members(bench.runtime.ledger, "leavers", {"group:leavers": [LEAVER, STAYS]}, "bench")
             watch = watched(search, papers["member"][number])
-            replace_members(bench.way.ledger, "leavers", {"group:leavers": [STAYS]}, "bench")
+            replace_members(bench.runtime.ledger, "leavers", {"group:leavers": [STAYS]}, "bench")
             found["member"].add(watch.until_gone(commits[-1], time.perf_counter()))
             if (number + 1) % 20 == 0:
                 tell = ", ".join(f"{name} {median(gone.ms):.0f} ms" for name, gone in found.items())
                 print(f"revocations {number + 1} of {n}: {tell}", flush=True)
-    event.remove(bench.way.ledger.engine, "commit", told)
+    event.remove(bench.runtime.ledger.engine, "commit", told)
     return found
 
 
@@ -490,7 +503,7 @@ def askers(bench: Bench) -> list[Who]:
 
 
 def asked(mode: Mode, text: str, vector: np.ndarray, tokens: Sequence[str], limit: int = LIMIT) -> Query:
-    return Query(mode, text, vector, tokens, (), {}, limit)
+    return Query(mode=mode, text=text, vector=vector, tokens=tokens, hidden_loads=(), filters={}, limit=limit)
 
 
 def unfiltered(store: WeaviateStore, query: Query, properties: Sequence[str] = ()) -> int:
@@ -522,7 +535,7 @@ class Timed:
 def queries(bench: Bench, n: int, everyone: Sequence[Who]) -> dict[str, Timed]:
     """Every kind of query once a round, in an order that changes. Names: how, mode, number of the asker."""
     replace_members(
-        bench.way.ledger,
+        bench.runtime.ledger,
         "staff",
         memberships([who for who in everyone if who.searches and len(who.principals) > 1]),
         "bench",
@@ -539,7 +552,7 @@ def queries(bench: Bench, n: int, everyone: Sequence[Who]) -> dict[str, Timed]:
                 bench.reader, asked(mode, text, vector, ())
             )  # type: ignore[misc]
             for number, who in enumerate(everyone):
-                tokens = [token(bench.tenant, p) for p in who.principals]
+                tokens = [access_token(bench.tenant, p) for p in who.principals]
                 if mode == "vector" or who.searches:
                     ways[f"filter {mode} {number}"] = lambda text, vector, mode=mode, tokens=tokens: len(  # type: ignore[misc]
                         bench.reader.search(asked(mode, text, vector, tokens))
@@ -641,7 +654,7 @@ def measured(given: argparse.Namespace, home: Path) -> str:
                 embedder.close()
             version = bench.reader.version()
         finally:
-            for one in (bench.writer, bench.reader, bench.way):
+            for one in (bench.writer, bench.reader, bench.runtime):
                 one.close()
     on = (
         f"{len(bench.vectors):,} chunks of {len(bench.papers):,} documents, {bench.vectors.shape[1]} dimensions, "
@@ -660,10 +673,16 @@ def prepared(given: argparse.Namespace, settings: Settings) -> Bench:
     operator.grant()
     operator.close()
     topics = np.random.default_rng(2).integers(TOPICS, size=-(-given.chunks // CHUNKS))
-    way = Way(settings, ledger, Staging(settings.staging), EnvironmentConnections({}), lambda line: None)
+    runtime = Runtime(
+        settings=settings,
+        ledger=ledger,
+        staging=Staging(settings.staging),
+        connections=EnvironmentConnections({}),
+        progress=lambda line: None,
+    )
     bench = Bench(
-        way, WeaviateStore.open(settings, "writer"), WeaviateStore.open(settings, "reader"), known,
-        texts_of(TEXTS, Tokens.of(settings.model)), vectors_of(given.chunks, topics, given.dimensions),
+        runtime, WeaviateStore.open(settings, "writer"), WeaviateStore.open(settings, "reader"), known,
+        texts_of(TEXTS, TokenCounter.of(settings.model)), vectors_of(given.chunks, topics, given.dimensions),
         papers_of(given.chunks, topics),
     )  # fmt: skip
     shelve(bench, bench.corpus, bench.papers)

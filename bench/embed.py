@@ -28,13 +28,13 @@ import psutil
 
 from bench.results import put, ran_on
 from moat.connections import EnvironmentConnections
-from moat.embedding.model import Tokens, folder_of
+from moat.embedding.model import TokenCounter, folder_of
 from moat.embedding.server import CPU_BUDGET, GPU_BUDGET, load_model
 from moat.ids import chunk_id, text_hash
 from moat.ledger import Ledger, loads
 from moat.local import servers
 from moat.records import Chunk, Embedded, embedded_text
-from moat.runtime import Way, path
+from moat.runtime import Runtime, path
 from moat.settings import PROJECT, Settings
 from moat.source import AccessFiles, LocalFiles, Source
 from moat.stages.embed import embed
@@ -47,7 +47,7 @@ STAGE = "embed stage"
 SHORTEST, LONGEST = 150, 250  # tokens that a chunk aims at, as the chunker makes them of prose
 
 
-def texts_of(n: int, tokens: Tokens) -> list[tuple[str, str]]:
+def texts_of(n: int, tokens: TokenCounter) -> list[tuple[str, str]]:
     """Headings and texts of chunks: the samples' sentences, shuffled, with other numbers in them."""
     chance = random.Random(7)
     headings, sentences = list[str](), list[str]()
@@ -73,7 +73,7 @@ def texts_of(n: int, tokens: Tokens) -> list[tuple[str, str]]:
     return made
 
 
-def chunks_of(texts: list[tuple[str, str]], tokens: Tokens) -> list[Chunk]:
+def chunks_of(texts: list[tuple[str, str]], tokens: TokenCounter) -> list[Chunk]:
     document = str(uuid.UUID(int=0))
     made = []
     for position, (heading, text) in enumerate(texts):
@@ -81,8 +81,8 @@ def chunks_of(texts: list[tuple[str, str]], tokens: Tokens) -> list[Chunk]:
         n_tokens = tokens.count(body) + tokens.special
         made.append(
             Chunk(
-                chunk_id(document, body, 0), document, "bench", text, heading, "text", None, position, n_tokens,
-                text_hash(body),
+                id=chunk_id(document, body, 0), document_id=document, key="bench", text=text, heading=heading, kind="text", page=None, position=position, n_tokens=n_tokens,
+                text_hash=text_hash(body),
             )
         )  # fmt: skip
     assert len({c.text_hash for c in made}) == len(made), "two equal texts: the second would not be embedded"
@@ -94,16 +94,22 @@ def stage(settings: Settings, chunks: list[Chunk]) -> tuple[float, np.ndarray]:
     with tempfile.TemporaryDirectory() as home:
         fresh = settings.model_copy(update={"home": Path(home)})
         Ledger(fresh.ledger, fresh.tenant).migrate()
-        way = Way(fresh, Ledger.open(fresh), Staging(fresh.staging), EnvironmentConnections(), lambda line: None)
-        load = loads.open_load(way.ledger, SOURCE.name, "bench", {}, way.lease_s)
-        way.staging.write(path(SOURCE.name, load.id, "chunk", "0001.parquet"), Chunk, chunks)
+        runtime = Runtime(
+            settings=fresh,
+            ledger=Ledger.open(fresh),
+            staging=Staging(fresh.staging),
+            connections=EnvironmentConnections(),
+            progress=lambda line: None,
+        )
+        load = loads.open_load(runtime.ledger, SOURCE.name, "bench", {}, runtime.lease_s)
+        runtime.staging.write(path(SOURCE.name, load.id, "chunk", "0001.parquet"), Chunk, chunks)
         started = time.perf_counter()
-        counts = embed(way, SOURCE, load.id, 1)
+        counts = embed(runtime, SOURCE, load.id, 1)
         seconds = time.perf_counter() - started
         assert counts == {"embedded": len(chunks), "reused": 0}, counts
-        made = way.staging.read(path(SOURCE.name, load.id, "embed", "0001.parquet"), Embedded)
+        made = runtime.staging.read(path(SOURCE.name, load.id, "embed", "0001.parquet"), Embedded)
         vectors = np.stack([np.frombuffer(one.vector, "<f4") for one in made])
-        way.close()
+        runtime.close()
     return seconds, vectors
 
 
@@ -134,7 +140,7 @@ def main() -> None:
         settings = Settings.model_validate(
             {"home": home, "embedder_port": servers.free_ports(1)[0], "embedder_device": given.device}
         )
-        tokens = Tokens.of(settings.model)
+        tokens = TokenCounter.of(settings.model)
         chunks = chunks_of(texts_of(given.chunks, tokens), tokens)
         env = {
             "MOAT_HOME": home,
@@ -151,8 +157,8 @@ def main() -> None:
                     model, [c.embedded_text for c in some], batch_size=size
                 ),
             }
-            for way in ways.values():
-                way(chunks[:64])  # warm
+            for runtime in ways.values():
+                runtime(chunks[:64])  # warm
             speeds: dict[str, list[float]] = {name: [] for name in ways}
             vectors: dict[str, list[np.ndarray]] = {name: [] for name in ways}
             began, everyone, own = time.perf_counter(), busy_s(), busy_s(os.getpid(), server.process.pid)

@@ -45,7 +45,18 @@ def main(data: Path, seeds: int) -> None:
             if file.suffix in (".md", ".html", ".docx", ".pdf", ".txt", ".csv"):
                 started = time.monotonic()
                 content = file.read_bytes()
-                document = sandbox.parse(RawDocument(file.name, "", file.name, "", content, "", "", 0))
+                document = sandbox.parse(
+                    RawDocument(
+                        key=file.name,
+                        uri="",
+                        name=file.name,
+                        fingerprint="",
+                        content=content,
+                        content_hash="",
+                        policy="",
+                        access_version=0,
+                    )
+                )
                 parse_s += time.monotonic() - started
                 corpora[0].take(document)
     parse_kb = corpora[0].n_characters / 1024
@@ -144,8 +155,8 @@ def proved(document: Document) -> Iterator[tuple[str, str]]:
 
 def plain(key: str, text: str) -> Document:
     """A text as paragraphs."""
-    blocks = tuple(Block("text", part.strip()) for part in re.split(r"\n\s*\n", text) if part.strip())
-    return Document(key, "", key, "text/plain", blocks)
+    blocks = tuple(Block(kind="text", text=part.strip()) for part in re.split(r"\n\s*\n", text) if part.strip())
+    return Document(key=key, uri="", title=key, media_type="text/plain", blocks=blocks)
 
 
 def filings(data: Path) -> Iterator[tuple[str, str]]:

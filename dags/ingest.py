@@ -20,7 +20,7 @@ from airflow.sdk import (
     task_group,
 )
 from moat_lineage import emits
-from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, opened, run_of
+from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, open_runtime, run_of
 
 from moat.checks import FAMILIES
 from moat.source import Source
@@ -103,14 +103,14 @@ def ingest(
 
             context = get_current_context()
             options = Options(params["full"], tuple(params["only"] or ()), params["limit"], params["expected"] or "")
-            with opened() as way:
+            with open_runtime() as runtime:
                 if params["dry_run"]:
-                    way.progress(estimate(source.name, dry_run(way, source, options)))
+                    runtime.progress(estimate(source.name, dry_run(runtime, source, options)))
                     context["ti"].xcom_push(key="anything", value=False)
                     return []
-                found = stage(way, source, run_of(context), options)
-                if found.unchanged and (quiet := stale(way, source.name)):
-                    lifecycle.late(way, source.name, quiet)
+                found = stage(runtime, source, run_of(context), options)
+                if found.unchanged and (quiet := stale(runtime, source.name)):
+                    lifecycle.late(runtime, source.name, quiet)
             context["ti"].xcom_push(key="load", value=found.load)
             context["ti"].xcom_push(key="anything", value=not found.unchanged)
             return [{"number": b.number, "documents": b.n_documents} for b in found.batches]
@@ -124,8 +124,8 @@ def ingest(
             from moat.stages.prepare import prepare as stage
 
             get_current_context()["label"] = f"batch {batch['number']}: {batch['documents']} documents"  # type: ignore[typeddict-unknown-key]
-            with opened() as way:
-                stage(way, source, int(load), batch["number"])
+            with open_runtime() as runtime:
+                stage(runtime, source, int(load), batch["number"])
             return batch
 
         @task(
@@ -139,8 +139,8 @@ def ingest(
             from moat.stages.embed import embed as stage
 
             get_current_context()["label"] = f"batch {batch['number']}"  # type: ignore[typeddict-unknown-key]
-            with opened() as way:
-                return stage(way, source, int(load), batch["number"])
+            with open_runtime() as runtime:
+                return stage(runtime, source, int(load), batch["number"])
 
         @task_group(group_id="batch", group_display_name="parse → clean → chunk → embed")
         def batch(batch: dict[str, int]) -> None:
@@ -169,8 +169,8 @@ def ingest(
                     from moat.stages.gate import check as stage
                     from moat.stages.gate import refused
 
-                    with opened() as way:
-                        return refused(stage(way, source, int(load), family))
+                    with open_runtime() as runtime:
+                        return refused(stage(runtime, source, int(load), family))
 
                 check(LOAD, family.name)
 
@@ -178,15 +178,15 @@ def ingest(
         def load(load: str) -> dict[str, int]:
             from moat.stages.load import load as stage
 
-            with opened() as way:
-                return stage(way, source, int(load))
+            with open_runtime() as runtime:
+                return stage(runtime, source, int(load))
 
         @task(outlets=[Asset(name=source.name, uri=f"x-moat://{source.name}")], on_failure_callback=give_up)
         def promote(load: str, *, outlet_events: Any = None) -> int:
             from moat.stages.promote import promote as stage
 
-            with opened() as way:
-                promoted = stage(way, source, int(load), run_of(get_current_context()))
+            with open_runtime() as runtime:
+                promoted = stage(runtime, source, int(load), run_of(get_current_context()))
             outlet_events[Asset(name=source.name, uri=f"x-moat://{source.name}")].extra = {
                 "load": promoted.id,
                 **promoted.counts,

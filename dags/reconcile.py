@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 from airflow.sdk.exceptions import AirflowFailException
 from moat_notifiers import WATCHED
-from moat_tasks import RETRY, opened
+from moat_tasks import RETRY, open_runtime
 
 with DAG(
     "reconcile",
@@ -37,19 +37,19 @@ with DAG(
 
         from moat.dagfile import declared
         from moat.embedding.client import model_of
-        from moat.index.write import opened as index_of
+        from moat.index.write import open_writer as index_of
         from moat.maintenance.reconcile import reconcile
         from moat.stages.compare import next_runs
 
-        with opened() as way:
-            model, found = model_of(way.settings, way.connections), declared()
-            index = index_of(way, model)
+        with open_runtime() as runtime:
+            model, found = model_of(runtime.settings, runtime.connections), declared()
+            index = index_of(runtime, model)
             try:
-                drifts = reconcile(way, index, model, next_runs(way, found.sources), params["repair"])
+                drifts = reconcile(runtime, index, model, next_runs(runtime, found.sources), params["repair"])
             finally:
                 index.close()
             for d in drifts:
-                way.progress(
+                runtime.progress(
                     f"{d.source}: {d.visible_documents:,} documents, {d.visible_chunks:,} chunks; missing {d.missing}, text {d.text}, "
                     f"access {d.access}, orphans {d.orphans}; the source is ahead by {d.behind or 'nothing'} {d.unreadable} {' '.join(d.examples)}"
                 )

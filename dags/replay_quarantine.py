@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, task
 from moat_notifiers import WATCHED
-from moat_tasks import RETRY, opened
+from moat_tasks import RETRY, open_runtime
 
 TEXT = {"type": ["null", "string"]}
 with DAG(
@@ -58,14 +58,20 @@ with DAG(
 
         now = datetime.now(UTC)
         since, until = (moment(params[name], now) if params[name] else None for name in ("since", "until"))
-        which = Which(params["key"] or None, params["stage"] or None, params["reason"] or None, since, until)
-        with opened() as way:
-            source = known_source(way.ledger, params["source"] or None)
-            found = replay(way.ledger, source, which, "taken" if params["again"] else "left")
+        which = Which(
+            key=params["key"] or None,
+            stage=params["stage"] or None,
+            error=params["reason"] or None,
+            since=since,
+            until=until,
+        )
+        with open_runtime() as runtime:
+            source = known_source(runtime.ledger, params["source"] or None)
+            found = replay(runtime.ledger, source, which, "taken" if params["again"] else "left")
             for name, keys in found.marked.items():
-                way.progress(f"{name}: {len(keys):,} documents are tried again: {', '.join(keys[:10])}")
+                runtime.progress(f"{name}: {len(keys):,} documents are tried again: {', '.join(keys[:10])}")
             for name, n in found.resting.items():
-                way.progress(left_resting(name, n))
+                runtime.progress(left_resting(name, n))
         return [{"trigger_dag_id": name, "conf": {"only": keys}} for name, keys in found.marked.items()]
 
     TriggerDagRunOperator.partial(task_id="run", retries=0).expand_kwargs(mark())

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from moat_notifiers import WATCHED
-from moat_tasks import RETRY, ask_about, opened, run_of
+from moat_tasks import RETRY, ask_about, open_runtime, run_of
 
 with DAG(
     "sync_access",
@@ -51,9 +51,9 @@ are masked. See docs/access.md.""",
         from moat.maintenance.access_sync import undeclared
 
         found = declared()
-        with opened() as way:
-            loaded = set(projection.sources(way.ledger))
-            undeclared(way, found.sources)
+        with open_runtime() as runtime:
+            loaded = set(projection.sources(runtime.ledger))
+            undeclared(runtime, found.sources)
         if strange := set(params["sources"]) - set(found.sources):
             raise AirflowFailException(f"no DAG file declares {', '.join(sorted(strange))}: correct the parameter")
         wanted = params["sources"] or [*sorted(found.sources), *sorted(found.broken)]
@@ -63,13 +63,13 @@ are masked. See docs/access.md.""",
     def access(name: str) -> dict[str, Any]:
         """Red when the source's access cannot be read. What widens beyond the limits waits in the DAG held_access."""
         from moat.dagfile import source_named
-        from moat.maintenance.access_sync import sync_access, told
+        from moat.maintenance.access_sync import summary, sync_access
 
         context = get_current_context()
         context["label"] = name  # type: ignore[typeddict-unknown-key]
-        with opened() as way:
-            synced = sync_access(way, source_named(name), run_of(context))
-            way.progress(told(synced))
+        with open_runtime() as runtime:
+            synced = sync_access(runtime, source_named(name), run_of(context))
+            runtime.progress(summary(synced))
         if synced.hold is not None:
             ask_about(synced.hold)
         return synced.to_dict()

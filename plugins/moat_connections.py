@@ -21,14 +21,14 @@ class AirflowConnections:
     def get(self, conn_id: str) -> Connection:
         found = _connection(conn_id)
         return Connection(
-            conn_id,
-            found.conn_type,
-            found.host or "",
-            found.port,
-            found.login or "",
-            found.password or "",
-            found.schema or "",
-            found.extra_dejson,
+            conn_id=conn_id,
+            conn_type=found.conn_type,
+            host=found.host or "",
+            port=found.port,
+            login=found.login or "",
+            password=found.password or "",
+            schema=found.schema or "",
+            extra=found.extra_dejson,
         )
 
     def sql(self, conn_id: str) -> HookSql:

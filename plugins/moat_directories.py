@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from moat_notifiers import WATCHED
-from moat_tasks import RETRY, ask_about, opened, run_of
+from moat_tasks import RETRY, ask_about, open_runtime, run_of
 
 if TYPE_CHECKING:
     from moat.directories.directory import Directory
@@ -62,8 +62,10 @@ def _sync(name: str) -> dict[str, Any]:
     from moat.dagfile import directory_named
     from moat.directories.sync import sync
 
-    with opened() as way:
-        synced = sync(way.ledger, way.connections, directory_named(name), run_of(get_current_context()), way.progress)
+    with open_runtime() as runtime:
+        synced = sync(
+            runtime.ledger, runtime.connections, directory_named(name), run_of(get_current_context()), runtime.progress
+        )
     if synced.outcome == "held" and synced.hold is not None:
         ask_about(synced.hold)
     if not synced.passed:

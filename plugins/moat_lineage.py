@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from moat.monitoring.lineage import Dataset, Facts, Stage
+    from moat.monitoring.lineage import Dataset, Stage, TaskLineage
     from moat.source import Source
 
 log = logging.getLogger("airflow.task")
@@ -32,22 +32,22 @@ class _Facets:
 
     def __call__(self, task_instance: Any) -> Any:
         from airflow.providers.openlineage.extractors import OperatorLineage
-        from moat_tasks import opened
+        from moat_tasks import open_runtime
 
         from moat.errors import MoatError
         from moat.monitoring.lineage import facts_of
 
         run = f"airflow:{task_instance.dag_id}:{task_instance.run_id}"
         try:
-            with opened() as way:
-                facts = facts_of(way, self._source, self._stage, run)
+            with open_runtime() as runtime:
+                facts = facts_of(runtime, self._source, self._stage, run)
         except MoatError as error:
             log.warning("OpenLineage is told nothing of %s: %s", self._stage, error)
             return OperatorLineage()
         return _lineage(facts) if facts is not None else OperatorLineage()
 
 
-def _lineage(facts: Facts) -> Any:
+def _lineage(facts: TaskLineage) -> Any:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset
     from openlineage.client.facet_v2 import output_statistics_output_dataset
@@ -73,7 +73,7 @@ def _lineage(facts: Facts) -> Any:
     return OperatorLineage(inputs=inputs, outputs=outputs, run_facets={"moat_load": _load_facet(facts)})
 
 
-def _load_facet(facts: Facts) -> Any:
+def _load_facet(facts: TaskLineage) -> Any:
     """The load that the task worked on, by its number in the ledger."""
     import attr
     from openlineage.client.facet_v2 import RunFacet

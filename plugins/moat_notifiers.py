@@ -17,12 +17,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseNotifier
-from moat_tasks import opened
+from moat_tasks import open_runtime
 
 from moat.errors import MoatError
 
 if TYPE_CHECKING:
-    from moat.runtime import Way
+    from moat.runtime import Runtime
 
 log = logging.getLogger("airflow.task")
 STAGES = {"sync_access": "read", "sync_directory": "read", "reconcile": "load", "replay_quarantine": "read"}
@@ -82,21 +82,21 @@ def _notice(context: Mapping[str, Any], channel: str = "", to: Sequence[str] = (
     source = source or _source(context, dag)
     came = _came(context)
     try:
-        with opened() as way:
-            way = _through(way, channel, to)
+        with open_runtime() as runtime:
+            runtime = _through(runtime, channel, to)
             if came == "failed":
-                _failed(way, context, (source, STAGES.get(dag, "")), (dag, run, task))
+                _failed(runtime, context, (source, STAGES.get(dag, "")), (dag, run, task))
             elif came == "late":
                 from moat.incidents.lifecycle import late
 
-                late(way, source, f"run {run} of {dag} has missed its deadline")
+                late(runtime, source, f"run {run} of {dag} has missed its deadline")
             else:
-                _over(way, source, f"airflow:{dag}:", task)
+                _over(runtime, source, f"airflow:{dag}:", task)
     except MoatError as error:
         log.warning("no incident of %s is recorded: %s", source, error)
 
 
-def _failed(way: Way, context: Mapping[str, Any], where: tuple[str, str], who: tuple[str, str, str]) -> None:
+def _failed(runtime: Runtime, context: Mapping[str, Any], where: tuple[str, str], who: tuple[str, str, str]) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     from moat.incidents.lifecycle import stage_of, task_failed
@@ -109,33 +109,41 @@ def _failed(way: Way, context: Mapping[str, Any], where: tuple[str, str], who: t
         said = f"{type(error).__name__}: {error}"
     else:
         said = str(error or context.get("reason") or "it failed")
-    task_failed(way, source, stage or stage_of(task), f"{dag}.{task}", said, None, f"airflow:{dag}:{run}")
+    task_failed(
+        runtime,
+        source,
+        stage=stage or stage_of(task),
+        subject=f"{dag}.{task}",
+        error=said,
+        number=None,
+        run=f"airflow:{dag}:{run}",
+    )
 
 
-def _over(way: Way, source: str, runs: str, task: str) -> None:
+def _over(runtime: Runtime, source: str, runs: str, task: str) -> None:
     """End the incidents that runs of this DAG opened for the source, by this task alone."""
     from moat.incidents.notify import tell
     from moat.ledger import incidents
 
     subject = f"{runs.split(':')[1]}.{task}"
-    for one in incidents.listing(way.ledger, source):
-        of = {h.subject for h in incidents.happenings(way.ledger, one.id)}
+    for one in incidents.listing(runtime.ledger, source):
+        of = {h.subject for h in incidents.happenings(runtime.ledger, one.id)}
         if one.run.startswith(runs) and of == {subject}:
-            incidents.over(way.ledger, [one.id], f"{subject} went well again")
-            tell(way, one)
+            incidents.over(runtime.ledger, [one.id], f"{subject} went well again")
+            tell(runtime, one)
 
 
-def _through(way: Way, channel: str, to: Sequence[str]) -> Way:
+def _through(runtime: Runtime, channel: str, to: Sequence[str]) -> Runtime:
     """The way with one channel more, and more addresses."""
     from moat.settings import parted
 
     if not channel:
-        return way
-    channels = dict.fromkeys([*parted(way.settings.tell), channel])
-    addresses = dict.fromkeys([*parted(way.settings.tell_to), *to])
+        return runtime
+    channels = dict.fromkeys([*parted(runtime.settings.tell), channel])
+    addresses = dict.fromkeys([*parted(runtime.settings.tell_to), *to])
     return replace(
-        way,
-        settings=way.settings.model_copy(update={"tell": ",".join(channels), "tell_to": ",".join(addresses)}),
+        runtime,
+        settings=runtime.settings.model_copy(update={"tell": ",".join(channels), "tell_to": ",".join(addresses)}),
     )
 
 

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from moat.runtime import Way
+    from moat.runtime import Runtime
     from moat.source import Source
 
 log = logging.getLogger("airflow.task")
@@ -33,17 +33,19 @@ RETRY = ExceptionRetryPolicy(
 
 
 @contextmanager
-def opened() -> Iterator[Way]:
+def open_runtime() -> Iterator[Runtime]:
     """Settings, ledger, staging and connections of this task, its progress in the task's log."""
     from moat_connections import AirflowConnections
 
-    from moat.runtime import Way
+    from moat.runtime import Runtime
 
-    way = Way.open(AirflowConnections(), progress=lambda line: [log.info("%s", part) for part in line.splitlines()])
+    runtime = Runtime.open(
+        AirflowConnections(), progress=lambda line: [log.info("%s", part) for part in line.splitlines()]
+    )
     try:
-        yield way
+        yield runtime
     finally:
-        way.close()
+        runtime.close()
 
 
 def run_of(context: Context | dict[str, Any]) -> str:
@@ -69,11 +71,11 @@ def give_up(context: Context) -> None:
     from moat.ledger import loads
 
     try:
-        with opened() as way:
-            for load in loads.recent(way.ledger, context["dag"].dag_id):
+        with open_runtime() as runtime:
+            for load in loads.recent(runtime.ledger, context["dag"].dag_id):
                 if load.run == run_of(context) and load.state in ("open", "staged"):
                     loads.give_up(
-                        way.ledger, load, f"{context['task'].task_id} failed: {context.get('exception')}"[:500]
+                        runtime.ledger, load, f"{context['task'].task_id} failed: {context.get('exception')}"[:500]
                     )
     except MoatError as error:
         log.warning("the load keeps its lease until it ends: %s", error)
@@ -90,8 +92,16 @@ def noticed(context: Context) -> None:
     error, task = context.get("exception"), context["task"].task_id
     said = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error or "it failed")
     try:
-        with opened() as way:
-            task_failed(way, context["dag"].dag_id, stage_of(task), task, said, None, run_of(context))
+        with open_runtime() as runtime:
+            task_failed(
+                runtime,
+                context["dag"].dag_id,
+                stage=stage_of(task),
+                subject=task,
+                error=said,
+                number=None,
+                run=run_of(context),
+            )
     except MoatError as failure:
         log.warning("no incident is recorded: %s", failure)
 
@@ -137,13 +147,13 @@ class _AsksAboutLoad(_Asks):
         from moat.ledger import loads
 
         release, by, reason = self.answered(context, event)
-        with opened() as way:
+        with open_runtime() as runtime:
             if not release:
-                loads.reject(way.ledger, self.number, by, reason)
+                loads.reject(runtime.ledger, self.number, by, reason)
                 raise AirflowFailException(
                     f"load {self.number} of {self._source.name} was rejected by {by}; nothing of it is visible"
                 )
-            loads.release(way.ledger, self.number, by, reason)
+            loads.release(runtime.ledger, self.number, by, reason)
         log.info("load %s of %s was released by %s", self.number, self._source.name, by)
 
 
@@ -153,9 +163,9 @@ class DecideBudget(_AsksAboutLoad):
     def execute(self, context: Context) -> Any:
         from moat.stages.budget import judge, report
 
-        with opened() as way:
-            judge(way, self._source, self.number)
-            load = way.load(self.number)
+        with open_runtime() as runtime:
+            judge(runtime, self._source, self.number)
+            load = runtime.load(self.number)
         if load.state != "held":
             return None
         self.subject = f"Load {load.id} of {load.source} is over its budget: release or reject?"
@@ -173,22 +183,22 @@ class Decide(_AsksAboutLoad):
         from moat.stages.gate import decide, report_path
 
         number = self.number
-        with opened() as way:
-            found = verdict(way, number)
+        with open_runtime() as runtime:
+            found = verdict(runtime, number)
             if found.unjudged:
                 raise AirflowFailException(
                     f"load {number} of {self._source.name} is not judged, {', '.join(found.unjudged)} did not run: clear the "
                     f"failed tasks before this one and they go on, or `moat reject {number}`"
                 )
-            decide(way, self._source, number)
-            where = report_path(way.load(number))
-            text = way.staging.read_bytes(where).decode()
+            decide(runtime, self._source, number)
+            where = report_path(runtime.load(number))
+            text = runtime.staging.read_bytes(where).decode()
             context["ti"].xcom_push(key="report", value=text)
-            context["ti"].xcom_push(key="report_uri", value=way.staging.at(where))
+            context["ti"].xcom_push(key="report_uri", value=runtime.staging.at(where))
             if found.outcome == "block":
-                loads.reject(way.ledger, number, "gate", found.reason)
+                loads.reject(runtime.ledger, number, "gate", found.reason)
                 raise GateBlocked(f"load {number} of {self._source.name} is blocked: {found.reason}")
-            if found.outcome == "pass" or way.load(number).decided_by:
+            if found.outcome == "pass" or runtime.load(number).decided_by:
                 return None
         self.subject, self.body = f"Load {number} of {self._source.name} is held: release or reject?", text
         return super().execute(context)
@@ -207,8 +217,8 @@ class DecideHold(_Asks):
         from moat.ledger import holds
         from moat.maintenance.access_sync import report
 
-        with opened() as way:
-            found = holds.get(way.ledger, int(self.hold))
+        with open_runtime() as runtime:
+            found = holds.get(runtime.ledger, int(self.hold))
         if found.state != "waiting":
             log.info("hold %s is %s already", found.id, found.state)
             return None
@@ -219,8 +229,8 @@ class DecideHold(_Asks):
         from moat.maintenance.access_sync import settle
 
         release, by, reason = self.answered(context, event)
-        with opened() as way:
-            settle(way, int(self.hold), release, by, reason)
+        with open_runtime() as runtime:
+            settle(runtime, int(self.hold), release, by, reason)
 
 
 def late(source: str, hours: float, **context: Any) -> None:
@@ -234,7 +244,7 @@ def late(source: str, hours: float, **context: Any) -> None:
     message = f"its load is not promoted {hours:g} hours after it was queued"
     log.error("source %s: %s; see its DAG's newest run", source, message)
     try:
-        with opened() as way:
-            noticed_late(way, source, message)
+        with open_runtime() as runtime:
+            noticed_late(runtime, source, message)
     except MoatError as error:
         log.warning("no incident is recorded: %s", error)

@@ -12,8 +12,8 @@ from moat.index.store import Store, WeaviateStore
 from moat.ledger import Ledger
 from moat.ledger.members import replace_members
 from moat.maintenance.reconcile import Pending
-from moat.retrieve import Answer, Retriever
-from moat.runtime import Options, Progress, Way
+from moat.retrieve import Retriever, SearchResult
+from moat.runtime import Options, Progress, Runtime
 from moat.settings import Settings
 from moat.source import AccessFiles, Limits, LocalFiles, Source
 from moat.stages.compare import next_runs
@@ -33,11 +33,11 @@ TRIPS = "# Trips\n\nTake the train for journeys under five hours.\n"
 class Company:
     """Files in a folder: the root is everyone's, `people/` the people team's."""
 
-    def __init__(self, way: Way, folder: Path) -> None:
-        self.way, self.folder = way, folder
+    def __init__(self, runtime: Runtime, folder: Path) -> None:
+        self.runtime, self.folder = runtime, folder
         self.source = self.declared()
         groups = {"group:everyone": [ANN, "group:people"], "group:people": [HUGO]}
-        replace_members(way.ledger, "test", groups, "test")
+        replace_members(runtime.ledger, "test", groups, "test")
         self.write(".access.yaml", "allow: [group:everyone]")
         self.write("people/.access.yaml", "allow: [group:people]")
         for name, text in {"leave.md": LEAVE, "trips.md": TRIPS, "people/pay.md": PAY}.items():
@@ -58,40 +58,40 @@ class Company:
 
     def set(self, **changed: Any) -> None:
         """Other settings from now on."""
-        object.__setattr__(self.way, "settings", self.way.settings.model_copy(update=changed))
+        object.__setattr__(self.runtime, "settings", self.runtime.settings.model_copy(update=changed))
 
     def run(self, source: Source | None = None, **options: Any) -> RunResult:
-        return run(self.way, source or self.source, Options(**options), "test")
+        return run(self.runtime, source or self.source, Options(**options), "test")
 
     def to_the_gate(self, run: str = "test", **options: Any) -> int:
         """A load with everything in staging, nothing checked; its number."""
-        found = read(self.way, self.source, run, Options(**options))
+        found = read(self.runtime, self.source, run, Options(**options))
         for batch in found.batches:
-            prepare(self.way, self.source, found.load, batch.number)
-            embed(self.way, self.source, found.load, batch.number)
+            prepare(self.runtime, self.source, found.load, batch.number)
+            embed(self.runtime, self.source, found.load, batch.number)
         return found.load
 
     def to_the_load(self, run: str = "test") -> int:
         """A load that passed the gate, nothing of it in the index; its number."""
         number = self.to_the_gate(run)
         for family in FAMILIES:
-            check(self.way, self.source, number, family.name)
-        assert decide(self.way, self.source, number).outcome == "pass"
+            check(self.runtime, self.source, number, family.name)
+        assert decide(self.runtime, self.source, number).outcome == "pass"
         return number
 
     def model(self) -> str:
         """The key of the embedder's model."""
-        return model_of(self.way.settings, self.way.connections)
+        return model_of(self.runtime.settings, self.runtime.connections)
 
     def pending(self) -> Mapping[str, Pending]:
         """What its next run would do, for `reconcile` to ask."""
-        return next_runs(self.way, {self.source.name: self.source})
+        return next_runs(self.runtime, {self.source.name: self.source})
 
     def index(self) -> WeaviateStore:
-        return WeaviateStore.open(self.way.settings, "writer")
+        return WeaviateStore.open(self.runtime.settings, "writer")
 
-    def search(self, question: str, asker: str | None, **given: Any) -> Answer:
-        with Retriever.from_settings(self.way.settings, self.way.connections) as retriever:
+    def search(self, question: str, asker: str | None, **given: Any) -> SearchResult:
+        with Retriever.from_settings(self.runtime.settings, self.runtime.connections) as retriever:
             return retriever.search(question, asker, **given)
 
     def keys(self, question: str, asker: str | None, **given: Any) -> list[str]:
@@ -115,9 +115,15 @@ def collection_of_its_own(server: Settings, embedder_port: int, home: Path) -> I
     operator.close()
 
 
-def opened_way(settings: Settings, progress: Progress = lambda line: None) -> Way:
+def open_runtime(settings: Settings, progress: Progress = lambda line: None) -> Runtime:
     """The way of some settings, its ledger migrated, Airflow's connections at hand."""
     from moat_connections import AirflowConnections
 
     Ledger(settings.ledger, settings.tenant).migrate()
-    return Way(settings, Ledger.open(settings), Staging(settings.staging), AirflowConnections(), progress)
+    return Runtime(
+        settings=settings,
+        ledger=Ledger.open(settings),
+        staging=Staging(settings.staging),
+        connections=AirflowConnections(),
+        progress=progress,
+    )

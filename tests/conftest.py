@@ -39,9 +39,9 @@ from moat.local.binaries import S3, WEAVIATE, program  # noqa: E402
 from moat.local.servers import WeaviateKeys, free_ports  # noqa: E402
 from moat.parse.sandbox import Sandbox  # noqa: E402
 from moat.records import Block, Document  # noqa: E402
-from moat.runtime import Way  # noqa: E402
+from moat.runtime import Runtime  # noqa: E402
 from moat.settings import Settings  # noqa: E402
-from tests.company import Company, collection_of_its_own, opened_way  # noqa: E402
+from tests.company import Company, collection_of_its_own, open_runtime  # noqa: E402
 
 SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
@@ -181,29 +181,29 @@ def ledger(settings: Settings) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def make_way() -> Iterator[Callable[[Settings], Way]]:
+def make_runtime() -> Iterator[Callable[[Settings], Runtime]]:
     """A function that opens the way of some settings."""
-    made: list[Way] = []
+    made: list[Runtime] = []
 
-    def make(settings: Settings, lines: list[str] | None = None) -> Way:
-        made.append(opened_way(settings) if lines is None else opened_way(settings, lines.append))
+    def make(settings: Settings, lines: list[str] | None = None) -> Runtime:
+        made.append(open_runtime(settings) if lines is None else open_runtime(settings, lines.append))
         return made[-1]
 
     yield make
-    for way in made:
-        way.close()
+    for runtime in made:
+        runtime.close()
 
 
 @pytest.fixture
-def way(served: Settings, make_way: Callable[[Settings], Way]) -> Way:
+def runtime(served: Settings, make_runtime: Callable[[Settings], Runtime]) -> Runtime:
     """The way on real servers."""
-    return make_way(served)
+    return make_runtime(served)
 
 
 @pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
+def company(runtime: Runtime, tmp_path: Path) -> Company:
     """A small company's documents, on real servers; nothing of them is loaded yet."""
-    return Company(way, tmp_path / "docs")
+    return Company(runtime, tmp_path / "docs")
 
 
 @pytest.fixture
@@ -211,6 +211,12 @@ def document() -> Callable[..., Document]:
     """A function that makes a document from blocks written as (kind, text, level, page)."""
 
     def make(*blocks: tuple, title: str = "", media_type: str = "text/plain") -> Document:  # type: ignore[type-arg]
-        return Document("key", "file:///key", title, media_type, tuple(Block(*b) for b in blocks))
+        return Document(
+            key="key",
+            uri="file:///key",
+            title=title,
+            media_type=media_type,
+            blocks=tuple(Block(**dict(zip(("kind", "text", "level", "page"), b, strict=False))) for b in blocks),
+        )
 
     return make

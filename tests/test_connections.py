@@ -12,39 +12,62 @@ from moat.errors import FatalError, SettingsError, SourceUnavailable
 FORMS = {
     "JSON with an extra": (
         '{"conn_type": "aws", "login": "moat", "password": "p@ss/word", "extra": {"region_name": "eu-west-1"}}',
-        Connection("t", "aws", login="moat", password="p@ss/word", extra={"region_name": "eu-west-1"}),
+        Connection(
+            conn_id="t", conn_type="aws", login="moat", password="p@ss/word", extra={"region_name": "eu-west-1"}
+        ),
     ),
     "JSON with an extra that is a text": (
         ' {"conn_type": "http", "host": "h", "port": "7070", "schema": "https", "extra": "{\\"deep\\": {\\"a\\": 1}}"}',
-        Connection("t", "http", "h", 7070, schema="https", extra={"deep": {"a": 1}}),
+        Connection(conn_id="t", conn_type="http", host="h", port=7070, schema="https", extra={"deep": {"a": 1}}),
     ),
     "JSON with a type in words": (
         '{"conn_type": "google-cloud-platform", "port": null, "extra": null}',
-        Connection("t", "google_cloud_platform"),
+        Connection(conn_id="t", conn_type="google_cloud_platform"),
     ),
     "a URI with everything": (
         "postgresql://a%2Fnn:p%40ss%3A@Db.example.com:5432/ware%20house?sslmode=require&note=",
         Connection(
-            "t", "postgres", "db.example.com", 5432, "a/nn", "p@ss:", "ware house", {"sslmode": "require", "note": ""}
+            conn_id="t",
+            conn_type="postgres",
+            host="db.example.com",
+            port=5432,
+            login="a/nn",
+            password="p@ss:",
+            schema="ware house",
+            extra={"sslmode": "require", "note": ""},
         ),
     ),
     "a URI with a nested extra": (
         "aws://?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+1%7D%7D",
-        Connection("t", "aws", extra={"a": {"b": 1}}),
+        Connection(conn_id="t", conn_type="aws", extra={"a": {"b": 1}}),
     ),
     "a URI whose host is an address": (
         "http://https://:key@api.example.com:8443/v1?model=m",
-        Connection("t", "http", "https://api.example.com", 8443, password="key", schema="v1", extra={"model": "m"}),
+        Connection(
+            conn_id="t",
+            conn_type="http",
+            host="https://api.example.com",
+            port=8443,
+            password="key",
+            schema="v1",
+            extra={"model": "m"},
+        ),
     ),
     "a URI whose host is an address, quoted": (
         "http://https%3A%2F%2Fapi.example.com:8443",
-        Connection("t", "http", "https://api.example.com", 8443),
+        Connection(conn_id="t", conn_type="http", host="https://api.example.com", port=8443),
     ),
-    "a URI of a type in words": ("moat-embedder://[::1]:80", Connection("t", "moat_embedder", "::1", 80)),
-    "a URI with a path of a file": ("sqlite:////var/x.db", Connection("t", "sqlite", schema="/var/x.db")),
+    "a URI of a type in words": (
+        "moat-embedder://[::1]:80",
+        Connection(conn_id="t", conn_type="moat_embedder", host="::1", port=80),
+    ),
+    "a URI with a path of a file": (
+        "sqlite:////var/x.db",
+        Connection(conn_id="t", conn_type="sqlite", schema="/var/x.db"),
+    ),
     "a URI with a plus": (
         "http://a+b:c+d@h/?q=x+y",
-        Connection("t", "http", "h", None, "a+b", "c+d", extra={"q": "x y"}),
+        Connection(conn_id="t", conn_type="http", host="h", port=None, login="a+b", password="c+d", extra={"q": "x y"}),
     ),
 }
 

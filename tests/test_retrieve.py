@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from moat.access.policy import token
+from moat.access.policy import access_token
 from moat.embedding.client import embedder_of
 from moat.index.store import Query, Store, WeaviateStore
 from moat.ledger import Ledger, loads
@@ -18,14 +18,14 @@ from moat.ledger.tables import audit
 from moat.local import servers
 from moat.local.binaries import WEAVIATE, program
 from moat.local.servers import WeaviateKeys, free_ports
-from moat.retrieve import Answer, Retriever
-from moat.runtime import Way
+from moat.retrieve import Retriever, SearchResult
+from moat.runtime import Runtime
 from moat.search.identity import name_of
 from moat.settings import Settings
 from moat.source import Limits
 from moat.stages.load import load
 from moat.stages.promote import promote
-from tests.company import ANN, HUGO, Company, collection_of_its_own, opened_way
+from tests.company import ANN, HUGO, Company, collection_of_its_own, open_runtime
 
 QUESTION = "What does a crane driver earn?"
 GROUPS = {"group:everyone": [ANN, "group:people"], "group:people": [HUGO]}
@@ -38,16 +38,16 @@ def company(
     """One company for all tests that only ask."""
     folder = tmp_path_factory.mktemp("company")
     with collection_of_its_own(weaviate_server, embedder_server, folder / "home") as settings:
-        made = Company(opened_way(settings), folder / "docs")
+        made = Company(open_runtime(settings), folder / "docs")
         made.run()
         yield made
-        made.way.close()
+        made.runtime.close()
 
 
 @pytest.fixture
-def fresh(way: Way, tmp_path: Path) -> Company:
+def fresh(runtime: Runtime, tmp_path: Path) -> Company:
     """A company for a test that changes something."""
-    made = Company(way, tmp_path / "docs")
+    made = Company(runtime, tmp_path / "docs")
     made.run()
     return made
 
@@ -77,7 +77,7 @@ class Watched:
 
 def retriever(settings: Settings, company: Company, after: Callable[[], None] = lambda: None) -> Retriever:
     store = Watched(WeaviateStore.open(settings, "reader"), after)
-    embedder = embedder_of(company.way.settings, company.way.connections)
+    embedder = embedder_of(company.runtime.settings, company.runtime.connections)
     return Retriever(settings, Ledger.open(settings), store, embedder)  # type: ignore[arg-type]
 
 
@@ -102,7 +102,7 @@ def test_whoever_is_not_known_gets_nothing_and_it_is_in_the_audit(company: Compa
     assert answer == []
     assert answer.refused
     assert reason in answer.refused
-    actor, detail = refusals(company.way.ledger)[-1]
+    actor, detail = refusals(company.runtime.ledger)[-1]
     assert actor == (str(asker)[:512] if str(asker).startswith("user:") else name_of(asker))
     assert QUESTION not in str(detail)
 
@@ -112,7 +112,7 @@ def test_public_is_no_asker(company: Company) -> None:
 
 
 def test_a_twin_in_another_case_or_form_is_the_same_person(fresh: Company) -> None:
-    replace_members(fresh.way.ledger, "test", {**GROUPS, "group:people": [HUGO, "user:Zoë@example.com"]}, "test")
+    replace_members(fresh.runtime.ledger, "test", {**GROUPS, "group:people": [HUGO, "user:Zoë@example.com"]}, "test")
     for spelled in ("user:zoë@example.com", "user:ZOË@Example.com", "user:zoe\u0308@example.com"):
         assert fresh.keys(QUESTION, spelled)[0] == "people/pay.md", spelled
     assert fresh.search(QUESTION, "user:zoe@example.com") == []
@@ -129,7 +129,7 @@ def test_an_empty_list_of_values_is_none_of_them_and_not_all_openrag_759(company
     "filters",
     [
         {"allow": ["public"]},
-        {"allow": [token("default", "group:people")]},
+        {"allow": [access_token("default", "group:people")]},
         {"load": ["1"]},
         {"source": ["docs", "*"]},
         {"key": ["people/pay.md", "leave.md"]},
@@ -182,14 +182,14 @@ def test_when_the_index_goes_down_there_is_nothing_and_a_line_in_the_audit(
         "weaviate_grpc_port": grpc_port,
         "weaviate_reader_key": SecretStr(keys.reader),
     }
-    settings = company.way.settings.model_copy(update=changed)
+    settings = company.runtime.settings.model_copy(update=changed)
     server = servers.weaviate(program(WEAVIATE, binaries, print), tmp_path / "weaviate", port, grpc_port, keys)
     with servers.running(server):
-        door = Retriever.from_settings(settings, company.way.connections)
+        door = Retriever.from_settings(settings, company.runtime.connections)
     with door:
         answer = door.search(QUESTION, HUGO)
     assert answer == []
-    assert refusals(company.way.ledger)[-1][1]["error"] == "TimeoutError"
+    assert refusals(company.runtime.ledger)[-1][1]["error"] == "TimeoutError"
 
 
 def test_when_the_embedder_is_down_there_is_nothing_and_keywords_still_work(company: Company) -> None:
@@ -199,15 +199,15 @@ def test_when_the_embedder_is_down_there_is_nothing_and_keywords_still_work(comp
 
         def close(self) -> None: ...
 
-    store = WeaviateStore.open(company.way.settings, "reader")
-    with Retriever(company.way.settings, Ledger.open(company.way.settings), store, Down()) as door:  # type: ignore[arg-type]
+    store = WeaviateStore.open(company.runtime.settings, "reader")
+    with Retriever(company.runtime.settings, Ledger.open(company.runtime.settings), store, Down()) as door:  # type: ignore[arg-type]
         assert door.search(QUESTION, HUGO) == []
         assert door.search("crane driver", HUGO, mode="keyword")[0].document_key == "people/pay.md"
 
 
 def test_when_the_ledger_is_down_there_is_nothing(company: Company, tmp_path: Path) -> None:
-    door = retriever(company.way.settings, company)
-    gone = company.way.settings.model_copy(update={"ledger_url": f"sqlite:///{tmp_path}/nowhere/ledger.db"})
+    door = retriever(company.runtime.settings, company)
+    gone = company.runtime.settings.model_copy(update={"ledger_url": f"sqlite:///{tmp_path}/nowhere/ledger.db"})
     door._ledger.close()
     door = Retriever(gone, Ledger(gone.ledger, gone.tenant), door._store, door._embedder)
     with door:
@@ -217,7 +217,7 @@ def test_when_the_ledger_is_down_there_is_nothing(company: Company, tmp_path: Pa
 
 
 def test_an_answer_that_takes_too_long_is_none(company: Company) -> None:
-    impatient = company.way.settings.model_copy(update={"search_timeout_s": 0.000_001})
+    impatient = company.runtime.settings.model_copy(update={"search_timeout_s": 0.000_001})
     with retriever(impatient, company) as door:
         answer = door.search(QUESTION, HUGO)
     assert answer == []
@@ -226,9 +226,9 @@ def test_an_answer_that_takes_too_long_is_none(company: Company) -> None:
 
 def test_who_leaves_a_group_while_the_index_searches_gets_nothing_of_it(fresh: Company) -> None:
     def leave() -> None:
-        replace_members(fresh.way.ledger, "test", {**GROUPS, "group:people": ["user:other@example.com"]}, "test")
+        replace_members(fresh.runtime.ledger, "test", {**GROUPS, "group:people": ["user:other@example.com"]}, "test")
 
-    with retriever(fresh.way.settings, fresh, leave) as door:
+    with retriever(fresh.runtime.settings, fresh, leave) as door:
         assert door.search(QUESTION, HUGO) == []
     assert fresh.search(QUESTION, HUGO).refused
 
@@ -239,13 +239,13 @@ def test_what_is_promoted_while_the_index_searches_is_neither_missing_nor_twice(
     fresh.remove("trips.md")
     held = fresh.run().load
     assert held.state == "held"
-    loads.release(fresh.way.ledger, held.id, "test")
-    load(fresh.way, fresh.source, held.id)
+    loads.release(fresh.runtime.ledger, held.id, "test")
+    load(fresh.runtime, fresh.source, held.id)
 
     def promoted() -> None:
-        promote(fresh.way, fresh.source, held.id, "test")
+        promote(fresh.runtime, fresh.source, held.id, "test")
 
-    with retriever(fresh.way.settings, fresh, promoted) as door:
+    with retriever(fresh.runtime.settings, fresh, promoted) as door:
         texts = [hit.text for hit in door.search("How long is parental leave?", ANN)]
     assert [text for text in texts if "Parental" in text] == ["Parental leave lasts thirty weeks."]
 
@@ -279,9 +279,9 @@ def test_the_text_of_a_hit_is_the_ledgers(fresh: Company) -> None:
 
 
 @pytest.fixture
-def crowded(way: Way, tmp_path: Path) -> Iterator[Company]:
+def crowded(runtime: Runtime, tmp_path: Path) -> Iterator[Company]:
     """The index believes that thirty documents are everyone's, the ledger knows better."""
-    made = Company(way, tmp_path / "docs")
+    made = Company(runtime, tmp_path / "docs")
     for i in range(30):
         made.write(f"people/crane{i:02}.md", f"# Crane {i}\n\nWhat does a crane driver earn? It is {i}.\n")
     made.write("open.md", "# Open\n\nNobody here knows what a driver of some crane would earn.\n")
@@ -293,7 +293,7 @@ def crowded(way: Way, tmp_path: Path) -> Iterator[Company]:
 
 
 def test_what_the_second_look_takes_away_is_made_up_for(crowded: Company) -> None:
-    with retriever(crowded.way.settings, crowded) as door:
+    with retriever(crowded.runtime.settings, crowded) as door:
         hits = door.search(QUESTION, ANN, limit=3)
         assert [q.limit for q in door._store.asked] == [6, 24, 96]  # type: ignore[attr-defined]
     assert len(hits) == 3
@@ -309,9 +309,9 @@ def test_hits_come_the_best_first_and_no_more_than_asked_for(company: Company) -
             assert scores == sorted(scores, reverse=True)
 
 
-def test_two_tenants_share_a_server_and_nothing_else(company: Company, make_way: Any, tmp_path: Path) -> None:
-    settings = company.way.settings.model_copy(update={"tenant": "other"})
-    other = Company(make_way(settings), tmp_path / "others")
+def test_two_tenants_share_a_server_and_nothing_else(company: Company, make_runtime: Any, tmp_path: Path) -> None:
+    settings = company.runtime.settings.model_copy(update={"tenant": "other"})
+    other = Company(make_runtime(settings), tmp_path / "others")
     other.write("leave.md", "# Leave\n\nThe other company gives two weeks.\n")
     other.run()
     assert [h.text for h in company.search("How long is leave?", ANN) if "other company" in h.text] == []
@@ -324,4 +324,4 @@ def test_two_tenants_share_a_server_and_nothing_else(company: Company, make_way:
 def test_an_answer_is_a_list_that_says_why_it_is_empty(company: Company) -> None:
     assert isinstance(company.search(QUESTION, HUGO), list)
     assert company.search(QUESTION, HUGO).refused is None
-    assert Answer().refused is None
+    assert SearchResult().refused is None

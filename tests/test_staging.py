@@ -9,14 +9,55 @@ import pytest
 from moat.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
 from moat.staging import Staging, StagingError
 
-RAW = [RawDocument(f"k{i}", "u", "n", "f", b"abc%d" % i * 10, "h", "p", 1, None, ("a=b",)) for i in range(50)]
+RAW = [
+    RawDocument(
+        key=f"k{i}",
+        uri="u",
+        name="n",
+        fingerprint="f",
+        content=b"abc%d" % i * 10,
+        content_hash="h",
+        policy="p",
+        access_version=1,
+        title=None,
+        metadata=("a=b",),
+    )
+    for i in range(50)
+]
 EACH = [
     RAW[0],
-    Planned("k", "u", "f", 3, None, "new", "why", 0, ""),
-    Prepared("i", "k", "u", "t", "m", "f", "h", "p", 1, ("a=b", "c=d"), 2, 3, 4),
-    Chunk("i", "d", "k", "text", "h", "text", None, 0, 5, "x"),
+    Planned(
+        key="k", uri="u", fingerprint="f", size=3, policy=None, what="new", why="why", access_version=0, known_hash=""
+    ),
+    Prepared(
+        id="i",
+        key="k",
+        uri="u",
+        title="t",
+        media_type="m",
+        fingerprint="f",
+        content_hash="h",
+        policy="p",
+        access_version=1,
+        metadata=("a=b", "c=d"),
+        n_pages=2,
+        n_characters=3,
+        n_chunks=4,
+    ),
+    Chunk(
+        id="i",
+        document_id="d",
+        key="k",
+        text="text",
+        heading="h",
+        kind="text",
+        page=None,
+        position=0,
+        n_tokens=5,
+        text_hash="x",
+    ),
     Embedded("i", "h", b"\0\1"),
-    SetAside("k", "u", "parse", "E", "r", "f", None),
+    SetAside(key="k", uri="u", stage="parse", error="E", reason="r", fingerprint="f", raw_uri=None),
     Batch(1, 2, 3),
 ]
 

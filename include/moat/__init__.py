@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from moat.directories.directory import Directory, GroupsFile, GroupsQuery, Ldap, Scim
     from moat.retrieve import Retriever
     from moat.search.identity import Bearer, Service
-    from moat.search.results import Answer, Count, Hit, Share, Shares
+    from moat.search.results import Count, Hit, SearchResult, Share, Shares
     from moat.source import (
         AccessFiles,
         Chunking,
@@ -34,7 +34,7 @@ _PLACES = {
     "moat.directories.directory": ("Directory", "GroupsFile", "GroupsQuery", "Ldap", "Scim"),
     "moat.retrieve": ("Retriever",),
     "moat.search.identity": ("Bearer", "Service"),
-    "moat.search.results": ("Answer", "Count", "Hit", "Share", "Shares"),
+    "moat.search.results": ("SearchResult", "Count", "Hit", "Share", "Shares"),
     "moat.source": (
         "AccessFiles",
         "Chunking",
@@ -55,7 +55,6 @@ _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     "AccessFiles",
-    "Answer",
     "Bearer",
     "Chunking",
     "Columns",
@@ -75,6 +74,7 @@ __all__ = [
     "Risks",
     "S3Objects",
     "Scim",
+    "SearchResult",
     "Service",
     "Share",
     "Shares",

@@ -42,7 +42,7 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
         return False
     _, dag, run = load.run.split(":", 2)
     asked = load.held_for or ("budget" if load.budget_by and not load.decided_by else "gate")
-    answer = _answer(settings, dag, run, TASKS[asked], option, reason)
+    answer = _answer(settings, dag, run=run, task=TASKS[asked], option=option, reason=reason)
     if not answer.is_success and answer.status_code != 409:  # 409: somebody answered there meanwhile
         raise AirflowUnavailable(
             f"run {run} of {dag} did not take the answer: {answer.status_code} {answer.text[:300]}; answer it in Airflow under Required Actions"
@@ -52,7 +52,7 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
 
 def answer_hold(settings: Settings, hold: int, option: str, reason: str) -> bool:
     """Answer the run of held_access that asks about a hold, so that it asks nobody else; False where there is none."""
-    return _answer(settings, "held_access", f"hold-{hold}", "decide", option, reason).is_success
+    return _answer(settings, "held_access", run=f"hold-{hold}", task="decide", option=option, reason=reason).is_success
 
 
 def _answer(settings: Settings, dag: str, run: str, task: str, option: str, reason: str) -> httpx.Response:

@@ -18,7 +18,7 @@ from moat.errors import SettingsError
 PROTOCOL = re.compile(r"[a-z]+://")  # of a host that is an address, such as https://example.com
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """One connection, as Airflow has it."""
 
@@ -83,14 +83,14 @@ class EnvironmentConnections:
 def _from_json(conn_id: str, body: Mapping[str, Any]) -> Connection:
     extra = body.get("extra") or {}
     return Connection(
-        conn_id,
-        _type(str(body.get("conn_type") or "")),
-        body.get("host") or "",
-        int(body["port"]) if body.get("port") else None,
-        body.get("login") or "",
-        body.get("password") or "",
-        body.get("schema") or "",
-        dict(json.loads(extra) if isinstance(extra, str) else extra),
+        conn_id=conn_id,
+        conn_type=_type(str(body.get("conn_type") or "")),
+        host=body.get("host") or "",
+        port=int(body["port"]) if body.get("port") else None,
+        login=body.get("login") or "",
+        password=body.get("password") or "",
+        schema=body.get("schema") or "",
+        extra=dict(json.loads(extra) if isinstance(extra, str) else extra),
     )
 
 
@@ -105,14 +105,14 @@ def _from_uri(conn_id: str, text: str) -> Connection:
     extra = dict(json.loads(query["__extra__"])) if "__extra__" in query else query
     host = unquote(uri.hostname or "")
     return Connection(
-        conn_id,
-        _type(conn_type),
-        f"{protocol[0]}{host}" if protocol and host else host,
-        uri.port,
-        unquote(uri.username or ""),
-        unquote(uri.password or ""),
-        unquote(uri.path.removeprefix("/")),
-        extra,
+        conn_id=conn_id,
+        conn_type=_type(conn_type),
+        host=f"{protocol[0]}{host}" if protocol and host else host,
+        port=uri.port,
+        login=unquote(uri.username or ""),
+        password=unquote(uri.password or ""),
+        schema=unquote(uri.path.removeprefix("/")),
+        extra=extra,
     )
 
 

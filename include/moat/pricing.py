@@ -44,7 +44,7 @@ def money(settings: Settings, amount: float) -> str:
     return f"{amount:,.2f} {settings.currency}" if priced_at_all else ""
 
 
-def told(settings: Settings, spent: Spending) -> str:
+def spending_line(settings: Settings, spent: Spending) -> str:
     """What a load has cost, in one line."""
     amount = money(settings, spent.cost)
     stages = ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in spent.seconds.items())

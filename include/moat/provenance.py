@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from moat.connections import Connection
 from moat.embedding.model import folder_of, revision_of
 from moat.errors import ModelError, SettingsError
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.settings import PREFIX, PROJECT, Settings
 from moat.source import Source
 
@@ -41,22 +41,25 @@ KEY = "key of the digests"  # names beside what is compared
 REVISION = "revision"
 
 
-def context_of(way: Way, source: Source, recipe: str) -> dict[str, str]:
+def provenance_of(runtime: Runtime, source: Source, recipe: str) -> dict[str, str]:
     """Versions, settings, declaration and credentials of this moment. `recipe` is how bytes become chunks."""
     try:
-        key = _key(way.settings)
+        key = _key(runtime.settings)
     except OSError:  # no folder of its own to write to: nothing to compare credentials by
         key = secrets.token_bytes(32)
     return {
         "code": f"{_version('moat')} {_code()}",
         REVISION: _revision(),
         **{f"package {name}": version for name in PACKAGES if (version := _version(name))},
-        "model": _model(way.settings),
+        "model": _model(runtime.settings),
         "recipe of chunks": recipe[:SHORT],
         **{f"declared {part}": _short(repr(getattr(source, part))) for part in _declared(source)},
         **({"query": _short(query)} if (query := _query(source)) else {}),
-        **{f"setting {PREFIX}{name.upper()}": value for name, value in _settings(way.settings, key)},
-        **{f"credentials {conn_id}": _credentials(way, conn_id, key) for conn_id in _connections(way.settings, source)},
+        **{f"setting {PREFIX}{name.upper()}": value for name, value in _settings(runtime.settings, key)},
+        **{
+            f"credentials {conn_id}": _credentials(runtime, conn_id, key)
+            for conn_id in _connections(runtime.settings, source)
+        },
         KEY: _short(key.hex()),
     }
 
@@ -207,10 +210,10 @@ def _conn_ids(declaration: object) -> Iterator[str]:
         yield from _conn_ids(value)
 
 
-def _credentials(way: Way, conn_id: str, key: bytes) -> str:
+def _credentials(runtime: Runtime, conn_id: str, key: bytes) -> str:
     """A digest of whom a connection logs in as, and where."""
     try:
-        found: Connection = way.connections.get(conn_id)
+        found: Connection = runtime.connections.get(conn_id)
     except SettingsError:
         return "not defined"
     parts = (found.host, str(found.port), found.login, found.password, repr(sorted(found.extra.items())))

@@ -2,7 +2,7 @@
 
 from moat.embedding.model import folder_of, max_tokens_of
 from moat.ids import digest
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.source import Chunking, Risks, Source
 
 # A stage's version rises when it would give something else of the same input.
@@ -12,12 +12,12 @@ CHUNK = "1"
 RISKS = "1"
 
 
-def recipe_of(way: Way, source: Source) -> str:
+def recipe_of(runtime: Runtime, source: Source) -> str:
     """Return the digest of everything that turns this source's bytes into chunks now.
 
     Raises ModelError where the embedding model is not on this machine.
     """
-    return recipe(max_tokens_of(folder_of(way.settings.model)), source.chunking, source.risks)
+    return recipe(max_tokens_of(folder_of(runtime.settings.model)), source.chunking, source.risks)
 
 
 def recipe(model_max_tokens: int, chunking: Chunking, policy: Risks) -> str:

@@ -4,16 +4,18 @@ Fields are flat, and of the types that `include/moat/staging.py` knows: str, int
 their optional forms, and tuples of str.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
 
 from moat.ids import text_hash
 
+T = TypeVar("T")
 What = Literal["new", "changed", "access", "vanished", "unchanged"]
 FINGERPRINT_MOVED = "its fingerprint moved"  # why, where the source changed a document by itself
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A document as its source lists it: enough to tell whether it changed, without its content."""
 
@@ -25,7 +27,7 @@ class Listed:
     reason: str = ""  # why access is unknown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """What this load does with one document, and why."""
 
@@ -45,7 +47,7 @@ class Planned:
         return self.what == "changed" and self.why == FINGERPRINT_MOVED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawDocument:
     """A document's bytes as they were fetched, with what the source said of it at that moment."""
 
@@ -61,7 +63,7 @@ class RawDocument:
     metadata: tuple[str, ...] = ()  # "name=value", for filters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """A piece of a parsed document, in reading order."""
 
@@ -72,7 +74,7 @@ class Block:
     hidden: str = ""  # how it is kept from a person's eye: css, colour, size, markup; empty: it is shown
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A document as text with structure, on its way from parse to chunk."""
 
@@ -84,7 +86,7 @@ class Document:
     n_pages: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A document that went through parse, clean and chunk: what load writes into the ledger."""
 
@@ -106,7 +108,7 @@ class Prepared:
     risks: tuple[str, ...] = ()  # "family:kind=n", such as "personal:EMAIL_ADDRESS=3"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A piece of a document's text that fits into the embedding model, heading path included."""
 
@@ -140,7 +142,7 @@ class Embedded:
     vector: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexObject:
     """A chunk as it stands in the index."""
 
@@ -162,7 +164,7 @@ class IndexObject:
         return text_hash(embedded_text(self.heading, self.text))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
     """A document that cannot go on, with the stage, the reason, and its bytes where they were fetched."""
 
@@ -182,3 +184,9 @@ class Batch:
     number: int
     n_documents: int
     size: int
+
+
+def record_of(kind: type[T], values: Iterable[Any]) -> T:
+    """A record from values in the order of its fields, such as a row of the ledger."""
+    names = (field.name for field in fields(kind))  # type: ignore[arg-type]
+    return kind(**dict(zip(names, values, strict=True)))

@@ -25,15 +25,15 @@ from moat.index.store import Filters, Mode, Query, Store, WeaviateStore
 from moat.ledger import Ledger, counting
 from moat.ledger.loads import invisible
 from moat.ledger.members import Expansions
-from moat.ledger.policies import tokens_of
-from moat.ledger.second_look import look, masked
+from moat.ledger.policies import access_tokens_of
+from moat.ledger.second_look import masked, second_look
 from moat.search.guard import Asking, G, Guard
 from moat.search.identity import Asker, Bearer, Identity, Service, identified, name_of, principals
 from moat.search.jwt import Verifier
-from moat.search.results import Answer, Count, Hit, Share, Shares, check_filters, check_ids, check_search
+from moat.search.results import Count, Hit, SearchResult, Share, Shares, check_filters, check_ids, check_search
 from moat.settings import Settings, environment
 
-__all__ = ["Answer", "Bearer", "Count", "Hit", "Retriever", "Service", "Share", "Shares"]
+__all__ = ["Bearer", "Count", "Hit", "Retriever", "SearchResult", "Service", "Share", "Shares"]
 
 MOST_CANDIDATES = 10_000  # what Weaviate gives of one query
 
@@ -62,7 +62,7 @@ class Retriever:
 
     def search(
         self, question: str, asker: Asker, limit: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
-    ) -> Answer:
+    ) -> SearchResult:
         """At the most `limit` chunks that answer the question and that the asker may read now.
 
         `asker` is a principal such as `user:alice@example.com`, for whom the application vouches; a
@@ -71,28 +71,28 @@ class Retriever:
         they never widen.
         """
 
-        def work(who: Identity) -> Answer:
+        def work(who: Identity) -> SearchResult:
             check_search(question, limit, mode)
             check_filters(filters or {})
             return self._search(question, who, limit, mode, filters or {})
 
-        return self._ask(f"search {str(mode)[:16]}", asker, work, Answer, question)
+        return self._ask(f"search {str(mode)[:16]}", asker, work, SearchResult, question)
 
-    def get(self, chunk_ids: Sequence[str], asker: Asker) -> Answer:
+    def get(self, chunk_ids: Sequence[str], asker: Asker) -> SearchResult:
         """Of these chunks those that the asker may read now, each once, in the order of the ids.
 
         At the most 1,000 ids. One that is not there, that may not be read, or that is no id at all
         is left out, and nothing tells which. The index is not asked: the ledger is the truth.
         """
 
-        def work(who: Identity) -> Answer:
+        def work(who: Identity) -> SearchResult:
             check_ids(chunk_ids)
             ids = list(dict.fromkeys(i.lower() for i in chunk_ids if is_id(i)))
             with self._ledger.read() as connection:
-                seen = look(connection, self._ledger.tenant, self._principals(connection, who), ids)
-            return Answer(Hit.of(seen[i], 1.0) for i in ids if i in seen)
+                seen = second_look(connection, self._ledger.tenant, self._principals(connection, who), ids)
+            return SearchResult(Hit.of(seen[i], 1.0) for i in ids if i in seen)
 
-        return self._ask("get", asker, work, Answer)
+        return self._ask("get", asker, work, SearchResult)
 
     def count(self, asker: Asker, filters: Filters | None = None) -> Count:
         """How many documents and chunks the asker may read now, exactly."""
@@ -139,19 +139,30 @@ class Retriever:
     def _principals(self, connection: Connection, who: Identity) -> frozenset[str]:
         return principals(connection, self._expansions, who)
 
-    def _search(self, question: str, who: Identity, limit: int, mode: Mode, filters: Filters) -> Answer:
+    def _search(self, question: str, who: Identity, limit: int, mode: Mode, filters: Filters) -> SearchResult:
         tenant = self._ledger.tenant
         with self._ledger.read() as connection:
-            tokens = tokens_of(connection, tenant, self._principals(connection, who))
+            tokens = access_tokens_of(connection, tenant, self._principals(connection, who))
             hidden, sources = invisible(connection, tenant), masked(connection, tenant)
         vector = self._vector(question) if mode != "keyword" else None
         n = min(MOST_CANDIDATES, 2 * limit)
         while True:
-            found = self._store.search(Query(mode, question, vector, tokens, hidden, filters, n, sources))
+            found = self._store.search(
+                Query(
+                    mode=mode,
+                    text=question,
+                    vector=vector,
+                    tokens=tokens,
+                    hidden_loads=hidden,
+                    filters=filters,
+                    limit=n,
+                    hidden_sources=sources,
+                )
+            )
             with self._ledger.read() as connection:
                 # Asked again: what was revoked while the index searched is gone as well.
                 mine = self._principals(connection, who)
-                seen = look(connection, tenant, mine, [chunk_id for chunk_id, _ in found])
+                seen = second_look(connection, tenant, mine, [chunk_id for chunk_id, _ in found])
                 before, hidden = hidden, invisible(connection, tenant)
             if set(before) - set(hidden):
                 continue  # a load was promoted meanwhile: what it replaced is gone, what it brought was left out
@@ -161,7 +172,7 @@ class Retriever:
         ranked = sorted(
             ((score, chunk_id) for chunk_id, score in found if chunk_id in seen), key=lambda pair: (-pair[0], pair[1])
         )
-        return Answer(Hit.of(seen[chunk_id], score) for score, chunk_id in ranked[:limit])
+        return SearchResult(Hit.of(seen[chunk_id], score) for score, chunk_id in ranked[:limit])
 
     def _vector(self, question: str) -> np.ndarray:
         vector: np.ndarray = self._embedder.embed([question], "query")[0]

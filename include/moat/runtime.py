@@ -37,8 +37,8 @@ class Options:
         return not self.only
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
     """One process's doors to settings, ledger, staging and connections."""
 
     settings: Settings
@@ -48,10 +48,16 @@ class Way:
     progress: Progress = field(default=print)
 
     @classmethod
-    def open(cls, connections: Connections, progress: Progress = print) -> "Way":
+    def open(cls, connections: Connections, progress: Progress = print) -> "Runtime":
         """The way of this process's settings. Raises SettingsError, LedgerError with the way out."""
         settings = Settings.load()
-        return cls(settings, Ledger.open(settings), staging_of(settings, connections), connections, progress)
+        return cls(
+            settings=settings,
+            ledger=Ledger.open(settings),
+            staging=staging_of(settings, connections),
+            connections=connections,
+            progress=progress,
+        )
 
     @property
     def lease_s(self) -> float:
@@ -60,7 +66,14 @@ class Way:
     def reading(self, source: Source) -> Reading:
         """What the source's reader is opened with."""
         most = self.settings.max_document_mb << 20
-        return Reading(source.name, source.access, self.connections, PROJECT, most, source.directory)
+        return Reading(
+            source=source.name,
+            rule=source.access,
+            connections=self.connections,
+            project=PROJECT,
+            max_bytes=most,
+            directory=source.directory,
+        )
 
     def load(self, number: int) -> Load:
         return get(self.ledger, number)
@@ -100,9 +113,9 @@ def batch_path(source: str, load: int, stage: str, batch: int) -> str:
     return path(source, load, stage, f"{batch:04}.parquet")
 
 
-def raw_path(way: Way, source: str, key: str) -> str:
+def raw_path(runtime: Runtime, source: str, key: str) -> str:
     """Where the bytes of a quarantined document stand in staging."""
-    return f"{source}/quarantine/{document_id(way.settings.tenant, source, key)}"
+    return f"{source}/quarantine/{document_id(runtime.settings.tenant, source, key)}"
 
 
 def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -117,9 +130,9 @@ def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @wraps(work)
         def counting(*args: P.args, **kwargs: P.kwargs) -> R:
             given = parameters.bind(*args, **kwargs).arguments
-            load = given["way"].load(given["number"])  # raises LoadRefused where there is none
+            load = given["runtime"].load(given["number"])  # raises LoadRefused where there is none
             with (
-                spending.timed(given["way"].ledger, load.id, stage, given.get("batch", 0)),
+                spending.timed(given["runtime"].ledger, load.id, stage, given.get("batch", 0)),
                 span(stage, load.source, load.id, given.get("batch")) as traced,
             ):
                 made = work(*args, **kwargs)

@@ -86,7 +86,7 @@ class Limits:
         return found + [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]
 
 
-Answer = Literal["allow", "redact", "hold", "quarantine"]
+RiskAction = Literal["allow", "redact", "hold", "quarantine"]
 
 
 @declared
@@ -97,10 +97,10 @@ class Risks:
     a person, `quarantine` sets the document aside. Reports give kinds and counts, never the value.
     """
 
-    personal: Answer = "allow"  # names of people's accounts, cards, phones, mail: presidio's patterns
-    secrets: Answer = "redact"  # keys, tokens and passwords: detect-secrets
-    hidden: Answer = "redact"  # what a person would not see: CSS, colour, zero-width, bidi, Unicode tags
-    injection: Answer = "hold"  # words that speak to a model instead of a reader
+    personal: RiskAction = "allow"  # names of people's accounts, cards, phones, mail: presidio's patterns
+    secrets: RiskAction = "redact"  # keys, tokens and passwords: detect-secrets
+    hidden: RiskAction = "redact"  # what a person would not see: CSS, colour, zero-width, bidi, Unicode tags
+    injection: RiskAction = "hold"  # words that speak to a model instead of a reader
 
     def wrong(self) -> list[str]:
         return []

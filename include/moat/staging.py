@@ -63,9 +63,10 @@ class Staging:
             file = pq.ParquetFile(source)
             if file.schema_arrow.names != [f.name for f in fields(kind)]:  # type: ignore[arg-type]
                 raise StagingError(f"{self.at(path)} holds {file.schema_arrow.names}, not {kind.__name__}")
+            names = file.schema_arrow.names
             for batch in file.iter_batches(batch_size=ROWS):
                 columns = [_values(column) for column in batch.columns]
-                yield from (kind(*row) for row in zip(*columns, strict=True))
+                yield from (kind(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True))
 
     def write_bytes(self, path: str, content: bytes) -> str:
         """Write plain bytes; returns their URI."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moat.access.policy import PLAIN_LIMIT, TOKEN, Access, Policy, canonical, token
+from moat.access.policy import PLAIN_LIMIT, TOKEN, Access, Policy, access_token, canonical
 from moat.errors import AccessUnknown
 
 PEOPLE = [f"user:u{i}" for i in range(5)]
@@ -46,13 +46,15 @@ def test_what_two_systems_could_read_differently_is_refused(bad: str) -> None:
 
 
 def test_tokens_are_opaque_and_apart_between_tenants_and_kinds() -> None:
-    tokens = {token(t, p) for t in ("a", "b") for p in ("user:x", "group:x")}
+    tokens = {access_token(t, p) for t in ("a", "b") for p in ("user:x", "group:x")}
     assert len(tokens) == 4
     assert all(TOKEN.match(t) and "x" not in t.split(":")[1][:0] for t in tokens)
 
 
 def test_a_plain_policy_is_stored_as_its_principals_tokens() -> None:
-    assert Policy.of(["group:b", "user:a"]).tokens("t") == tuple(sorted([token("t", "user:a"), token("t", "group:b")]))
+    assert Policy.of(["group:b", "user:a"]).tokens("t") == tuple(
+        sorted([access_token("t", "user:a"), access_token("t", "group:b")])
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from tests.company import Company
 
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
-    candidate = Candidate(company.way, company.source, company.way.load(number))
+    candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number))
     return {r.name: r for r in access.run(candidate) if not r.passed}, candidate
 
 
@@ -46,7 +46,7 @@ def test_the_first_public_document_of_a_known_source_holds_though_it_is_new(comp
     found, _ = judged(company, number)
     assert list(found) == ["newly public"]
     assert (found["newly public"].severity, found["newly public"].documents) == ("hold", ("open/map.md",))
-    loads.reject(company.way.ledger, number, "test")
+    loads.reject(company.runtime.ledger, number, "test")
     assert company.run().load.state == "held"
 
 

@@ -9,12 +9,14 @@ import pytest
 from moat.checks.baselines import LEARNED_FROM, SUMMARY, judge
 from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
-from moat.ledger.measures import Past
+from moat.ledger.measures import PastMeasure
 
 START = datetime(2026, 1, 5, 2, tzinfo=UTC)  # a Monday
-LISTED = Measure("listed", "documents listed", "count", 0.1, "low")
-SHARE = Measure("language:", "share of documents in language", "share", 0.1, of="documents", absent="zero")
-PLAIN = Measure("level", "level", "plain", 0.1)
+LISTED = Measure(name="listed", title="documents listed", scale="count", least=0.1, side="low")
+SHARE = Measure(
+    name="language:", title="share of documents in language", scale="share", least=0.1, of="documents", absent="zero"
+)
+PLAIN = Measure(name="level", title="level", scale="plain", least=0.1)
 DAYS = 150
 
 
@@ -22,13 +24,17 @@ def day(n: int) -> datetime:
     return START + timedelta(days=n)
 
 
-def history(**series: Sequence[float]) -> dict[str, list[Past]]:
+def history(**series: Sequence[float]) -> dict[str, list[PastMeasure]]:
     """One load a day."""
-    return {name: [Past(n, day(n), float(v)) for n, v in enumerate(values)] for name, values in series.items()}
+    return {name: [PastMeasure(n, day(n), float(v)) for n, v in enumerate(values)] for name, values in series.items()}
 
 
 def departures(
-    measure: Measure, past: Mapping[str, Sequence[Past]], measured: Mapping[str, float], when: int, expected: str = ""
+    measure: Measure,
+    past: Mapping[str, Sequence[PastMeasure]],
+    measured: Mapping[str, float],
+    when: int,
+    expected: str = "",
 ) -> list[CheckResult]:
     return [r for r in judge([measure], measured, past, day(when), expected) if not r.passed]
 
@@ -36,13 +42,13 @@ def departures(
 def over_time(measure: Measure, values: Sequence[float], of: Sequence[float] | None = None) -> list[str]:
     """The severities that a series of days would have met, each day judged by those before it."""
     name = measure.name + ("en" if measure.name.endswith(":") else "")
-    past: dict[str, list[Past]] = {name: [], **({measure.of: []} if of is not None else {})}
+    past: dict[str, list[PastMeasure]] = {name: [], **({measure.of: []} if of is not None else {})}
     found = list[str]()
     for n, value in enumerate(values):
         measured = {name: float(value), **({measure.of: float(of[n])} if of is not None else {})}
         found += [r.severity for r in departures(measure, past, measured, n)]
         for key, passed in past.items():
-            passed.append(Past(n, day(n), measured[key]))
+            passed.append(PastMeasure(n, day(n), measured[key]))
     return found
 
 
@@ -66,7 +72,7 @@ def test_nothing_is_judged_before_fourteen_loads_of_the_kind() -> None:
 
 @pytest.mark.parametrize("growth", [0.001, 0.01, 0.03])
 def test_steady_growth_and_shrinking_are_never_told(growth: float) -> None:
-    both = Measure("listed", "documents listed", "count", 0.01)
+    both = Measure(name="listed", title="documents listed", scale="count", least=0.01)
     assert over_time(both, 4000 * np.exp(growth * np.arange(DAYS))) == []
     assert over_time(both, 400_000 * np.exp(-growth * np.arange(DAYS))) == []
     assert over_time(both, 4000 + 40 * np.arange(DAYS)) == []
@@ -76,14 +82,23 @@ def test_steady_growth_and_shrinking_are_never_told(growth: float) -> None:
 def test_clean_days_with_a_rhythm_and_holidays_are_hardly_ever_told(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = by_weekday(rng)
-    assert over_time(Measure("new", "new documents", "count", 2.0, "high"), n) == []
+    assert over_time(Measure(name="new", title="new documents", scale="count", least=2.0, side="high"), n) == []
     noise = 1.2 * rng.standard_normal(DAYS) / np.sqrt(n)
-    assert len(over_time(Measure("size", "size", "count", 0.3, of="documents"), 3000 * np.exp(noise), n)) <= 1
+    assert (
+        len(
+            over_time(
+                Measure(name="size", title="size", scale="count", least=0.3, of="documents"), 3000 * np.exp(noise), n
+            )
+        )
+        <= 1
+    )
     for p in (0.0, 0.01, 0.1, 0.5):
         assert len(over_time(SHARE, rng.binomial(n.astype(int), p) / n, n)) <= 1
     warned = [len(over_time(PLAIN, 5 + 0.3 * rng.standard_normal(DAYS))) for _ in range(5)]
     assert sum(warned) <= 3
-    quiet = Measure("week", "documents new or changed in a week", "count", 4.0, "low", "warn")
+    quiet = Measure(
+        name="week", title="documents new or changed in a week", scale="count", least=4.0, side="low", severity="warn"
+    )
     assert over_time(quiet, np.convolve(n, np.ones(7))[6:DAYS]) == []
 
 
@@ -139,7 +154,7 @@ def test_a_milder_departure_only_warns() -> None:
     past = history(listed=[4000.0] * 60)
     assert [r.severity for r in departures(LISTED, past, {"listed": 3500.0}, 60)] == ["warn"]
     assert [r.severity for r in departures(LISTED, past, {"listed": 3000.0}, 60)] == ["hold"]
-    gentle = Measure("listed", "documents listed", "count", 0.1, "low", "warn")
+    gentle = Measure(name="listed", title="documents listed", scale="count", least=0.1, side="low", severity="warn")
     assert [r.severity for r in departures(gentle, past, {"listed": 100.0}, 60)] == ["warn"]
 
 
@@ -152,7 +167,7 @@ def test_a_language_that_was_never_there_holds_and_one_that_is_gone_too() -> Non
 
 
 def test_a_column_that_was_never_there_has_no_usual_range() -> None:
-    nulls = Measure("nulls:", "share of NULL in", "share", 0.05, of="rows:")
+    nulls = Measure(name="nulls:", title="share of NULL in", scale="share", least=0.05, of="rows:")
     past = history(**{"nulls:a": [0.0] * 60, "rows:a": [500.0] * 60})
     new = {"nulls:b": 1.0, "rows:b": 500.0, "nulls:a": 0.0, "rows:a": 500.0}
     assert departures(nulls, past, new, 60) == []
@@ -167,19 +182,19 @@ def test_a_run_out_of_the_ordinary_only_warns() -> None:
 
 
 def test_what_an_extraordinary_load_left_behind_is_what_the_source_is_now() -> None:
-    both = Measure("listed", "documents listed", "count", 0.1)
+    both = Measure(name="listed", title="documents listed", scale="count", least=0.1)
     past = history(listed=[4000.0] * 60)
-    past["listed"].append(Past(60, day(60), 9000.0, "extraordinary"))
+    past["listed"].append(PastMeasure(60, day(60), 9000.0, "extraordinary"))
     assert departures(both, past, {"listed": 9010.0}, 61) == []
     assert [r.severity for r in departures(both, past, {"listed": 30_000.0}, 61)] == ["hold"]
     for n in range(61, 75):
         assert departures(both, past, {"listed": 9000.0 + n}, n) == []
-        past["listed"].append(Past(n, day(n), 9000.0 + n))
+        past["listed"].append(PastMeasure(n, day(n), 9000.0 + n))
 
 
 def test_what_a_person_released_is_not_asked_about_again_the_next_night() -> None:
     past = history(listed=[4000.0] * 60)
-    past["listed"].append(Past(60, day(60), 2000.0, "released"))
+    past["listed"].append(PastMeasure(60, day(60), 2000.0, "released"))
     assert departures(LISTED, past, {"listed": 1990.0}, 61) == []
     assert [r.severity for r in departures(LISTED, past, {"listed": 900.0}, 61)] == ["hold"]
 

@@ -16,7 +16,7 @@ from moat.ledger import checks as results
 from moat.ledger import loads
 from moat.ledger.checks import CheckResult
 from moat.records import Chunk, Embedded, Prepared
-from moat.runtime import Way, path
+from moat.runtime import Runtime, path
 from moat.source import Golden, Limits
 from moat.stages.gate import check, decide, refused, table
 from moat.stages.load import load
@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 
 @pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
-    company = Company(way, tmp_path / "docs")
+def company(runtime: Runtime, tmp_path: Path) -> Company:
+    company = Company(runtime, tmp_path / "docs")
     for i in range(4):
         company.write(
             f"notes/{i}.md", f"# Note {i}\n\n" + "".join(f"Pier {i} has {n} cranes today.\n\n" for n in (i, 9))
@@ -38,11 +38,11 @@ def company(way: Way, tmp_path: Path) -> Company:
 def change(company: Company, number: int, stage: str, kind: type[T], how: Callable[[list[T]], Iterable[T]]) -> None:
     """Write the first batch's file of a stage anew."""
     file = path("docs", number, stage, "0000.parquet")
-    company.way.staging.write(file, kind, how(list(company.way.staging.read(file, kind))))
+    company.runtime.staging.write(file, kind, how(list(company.runtime.staging.read(file, kind))))
 
 
 def failed(company: Company, number: int, family: str) -> dict[str, CheckResult]:
-    return {r.name: r for r in check(company.way, company.source, number, family) if not r.passed}
+    return {r.name: r for r in check(company.runtime, company.source, number, family) if not r.passed}
 
 
 def with_vector(embedded: Embedded, vector: np.ndarray) -> Embedded:
@@ -62,8 +62,8 @@ def test_a_sound_load_passes_every_family(company: Company) -> None:
     number = company.to_the_gate()
     for family in FAMILIES:
         assert failed(company, number, family.name) == {}, family
-    assert decide(company.way, company.source, number).outcome == "pass"
-    report = company.way.staging.read_bytes(path("docs", number, "gate", "report.md")).decode()
+    assert decide(company.runtime, company.source, number).outcome == "pass"
+    report = company.runtime.staging.read_bytes(path("docs", number, "gate", "report.md")).decode()
     assert "**Load 1 of docs: pass.** Documents: " in report
     assert "- vectors: as embedded, canaries, " in report
 
@@ -221,8 +221,8 @@ def test_a_golden_file_that_cannot_be_used_blocks_and_says_what_it_must_be(
     company.source = company.declared(golden=Golden(file=str(tmp_path / "golden.yaml")))
     number = company.to_the_gate()
     for family in FAMILIES:
-        check(company.way, company.source, number, family.name)
-    found = decide(company.way, company.source, number)
+        check(company.runtime, company.source, number, family.name)
+    found = decide(company.runtime, company.source, number)
     assert found.outcome == "block"
     assert "golden" in found.reason
 
@@ -230,12 +230,12 @@ def test_a_golden_file_that_cannot_be_used_blocks_and_says_what_it_must_be(
 def test_a_family_that_left_no_result_blocks_and_nothing_is_loaded(company: Company) -> None:
     number = company.to_the_gate()
     for family in FAMILIES[:-1]:
-        check(company.way, company.source, number, family.name)
-    found = verdict(company.way, number)
+        check(company.runtime, company.source, number, family.name)
+    found = verdict(company.runtime, number)
     assert found.outcome == "block"
     assert found.reason == "golden did not run: no result, allowed: a check that runs"
     with pytest.raises(LoadRefused, match="golden did not run"):
-        load(company.way, company.source, number)
+        load(company.runtime, company.source, number)
 
 
 def test_a_check_that_crashes_blocks(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,8 +256,8 @@ def test_a_server_that_is_down_is_no_verdict(company: Company, monkeypatch: pyte
 
     monkeypatch.setattr("moat.checks.vectors.run", down)
     with pytest.raises(EmbedderUnavailable):
-        check(company.way, company.source, number, "vectors")
-    assert not [r for r in results.of_load(company.way.ledger, number) if r.family == "vectors"]
+        check(company.runtime, company.source, number, "vectors")
+    assert not [r for r in results.of_load(company.runtime.ledger, number) if r.family == "vectors"]
 
 
 def test_a_check_that_is_run_again_replaces_its_result(company: Company) -> None:
@@ -266,21 +266,29 @@ def test_a_check_that_is_run_again_replaces_its_result(company: Company) -> None
     assert failed(company, number, "chunks")
     change(company, number, "chunk", Chunk, lambda rows: first(rows, lambda c: replace(c, n_tokens=20)))
     assert not failed(company, number, "chunks")
-    assert not [r for r in results.of_load(company.way.ledger, number) if not r.passed]
+    assert not [r for r in results.of_load(company.runtime.ledger, number) if not r.passed]
 
 
 def test_a_red_task_names_the_broken_rules(company: Company) -> None:
     number = company.to_the_gate()
     change(company, number, "chunk", Chunk, CHUNKS["tokens"][0])
     with pytest.raises(GateBlocked, match=r"tokens \(block\): 1 of 8 chunks are longer"):
-        refused(check(company.way, company.source, number, "chunks"))
+        refused(check(company.runtime, company.source, number, "chunks"))
 
 
 def test_a_report_is_a_list_that_a_value_cannot_break(company: Company) -> None:
-    wild = CheckResult("a|b", "chunks", "hold", False, "line\n# break", "none", ("x`y",))
-    results.keep(company.way.ledger, company.way.load(company.to_the_gate()), "chunks", [wild])
-    decide(company.way, company.source, 1)
-    report = company.way.staging.read_bytes(path("docs", 1, "gate", "report.md")).decode()
+    wild = CheckResult(
+        name="a|b",
+        family="chunks",
+        severity="hold",
+        passed=False,
+        seen="line\n# break",
+        allowed="none",
+        documents=("x`y",),
+    )
+    results.keep(company.runtime.ledger, company.runtime.load(company.to_the_gate()), "chunks", [wild])
+    decide(company.runtime, company.source, 1)
+    report = company.runtime.staging.read_bytes(path("docs", 1, "gate", "report.md")).decode()
     assert "- **hold: a|b** (chunks). line # break. Allowed: none.\n  Such as `x'y`" in report
     assert "HOLD" in table([wild])
 
@@ -289,12 +297,12 @@ def test_a_blocked_load_is_not_for_people_to_release(company: Company) -> None:
     number = company.to_the_gate()
     change(company, number, "chunk", Chunk, CHUNKS["tokens"][0])
     for family in FAMILIES:
-        check(company.way, company.source, number, family.name)
-    assert decide(company.way, company.source, number).outcome == "block"
+        check(company.runtime, company.source, number, family.name)
+    assert decide(company.runtime, company.source, number).outcome == "block"
     with pytest.raises(LoadRefused, match="open"):
-        loads.release(company.way.ledger, number, "someone")
+        loads.release(company.runtime.ledger, number, "someone")
     with pytest.raises(LoadRefused, match="the gate says block"):
-        load(company.way, company.source, number)
+        load(company.runtime, company.source, number)
 
 
 def test_what_becomes_public_or_is_widened_too_far_by_a_load_waits(company: Company) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from moat.access.policy import Policy
 from moat.checks import duplicates
-from moat.checks.audience import Readers, policy_of
+from moat.checks.audience import Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.ids import text_hash
 from moat.ledger import Ledger
@@ -42,7 +42,7 @@ WORDS = [
 
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
-    candidate = Candidate(company.way, company.source, company.way.load(number))
+    candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number))
     return {r.name: r for r in duplicates.run(candidate)}, candidate
 
 
@@ -73,9 +73,9 @@ def test_a_letterhead_in_every_chunk_holds_and_names_documents_of_one_circle(com
         Chunk(
             **{**{f: getattr(c, f) for f in Chunk.__slots__}, "text": "x", "heading": "", "text_hash": text_hash("x")}
         )
-        for c in list(company.way.staging.read(file, Chunk)) * 10
+        for c in list(company.runtime.staging.read(file, Chunk)) * 10
     ]
-    company.way.staging.write(file, Chunk, same)
+    company.runtime.staging.write(file, Chunk, same)
     found, _ = judged(company, number)
     assert (found["exact duplicates"].severity, found["exact duplicates"].passed) == ("hold", False)
     assert found["exact duplicates"].seen == "39 of 40 chunks repeat another's text (98%)"
@@ -107,11 +107,13 @@ def test_one_template_sent_many_times_is_near_and_not_equal(company: Company) ->
     assert near.documents[0].startswith("tickets/")
     assert found["equal documents"].passed
     assert candidate.behind["duplicates.near"] == near.documents
-    assert not {r.name: r for r in check(company.way, company.source, number, "duplicates")}["near duplicates"].passed
+    assert not {r.name: r for r in check(company.runtime, company.source, number, "duplicates")}[
+        "near duplicates"
+    ].passed
 
 
 def test_what_has_no_reader_in_common_is_compared_with_nothing(company: Company) -> None:
-    replace_members(company.way.ledger, "two", {"group:north": [ANN], "group:south": [HUGO]}, "test")
+    replace_members(company.runtime.ledger, "two", {"group:north": [ANN], "group:south": [HUGO]}, "test")
     for circle in ("north", "south"):
         company.write(f"{circle}/.access.yaml", f"allow: [group:{circle}]")
         for n in range(12):
@@ -172,8 +174,8 @@ def test_the_same_documents_in_another_order_measure_the_same(company: Company) 
     before = judged(company, number)[1].measured
     for stage, kind in (("chunk", Chunk),):
         file = path("docs", number, stage, "0000.parquet")
-        rows = list(company.way.staging.read(file, kind))
-        company.way.staging.write(file, kind, reversed(rows))
+        rows = list(company.runtime.staging.read(file, kind))
+        company.runtime.staging.write(file, kind, reversed(rows))
     assert judged(company, number)[1].measured == before
 
 
@@ -187,7 +189,7 @@ def test_shingles_are_of_words_and_of_characters_where_there_are_no_spaces() -> 
 
 
 @pytest.fixture
-def readers(ledger: Ledger) -> Readers:
+def readers(ledger: Ledger) -> Audience:
     groups = {
         "group:everyone": ["group:hr", "user:sam", "group:hr"],
         "group:hr": ["user:ann", "user:bob"],
@@ -196,7 +198,7 @@ def readers(ledger: Ledger) -> Readers:
         "group:trip": ["group:round"],
     }
     replace_members(ledger, "test", groups, "test")
-    return Readers(ledger)
+    return Audience(ledger)
 
 
 HR, LEGAL, ALL = (Policy.of([f"group:{name}"]) for name in ("hr", "legal", "everyone"))
@@ -221,19 +223,19 @@ PUBLIC, NOBODY = Policy.of([], public=True), Policy.of([])
     ],
 )
 def test_somebody_in_common_is_known_by_name_or_by_group(
-    readers: Readers, one: Policy, other: Policy, common: bool
+    readers: Audience, one: Policy, other: Policy, common: bool
 ) -> None:
     assert readers.in_common(one, other) is common
     assert readers.in_common(other, one) is common
 
 
-def test_only_what_somebody_may_read_together_is_told_together(readers: Readers) -> None:
+def test_only_what_somebody_may_read_together_is_told_together(readers: Audience) -> None:
     assert readers.together([("a", HR), ("b", LEGAL), ("c", ALL), ("d", NOBODY), ("a", HR)]) == ("a", "c")
     assert readers.together([(str(n), HR) for n in range(9)]) == ("0", "1", "2", "3", "4")
 
 
 def test_readers_are_people_and_a_directory_too_large_counts_groups(
-    readers: Readers, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    readers: Audience, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert [readers.count(p) for p in (HR, LEGAL, ALL, NOBODY)] == [2, 1, 3, 0]
     assert readers.count(HR.both(LEGAL)) == 1
@@ -242,7 +244,7 @@ def test_readers_are_people_and_a_directory_too_large_counts_groups(
     assert people_of_groups(ledger, 3) is None
     assert (people_of_groups(ledger, 8) or {})["group:trip"] == {"user:eve"}
     monkeypatch.setattr("moat.checks.audience.MOST_MEMBERSHIPS", 3)
-    assert Readers(ledger).count(Policy.of(["group:hr", "user:eve"])) == 2
+    assert Audience(ledger).count(Policy.of(["group:hr", "user:eve"])) == 2
 
 
 def test_a_policy_that_cannot_be_read_lets_nobody_in() -> None:

@@ -23,7 +23,7 @@ def ask(company: Company, body: str, **changed: float) -> None:
 
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
-    candidate = Candidate(company.way, company.source, company.way.load(number))
+    candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number))
     return {r.name: r for r in golden.run(candidate)}, candidate
 
 
@@ -56,7 +56,7 @@ def test_what_an_asker_must_never_get_blocks_once_they_could_read_it(company: Co
     leak = found["never for its asker"]
     assert (leak.passed, leak.severity, leak.documents) == (False, "block", ("people/pay.md",))
     assert leak.seen == f"1 documents could be read by an asker whom they are kept from; {ANN}: people/pay.md"
-    loads.reject(company.way.ledger, number, "test")
+    loads.reject(company.runtime.ledger, number, "test")
     assert company.run().load.state == "rejected"
     assert company.keys(PAY, ANN)[:1] != ["people/pay.md"]
 

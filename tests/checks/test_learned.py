@@ -15,7 +15,7 @@ from moat.ledger import Ledger, checks, loads, measures
 from moat.ledger.checks import CheckResult
 from moat.ledger.tables import load as load_table
 from moat.ledger.tables import measure as measure_table
-from moat.runtime import Options, Way, path
+from moat.runtime import Options, Runtime, path
 from moat.source import Columns, Source, WarehouseRows
 from moat.stages.gate import check, decide
 from moat.stages.prepare import prepare
@@ -27,8 +27,8 @@ TEXT = "The crane at pier {n} lifts containers of up to forty tons, and the harb
 
 
 @pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
-    company = Company(way, tmp_path / "docs")
+def company(runtime: Runtime, tmp_path: Path) -> Company:
+    company = Company(runtime, tmp_path / "docs")
     for n in range(14):
         company.write(f"piers/{n}.md", f"# Pier {n}\n\n" + TEXT.format(n=n) * 3)
     return company
@@ -36,14 +36,14 @@ def company(way: Way, tmp_path: Path) -> Company:
 
 def to_the_checks(company: Company, **options: Any) -> int:
     """A load that is read and prepared; nothing is embedded, which these checks do not look at."""
-    found = read(company.way, company.source, "test", Options(**options))
+    found = read(company.runtime, company.source, "test", Options(**options))
     for batch in found.batches:
-        prepare(company.way, company.source, found.load, batch.number)
+        prepare(company.runtime, company.source, found.load, batch.number)
     return found.load
 
 
 def judged(company: Company, number: int, *families: str) -> list[CheckResult]:
-    return [r for family in families for r in check(company.way, company.source, number, family)]
+    return [r for family in families for r in check(company.runtime, company.source, number, family)]
 
 
 def failed(results: list[CheckResult]) -> dict[str, CheckResult]:
@@ -52,15 +52,15 @@ def failed(results: list[CheckResult]) -> dict[str, CheckResult]:
 
 def after_nights_like(company: Company, number: int, **changed: Any) -> None:
     """Write into the ledger that as many nights before went as this load does."""
-    way, current = company.way, company.way.load(number)
-    values = measures.of_load(way.ledger, number)
-    with way.ledger.read() as connection:
+    runtime, current = company.runtime, company.runtime.load(number)
+    values = measures.of_load(runtime.ledger, number)
+    with runtime.ledger.read() as connection:
         families = dict(connection.execute(measure_table.select().with_only_columns(
             measure_table.c.name, measure_table.c.family).where(measure_table.c.load_id == number)).all())  # fmt: skip
-    with way.ledger.write() as connection:
+    with runtime.ledger.write() as connection:
         for night in range(NIGHTS):
             row = {
-                "id": night - NIGHTS, "tenant": way.ledger.tenant, "source": current.source, "state": "promoted",
+                "id": night - NIGHTS, "tenant": runtime.ledger.tenant, "source": current.source, "state": "promoted",
                 "fence": 0, "run": "test", "options": {}, "counts": {"new": 1},
                 "opened_at": current.opened_at - timedelta(days=NIGHTS - night),
             }  # fmt: skip
@@ -79,7 +79,7 @@ def usual(company: Company) -> None:
     number = to_the_checks(company)
     assert failed(judged(company, number, *LOOKED_AT)) == {}
     after_nights_like(company, number)
-    loads.reject(company.way.ledger, number, "test")
+    loads.reject(company.runtime.ledger, number, "test")
 
 
 def test_a_load_like_those_before_passes_and_says_how_many_measures_it_kept_to(company: Company) -> None:
@@ -94,9 +94,9 @@ def test_a_load_like_those_before_passes_and_says_how_many_measures_it_kept_to(c
 def test_what_is_measured_stands_in_the_ledger_once_however_often_the_family_ran(company: Company) -> None:
     number = to_the_checks(company)
     judged(company, number, *LOOKED_AT)
-    before = measures.of_load(company.way.ledger, number)
+    before = measures.of_load(company.runtime.ledger, number)
     judged(company, number, *LOOKED_AT)
-    assert measures.of_load(company.way.ledger, number) == before
+    assert measures.of_load(company.runtime.ledger, number) == before
     assert (before["volume.listed"], before["type:text/markdown"], before["suffix:.md"]) == (17, 1.0, 1.0)
     assert before["chunks.headings"] == 1.0
 
@@ -159,11 +159,11 @@ def test_a_run_that_was_declared_out_of_the_ordinary_only_warns_and_the_report_s
         company.remove(f"piers/{n}.md")
     number = company.to_the_gate(expected="the old piers are closed")
     for family in FAMILIES:
-        check(company.way, company.source, number, family.name)
-    found = decide(company.way, company.source, number)
+        check(company.runtime, company.source, number, family.name)
+    found = decide(company.runtime, company.source, number)
     assert found.outcome == "pass"
     assert {r.severity for r in found.failed} == {"warn"}
-    report = company.way.staging.read_bytes(path("docs", number, "gate", "report.md")).decode()
+    report = company.runtime.staging.read_bytes(path("docs", number, "gate", "report.md")).decode()
     assert "Out of the ordinary, by test: the old piers are closed." in report
     assert "Documents: 9 listed, 9 new." in report
 
@@ -176,7 +176,7 @@ def test_a_run_for_some_documents_is_beside_nothing(company: Company) -> None:
 
 def test_a_declared_event_begins_anew(company: Company) -> None:
     usual(company)
-    measures.declare(company.way.ledger, "docs", "ann", "the archive has moved")
+    measures.declare(company.runtime.ledger, "docs", "ann", "the archive has moved")
     for n in range(8):
         company.remove(f"piers/{n}.md")
     found = judged(company, to_the_checks(company), "volume")
@@ -234,16 +234,16 @@ def test_history_is_of_loads_that_were_let_through_and_are_as_people_expect_them
 
 
 @pytest.fixture
-def warehouse(way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Warehouse":
+def warehouse(runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Warehouse":
     monkeypatch.setattr("moat.runtime.PROJECT", tmp_path)
-    return Warehouse(way, tmp_path, monkeypatch)
+    return Warehouse(runtime, tmp_path, monkeypatch)
 
 
 class Warehouse(Company):
     """A table of tickets in a real DuckDB, read by a source."""
 
-    def __init__(self, way: Way, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.way, self.file = way, folder / "w.duckdb"
+    def __init__(self, runtime: Runtime, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.runtime, self.file = runtime, folder / "w.duckdb"
         monkeypatch.setenv("AIRFLOW_CONN_W", json.dumps({"conn_type": "duckdb", "host": str(self.file)}))
         (folder / "dags" / "sql").mkdir(parents=True)
         (folder / "dags" / "sql" / "tickets.sql").write_text("SELECT * FROM tickets")
@@ -287,9 +287,9 @@ def test_rows_of_another_shape_are_found(warehouse: Warehouse, name: str) -> Non
     number = to_the_checks(warehouse)
     judged(warehouse, number, "volume", "shape")
     after_nights_like(warehouse, number)
-    loads.reject(warehouse.way.ledger, number, "test")
+    loads.reject(warehouse.runtime.ledger, number, "test")
     assert shapes(warehouse) == {}
-    loads.reject(warehouse.way.ledger, number + 1, "test")
+    loads.reject(warehouse.runtime.ledger, number + 1, "test")
     filled, check_name, severity = BROKEN[name]
     warehouse.fill(*filled)
     found = shapes(warehouse)
@@ -301,7 +301,7 @@ def test_a_column_that_is_gone_holds_at_the_second_load_already(warehouse: Wareh
     number = to_the_checks(warehouse)
     judged(warehouse, number, "volume", "shape")
     after_nights_like(warehouse, number)
-    loads.reject(warehouse.way.ledger, number, "test")
+    loads.reject(warehouse.runtime.ledger, number, "test")
     with duckdb.connect(str(warehouse.file)) as connection:
         connection.execute("ALTER TABLE tickets DROP COLUMN extra")
     found = shapes(warehouse)["columns"]
@@ -312,7 +312,7 @@ def test_a_column_that_is_gone_holds_at_the_second_load_already(warehouse: Wareh
 
 def test_the_shape_of_rows_holds_no_value_of_any(warehouse: Warehouse) -> None:
     number = to_the_checks(warehouse)
-    text = warehouse.way.staging.read_bytes(path("docs", number, "read", "shape.json")).decode()
+    text = warehouse.runtime.staging.read_bytes(path("docs", number, "read", "shape.json")).decode()
     assert "crane" not in text
     assert "Ticket" not in text
     columns = {c["name"]: c for c in json.loads(text)["columns"]}
@@ -324,6 +324,6 @@ def test_the_shape_of_rows_holds_no_value_of_any(warehouse: Warehouse) -> None:
 
 def test_checks_of_every_family_are_recorded_under_names_of_their_own(company: Company) -> None:
     number = company.to_the_gate()
-    found = [r.name for family in FAMILIES for r in check(company.way, company.source, number, family.name)]
-    assert len(found) == len(set(found)) == len(checks.of_load(company.way.ledger, number))
-    assert datetime.now(UTC) >= company.way.load(number).opened_at
+    found = [r.name for family in FAMILIES for r in check(company.runtime, company.source, number, family.name)]
+    assert len(found) == len(set(found)) == len(checks.of_load(company.runtime.ledger, number))
+    assert datetime.now(UTC) >= company.runtime.load(number).opened_at

@@ -7,7 +7,7 @@ import pytest
 
 from moat.checks import rewritten
 from moat.checks.candidate import Candidate
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.stages.prepare import prepare
 from moat.stages.read import read
 from tests.company import Company
@@ -21,8 +21,8 @@ def page(n: int) -> str:
 
 
 @pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
-    company = Company(way, tmp_path / "docs")
+def company(runtime: Runtime, tmp_path: Path) -> Company:
+    company = Company(runtime, tmp_path / "docs")
     for n in range(N):
         company.write(f"{n}.md", page(n))
     assert company.run().load.state == "promoted"
@@ -30,10 +30,10 @@ def company(way: Way, tmp_path: Path) -> Company:
 
 
 def measured(company: Company, **options: Any) -> Candidate:
-    found = read(company.way, company.source, "test", Options(**options))
+    found = read(company.runtime, company.source, "test", Options(**options))
     for batch in found.batches:
-        prepare(company.way, company.source, found.load, batch.number)
-    candidate = Candidate(company.way, company.source, company.way.load(found.load))
+        prepare(company.runtime, company.source, found.load, batch.number)
+    candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(found.load))
     rewritten.measure(candidate)
     return candidate
 

@@ -16,7 +16,7 @@ from moat.ledger import loads
 from moat.ledger.checks import CheckResult
 from moat.ledger.tables import embedding, load
 from moat.records import Embedded
-from moat.runtime import Way, path
+from moat.runtime import Runtime, path
 from moat.settings import Settings
 from tests.company import Company
 
@@ -25,9 +25,9 @@ TOPICS = ("crane", "ferry", "customs form", "pallet", "night shift", "canteen", 
 
 
 @pytest.fixture
-def company(served: Settings, make_way: Callable[[Settings], Way], tmp_path: Path) -> Company:
+def company(served: Settings, make_runtime: Callable[[Settings], Runtime], tmp_path: Path) -> Company:
     """A company whose documents come in several batches."""
-    company = Company(make_way(served.model_copy(update={"batch_mb": 0.002})), tmp_path / "docs")
+    company = Company(make_runtime(served.model_copy(update={"batch_mb": 0.002})), tmp_path / "docs")
     for n in range(24):
         company.write(
             f"notes/{n}.md", f"# The {TOPICS[n % 8]}\n\nNumber {n} of the {TOPICS[n * 5 % 8]} is at pier {n}. {LONG}\n"
@@ -36,22 +36,22 @@ def company(served: Settings, make_way: Callable[[Settings], Way], tmp_path: Pat
 
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
-    candidate = Candidate(company.way, company.source, company.way.load(number))
+    candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number))
     return {r.name: r for r in vectors.run(candidate) if not r.passed}, candidate
 
 
 def swap(company: Company, number: int, batch: int, *, in_ledger: bool) -> None:
     """Give each text of a batch the vector of the next one, in staging and, if asked, where the ledger keeps it."""
     file = path("docs", number, "embed", f"{batch:04}.parquet")
-    rows = list(company.way.staging.read(file, Embedded))
+    rows = list(company.runtime.staging.read(file, Embedded))
     swapped = [replace(e, vector=o.vector) for e, o in zip(rows, rows[1:] + rows[:1], strict=True)]
-    company.way.staging.write(file, Embedded, swapped)
+    company.runtime.staging.write(file, Embedded, swapped)
     if in_ledger:
         keep(company, {e.text_hash: e.vector for e in swapped})
 
 
 def keep(company: Company, made: dict[str, bytes]) -> None:
-    with company.way.ledger.write() as connection:
+    with company.runtime.ledger.write() as connection:
         for h, vector in made.items():
             connection.execute(update(embedding).where(embedding.c.text_hash == h).values(vector=vector))
 
@@ -69,21 +69,21 @@ def test_a_sound_load_passes_and_measures_itself(company: Company) -> None:
 
 def test_vectors_of_other_texts_block_whichever_batch_they_are_in(company: Company) -> None:
     number = company.to_the_gate()
-    last = company.way.load(number).counts["batches"] - 1
+    last = company.runtime.load(number).counts["batches"] - 1
     # The embedder itself answered in another order: what the ledger keeps is wrong too, and only a canary tells.
     swap(company, number, last, in_ledger=True)
     found, _ = judged(company, number)
     assert {name: r.severity for name, r in found.items()} == {"canaries": "block", "order of the embedder": "block"}
     assert found["canaries"].documents
-    loads.reject(company.way.ledger, number, "test")
+    loads.reject(company.runtime.ledger, number, "test")
     assert company.run().load.state == "promoted", "the wrong vectors are not used again"
 
 
 def test_staged_vectors_that_the_embedder_did_not_give_block_however_few(company: Company) -> None:
     number = company.to_the_gate()
     file = path("docs", number, "embed", "0000.parquet")
-    rows = list(company.way.staging.read(file, Embedded))
-    company.way.staging.write(file, Embedded, [replace(rows[0], vector=rows[1].vector), *rows[1:]])
+    rows = list(company.runtime.staging.read(file, Embedded))
+    company.runtime.staging.write(file, Embedded, [replace(rows[0], vector=rows[1].vector), *rows[1:]])
     found, _ = judged(company, number)
     assert found["as embedded"].severity == "block"
     assert found["as embedded"].seen == "1 of 28 vectors are not what the embedder gave for their texts"
@@ -91,7 +91,7 @@ def test_staged_vectors_that_the_embedder_did_not_give_block_however_few(company
 
 def test_a_model_that_became_another_under_its_name_blocks(company: Company) -> None:
     company.run()
-    with company.way.ledger.read() as connection:
+    with company.runtime.ledger.read() as connection:
         kept = {row.text_hash: row.vector for row in connection.execute(embedding.select())}
     turned = {h: np.roll(np.frombuffer(v, "<f4"), 1).astype("<f4").tobytes() for h, v in kept.items()}
     keep(company, turned)  # as another model of the same name and size would have made them
@@ -103,24 +103,24 @@ def test_a_model_that_became_another_under_its_name_blocks(company: Company) -> 
 
 def test_a_load_by_another_model_holds_unless_it_brings_everything(company: Company) -> None:
     company.run()
-    with company.way.ledger.write() as connection:
+    with company.runtime.ledger.write() as connection:
         connection.execute(update(load).values(model="another-model@1/384"))
     company.write("new.md", "# New\n\nA word of today.\n")
     number = company.to_the_gate()
     found, _ = judged(company, number)
     assert {name: r.severity for name, r in found.items()} == {"one model": "hold"}
-    now = company.way.load(number).model
+    now = company.runtime.load(number).model
     assert found["one model"].seen == (
         f"model changed from another-model@1/384 to {now}: search mixes two spaces until 27 visible documents are embedded again"
     )
-    company.way.staging.remove(f"docs/{number}")
+    company.runtime.staging.remove(f"docs/{number}")
     found, _ = judged(company, company.to_the_gate(full=True))
     assert found == {}
 
 
 def test_an_embedder_that_serves_another_model_than_the_load_was_embedded_by_blocks(company: Company) -> None:
     number = company.to_the_gate()
-    with company.way.ledger.write() as connection:
+    with company.runtime.ledger.write() as connection:
         connection.execute(update(load).values(model="gone@1/384"))
     found, _ = judged(company, number)
     assert "the load was embedded by gone@1/384, the embedder serves " in found["drift of the embedder"].seen
@@ -146,7 +146,9 @@ def test_a_load_with_no_documents_needs_no_embedder(company: Company) -> None:
     company.run()
     company.remove("notes/1.md")
     number = company.to_the_gate()
-    company.way = replace(company.way, settings=company.way.settings.model_copy(update={"model": "none-such"}))
+    company.runtime = replace(
+        company.runtime, settings=company.runtime.settings.model_copy(update={"model": "none-such"})
+    )
     found, candidate = judged(company, number)
     assert (found, candidate.measured) == ({}, {})
 

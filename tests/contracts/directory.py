@@ -13,7 +13,7 @@ import pytest
 
 from moat.connections import Connections
 from moat.directories.directory import Directory
-from moat.directories.reader import Group, MemberReader, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReader, DirectoryReading
 from moat.directories.sync import sync
 from moat.errors import MoatError
 from moat.ledger import Ledger
@@ -26,16 +26,16 @@ ANN, BOB, ZOE = "user:ann@example.com", "user:bob@example.com", "user:zoë@examp
 class Company:
     """A real directory, as a test fills it: `put` makes its groups exactly these, by their names."""
 
-    reader: MemberReader
+    reader: DirectoryReader
     connections: Connections
     project: Path
     put: Callable[[Mapping[str, Sequence[str]]], None]
     break_listing: Callable[[], None]  # the next reading fails after it has begun
     ids: dict[str, str] = field(default_factory=dict)  # of groups, where the directory gives them itself
 
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[DirectoryGroup]:
         lines: list[str] = []
-        return list(self.reader.read(Reading("tested", self.connections, self.project, lines.append)))
+        return list(self.reader.read(DirectoryReading("tested", self.connections, self.project, lines.append)))
 
     def read(self) -> dict[str, set[str]]:
         """Groups with their members, all by the names that the test gave them."""

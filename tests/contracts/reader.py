@@ -32,7 +32,13 @@ class System:
 
     @contextmanager
     def opened(self, rule: AccessRule | None = None, max_bytes: int = 1 << 20) -> Iterator[OpenReader]:
-        reading = Reading("tested", rule or Groups(allow=("all",)), self.connections, PROJECT, max_bytes)
+        reading = Reading(
+            source="tested",
+            rule=rule or Groups(allow=("all",)),
+            connections=self.connections,
+            project=PROJECT,
+            max_bytes=max_bytes,
+        )
         with self.reader.open(reading) as reader:
             yield reader
 
@@ -42,7 +48,17 @@ class System:
 
 
 def planned(one: Listed) -> Planned:
-    return Planned(one.key, one.uri, one.fingerprint, one.size, one.policy, "new", "", 0, "")
+    return Planned(
+        key=one.key,
+        uri=one.uri,
+        fingerprint=one.fingerprint,
+        size=one.size,
+        policy=one.policy,
+        what="new",
+        why="",
+        access_version=0,
+        known_hash="",
+    )
 
 
 class ReaderContract:

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moat.access.policy import Policy, token
+from moat.access.policy import Policy, access_token
 from moat.errors import FatalError
 from moat.ids import text_hash
 from moat.index.store import Query, Store
 from moat.records import IndexObject, embedded_text
 
-HR, BOB = (token("default", "group:hr"),), (token("default", "user:bob"),)
+HR, BOB = (access_token("default", "group:hr"),), (access_token("default", "user:bob"),)
 RANDOM = np.random.default_rng(7)
 
 
@@ -90,9 +90,11 @@ class StoreContract:
         assert self.found(store, query(o, (), mode=mode)) == set()
 
     def test_tokens_are_terms_of_their_own_never_words(self, store: Store) -> None:
-        stored = an_object(allow=(token("default", "user:bob@corp.com"), token("default", "user:alice@other.org")))
+        stored = an_object(
+            allow=(access_token("default", "user:bob@corp.com"), access_token("default", "user:alice@other.org"))
+        )
         store.write([stored])
-        assert self.found(store, query(stored, (token("default", "user:alice@corp.com"),))) == set()
+        assert self.found(store, query(stored, (access_token("default", "user:alice@corp.com"),))) == set()
         half = stored.allow[0].split(":")[0]
         assert self.found(store, query(stored, (half, stored.allow[0].split(":")[1], stored.allow[0].upper()))) == set()
 

@@ -309,9 +309,9 @@ print("ANSWER" + json.dumps(runs))
 
 
 def test_airflow_takes_a_source_the_whole_way_and_stops_what_a_check_could_not_see(
-    served: Settings, make_way: Any, tmp_path: Path
+    served: Settings, make_runtime: Any, tmp_path: Path
 ) -> None:
-    company = Company(make_way(served), tmp_path / "docs")
+    company = Company(make_runtime(served), tmp_path / "docs")
     declared = "ingest(Source(name={!r}, reader=LocalFiles(path={!r}), access=AccessFiles(){}), schedule=None)\n"
     dags = docs_dag(
         tmp_path,
@@ -340,7 +340,7 @@ def test_airflow_takes_a_source_the_whole_way_and_stops_what_a_check_could_not_s
     assert blind["state"] == "failed"
     assert {t for t, state in blind["tasks"].items() if state == "failed"} == {"gate.golden", "decide"}
     assert {blind["tasks"][t] for t in ("load", "promote")} == {"upstream_failed"}
-    states = [(load.source, load.state) for load in reversed(loads.recent(company.way.ledger))]
+    states = [(load.source, load.state) for load in reversed(loads.recent(company.runtime.ledger))]
     assert states == [("docs", "promoted"), ("docs", "unchanged"), ("blind", "rejected")]
     hits = company.search("How long is parental leave?", ANN)
     assert {hit.source for hit in hits} == {"docs"}
@@ -432,9 +432,9 @@ print("ANSWER" + json.dumps(runs))
 
 
 def test_a_load_over_its_budget_waits_in_airflow_and_nothing_is_embedded_before_a_person_says_so(
-    served: Settings, make_way: Any, tmp_path: Path
+    served: Settings, make_runtime: Any, tmp_path: Path
 ) -> None:
-    company = Company(make_way(served), tmp_path / "docs")
+    company = Company(make_runtime(served), tmp_path / "docs")
     dags = docs_dag(tmp_path, LIMITED.format("docs", str(company.folder)))
     env = {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'include'}:{PROJECT / 'plugins'}", **environment_of(served)}
     rejected, released = asked_of_airflow(ANSWER, tmp_path, str(dags), json.dumps(["Reject", "Release"]), **env)

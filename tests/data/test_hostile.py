@@ -7,14 +7,14 @@ from pathlib import Path
 from moat.ledger import documents, projection
 from moat.ledger.members import replace_members
 from moat.ledger.quarantine import listing
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.source import Groups, Limits, LocalFiles, Source
 from moat.stages.run import run
 from tests.company import ANN
 
 
-def test_every_hostile_file_has_the_outcome_that_is_expected_of_it(way: Way, shared: Path) -> None:
-    replace_members(way.ledger, "test", {"group:everyone": [ANN]}, "test")
+def test_every_hostile_file_has_the_outcome_that_is_expected_of_it(runtime: Runtime, shared: Path) -> None:
+    replace_members(runtime.ledger, "test", {"group:everyone": [ANN]}, "test")
     manifest = [json.loads(line) for line in (shared / "hostile" / "manifest.jsonl").read_text().splitlines()]
     source = Source(
         name="hostile",
@@ -22,14 +22,14 @@ def test_every_hostile_file_has_the_outcome_that_is_expected_of_it(way: Way, sha
         access=Groups(allow=("everyone",)),
         limits=Limits(max_failed_ratio=1.0, max_duplicate_ratio=1.0, max_identical_vectors_ratio=1.0),
     )
-    result = run(way, source, Options(), "test")
+    result = run(runtime, source, Options(), "test")
     assert result.load.state == "promoted", result.load.reason
     assert result.load.counts["listed"] == len(manifest)
-    aside = {entry.key: entry.reason for entry in listing(way.ledger)}
-    assert len(aside) + documents.count_visible(way.ledger, "hostile") == len(manifest)
+    aside = {entry.key: entry.reason for entry in listing(runtime.ledger)}
+    assert len(aside) + documents.count_visible(runtime.ledger, "hostile") == len(manifest)
 
     texts: dict[str, str] = defaultdict(str)
-    for o in projection.visible_objects(way.ledger, "hostile"):
+    for o in projection.visible_objects(runtime.ledger, "hostile"):
         texts[o.key] += f"{o.heading} {o.text}\n"
     wrong = {}
     for row in manifest:

@@ -11,11 +11,11 @@ import yaml
 
 from moat.index.store import WeaviateStore
 from moat.retrieve import Retriever
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.settings import Settings
 from moat.source import AccessFiles, Chunking, Limits, LocalFiles, Source
 from moat.stages.run import RunResult, run
-from tests.company import collection_of_its_own, opened_way
+from tests.company import collection_of_its_own, open_runtime
 
 LONGEST = 8_000  # bytes of a mail; a few are newsletters of 150 KB, more than half of all that there is to embed
 Row = dict[str, Any]
@@ -28,8 +28,8 @@ def rows(file: Path) -> list[Row]:
 class Mailbox:
     """All mail in one folder; its access file has a pattern for each mail."""
 
-    def __init__(self, way: Way, shared: Path, folder: Path) -> None:
-        self.way, self.folder = way, folder
+    def __init__(self, runtime: Runtime, shared: Path, folder: Path) -> None:
+        self.runtime, self.folder = runtime, folder
         folder.mkdir()
         self.readers: dict[str, set[str]] = {}
         self.names: dict[str, str] = {}
@@ -54,10 +54,10 @@ class Mailbox:
             for mail, readers in self.readers.items()
         ]
         (self.folder / ".access.yaml").write_text(yaml.safe_dump({"patterns": patterns}), "utf-8")
-        return run(self.way, self.source, Options(), "test")
+        return run(self.runtime, self.source, Options(), "test")
 
     def vectors(self) -> dict[str, np.ndarray]:
-        index = WeaviateStore.open(self.way.settings, "writer")
+        index = WeaviateStore.open(self.runtime.settings, "writer")
         found = index.vectors([o.id for o in index.every()])
         index.close()
         return found
@@ -69,10 +69,10 @@ def mailbox(
 ) -> Iterator[Mailbox]:
     folder = tmp_path_factory.mktemp("mail")
     with collection_of_its_own(weaviate_server, embedder_server, folder / "home") as settings:
-        made = Mailbox(opened_way(settings), shared, folder / "mail")
+        made = Mailbox(open_runtime(settings), shared, folder / "mail")
         assert made.run().load.state == "promoted"
         yield made
-        made.way.close()
+        made.runtime.close()
 
 
 def found(door: Retriever, mailbox: Mailbox, text: str, asker: str, limit: int, mode: Any = "hybrid") -> set[str]:
@@ -82,7 +82,7 @@ def found(door: Retriever, mailbox: Mailbox, text: str, asker: str, limit: int, 
 
 def test_no_forbidden_mail_is_found_and_every_allowed_one_is(mailbox: Mailbox) -> None:
     leaked, missed = [], []
-    with Retriever.from_settings(mailbox.way.settings, mailbox.way.connections) as door:
+    with Retriever.from_settings(mailbox.runtime.settings, mailbox.runtime.connections) as door:
         for query in mailbox.queries:
             asker, limit = query["as_user"], query["top_k"]
             may_read = {mail for mail, readers in mailbox.readers.items() if asker.lower() in readers}
@@ -103,7 +103,7 @@ def test_no_forbidden_mail_is_found_and_every_allowed_one_is(mailbox: Mailbox) -
 
 def test_a_person_written_in_capitals_is_the_same_person(mailbox: Mailbox) -> None:
     query = next(q for q in mailbox.queries if q["kind"] == "case")
-    with Retriever.from_settings(mailbox.way.settings, mailbox.way.connections) as door:
+    with Retriever.from_settings(mailbox.runtime.settings, mailbox.runtime.connections) as door:
         spelled = [
             found(door, mailbox, query["text"], asker, 10) for asker in (query["as_user"], query["as_user"].lower())
         ]
@@ -137,7 +137,7 @@ def test_grants_revocations_edits_and_deletions_hold_with_the_next_run(mailbox: 
     assert (content.counts["changed"], content.counts["vanished"]) == (len(of["edit_body"]), len(of["delete"]))
     assert content.counts["kept"] > 0
 
-    with Retriever.from_settings(mailbox.way.settings, mailbox.way.connections) as door:
+    with Retriever.from_settings(mailbox.runtime.settings, mailbox.runtime.connections) as door:
 
         def readable(asker: str) -> set[str]:
             """Everything of a person, whatever the question."""

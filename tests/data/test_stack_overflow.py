@@ -8,13 +8,13 @@ import pytest
 
 from moat.ledger.members import replace_members
 from moat.retrieve import Retriever
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.source import Columns, Limits, Source, WarehouseRows
 from moat.stages.run import run
 
 
 def test_rows_load_and_only_what_moved_is_read_again(
-    way: Way, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runtime: Runtime, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "warehouse.duckdb"
     with duckdb.connect(file) as connection:
@@ -31,7 +31,7 @@ def test_rows_load_and_only_what_moved_is_read_again(
     (tmp_path / "dags" / "sql" / "posts.sql").write_text("select * from posts;\n")
     monkeypatch.setattr("moat.runtime.PROJECT", tmp_path)
     groups = {"group:everyone": ["user:ann@example.com", "group:staff"], "group:staff": ["user:hugo@example.com"]}
-    replace_members(way.ledger, "test", groups, "test")
+    replace_members(runtime.ledger, "test", groups, "test")
     source = Source(
         name="posts",
         reader=WarehouseRows(
@@ -45,23 +45,23 @@ def test_rows_load_and_only_what_moved_is_read_again(
         access=Columns(allow="readers"),
         limits=Limits(max_duplicate_ratio=1.0),
     )
-    first = run(way, source, Options(), "test").load
+    first = run(runtime, source, Options(), "test").load
     assert first.state == "promoted", first.reason
     assert (first.counts["listed"], first.counts["new"]) == (n, n)
 
-    again = run(way, source, Options(), "test").load
+    again = run(runtime, source, Options(), "test").load
     assert (again.state, again.counts["unchanged"]) == ("unchanged", n)
 
     with duckdb.connect(file) as connection:
         moved = "update posts set body = body || ' Solved by zanzibar.', updated_at = now()::timestamp::varchar "
         connection.execute(moved + "where uuid in (select uuid from posts order by uuid limit 3)")
         connection.execute("delete from posts where uuid = (select max(uuid) from posts)")
-    third = run(way, source, Options(), "test").load
+    third = run(runtime, source, Options(), "test").load
     assert third.state == "promoted", third.reason
     assert (third.counts["changed"], third.counts["vanished"], third.counts["unchanged"]) == (3, 1, n - 4)
 
     def of(owner: str) -> list[str]:
-        with Retriever.from_settings(way.settings, way.connections) as door:
+        with Retriever.from_settings(runtime.settings, runtime.connections) as door:
             hits = door.search("zanzibar", "user:hugo@example.com", mode="keyword", filters={"owner": owner})
         return sorted({hit.document_key for hit in hits})
 
@@ -72,7 +72,7 @@ def test_rows_load_and_only_what_moved_is_read_again(
         uuid = str(uuid)
         assert uuid in of(owner)
         connection.execute("update posts set owner = '42', updated_at = '2030-01-01' where uuid = ?", [uuid])
-    fourth = run(way, source, Options(), "test").load
+    fourth = run(runtime, source, Options(), "test").load
     assert (fourth.state, fourth.counts["changed"], fourth.counts["kept"]) == ("promoted", 1, 0)
     assert fourth.counts["written"] > 0
     assert of("42") == [uuid]

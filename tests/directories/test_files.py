@@ -7,7 +7,7 @@ import pytest
 
 from moat.connections import EnvironmentConnections
 from moat.directories.directory import Directory, GroupsFile
-from moat.directories.reader import Group, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import FatalError
 from tests.contracts.directory import ANN, BOB, Company, DirectoryContract
 
@@ -42,9 +42,9 @@ class TestCsv(DirectoryContract):
         return company(tmp_path / "groups.csv")
 
 
-def read(file: Path, text: str) -> list[Group]:
+def read(file: Path, text: str) -> list[DirectoryGroup]:
     file.write_text(text, "utf-8")
-    return list(GroupsFile(path=file.name).read(Reading("hr", EnvironmentConnections({}), file.parent, print)))
+    return list(GroupsFile(path=file.name).read(DirectoryReading("hr", EnvironmentConnections({}), file.parent, print)))
 
 
 def test_a_group_may_be_written_with_its_kind_in_front(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_group_may_be_written_with_its_kind_in_front(tmp_path: Path) -> None:
 
 def test_a_column_may_say_what_a_member_is(tmp_path: Path) -> None:
     found = read(tmp_path / "g.csv", "group,member,kind\nstaff,ann@example.com,user\nstaff,legal,group\nlegal,,user\n")
-    assert found == [Group("staff", (ANN, "group:legal")), Group("legal", ())]
+    assert found == [DirectoryGroup("staff", (ANN, "group:legal")), DirectoryGroup("legal", ())]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_whatever_cannot_be_read_refuses_the_file_and_names_the_line(
 
 def test_a_file_that_is_not_there_names_itself(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"directory hr: .*no\.yaml cannot be read"):
-        list(GroupsFile(path="no.yaml").read(Reading("hr", EnvironmentConnections({}), tmp_path, print)))
+        list(GroupsFile(path="no.yaml").read(DirectoryReading("hr", EnvironmentConnections({}), tmp_path, print)))
 
 
 def test_a_wrong_declaration_names_the_directory_and_every_field() -> None:

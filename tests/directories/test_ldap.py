@@ -15,7 +15,7 @@ import pytest
 from moat.connections import EnvironmentConnections
 from moat.directories import ldap
 from moat.directories.directory import Directory, Ldap
-from moat.directories.reader import Group, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import DirectoryUnavailable, FatalError
 from moat.local import servers
 from moat.local.servers import free_ports
@@ -83,9 +83,9 @@ class Site:
         told |= {"password": "secret", "extra": {"tls": tls, "ca_file": self.fixed["certificate"]}, **changed}
         return EnvironmentConnections({"AIRFLOW_CONN_AD": json.dumps(told)})
 
-    def read(self, connections: EnvironmentConnections | None = None, **changed: str) -> list[Group]:
+    def read(self, connections: EnvironmentConnections | None = None, **changed: str) -> list[DirectoryGroup]:
         reader = Ldap(**{"conn_id": "ad", "base": BASE, **changed})
-        return list(reader.read(Reading("hr", connections or self.connections(), self.folder, print)))
+        return list(reader.read(DirectoryReading("hr", connections or self.connections(), self.folder, print)))
 
 
 def certified(folder: Path, host: str) -> tuple[str, str]:
@@ -155,7 +155,7 @@ class TestLdap(DirectoryContract):
 @pytest.mark.parametrize("tls", ["ldaps", "starttls", "none"])
 def test_it_speaks_ldaps_and_starttls_with_the_certificate_checked(tls: str, site: Site) -> None:
     site.group("staff", site.person("ann", "ann@example.com"))
-    assert site.read(site.connections(tls)) == [Group("id-staff", (ANN,), "staff")]
+    assert site.read(site.connections(tls)) == [DirectoryGroup("id-staff", (ANN,), "staff")]
 
 
 @pytest.mark.parametrize("tls", ["ldaps", "starttls"])

@@ -11,7 +11,7 @@ import pytest
 from moat_connections import AirflowConnections
 
 from moat.directories.directory import GroupsQuery
-from moat.directories.reader import Group, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import DirectoryUnavailable, FatalError
 from tests.contracts.directory import ANN, BOB, Company, DirectoryContract
 
@@ -42,9 +42,9 @@ class Database:
                 kind, _, name = member.partition(":")
                 self.execute(f"INSERT INTO members VALUES ({', '.join([self.mark] * 3)})", [group, name, kind])
 
-    def read(self, **changed: Any) -> list[Group]:
+    def read(self, **changed: Any) -> list[DirectoryGroup]:
         reader = GroupsQuery(**{"conn_id": "w", "sql": "members.sql", "kind": "kind", **changed})
-        return list(reader.read(Reading("hr", AirflowConnections(), self.project, print)))
+        return list(reader.read(DirectoryReading("hr", AirflowConnections(), self.project, print)))
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
@@ -93,17 +93,17 @@ class TestGroupsQuery(DirectoryContract):
 
 def test_without_a_column_for_the_kind_a_bare_member_is_a_user(database: Database) -> None:
     database.sql("SELECT 'staff' AS g, 'ann@example.com' AS m UNION ALL SELECT 'staff', 'group:legal' ORDER BY 2")
-    assert database.read(group="g", member="m", kind=None) == [Group("staff", (ANN, "group:legal"))]
+    assert database.read(group="g", member="m", kind=None) == [DirectoryGroup("staff", (ANN, "group:legal"))]
 
 
 def test_a_user_whose_name_begins_with_group_is_no_group(database: Database) -> None:
     database.sql("SELECT 'staff' AS group_id, 'group:admins' AS member, 'user' AS kind")
-    assert database.read() == [Group("staff", ("user:group:admins",))]
+    assert database.read() == [DirectoryGroup("staff", ("user:group:admins",))]
 
 
 def test_columns_may_come_in_another_case(database: Database) -> None:
     database.put({"staff": [BOB]})
-    assert database.read(group="GROUP_ID", member="Member", kind="KIND") == [Group("staff", (BOB,))]
+    assert database.read(group="GROUP_ID", member="Member", kind="KIND") == [DirectoryGroup("staff", (BOB,))]
 
 
 @pytest.mark.parametrize(
@@ -135,4 +135,4 @@ def test_a_database_that_does_not_answer_may_answer_later(tmp_path: Path, monkey
     monkeypatch.setenv("AIRFLOW_CONN_W", json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 1}))
     reader = GroupsQuery(conn_id="w", sql="members.sql")
     with pytest.raises(DirectoryUnavailable, match=r"directory hr, members\.sql"):
-        list(reader.read(Reading("hr", AirflowConnections(), tmp_path, print)))
+        list(reader.read(DirectoryReading("hr", AirflowConnections(), tmp_path, print)))

@@ -18,7 +18,7 @@ from scim2_server.utils import load_default_provider
 from moat.connections import EnvironmentConnections
 from moat.directories import scim
 from moat.directories.directory import Scim
-from moat.directories.reader import Group, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import DirectoryUnavailable, FatalError
 from tests.contracts.directory import ANN, BOB, Company, DirectoryContract
 
@@ -98,7 +98,7 @@ class Site:
             told = [
                 {"type": "User", "value": people[m[5:]]}
                 if m.startswith("user:")
-                else {"type": "Group", "value": self.ids[m[6:]]}
+                else {"type": "DirectoryGroup", "value": self.ids[m[6:]]}
                 for m in members
             ]
             body = {
@@ -114,9 +114,9 @@ class Site:
         told = {"conn_type": "http", "host": self.url, "password": "secret", **changed}
         return EnvironmentConnections({"AIRFLOW_CONN_IDP": json.dumps(told)})
 
-    def read(self, connections: EnvironmentConnections | None = None, **changed: Any) -> list[Group]:
+    def read(self, connections: EnvironmentConnections | None = None, **changed: Any) -> list[DirectoryGroup]:
         reader = Scim(**{"conn_id": "idp", **changed})
-        return list(reader.read(Reading("hr", connections or self.connections(), Path(), print)))
+        return list(reader.read(DirectoryReading("hr", connections or self.connections(), Path(), print)))
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 
 from moat.connections import EnvironmentConnections
 from moat.directories.directory import Directory
-from moat.directories.reader import Group, Reading
-from moat.directories.sync import Synced, sync
+from moat.directories.reader import DirectoryGroup, DirectoryReading
+from moat.directories.sync import SyncedDirectory, sync
 from moat.errors import DirectoryStale, DirectoryUnavailable, FatalError, RetriableError
 from moat.ledger import Ledger, audit, holds, members
 from moat.ledger.members import directories, memberships, principals_of
@@ -22,14 +22,14 @@ from tests.ledger.conftest import ledger  # noqa: F401  SQLite and PostgreSQL
 class Told:
     """A reader of what a test tells it."""
 
-    groups: list[Group] = field(default_factory=list)
+    groups: list[DirectoryGroup] = field(default_factory=list)
     breaks: Exception | None = None
     meanwhile: Any = None
 
     def wrong(self) -> list[str]:
         return []
 
-    def read(self, reading: Reading) -> Iterator[Group]:
+    def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
         yield from self.groups
         if self.meanwhile:
             self.meanwhile()
@@ -44,9 +44,9 @@ class Site:
     lines: list[str] = field(default_factory=list)
 
     def put(self, **groups: list[str]) -> None:
-        self.reader.groups = [Group(name, tuple(who)) for name, who in groups.items()]
+        self.reader.groups = [DirectoryGroup(name, tuple(who)) for name, who in groups.items()]
 
-    def sync(self, **declared: Any) -> Synced:
+    def sync(self, **declared: Any) -> SyncedDirectory:
         directory = Directory(**{"name": "okta", "reader": self.reader, **declared})
         return sync(self.ledger, EnvironmentConnections({}), directory, "me", self.lines.append)
 
@@ -116,7 +116,7 @@ def test_read_again_and_equal_only_its_age_changes(site: Site) -> None:
 
 
 def test_members_that_are_not_there_are_left_out_and_counted(site: Site) -> None:
-    site.reader.groups = [Group("staff", (ANN, "group:gone", "user:two words"), left_out=("cn=ghost",))]
+    site.reader.groups = [DirectoryGroup("staff", (ANN, "group:gone", "user:two words"), left_out=("cn=ghost",))]
     assert site.sync().n_left_out == 3
     assert site.groups() == {"group:okta/staff": {ANN}}
     assert "3 members are left out" in site.lines[0]
@@ -126,7 +126,7 @@ def test_members_that_are_not_there_are_left_out_and_counted(site: Site) -> None
 
 @pytest.mark.parametrize(("one", "other"), [("Staff", "staff"), ("x", "x")])
 def test_two_groups_of_one_id_refuse_the_reading_and_are_named(one: str, other: str, site: Site) -> None:
-    site.reader.groups = [Group(one, (ANN,)), Group(other, (BOB,))]
+    site.reader.groups = [DirectoryGroup(one, (ANN,)), DirectoryGroup(other, (BOB,))]
     with pytest.raises(FatalError, match=f"groups '{one}' and '{other}' have one id"):
         site.sync()
     assert site.groups() == {}
@@ -328,7 +328,7 @@ def test_a_directory_without_an_age_is_never_stale(site: Site, monkeypatch: pyte
 
 
 def test_a_large_directory_tells_that_it_is_under_way(site: Site) -> None:
-    site.reader.groups = [Group(f"g{i}", (ANN,)) for i in range(2_500)]
+    site.reader.groups = [DirectoryGroup(f"g{i}", (ANN,)) for i in range(2_500)]
     site.sync()
     assert [line for line in site.lines if "groups read" in line] == [
         "directory okta: 1,000 groups read",

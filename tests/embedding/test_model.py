@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from moat.embedding.model import ModelInfo, Tokens, folder_of, max_tokens_of, revision_of
+from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
 from moat.errors import ModelError
 
 
@@ -37,7 +37,7 @@ def test_a_model_that_does_not_say_what_it_takes_is_refused(tmp_path: Path) -> N
     with pytest.raises(ModelError, match="max_seq_length"):
         max_tokens_of(tmp_path)
     with pytest.raises(ModelError, match=r"tokenizer\.json"):
-        Tokens.of(str(tmp_path))
+        TokenCounter.of(str(tmp_path))
 
 
 def test_the_key_of_a_model_fits_its_column() -> None:

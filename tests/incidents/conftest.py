@@ -11,7 +11,7 @@ from moat.connections import Connection, EnvironmentConnections
 from moat.errors import SettingsError
 from moat.ledger import Ledger, incidents
 from moat.ledger.incidents import Happening, Incident
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.settings import Settings
 from moat.staging import Staging
 from tests.company import Company
@@ -55,28 +55,46 @@ def hook() -> Iterator[Hook]:
 @pytest.fixture
 def mail(mailbox: Mailbox) -> Connection:
     extra = {"from_email": "moat@example.com", "disable_ssl": True, "disable_tls": "true"}
-    return Connection("mail", "smtp", "127.0.0.1", mailbox.port, "moat", "hush-mail-key", extra=extra)
+    return Connection(
+        conn_id="mail",
+        conn_type="smtp",
+        host="127.0.0.1",
+        port=mailbox.port,
+        login="moat",
+        password="hush-mail-key",
+        extra=extra,
+    )
 
 
 @pytest.fixture
 def pager(hook: Hook) -> Connection:
-    return Connection("pager", "http", hook.url, password="hush-pager-key", extra={"path": "/in"})
+    return Connection(
+        conn_id="pager", conn_type="http", host=hook.url, password="hush-pager-key", extra={"path": "/in"}
+    )
 
 
 @pytest.fixture
 def chat(hook: Hook) -> Connection:
-    return Connection("chat", "slackwebhook", f"{hook.url}/services", password="T0/B0/hush-chat-key")
+    return Connection(
+        conn_id="chat", conn_type="slackwebhook", host=f"{hook.url}/services", password="T0/B0/hush-chat-key"
+    )
 
 
 @pytest.fixture
-def telling(settings: Settings, ledger: Ledger) -> Callable[..., tuple[Way, list[str]]]:
+def telling(settings: Settings, ledger: Ledger) -> Callable[..., tuple[Runtime, list[str]]]:
     """A function that makes a way whose settings name channels, with the lines that it logs."""
 
-    def make(channels: str, *known: Connection, **changed: Any) -> tuple[Way, list[str]]:
+    def make(channels: str, *known: Connection, **changed: Any) -> tuple[Runtime, list[str]]:
         lines: list[str] = []
         chosen = {**settings.model_dump(), "tell": channels, "tell_to": "ann@example.com, hugo@example.com"}
         made = Settings.model_validate({**chosen, "airflow_url": "http://airflow.example.com:8080", **changed})
-        return Way(made, ledger, Staging(made.staging), Known(*known), lines.append), lines
+        return Runtime(
+            settings=made,
+            ledger=ledger,
+            staging=Staging(made.staging),
+            connections=Known(*known),
+            progress=lines.append,
+        ), lines
 
     return make
 
@@ -100,6 +118,6 @@ def opened(
 
 
 @pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
+def company(runtime: Runtime, tmp_path: Path) -> Company:
     """Documents that go the whole way on real servers."""
-    return Company(way, tmp_path / "docs")
+    return Company(runtime, tmp_path / "docs")

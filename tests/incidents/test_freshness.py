@@ -7,10 +7,10 @@ import pytest
 from moat.incidents.freshness import cadence, stale
 from moat.ledger import Ledger
 from moat.ledger.tables import load
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.settings import Settings
 from moat.staging import Staging
-from tests.company import opened_way
+from tests.company import open_runtime
 
 MONDAY = datetime(2026, 3, 2, 2, tzinfo=UTC)
 
@@ -63,10 +63,10 @@ def test_nobody_looking_is_told_apart_from_nothing_coming(ledger: Ledger) -> Non
 
 
 def test_a_stale_source_is_told_with_what_is_usual(settings: Settings) -> None:
-    way: Way = opened_way(settings)
-    assert isinstance(way.staging, Staging)
-    nights(way.ledger, 30)
-    assert stale(way, "s").startswith("nothing new for ")
-    assert "usually something every 24.0 hours, allowed: 2.5 days, as learned from 29 changes" in stale(way, "s")
-    assert stale(way, "unknown") == ""
-    way.close()
+    runtime: Runtime = open_runtime(settings)
+    assert isinstance(runtime.staging, Staging)
+    nights(runtime.ledger, 30)
+    assert stale(runtime, "s").startswith("nothing new for ")
+    assert "usually something every 24.0 hours, allowed: 2.5 days, as learned from 29 changes" in stale(runtime, "s")
+    assert stale(runtime, "unknown") == ""
+    runtime.close()

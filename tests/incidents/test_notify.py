@@ -29,8 +29,8 @@ def test_everyone_is_told_what_why_how_far_and_what_to_do(
     mailbox: Mailbox,
     hook: Hook,
 ) -> None:
-    way, lines = telling(ALL, mail, chat, pager)
-    assert tell(way, incident)
+    runtime, lines = telling(ALL, mail, chat, pager)
+    assert tell(runtime, incident)
     (letter,) = mailbox.mails
     assert letter["subject"] == "[Moat] block: tickets, gate: Rows have lost their text"
     assert mailbox.envelopes == [("moat@example.com", "ann@example.com", "hugo@example.com")]
@@ -57,8 +57,8 @@ def test_everyone_is_told_what_why_how_far_and_what_to_do(
 def test_a_webhook_can_prove_that_the_message_is_ours(
     telling: Any, incident: Incident, pager: Connection, hook: Hook
 ) -> None:
-    way, _ = telling("webhook:pager", pager)
-    assert tell(way, incident)
+    runtime, _ = telling("webhook:pager", pager)
+    assert tell(runtime, incident)
     (call,) = hook.calls
     signed = call.headers["x-moat-timestamp"].encode() + b"." + call.body
     wanted = hmac.new(b"hush-pager-key", signed, hashlib.sha256).hexdigest()
@@ -68,19 +68,19 @@ def test_a_webhook_can_prove_that_the_message_is_ours(
 def test_an_incident_is_told_once_and_again_only_when_it_has_become_another(
     telling: Any, ledger: Ledger, pager: Connection, hook: Hook
 ) -> None:
-    way, _ = telling("webhook:pager", pager)
+    runtime, _ = telling("webhook:pager", pager)
     first = opened(ledger, "hold")
-    assert tell(way, first)
-    assert not tell(way, opened(ledger, "hold")), "one more of the same"
-    assert not tell(way, opened(ledger, "hold", commands=["moat loads"], reach={})), (
+    assert tell(runtime, first)
+    assert not tell(runtime, opened(ledger, "hold")), "one more of the same"
+    assert not tell(runtime, opened(ledger, "hold", commands=["moat loads"], reach={})), (
         "another detail is no other incident"
     )
-    assert tell(way, opened(ledger, "block")), "it has become worse"
-    assert tell(way, opened(ledger, "block", [{**CAUSE, "name": "endpoint_down"}])), "it is something else"
+    assert tell(runtime, opened(ledger, "block")), "it has become worse"
+    assert tell(runtime, opened(ledger, "block", [{**CAUSE, "name": "endpoint_down"}])), "it is something else"
     taken = incidents.acknowledge(ledger, first.id, "ann", "mine")
-    assert tell(way, taken)
-    assert not tell(way, taken)
-    assert tell(way, incidents.resolve(ledger, first.id, "ann", "renamed back"))
+    assert tell(runtime, taken)
+    assert not tell(runtime, taken)
+    assert tell(runtime, incidents.resolve(ledger, first.id, "ann", "renamed back"))
     said = [json.loads(call.body) for call in hook.calls]
     assert [one["state"] for one in said] == ["open", "open", "open", "acknowledged", "resolved"]
     assert said[-1]["because"] == "renamed back"
@@ -90,19 +90,19 @@ def test_an_incident_is_told_once_and_again_only_when_it_has_become_another(
 def test_what_a_stale_caller_holds_is_not_told_again(
     telling: Any, ledger: Ledger, pager: Connection, hook: Hook
 ) -> None:
-    way, _ = telling("webhook:pager", pager)
+    runtime, _ = telling("webhook:pager", pager)
     stale, fresh = opened(ledger, "hold"), opened(ledger, "block")
-    assert tell(way, fresh)
-    assert not tell(way, stale)
+    assert tell(runtime, fresh)
+    assert not tell(runtime, stale)
     assert [json.loads(call.body)["severity"] for call in hook.calls] == ["block"]
 
 
 def test_five_hundred_who_fail_at_once_give_one_message(
     telling: Any, incident: Incident, pager: Connection, hook: Hook
 ) -> None:
-    way, _ = telling("webhook:pager", pager)
+    runtime, _ = telling("webhook:pager", pager)
     with ThreadPoolExecutor(16) as pool:
-        told = list(pool.map(lambda _: tell(way, incident), range(500)))
+        told = list(pool.map(lambda _: tell(runtime, incident), range(500)))
     assert told.count(True) == 1
     assert len(hook.calls) == 1
 
@@ -111,31 +111,31 @@ def test_five_hundred_who_fail_at_once_give_one_message(
 def test_who_could_not_be_told_is_told_by_the_next_event(
     answers: list[int], telling: Any, ledger: Ledger, incident: Incident, pager: Connection, hook: Hook
 ) -> None:
-    way, lines = telling("webhook:pager", pager)
+    runtime, lines = telling("webhook:pager", pager)
     hook.answers = list(answers)
-    assert not tell(way, incident)
+    assert not tell(runtime, incident)
     assert len(hook.calls) == len(answers), "what passes is tried again at once, what is refused is not"
     assert "webhook:pager was not told: TellingFailed" in " ".join(lines)
     assert incidents.get(ledger, incident.id).n_told == 0
-    assert tell(way, incident)
+    assert tell(runtime, incident)
     assert incidents.get(ledger, incident.id).n_told == 1
 
 
 def test_a_mail_server_that_is_busy_for_a_moment_is_asked_again(
     telling: Any, incident: Incident, mail: Connection, mailbox: Mailbox
 ) -> None:
-    way, _ = telling("smtp:mail", mail)
+    runtime, _ = telling("smtp:mail", mail)
     mailbox.answers = ["451 greylisted"]
-    assert tell(way, incident)
+    assert tell(runtime, incident)
     assert len(mailbox.mails) == 1
 
 
 def test_a_mail_server_that_refuses_is_not_asked_again(
     telling: Any, incident: Incident, mail: Connection, mailbox: Mailbox
 ) -> None:
-    way, lines = telling("smtp:mail", mail)
+    runtime, lines = telling("smtp:mail", mail)
     mailbox.answers = ["550 never"] * 3
-    assert not tell(way, incident)
+    assert not tell(runtime, incident)
     assert mailbox.n_calls == 1
     assert "refuses the message: 550" in " ".join(lines)
 
@@ -143,10 +143,10 @@ def test_a_mail_server_that_refuses_is_not_asked_again(
 def test_one_dead_channel_keeps_no_other_quiet_and_makes_none_speak_twice(
     telling: Any, incident: Incident, mail: Connection, hook: Hook, mailbox: Mailbox
 ) -> None:
-    dead = Connection("dead", "http", "http://127.0.0.1:1")
-    way, lines = telling("webhook:dead,webhook:nobody,smtp:mail", dead, mail)
-    assert tell(way, incident)
-    assert not tell(way, incident)
+    dead = Connection(conn_id="dead", conn_type="http", host="http://127.0.0.1:1")
+    runtime, lines = telling("webhook:dead,webhook:nobody,smtp:mail", dead, mail)
+    assert tell(runtime, incident)
+    assert not tell(runtime, incident)
     assert len(mailbox.mails) == 1
     logged = " ".join(lines)
     assert "webhook:dead was not told" in logged
@@ -156,21 +156,23 @@ def test_one_dead_channel_keeps_no_other_quiet_and_makes_none_speak_twice(
 def test_a_broken_ledger_or_a_defect_of_ours_raises_nothing(
     telling: Any, incident: Incident, ledger: Ledger, pager: Connection, hook: Hook
 ) -> None:
-    way, lines = telling("webhook:pager", pager)
+    runtime, lines = telling("webhook:pager", pager)
     broken = incidents.explained(ledger, incident.id, "x", {"causes": "no list of causes at all"})
-    assert not tell(way, broken)
+    assert not tell(runtime, broken)
     assert "were not told: AttributeError" in lines[-1]
     assert incidents.get(ledger, incident.id).told is None
     lost = Ledger("sqlite:////nowhere/at/all.db", "default")
-    assert not tell(type(way)(way.settings, lost, way.staging, way.connections, way.progress), incident)
+    assert not tell(
+        type(runtime)(runtime.settings, lost, runtime.staging, runtime.connections, runtime.progress), incident
+    )
     assert hook.calls == []
 
 
 def test_without_a_channel_it_stands_in_the_log_and_stays_to_be_told(
     telling: Any, ledger: Ledger, incident: Incident
 ) -> None:
-    way, lines = telling("")
-    assert not tell(way, incident)
+    runtime, lines = telling("")
+    assert not tell(runtime, incident)
     assert lines == ["[Moat] block: tickets, gate: Rows have lost their text"]
     assert incidents.get(ledger, incident.id).told is None
 
@@ -191,8 +193,8 @@ def test_no_secret_and_no_document_leaves_with_a_message(
     causes[0]["evidence"], causes[1]["evidence"] = evidence[:4], evidence[3:]
     found = opened(ledger, "block", causes, commands=["curl -H 'X-Api-Key: hush-command'"], reach={"x": evidence[0]})
     found = incidents.explained(ledger, found.id, "AKIA" + "ABCDEFGHIJKLMNOP was refused", found.detail)
-    way, lines = telling(ALL, mail, chat, pager, weaviate_writer_key="hush-writer-key")
-    assert tell(way, found)
+    runtime, lines = telling(ALL, mail, chat, pager, weaviate_writer_key="hush-writer-key")
+    assert tell(runtime, found)
     bodies = [call.body.decode() for call in hook.calls] + [text_of(one) for one in mailbox.mails]
     assert len(bodies) == 3
     for body in [*bodies, *lines, *(str(one["subject"]) for one in mailbox.mails)]:
@@ -203,9 +205,9 @@ def test_no_secret_and_no_document_leaves_with_a_message(
 
 
 def test_tokens_that_are_counted_are_no_secrets(telling: Any, ledger: Ledger, pager: Connection, hook: Hook) -> None:
-    way, _ = telling("webhook:pager", pager)
+    runtime, _ = telling("webhook:pager", pager)
     assert tell(
-        way, opened(ledger, "block", [{**CAUSE, "evidence": ["tokens: 812, allowed: 256", "secrets: AWSKey=3"]}])
+        runtime, opened(ledger, "block", [{**CAUSE, "evidence": ["tokens: 812, allowed: 256", "secrets: AWSKey=3"]}])
     )
     (cause,) = json.loads(hook.calls[0].body)["causes"]
     assert cause["evidence"] == ["tokens: 812, allowed: 256", "secrets: AWSKey=3"]

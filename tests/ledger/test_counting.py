@@ -14,7 +14,7 @@ from moat.errors import FatalError
 from moat.ids import chunk_id, document_id, text_hash
 from moat.ledger import Ledger, counting, documents, loads
 from moat.ledger.policies import keep
-from moat.ledger.second_look import look, masked
+from moat.ledger.second_look import masked, second_look
 from moat.ledger.tables import chunk, document, load, presence, revision, source
 from moat.records import Chunk, Prepared
 
@@ -33,9 +33,23 @@ POLICIES = [
 
 def paper(key: str, policy: Policy, *texts: str, of: str = "s", metadata: tuple[str, ...] = (), kind: str = "text") -> tuple[Prepared, list[Chunk]]:  # fmt: skip
     d = document_id("default", of, key)
-    made = [Chunk(chunk_id(d, t, 0), d, key, t, "", kind, None, i, 3, text_hash(t)) for i, t in enumerate(texts)]
+    made = [
+        Chunk(
+            id=chunk_id(d, t, 0),
+            document_id=d,
+            key=key,
+            text=t,
+            heading="",
+            kind=kind,
+            page=None,
+            position=i,
+            n_tokens=3,
+            text_hash=text_hash(t),
+        )
+        for i, t in enumerate(texts)
+    ]
     return Prepared(
-        d, key, f"u/{key}", key, "m", f"f{texts}", text_hash("".join(texts)), policy.text(), 0, metadata, 0, 9, len(texts)
+        id=d, key=key, uri=f"u/{key}", title=key, media_type="m", fingerprint=f"f{texts}", content_hash=text_hash("".join(texts)), policy=policy.text(), access_version=0, metadata=metadata, n_pages=0, n_characters=9, n_chunks=len(texts)
     ), made  # fmt: skip
 
 
@@ -147,7 +161,7 @@ def test_counting_and_looking_agree_on_any_policies(ledger: Ledger) -> None:
     ids = [c.id for _, chunks in papers for c in chunks]
     for who in (ANN, HUGO, frozenset({"user:u7"}), frozenset({"user:stranger"}), frozenset({"group:all", "group:hr"})):
         with ledger.read() as connection:
-            seen = look(connection, "default", who, ids).values()
+            seen = second_look(connection, "default", who, ids).values()
         assert count(ledger, who) == (len({s.key for s in seen}), len(seen))
         for m in ("0", "1", "2"):
             those = [s for s in seen if s.metadata == (f"m={m}",)]

@@ -10,9 +10,9 @@ from moat.ids import chunk_id, document_id, text_hash
 from moat.ledger import Ledger, access, documents, embeddings, garbage, loads, projection
 from moat.ledger.loads import Load
 from moat.ledger.members import principals_of, replace_members
-from moat.ledger.policies import keep, tokens_of
+from moat.ledger.policies import access_tokens_of, keep
 from moat.ledger.quarantine import Which, listing, put, replay
-from moat.ledger.second_look import look
+from moat.ledger.second_look import second_look
 from moat.records import Chunk, Prepared, SetAside
 
 ALICE, BOB = frozenset({"user:alice", "group:hr"}), frozenset({"user:bob"})
@@ -25,9 +25,35 @@ def opened(ledger: Ledger, run: str = "run") -> Load:
 
 def prepared(key: str, *texts: str, policy: str = HR) -> tuple[Prepared, list[Chunk]]:
     d = document_id("default", "s", key)
-    chunks = [Chunk(chunk_id(d, t, 0), d, key, t, "", "text", None, i, 3, text_hash(t)) for i, t in enumerate(texts)]
+    chunks = [
+        Chunk(
+            id=chunk_id(d, t, 0),
+            document_id=d,
+            key=key,
+            text=t,
+            heading="",
+            kind="text",
+            page=None,
+            position=i,
+            n_tokens=3,
+            text_hash=text_hash(t),
+        )
+        for i, t in enumerate(texts)
+    ]
     return Prepared(
-        d, key, f"u/{key}", key, "m", f"f{texts}", text_hash("".join(texts)), policy, 0, (), 0, 9, len(texts)
+        id=d,
+        key=key,
+        uri=f"u/{key}",
+        title=key,
+        media_type="m",
+        fingerprint=f"f{texts}",
+        content_hash=text_hash("".join(texts)),
+        policy=policy,
+        access_version=0,
+        metadata=(),
+        n_pages=0,
+        n_characters=9,
+        n_chunks=len(texts),
     ), chunks
 
 
@@ -54,7 +80,7 @@ def loaded(ledger: Ledger, run: str, *of: tuple[Prepared, list[Chunk]], gone: tu
 def seen(ledger: Ledger, principals: frozenset[str], *of: tuple[Prepared, list[Chunk]]) -> list[str]:
     ids = [c.id for _, cs in of for c in cs]
     with ledger.read() as connection:
-        return sorted(s.text for s in look(connection, "default", principals, ids).values())
+        return sorted(s.text for s in second_look(connection, "default", principals, ids).values())
 
 
 def test_a_load_is_invisible_until_it_is_promoted_and_then_visible_whole(ledger: Ledger) -> None:
@@ -254,7 +280,7 @@ def test_equal_texts_of_two_documents_keep_their_own_readers(ledger: Ledger) -> 
     a, b = prepared("a", "same", policy=HR), prepared("b", "same", policy=Policy.of(["user:bob"]).text())
     loaded(ledger, "1", a, b)
     with ledger.read() as connection:
-        found = look(connection, "default", ALICE, [a[1][0].id, b[1][0].id])
+        found = second_look(connection, "default", ALICE, [a[1][0].id, b[1][0].id])
     assert [s.key for s in found.values()] == ["a"]
 
 
@@ -262,7 +288,7 @@ def test_another_tenant_sees_nothing_onyx_12580(ledger: Ledger) -> None:
     a = prepared("a", "one")
     loaded(ledger, "1", a)
     with ledger.read() as connection:
-        assert look(connection, "other", ALICE, [a[1][0].id]) == {}
+        assert second_look(connection, "other", ALICE, [a[1][0].id]) == {}
         assert principals_of(connection, "other", "group:hr") == frozenset()
 
 
@@ -317,7 +343,7 @@ def test_the_asker_gets_the_token_of_exactly_the_policies_that_they_satisfy(
 ) -> None:
     with ledger.write() as connection:
         keep(connection, "default", [policy])
-        assert (policy.tokens("default")[0] in tokens_of(connection, "default", ALICE)) == satisfied
+        assert (policy.tokens("default")[0] in access_tokens_of(connection, "default", ALICE)) == satisfied
         assert policy.allows(ALICE) == satisfied
 
 

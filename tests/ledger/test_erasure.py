@@ -67,7 +67,7 @@ def count(connection: Connection, table: Any) -> int:
 
 
 def asked(*keys: str, **given: Any) -> Request:
-    return Request("docs", keys or ("a.md",), "test", **given)
+    return Request(source="docs", keys=keys or ("a.md",), by="test", **given)
 
 
 def test_the_tombstone_alone_takes_access_and_all_that_could_bring_it_back(ledger: Ledger) -> None:
@@ -99,7 +99,7 @@ def test_everything_but_the_tombstone_goes_and_the_other_document_stays(ledger: 
     gone = erasure.forget(ledger, receipt)
     assert gone == {"revisions": 1, "chunks": 1, "embeddings": 3, "quarantine rows": 1}
     finished = erasure.done(ledger, receipt, gone)
-    assert receipts.left(ledger, finished) == receipts.told(ledger, finished) == []
+    assert receipts.left(ledger, finished) == receipts.missing_from_audit(ledger, finished) == []
     with ledger.read() as connection:
         for table in (chunk, revision, presence, embedding, access_change, hold_document, quarantine):
             assert count(connection, table) == 1, table.name

@@ -20,7 +20,7 @@ NOW = datetime(2026, 7, 5, 12, tzinfo=UTC)
 
 
 def aside(key: str, fingerprint: str = "f", error: str = "ParseFailed", stage: str = "parse") -> SetAside:
-    return SetAside(key, f"u/{key}", stage, error, "why", fingerprint)
+    return SetAside(key=key, uri=f"u/{key}", stage=stage, error=error, reason="why", fingerprint=fingerprint)
 
 
 def opened(ledger: Ledger, run: str, source: str = "s") -> Load:
@@ -143,38 +143,38 @@ def test_poisoned_bytes_rest_through_a_full_run_and_new_bytes_do_not(company: Co
         company.run(only=("bad.md",))
     full = company.run(full=True).load.counts
     assert (full["new"], full["resting"]) == (3, 1)
-    assert [q.attempts for q in listing(company.way.ledger)] == [3], "it was not tried"
+    assert [q.attempts for q in listing(company.runtime.ledger)] == [3], "it was not tried"
     assert company.run(only=("bad.md",)).load.counts["new"] == 1, "it was asked for by its key"
     company.write("bad.md", b"\x7fELF, another")
     assert company.run().load.counts["new"] == 1
-    assert [(q.attempts, q.rests) for q in listing(company.way.ledger)] == [(1, False)]
+    assert [(q.attempts, q.rests) for q in listing(company.runtime.ledger)] == [(1, False)]
 
 
 def test_fewer_failures_do_not_outlast_a_full_run(company: Company) -> None:
     company.write("bad.md", b"\x7fELF")
     company.run()
     assert company.run(full=True).load.counts.get("resting", 0) == 0
-    assert [q.attempts for q in listing(company.way.ledger)] == [2]
+    assert [q.attempts for q in listing(company.runtime.ledger)] == [2]
 
 
 def test_a_replay_tries_a_document_again_whose_older_content_is_visible(company: Company) -> None:
     """Its bytes are those that are visible: only the replay says that there is something to do."""
     company.run()
-    way = company.way
+    runtime = company.runtime
     company.set(max_document_mb=0)
     company.run(only=("leave.md",))
     company.set(max_document_mb=64)
-    assert [q.key for q in listing(way.ledger)] == ["leave.md"]
+    assert [q.key for q in listing(runtime.ledger)] == ["leave.md"]
     assert company.run().load.counts["resting"] == 1
-    replay(way.ledger)
+    replay(runtime.ledger)
     assert company.run().load.counts["changed"] == 1
-    assert listing(way.ledger) == []
+    assert listing(runtime.ledger) == []
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
 
 
 def test_a_load_of_which_reading_leaves_nothing_comes_before_the_gate(company: Company) -> None:
     company.run()
-    way, declared = company.way, company.declared(limits=Limits(max_failed_ratio=0.5))
+    runtime, declared = company.runtime, company.declared(limits=Limits(max_failed_ratio=0.5))
     for name in ("leave.md", "trips.md", "people/pay.md"):
         company.write(name, "# Rules" + " " * (1 << 20))
     company.set(max_document_mb=1)
@@ -182,7 +182,7 @@ def test_a_load_of_which_reading_leaves_nothing_comes_before_the_gate(company: C
     assert (load.state, load.counts["batches"], load.counts["aside"]) == ("held", 0, 3)
     assert load.reason is not None
     assert "quarantined share" in load.reason
-    assert [i.state for i in incidents.listing(way.ledger, declared.name)] == ["open"]
+    assert [i.state for i in incidents.listing(runtime.ledger, declared.name)] == ["open"]
 
 
 def test_a_single_document_that_is_too_large_holds_nothing(company: Company) -> None:
@@ -205,7 +205,7 @@ def test_whatever_preparing_a_document_raises_sets_it_aside_and_its_batch_goes_o
     monkeypatch.setattr("moat.stages.prepare.judge", judge)
     assert company.run().load.state == "promoted"
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
-    (one,) = listing(company.way.ledger)
+    (one,) = listing(company.runtime.ledger)
     assert (one.key, one.stage, one.error) == ("trips.md", "parse", "PrepareFailed")
     assert "builtins.ZeroDivisionError: a step of ours stumbled" in one.reason
     assert one.raw_uri is not None

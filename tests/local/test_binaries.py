@@ -16,7 +16,9 @@ import pytest
 from moat.errors import FatalError
 from moat.local.binaries import Program, program
 
-TOY = Program("toy-server", "1.2.3", "acme/toy", "example.com/toy/cmd/toy-server", "toy")
+TOY = Program(
+    name="toy-server", version="1.2.3", repository="acme/toy", package="example.com/toy/cmd/toy-server", member="toy"
+)
 WORKS = b"#!/bin/sh\necho toy $*\n"
 TAG = "/acme/toy/releases/tags/v1.2.3"
 ARCHIVE = f"toy_{platform.system()}_{platform.machine()}.tar.gz"
@@ -199,7 +201,10 @@ def test_what_is_there_is_neither_downloaded_nor_built(releases: Releases, go: P
 def test_another_version_stands_beside_it(releases: Releases, go: Path, tmp_path: Path) -> None:
     program(TOY, tmp_path / "bin", print, releases.url)
     program(
-        Program("toy-server", "1.2.4", TOY.repository, TOY.package, TOY.member), tmp_path / "bin", print, releases.url
+        Program(name="toy-server", version="1.2.4", repository=TOY.repository, package=TOY.package, member=TOY.member),
+        tmp_path / "bin",
+        print,
+        releases.url,
     )
     assert {p.name for p in (tmp_path / "bin").iterdir()} == {"toy-server-1.2.3", "toy-server-1.2.4"}
     assert go.read_text().splitlines()[1].endswith("@v1.2.4")

@@ -7,17 +7,17 @@ import pytest
 
 from moat.errors import SchemaError
 from moat.index.store import WeaviateStore
-from moat.index.write import opened
+from moat.index.write import open_writer
 from moat.ledger import documents, loads
 from moat.maintenance.reconcile import Drift, reconcile
-from moat.runtime import Way
+from moat.runtime import Runtime
 from tests.company import ANN, HUGO, Company, stored
 from tests.contracts.store import an_object
 
 
 @pytest.fixture
-def company(way: Way, tmp_path: Path) -> Company:
-    made = Company(way, tmp_path / "docs")
+def company(runtime: Runtime, tmp_path: Path) -> Company:
+    made = Company(runtime, tmp_path / "docs")
     made.run()
     return made
 
@@ -31,7 +31,7 @@ def index(company: Company) -> Iterator[WeaviateStore]:
 
 def drift(company: Company, index: WeaviateStore, repair: bool = False) -> Drift:
     return next(
-        d for d in reconcile(company.way, index, company.model(), company.pending(), repair) if d.source == "docs"
+        d for d in reconcile(company.runtime, index, company.model(), company.pending(), repair) if d.source == "docs"
     )
 
 
@@ -46,17 +46,17 @@ def test_what_agrees_is_said_to_agree_and_left_alone(company: Company, index: We
 
 def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Company, index: WeaviateStore) -> None:
     before = stored(index)
-    lost, retold, opened, *_ = sorted(before)
+    lost, retold, open_writer, *_ = sorted(before)
     index.delete([lost])
     index._collection.data.update(retold, properties={"text": "other words"})
-    index.set_allow({opened: ("public",)})
+    index.set_allow({open_writer: ("public",)})
     stray = an_object()
     index.write([stray])
     found = drift(company, index)
     assert (found.missing, found.text, found.access) == (1, 1, 1)
     assert len(found.examples) == 3
     strays = {
-        d.source: d.orphans for d in reconcile(company.way, index, company.model(), company.pending()) if d.orphans
+        d.source: d.orphans for d in reconcile(company.runtime, index, company.model(), company.pending()) if d.orphans
     }
     assert strays == {stray.source: 1}
     assert stored(index) != before
@@ -70,10 +70,10 @@ def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Co
 
 def test_an_index_that_was_lost_is_written_anew_from_the_ledger(company: Company, index: WeaviateStore) -> None:
     before = stored(index)
-    operator = WeaviateStore.open(company.way.settings, "operator")
-    operator._client.collections.delete(company.way.settings.collection_name)
+    operator = WeaviateStore.open(company.runtime.settings, "operator")
+    operator._client.collections.delete(company.runtime.settings.collection_name)
     operator.close()
-    opened(company.way, company.model()).close()  # as the command and the DAG do
+    open_writer(company.runtime, company.model()).close()  # as the command and the DAG do
     found = drift(company, index, repair=True)
     assert (found.missing, found.repaired) == (len(before), True)
     assert stored(index) == before
@@ -91,7 +91,7 @@ def test_what_the_source_has_beyond_the_ledger_is_told_and_left_to_the_next_run(
     found = drift(company, index, repair=True)
     assert found.behind == {"listed": 3, "new": 1, "changed": 1, "vanished": 1}
     assert found.agrees
-    assert documents.count_visible(company.way.ledger, "docs") == 3
+    assert documents.count_visible(company.runtime.ledger, "docs") == 3
 
 
 def test_a_source_that_cannot_be_asked_is_told_and_the_rest_is_compared(
@@ -107,8 +107,8 @@ def test_a_source_that_cannot_be_asked_is_told_and_the_rest_is_compared(
 
 
 def test_an_index_of_another_model_is_not_compared_and_not_filled(company: Company, index: WeaviateStore) -> None:
-    operator = WeaviateStore.open(company.way.settings, "operator")
-    operator._client.collections.delete(company.way.settings.collection_name)
+    operator = WeaviateStore.open(company.runtime.settings, "operator")
+    operator._client.collections.delete(company.runtime.settings.collection_name)
     operator.ensure("another-model@1/768")
     operator.grant()
     operator.close()
@@ -120,7 +120,7 @@ def test_a_visible_chunk_that_a_search_leaves_out_is_missing(company: Company, i
     company.run(full=True)
     company.write("leave.md", "# Leave\n\nOther.\n")
     company.run()
-    loads.rollback(company.way.ledger, 3, "test")
+    loads.rollback(company.runtime.ledger, 3, "test")
     one = next(o.id for o in index.every() if o.load != 3)
     index._collection.data.update(one, properties={"load": 3})
     assert drift(company, index, repair=True).missing == 1
@@ -139,5 +139,5 @@ def test_a_load_that_waits_is_no_drift(company: Company, index: WeaviateStore) -
 
 
 def test_a_source_that_is_no_longer_declared_is_still_compared(company: Company, index: WeaviateStore) -> None:
-    found = reconcile(company.way, index, company.model(), {})
+    found = reconcile(company.runtime, index, company.model(), {})
     assert [(d.source, d.visible_documents, d.behind) for d in found] == [("docs", 3, {})]

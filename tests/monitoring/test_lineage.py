@@ -16,7 +16,7 @@ from moat.runtime import Options
 from moat.settings import PROJECT, Settings
 from moat.source import S3Objects
 from moat.stages.read import read
-from tests.company import Company, collection_of_its_own, opened_way
+from tests.company import Company, collection_of_its_own, open_runtime
 
 BODIES = (
     "The crane of quay {} stands still since the storm.",
@@ -67,7 +67,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, weaviate_server: Settings, em
     """Every event of a run of `rows`, from a table to the collection."""
     home = tmp_path_factory.mktemp("lineage")
     with collection_of_its_own(weaviate_server, embedder_server, home / "home") as settings:
-        way = opened_way(settings)
+        runtime = open_runtime(settings)
         dags = home / "dags"
         dags.mkdir()
         (dags / "ingest.py").write_text((PROJECT / "dags" / "ingest.py").read_text())
@@ -92,7 +92,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, weaviate_server: Settings, em
         }
         state = _ran(home, dags, settings, warehouse, env)
         yield state, [json.loads(line) for line in log.read_text().splitlines()], settings, warehouse
-        way.close()
+        runtime.close()
 
 
 def _ran(home: Path, dags: Path, settings: Settings, warehouse: Path, env: dict[str, str]) -> Any:
@@ -187,19 +187,19 @@ def test_each_field_of_the_collection_leads_to_its_columns(told: Any) -> None:
     assert {one["name"] for one in made["facets"]["schema"]["fields"]} >= {"text", "allow", "metadata"}
 
 
-def test_files_are_a_folder_and_buckets_a_prefix(settings: Settings, make_way: Any, tmp_path: Path) -> None:
-    way = make_way(settings)
-    company = Company(way, tmp_path / "docs")
-    found = read(way, company.source, "airflow:docs:once", Options())
-    facts = facts_of(way, company.source, "read", "airflow:docs:once")
+def test_files_are_a_folder_and_buckets_a_prefix(settings: Settings, make_runtime: Any, tmp_path: Path) -> None:
+    runtime = make_runtime(settings)
+    company = Company(runtime, tmp_path / "docs")
+    found = read(runtime, company.source, "airflow:docs:once", Options())
+    facts = facts_of(runtime, company.source, "read", "airflow:docs:once")
     assert facts is not None
     assert facts.load.id == found.load
     (folder,), (staged,) = facts.inputs, facts.outputs
     assert (folder.namespace, folder.name, folder.n_rows) == ("file", str(tmp_path / "docs"), 3)
     assert staged.version == "1"
-    assert facts_of(way, company.source, "read", "airflow:docs:another") is None
+    assert facts_of(runtime, company.source, "read", "airflow:docs:another") is None
     bucket = company.declared(reader=S3Objects(conn_id="x", bucket="papers", prefix="legal/"))
-    facts = facts_of(way, bucket, "load", "airflow:docs:once")
+    facts = facts_of(runtime, bucket, "load", "airflow:docs:once")
     assert facts is not None
     assert (facts.inputs[0].namespace, facts.inputs[0].name) == ("s3://papers", "legal")
 

@@ -36,8 +36,13 @@ def judged(ledger: Ledger, run: str = "one") -> loads.Load:
     """A load of tickets that has read, was judged, and waits."""
     made = loads.open_load(ledger, "tickets", run, {}, 60)
     loads.note(ledger, made, {"listed": 40, "new": 12, "changed": 3, "unchanged": 25})
-    results = [CheckResult("dimension", "vectors", "block", True, "384", "384")]
-    results += [CheckResult(f"c{n}", "volume", "hold", False, "0", "1") for n in range(2)]
+    results = [
+        CheckResult(name="dimension", family="vectors", severity="block", passed=True, seen="384", allowed="384")
+    ]
+    results += [
+        CheckResult(name=f"c{n}", family="volume", severity="hold", passed=False, seen="0", allowed="1")
+        for n in range(2)
+    ]
     checks.keep(ledger, made, "volume", results)
     loads.hold(ledger, made, "too few")
     return made
@@ -93,7 +98,7 @@ def test_another_tenants_numbers_stay_its_own(ledger: Ledger) -> None:
 
 
 def test_what_is_visible_is_counted_anew_when_a_load_has_changed_it(company: Any) -> None:
-    ledger = company.way.ledger
+    ledger = company.runtime.ledger
     registry = registry_of(ledger)
 
     def documents() -> tuple[float | None, float | None]:

@@ -19,7 +19,18 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def parsed(sandbox: Sandbox, path: Path) -> Document:
-    return sandbox.parse(RawDocument("k", "u", path.name, "", path.read_bytes(), "", "", 0))
+    return sandbox.parse(
+        RawDocument(
+            key="k",
+            uri="u",
+            name=path.name,
+            fingerprint="",
+            content=path.read_bytes(),
+            content_hash="",
+            policy="",
+            access_version=0,
+        )
+    )
 
 
 def test_the_outline_gives_the_headings_with_their_levels(sandbox: Sandbox) -> None:

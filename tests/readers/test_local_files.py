@@ -28,7 +28,13 @@ class TestLocalFiles(ReaderContract):
 
 
 def listed(folder: Path, patterns: tuple[str, ...] = ("*",), rule: object = None) -> dict[str, tuple[str | None, str]]:
-    reading = Reading("s", rule or Groups(allow=("all",)), EnvironmentConnections(), PROJECT, 1 << 20)  # type: ignore[arg-type]
+    reading = Reading(
+        source="s",
+        rule=rule or Groups(allow=("all",)),
+        connections=EnvironmentConnections(),
+        project=PROJECT,
+        max_bytes=1 << 20,
+    )  # type: ignore[arg-type]
     with LocalFiles(path=str(folder), patterns=patterns).open(reading) as reader:
         return {one.key: (one.policy, one.reason) for one in reader.listing()}
 

@@ -116,7 +116,7 @@ Listing = Callable[..., dict[str, Any]]
 @pytest.fixture
 def listing(bucket: str, connections: EnvironmentConnections) -> Listing:
     def make(rule: Any, conn_id: str = "s3", prefix: str = "", **given: Any) -> dict[str, Any]:
-        reading = Reading("s", rule, connections, PROJECT, 1 << 20)
+        reading = Reading(source="s", rule=rule, connections=connections, project=PROJECT, max_bytes=1 << 20)
         with S3Objects(conn_id=conn_id, bucket=bucket, prefix=prefix, **given).open(reading) as reader:
             return {one.key: one for one in reader.listing()}
 
@@ -170,7 +170,9 @@ def test_an_object_overwritten_between_listing_and_fetching_is_noticed(
     s3: Any, bucket: str, connections: EnvironmentConnections
 ) -> None:
     s3.put_object(Bucket=bucket, Key="a.md", Body=b"old", Tagging=urlencode({"readers": "x"}))
-    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    reading = Reading(
+        source="s", rule=ObjectTags(allow="readers"), connections=connections, project=PROJECT, max_bytes=1 << 20
+    )
     with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
         (one,) = reader.listing()
         s3.put_object(Bucket=bucket, Key="a.md", Body=b"new")
@@ -188,7 +190,9 @@ def test_a_wrong_key_needs_a_person_and_a_server_that_is_down_only_time(listing:
 
 
 def test_a_bucket_that_does_not_exist_is_no_empty_listing(connections: EnvironmentConnections) -> None:
-    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    reading = Reading(
+        source="s", rule=ObjectTags(allow="readers"), connections=connections, project=PROJECT, max_bytes=1 << 20
+    )
     with (
         S3Objects(conn_id="s3", bucket="nobody-made-this").open(reading) as reader,
         pytest.raises(FatalError, match="nobody-made-this"),
@@ -210,7 +214,9 @@ def test_an_object_that_may_not_be_read_is_set_aside_and_the_others_come(
             )
         }
     )
-    reading = Reading("s", ObjectTags(allow="readers"), connections, PROJECT, 1 << 20)
+    reading = Reading(
+        source="s", rule=ObjectTags(allow="readers"), connections=connections, project=PROJECT, max_bytes=1 << 20
+    )
     with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
         listed = {one.key: one for one in reader.listing()}
         answers = {got.key: got for got in reader.fetch(planned(one) for one in listed.values() if one.policy)}

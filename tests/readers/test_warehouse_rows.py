@@ -52,7 +52,13 @@ class Database:
 
     def open(self, rule: Any = None, max_bytes: int = 1 << 20, **changed: Any) -> Any:
         return self.reader(**changed).open(
-            Reading("s", rule or Columns(allow="team"), AirflowConnections(), self.project, max_bytes)
+            Reading(
+                source="s",
+                rule=rule or Columns(allow="team"),
+                connections=AirflowConnections(),
+                project=self.project,
+                max_bytes=max_bytes,
+            )
         )
 
 
@@ -91,7 +97,13 @@ class TestWarehouseRows(ReaderContract):
         class InProject(WarehouseRows):  # dags/sql of the test's own folder
             def open(self, reading: Reading) -> Any:
                 return super().open(
-                    Reading(reading.source, reading.rule, reading.connections, database.project, reading.max_bytes)
+                    Reading(
+                        source=reading.source,
+                        rule=reading.rule,
+                        connections=reading.connections,
+                        project=database.project,
+                        max_bytes=reading.max_bytes,
+                    )
                 )
 
         return System(
@@ -263,7 +275,9 @@ def test_a_database_that_is_down_only_needs_time(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv(
         "AIRFLOW_CONN_DOWN", json.dumps({"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "login": "x"})
     )
-    reading = Reading("s", Groups(allow=("a",)), AirflowConnections(), tmp_path, 1)
+    reading = Reading(
+        source="s", rule=Groups(allow=("a",)), connections=AirflowConnections(), project=tmp_path, max_bytes=1
+    )
     with (
         pytest.raises(SourceUnavailable, match="did not answer"),
         WarehouseRows(conn_id="down", sql="n.sql", key="id", text="{id}").open(reading),

@@ -25,7 +25,11 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 def parsed(sandbox: Sandbox, content: bytes | str, name: str) -> Document:
     data = content.encode() if isinstance(content, str) else content
-    return sandbox.parse(RawDocument("k", "u", name, "", data, "", "", 0))
+    return sandbox.parse(
+        RawDocument(
+            key="k", uri="u", name=name, fingerprint="", content=data, content_hash="", policy="", access_version=0
+        )
+    )
 
 
 def shown(document: Document) -> str:

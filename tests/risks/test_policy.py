@@ -15,8 +15,8 @@ from moat.ledger.quarantine import listing
 from moat.ledger.tables import metadata
 from moat.records import Block, Document, Prepared
 from moat.risks.judge import FAMILIES, families
-from moat.runtime import Way
-from moat.source import Answer, Risks
+from moat.runtime import Runtime
+from moat.source import RiskAction, Risks
 from moat.stages.gate import check
 from moat.stages.prepare import clean_and_judge
 from moat.stages.run import finish
@@ -35,17 +35,17 @@ def lines() -> list[str]:
 
 
 @pytest.fixture
-def company(served: object, make_way: object, lines: list[str], tmp_path: Path) -> Company:
-    return Company(make_way(served, lines), tmp_path / "docs")  # type: ignore[operator]
+def company(served: object, make_runtime: object, lines: list[str], tmp_path: Path) -> Company:
+    return Company(make_runtime(served, lines), tmp_path / "docs")  # type: ignore[operator]
 
 
-def everything(way: Way) -> Iterator[tuple[str, str]]:
+def everything(runtime: Runtime) -> Iterator[tuple[str, str]]:
     """All that the ledger's tables and the staged files of the way hold, as text; quarantined bytes are left out."""
-    with way.ledger.read() as connection:
+    with runtime.ledger.read() as connection:
         for name, table in metadata.tables.items():
             yield from ((name, str(tuple(row))) for row in connection.execute(table.select()))
-    for file in Path(way.settings.staging).rglob("*"):
-        parts = file.relative_to(way.settings.staging).parts
+    for file in Path(runtime.settings.staging).rglob("*"):
+        parts = file.relative_to(runtime.settings.staging).parts
         if file.is_file() and "quarantine" not in parts and "read" not in parts:  # read holds what the source has
             if file.suffix == ".parquet":
                 import pyarrow.parquet as parquet
@@ -70,14 +70,14 @@ def test_what_is_redacted_stands_nowhere_behind_the_parser(company: Company, lin
     result = company.run()
     assert result.load.state == "promoted", result.load.reason
     values = (KEY, TOKEN, *(line for line in PEM.split("\n") if len(line) > 20 and "KEY" not in line))
-    told = [*everything(company.way), *(("progress", line) for line in lines)]
+    told = [*everything(company.runtime), *(("progress", line) for line in lines)]
     told += [("index", text) for text in indexed(company)]
     assert len(told) > 50
     assert [where for where, what in told if any(value in what for value in values)] == []
     assert any("[redacted: AWS_KEY]" in what for where, what in told if where == "index")
     titles = [hit.title for hit in company.search("Then call the harbour.", ANN)]
     assert "Interface [redacted: AWS_KEY]" in titles
-    seen = {r.name: r.seen for r in results.of_load(company.way.ledger, result.load.id) if r.family == "content"}
+    seen = {r.name: r.seen for r in results.of_load(company.runtime.ledger, result.load.id) if r.family == "content"}
     assert "in 2 of 5 documents" in seen["secrets in documents"]
     assert "PRIVATE_KEY 1" in seen["secrets in documents"]
     assert "GITHUB_TOKEN 3" in seen["secrets in documents"], "the one in a hidden paragraph among them"
@@ -98,8 +98,8 @@ def test_hold_waits_for_a_person_and_goes_on_whole(company: Company, family: str
     assert not any(value in failed[0].seen for value in ("zoe@", KEY, "previous", "Nobody"))
     from moat.ledger import loads
 
-    loads.release(company.way.ledger, result.load.id, "test", "it is ours")
-    finish(company.way, source, result.load.id, "test")
+    loads.release(company.runtime.ledger, result.load.id, "test", "it is ours")
+    finish(company.runtime, source, result.load.id, "test")
     assert any(ORDER in text for text in indexed(company))
 
 
@@ -108,14 +108,14 @@ def test_quarantine_sets_the_document_aside_and_tells_kinds_only(company: Compan
     source = company.declared(risks=Risks(personal="quarantine", secrets="quarantine"))
     result = company.run(source)
     assert result.load.state == "promoted"
-    (aside,) = listing(company.way.ledger)
+    (aside,) = listing(company.runtime.ledger)
     assert (aside.key, aside.stage, aside.error) == ("odd.md", "clean", "RiskFound")
     assert "personal:EMAIL_ADDRESS (1)" in aside.reason
     assert "secrets:AWS_KEY (1)" in aside.reason
     assert aside.raw_uri
-    told = [*everything(company.way), *(("progress", line) for line in lines)]
+    told = [*everything(company.runtime), *(("progress", line) for line in lines)]
     assert [where for where, what in told if KEY in what or "zoe@" in what] == []
-    assert documents.count_visible(company.way.ledger, "docs") == 3
+    assert documents.count_visible(company.runtime.ledger, "docs") == 3
 
 
 def test_what_was_loaded_is_prepared_again_when_the_policy_moves(company: Company) -> None:
@@ -132,7 +132,7 @@ def test_hidden_characters_that_give_orders_hold_a_load(company: Company) -> Non
     company.write("odd.md", f"# Quay\n\nBoats moor here.{tags}\n")
     result = company.run()
     assert result.load.state == "held"
-    seen = {r.name: r for r in results.of_load(company.way.ledger, result.load.id)}
+    seen = {r.name: r for r in results.of_load(company.runtime.ledger, result.load.id)}
     assert not seen["injection in documents"].passed
     assert "tags 1" in seen["hidden text in documents"].seen
 
@@ -143,34 +143,41 @@ def test_shares_are_measured_of_every_load_with_documents(company: Company) -> N
             f"notes/{i}.md", f"# Note {i}\n\nPier {i} is open." + (" Write to zoe@gmail.com." if i < 5 else "")
         )
     number = company.to_the_gate()
-    candidate = Candidate(company.way, company.source, company.way.load(number))
+    candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number))
     content.run(candidate)
     assert candidate.measured["content.personal"] == pytest.approx(5 / 23)
     assert candidate.measured["content.secrets"] == 0
     assert set(candidate.behind["content.personal"]) == {f"notes/{i}.md" for i in range(5)}
     assert {m.name for m in content.MEASURES} == set(candidate.measured)
-    assert all(r.passed for r in check(company.way, company.source, number, "content"))
+    assert all(r.passed for r in check(company.runtime, company.source, number, "content"))
 
 
 def test_language_and_replaced_characters_are_noted(company: Company) -> None:
     german = "Der Hafen ist heute geschlossen, weil der Sturm die Kräne beschädigt hat und niemand arbeiten kann."
     company.write("hafen.md", f"# Hafen\n\n{german} \ufffd\ufffd\n")
     number = company.to_the_gate()
-    noted = {p.key: p for p in Candidate(company.way, company.source, company.way.load(number)).prepared()}
+    noted = {
+        p.key: p
+        for p in Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number)).prepared()
+    }
     assert (noted["hafen.md"].language, noted["hafen.md"].n_replaced) == ("de", 2)
     assert noted["trips.md"].n_replaced == 0
     assert isinstance(noted["trips.md"], Prepared)
 
 
 def document(*texts: str, title: str = "Title", hidden: str = "") -> Document:
-    blocks = [Block("text", text) for text in texts]
+    blocks = [Block(kind="text", text=text) for text in texts]
     return Document(
-        "k", "u", title, "text/plain", (*blocks, *([Block("text", hidden, hidden="css")] if hidden else []))
+        key="k",
+        uri="u",
+        title=title,
+        media_type="text/plain",
+        blocks=(*blocks, *([Block(kind="text", text=hidden, hidden="css")] if hidden else [])),
     )
 
 
-@pytest.mark.parametrize("answer", [a for a in get_args(Answer) if a != "quarantine"])
-def test_everything_is_counted_whatever_the_policy(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [a for a in get_args(RiskAction) if a != "quarantine"])
+def test_everything_is_counted_whatever_the_policy(answer: RiskAction) -> None:
     policy = Risks(answer, answer, answer, answer)
     text = f"Write to zoe@gmail.com. {KEY}"
     judged = clean_and_judge(
@@ -198,7 +205,11 @@ def test_an_order_is_taken_out_with_the_line_or_cell_that_it_stands_in() -> None
     judged = clean_and_judge(document(f"One line.\nNow: {ORDER} And more.\nLast line."), (), policy)[0]
     assert judged.document.blocks[0].text == "One line.\n[redacted: INSTRUCTION_OVERRIDE]\nLast line."
     cells = (
-        clean_and_judge(Document("k", "u", "", "text/plain", (Block("table", table),)), (), policy)[0]
+        clean_and_judge(
+            Document(key="k", uri="u", title="", media_type="text/plain", blocks=(Block(kind="table", text=table),)),
+            (),
+            policy,
+        )[0]
         .document.blocks[0]
         .text
     )

@@ -11,7 +11,7 @@ from moat.errors import FatalError
 from moat.ids import chunk_id, document_id, text_hash
 from moat.ledger import Ledger, documents, loads
 from moat.ledger.members import principals_of, replace_members
-from moat.ledger.second_look import look
+from moat.ledger.second_look import second_look
 from moat.ledger.tables import document, source
 from moat.records import Chunk, Prepared
 from moat.search.explain_access import Why, why
@@ -41,8 +41,37 @@ def filled(ledger: Ledger) -> Ledger:
     rows, chunks = [], []
     for key, policy in POLICIES.items():
         d = document_id("default", "s", key)
-        rows.append(Prepared(d, key, "u", key, "m", "f", text_hash(key), policy.text(), 0, (), 0, 9, 1))
-        chunks.append(Chunk(chunk_id(d, key, 0), d, key, key, "", "text", None, 0, 3, text_hash(key)))
+        rows.append(
+            Prepared(
+                id=d,
+                key=key,
+                uri="u",
+                title=key,
+                media_type="m",
+                fingerprint="f",
+                content_hash=text_hash(key),
+                policy=policy.text(),
+                access_version=0,
+                metadata=(),
+                n_pages=0,
+                n_characters=9,
+                n_chunks=1,
+            )
+        )
+        chunks.append(
+            Chunk(
+                id=chunk_id(d, key, 0),
+                document_id=d,
+                key=key,
+                text=key,
+                heading="",
+                kind="text",
+                page=None,
+                position=0,
+                n_tokens=3,
+                text_hash=text_hash(key),
+            )
+        )
     documents.stage(ledger, opened, "recipe", rows, chunks)
     loads.staged(ledger, opened)
     loads.promote(ledger, opened, "me")
@@ -101,7 +130,7 @@ def test_its_word_is_that_of_the_second_look(filled: Ledger, settings: Settings)
         ids = [chunk_id(document_id("default", "s", key), key, 0)]
         with filled.read() as connection:
             mine = principals_of(connection, "default", who)
-            seen = bool(mine) and bool(look(connection, "default", mine, ids))
+            seen = bool(mine) and bool(second_look(connection, "default", mine, ids))
         told = asked(filled, settings, key, who)
         by_policy = not told.refused and not told.deny and bool(told.layers) and all(x.by for x in told.layers)
         assert told.readable == seen == by_policy, (key, who)

@@ -13,8 +13,8 @@ from moat.errors import FatalError, LoadInProgress, LoadRefused
 from moat.ledger import Ledger, incidents, loads, spending
 from moat.ledger.loads import Load
 from moat.ledger.tables import embedding
-from moat.pricing import Spending, cost, told
-from moat.runtime import Options, Way
+from moat.pricing import Spending, cost, spending_line
+from moat.runtime import Options, Runtime
 from moat.settings import Settings
 from moat.source import Limits, Source
 from moat.stages.budget import judge
@@ -38,18 +38,18 @@ def n_embedded(ledger: Ledger) -> int:
 
 def n_passes(company: Company) -> int:
     """How often the resident embedder's model has run."""
-    url = f"http://{company.way.settings.embedder_host}:{company.way.settings.embedder_port}"
+    url = f"http://{company.runtime.settings.embedder_host}:{company.runtime.settings.embedder_port}"
     return int(httpx.get(f"{url}/health", trust_env=False).json()["passes"])
 
 
 def tokens_of(company: Company, load: Load) -> int:
     """Tokens of the distinct texts of a load."""
-    chunks = Candidate(company.way, company.source, load).chunks()
+    chunks = Candidate(runtime=company.runtime, source=company.source, load=load).chunks()
     return sum({c.text_hash: c.n_tokens for c in chunks}.values())
 
 
 def spent(company: Company, result: RunResult) -> Spending:
-    return Spending.of_load(company.way.ledger, company.way.settings, result.load.id)
+    return Spending.of_load(company.runtime.ledger, company.runtime.settings, result.load.id)
 
 
 def test_a_load_counts_its_seconds_by_stage_and_the_tokens_that_the_model_was_given(company: Company) -> None:
@@ -73,15 +73,15 @@ def test_a_load_over_its_budget_waits_and_nothing_is_embedded(company: Company) 
     assert "embed" not in held.seconds
     for batch in range(held.load.counts["batches"]):
         with pytest.raises(LoadRefused, match=rf"load {held.load.id} of docs waits for a person.*`moat release"):
-            embed(company.way, source, held.load.id, batch)
+            embed(company.runtime, source, held.load.id, batch)
     with pytest.raises(LoadInProgress, match="waits for a person"):
         company.run(source)
-    assert (n_embedded(company.way.ledger), n_passes(company)) == (0, passes), "the model saw none of it"
+    assert (n_embedded(company.runtime.ledger), n_passes(company)) == (0, passes), "the model saw none of it"
     assert spent(company, held).tokens == 0
-    report = company.way.staging.read_bytes(f"docs/{held.load.id}/budget/report.md").decode()
+    report = company.runtime.staging.read_bytes(f"docs/{held.load.id}/budget/report.md").decode()
     assert "allowed: 10" in report
     assert "3 new" in report
-    (told_of,) = incidents.of_load(company.way.ledger, held.load.id)
+    (told_of,) = incidents.of_load(company.runtime.ledger, held.load.id)
     assert (told_of.stage, told_of.severity, told_of.state) == ("embed", "hold", "open")
     assert told_of.detail["causes"][0]["name"] == "budget_exceeded"
 
@@ -89,14 +89,14 @@ def test_a_load_over_its_budget_waits_and_nothing_is_embedded(company: Company) 
 def test_a_released_load_goes_on_and_is_not_asked_about_again(company: Company) -> None:
     source = limited(company, max_tokens=10)
     held = company.run(source)
-    released = loads.release(company.way.ledger, held.load.id, "ann", "it is the first load")
+    released = loads.release(company.runtime.ledger, held.load.id, "ann", "it is the first load")
     assert (released.state, released.budget_by, released.decided_by) == ("open", "ann", None)
-    judge(company.way, source, held.load.id)
-    assert company.way.load(held.load.id).state == "open"
-    done = finish(company.way, source, held.load.id, "ann")
+    judge(company.runtime, source, held.load.id)
+    assert company.runtime.load(held.load.id).state == "open"
+    done = finish(company.runtime, source, held.load.id, "ann")
     assert (done.load.state, done.passed) == ("promoted", True)
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
-    assert [one.state for one in incidents.of_load(company.way.ledger, held.load.id)] == ["resolved"]
+    assert [one.state for one in incidents.of_load(company.runtime.ledger, held.load.id)] == ["resolved"]
     assert spent(company, done).tokens == tokens_of(company, done.load)
 
 
@@ -108,34 +108,36 @@ def test_what_a_person_lets_cost_more_the_gate_can_still_hold(company: Company) 
     source = limited(company, max_tokens=1, max_vanished_ratio=0.1)
     held = company.run(source)
     assert held.load.held_for == "budget"
-    loads.release(company.way.ledger, held.load.id, "ann")
-    again = finish(company.way, source, held.load.id, "ann")
+    loads.release(company.runtime.ledger, held.load.id, "ann")
+    again = finish(company.runtime, source, held.load.id, "ann")
     assert (again.load.state, again.load.held_for, again.load.budget_by) == ("held", "gate", "ann")
     assert "mass deletion" in (again.load.reason or "")
-    released = loads.release(company.way.ledger, held.load.id, "bob")
+    released = loads.release(company.runtime.ledger, held.load.id, "bob")
     assert (released.budget_by, released.decided_by) == ("ann", "bob")
-    assert finish(company.way, source, held.load.id, "bob").load.state == "promoted"
+    assert finish(company.runtime, source, held.load.id, "bob").load.state == "promoted"
 
 
 def test_a_rejected_load_ends_and_the_next_run_asks_anew(company: Company) -> None:
     source = limited(company, max_tokens=10)
     first = company.run(source)
-    loads.reject(company.way.ledger, first.load.id, "ann", "too much")
+    loads.reject(company.runtime.ledger, first.load.id, "ann", "too much")
     second = company.run(source)
     assert (second.load.state, second.load.held_for) == ("held", "budget")
-    assert n_embedded(company.way.ledger) == 0
+    assert n_embedded(company.runtime.ledger) == 0
 
 
 def test_only_texts_that_the_model_has_not_embedded_are_counted_each_once(company: Company) -> None:
     company.write("twin.md", (company.folder / "leave.md").read_text())
     first = company.run()
     exactly = tokens_of(company, first.load)
-    assert exactly < sum(c.n_tokens for c in Candidate(company.way, company.source, first.load).chunks())
+    assert exactly < sum(
+        c.n_tokens for c in Candidate(runtime=company.runtime, source=company.source, load=first.load).chunks()
+    )
     other = limited(company, max_tokens=1)
     assert company.run(other, full=True).load.state == "promoted", "all of it was embedded before"
     company.write("new.md", "# New\n\nThe crane is painted blue.\n")
     held = company.run(other)
-    (new,) = Candidate(company.way, company.source, held.load).chunks()
+    (new,) = Candidate(runtime=company.runtime, source=company.source, load=held.load).chunks()
     assert held.load.reason == f"budget: {new.n_tokens} tokens for the model, allowed: 1"
 
 
@@ -149,9 +151,9 @@ def test_a_budget_that_fits_asks_nobody(company: Company) -> None:
 def test_tries_that_failed_have_cost_too(company: Company) -> None:
     source = limited(company, max_tokens=10)
     number = company.run(source).load.id
-    ahead = judge(company.way, source, number).tokens
-    spending.spend(company.way.ledger, number, "embed", 0, seconds=36.0, tokens=500)
-    assert judge(company.way, source, number).tokens == ahead + 500
+    ahead = judge(company.runtime, source, number).tokens
+    spending.spend(company.runtime.ledger, number, "embed", 0, seconds=36.0, tokens=500)
+    assert judge(company.runtime, source, number).tokens == ahead + 500
 
 
 def test_a_budget_in_money_is_held_by_the_price_of_tokens(company: Company) -> None:
@@ -159,14 +161,14 @@ def test_a_budget_in_money_is_held_by_the_price_of_tokens(company: Company) -> N
     held = company.run(limited(company, max_cost=0.01))
     amount = tokens_of(company, held.load) * 0.002
     assert held.load.reason == f"budget: {amount:.2f} EUR, allowed: 0.01 EUR (at 2000 a million tokens)"
-    loads.reject(company.way.ledger, held.load.id, "ann")
+    loads.reject(company.runtime.ledger, held.load.id, "ann")
     assert company.run(limited(company, max_cost=amount + 0.001)).load.state == "promoted"
 
 
 def test_a_budget_in_money_without_a_price_is_refused_before_anything_is_read(company: Company) -> None:
     with pytest.raises(FatalError, match=r"source docs: Limits\(max_cost=5\) needs a price: set MOAT_COST_PER_MILLION"):
         company.run(limited(company, max_cost=5.0))
-    assert loads.recent(company.way.ledger) == []
+    assert loads.recent(company.runtime.ledger) == []
 
 
 def test_a_cost_is_tokens_by_their_price_and_hours_of_embedding_by_the_machines() -> None:
@@ -174,35 +176,40 @@ def test_a_cost_is_tokens_by_their_price_and_hours_of_embedding_by_the_machines(
     counted = {"read": (100.0, 0), "embed": (1_000.0, 4_000_000)}
     assert cost(priced, counted) == pytest.approx(2.0 + 1.0)
     assert cost(Settings(), counted) == 0
-    assert told(priced, Spending.of(priced, counted)) == "4,000,000 tokens, 3.00 CHF; read 100.0 s, embed 1,000.0 s"
-    assert "0.00" not in told(Settings(), Spending.of(Settings(), counted)), "no price is no cost of nothing"
+    assert (
+        spending_line(priced, Spending.of(priced, counted))
+        == "4,000,000 tokens, 3.00 CHF; read 100.0 s, embed 1,000.0 s"
+    )
+    assert "0.00" not in spending_line(Settings(), Spending.of(Settings(), counted)), "no price is no cost of nothing"
 
 
 def test_a_dry_run_tells_what_it_would_cost(company: Company) -> None:
-    free = dry_run(company.way, company.source, Options())
+    free = dry_run(company.runtime, company.source, Options())
     assert (free.cost, free.currency) == (0, "")
     assert "USD" not in estimate("docs", free)
     company.set(cost_per_million_tokens=1_000.0)
-    dear = dry_run(company.way, company.source, Options())
+    dear = dry_run(company.runtime, company.source, Options())
     assert dear.cost == pytest.approx(dear.tokens / 1_000)
     assert f"{dear.cost:.2f} USD" in estimate("docs", dear)
 
 
-def test_a_load_taken_up_again_embeds_only_what_is_left(way: Way, tmp_path: Path) -> None:
-    company = Company(way, tmp_path / "docs")
+def test_a_load_taken_up_again_embeds_only_what_is_left(runtime: Runtime, tmp_path: Path) -> None:
+    company = Company(runtime, tmp_path / "docs")
     company.set(batch_mb=0.001)
     for name in ("a", "b", "c"):
         company.write(f"{name}.md", f"# {name}\n\n" + f"The {name} crane lifts forty tonnes at noon. " * 10)
     source = limited(company, max_tokens=10)
     held = company.run(source)
     assert held.load.counts["batches"] == 2
-    loads.release(way.ledger, held.load.id, "ann")
-    embed(way, source, held.load.id, 0)
-    vectors = Path(way.settings.staging, "docs", str(held.load.id), "embed", "0000.parquet")
+    loads.release(runtime.ledger, held.load.id, "ann")
+    embed(runtime, source, held.load.id, 0)
+    vectors = Path(runtime.settings.staging, "docs", str(held.load.id), "embed", "0000.parquet")
     before = vectors.stat().st_ino
     seen = []
-    object.__setattr__(way, "progress", lambda line: seen.append((line, vectors.exists() and vectors.stat().st_ino)))
-    assert finish(way, source, held.load.id, "ann").load.state == "promoted"
+    object.__setattr__(
+        runtime, "progress", lambda line: seen.append((line, vectors.exists() and vectors.stat().st_ino))
+    )
+    assert finish(runtime, source, held.load.id, "ann").load.state == "promoted"
     assert {inode for line, inode in seen if "chunks have vectors" in line} == {before}
     index = company.index()
     assert len(stored(index)) == 7

@@ -86,11 +86,26 @@ def test_steps_are_listed_once_and_each_is_counted(document: Make) -> None:
 
 @given(st.lists(st.text(), max_size=5))
 def test_cleaning_twice_changes_nothing_more(texts: list[str]) -> None:
-    once, _ = clean(Document("k", "u", "", "text/plain", tuple(Block("text", t) for t in texts)))
+    once, _ = clean(
+        Document(
+            key="k", uri="u", title="", media_type="text/plain", blocks=tuple(Block(kind="text", text=t) for t in texts)
+        )
+    )
     twice, counts = clean(once)
     assert twice == once
     assert not any(counts.values())
 
 
 def test_the_title_is_cleaned_too() -> None:
-    assert clean(Document("k", "u", "A\u200b  B\x00", "text/plain", (Block("text", "x"),)))[0].title == "A B"
+    assert (
+        clean(
+            Document(
+                key="k",
+                uri="u",
+                title="A\u200b  B\x00",
+                media_type="text/plain",
+                blocks=(Block(kind="text", text="x"),),
+            )
+        )[0].title
+        == "A B"
+    )

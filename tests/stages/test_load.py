@@ -17,7 +17,7 @@ from moat.checks import FAMILIES
 from moat.embedding.client import embedder_of
 from moat.errors import IndexUnavailable, LoadRefused, SchemaError, Superseded
 from moat.index.store import Store, WeaviateStore
-from moat.index.write import opened
+from moat.index.write import open_writer
 from moat.ledger import documents, loads
 from moat.records import IndexObject
 from moat.runtime import Options
@@ -32,8 +32,8 @@ from tests.company import ANN, HUGO, Company, stored
 
 @pytest.fixture
 def index(company: Company) -> Iterator[WeaviateStore]:
-    embedder = embedder_of(company.way.settings, company.way.connections)
-    made = opened(company.way, embedder.info().key)
+    embedder = embedder_of(company.runtime.settings, company.runtime.connections)
+    made = open_writer(company.runtime, embedder.info().key)
     embedder.close()
     yield made
     made.close()
@@ -106,9 +106,9 @@ def test_a_write_that_went_wrong_once_is_found_and_mended(
     company: Company, index: WeaviateStore, fault: type[Faulty]
 ) -> None:
     number = company.to_the_load()
-    counts = load(company.way, company.source, number, fault(index, 1))  # type: ignore[arg-type]
+    counts = load(company.runtime, company.source, number, fault(index, 1))  # type: ignore[arg-type]
     assert counts["repaired"] >= 2
-    promote(company.way, company.source, number, "test", index)
+    promote(company.runtime, company.source, number, "test", index)
     assert company.keys("What does a crane driver earn?", HUGO)[0] == "people/pay.md"
     assert "people/pay.md" not in company.keys("What does a crane driver earn?", ANN)
     assert len(stored(index)) == counts["written"]
@@ -120,23 +120,23 @@ def test_a_write_that_stays_wrong_fails_and_is_never_promoted(
 ) -> None:
     number = company.to_the_load()
     with pytest.raises(IndexUnavailable):
-        load(company.way, company.source, number, fault(index, 99))  # type: ignore[arg-type]
-    assert company.way.load(number).state == "open"
+        load(company.runtime, company.source, number, fault(index, 99))  # type: ignore[arg-type]
+    assert company.runtime.load(number).state == "open"
     with pytest.raises(LoadRefused, match="open"):
-        promote(company.way, company.source, number, "test", index)
+        promote(company.runtime, company.source, number, "test", index)
     assert company.search("leave", ANN) == []
     # The fault is gone: the same task, run again, comes to the state it would have come to at once.
-    load(company.way, company.source, number, index)
-    promote(company.way, company.source, number, "test", index)
+    load(company.runtime, company.source, number, index)
+    promote(company.runtime, company.source, number, "test", index)
     assert company.keys("leave", ANN)[0] == "leave.md"
 
 
 def test_an_answer_that_was_lost_costs_another_try_and_nothing_twice(company: Company, index: WeaviateStore) -> None:
     number = company.to_the_load()
     with pytest.raises(IndexUnavailable):
-        load(company.way, company.source, number, LostAnswer(index, 1))  # type: ignore[arg-type]
+        load(company.runtime, company.source, number, LostAnswer(index, 1))  # type: ignore[arg-type]
     before = stored(index)
-    counts = load(company.way, company.source, number, index)
+    counts = load(company.runtime, company.source, number, index)
     assert stored(index) == before
     assert counts["proved"] == len(before)
 
@@ -146,49 +146,49 @@ def test_a_shard_that_became_read_only_stops_the_load(
 ) -> None:
     monkeypatch.setattr("moat.index.store.time.sleep", lambda s: None)
     number = company.to_the_load()
-    operator = WeaviateStore.open(company.way.settings, "operator")
-    collection = operator._client.collections.use(company.way.settings.collection_name)
-    opened(company.way, company.way.load(number).model or "").close()
+    operator = WeaviateStore.open(company.runtime.settings, "operator")
+    collection = operator._client.collections.use(company.runtime.settings.collection_name)
+    open_writer(company.runtime, company.runtime.load(number).model or "").close()
     collection.config.update_shards(status="READONLY")
     with pytest.raises(IndexUnavailable, match="read-only"):
-        load(company.way, company.source, number)
-    assert company.way.load(number).state == "open"
+        load(company.runtime, company.source, number)
+    assert company.runtime.load(number).state == "open"
     collection.config.update_shards(status="READY")
-    load(company.way, company.source, number)
-    assert promote(company.way, company.source, number, "test").state == "promoted"
+    load(company.runtime, company.source, number)
+    assert promote(company.runtime, company.source, number, "test").state == "promoted"
     operator.close()
 
 
 def test_a_load_that_was_overtaken_writes_nothing_and_promotes_nothing(company: Company, index: WeaviateStore) -> None:
     zombie = company.to_the_load("first")
-    loads.give_up(company.way.ledger, company.way.load(zombie), "its machine is gone")
+    loads.give_up(company.runtime.ledger, company.runtime.load(zombie), "its machine is gone")
     newer = company.to_the_load("second")
     with pytest.raises(Superseded, match="no longer holds the lease"):
-        load(company.way, company.source, zombie, index)
+        load(company.runtime, company.source, zombie, index)
     assert stored(index) == {}
-    load(company.way, company.source, newer, index)
+    load(company.runtime, company.source, newer, index)
     with pytest.raises((Superseded, LoadRefused)):
-        promote(company.way, company.source, zombie, "zombie", index)
-    assert promote(company.way, company.source, newer, "test", index).state == "promoted"
+        promote(company.runtime, company.source, zombie, "zombie", index)
+    assert promote(company.runtime, company.source, newer, "test", index).state == "promoted"
 
 
 def test_a_collection_that_changed_under_the_load_is_no_place_for_it(company: Company, index: WeaviateStore) -> None:
     number = company.to_the_load()
-    operator = WeaviateStore.open(company.way.settings, "operator")
-    operator._client.collections.delete(company.way.settings.collection_name)
+    operator = WeaviateStore.open(company.runtime.settings, "operator")
+    operator._client.collections.delete(company.runtime.settings.collection_name)
     operator.ensure("another-model@1/768")
     operator.grant()
     with pytest.raises(SchemaError, match="vectors of two models do not compare"):
-        load(company.way, company.source, number)
+        load(company.runtime, company.source, number)
     operator.close()
 
 
 def test_nothing_of_a_load_is_seen_before_its_promotion(company: Company, index: WeaviateStore) -> None:
-    load(company.way, company.source, number := company.to_the_load(), index)
+    load(company.runtime, company.source, number := company.to_the_load(), index)
     assert len(stored(index)) > 0
     for mode in ("vector", "keyword", "hybrid"):
         assert company.search("leave", ANN, mode=mode) == []
-    promote(company.way, company.source, number, "test", index)
+    promote(company.runtime, company.source, number, "test", index)
     for mode in ("vector", "keyword", "hybrid"):
         assert company.keys("parental leave", ANN, mode=mode)[0] == "leave.md"
 
@@ -196,10 +196,10 @@ def test_nothing_of_a_load_is_seen_before_its_promotion(company: Company, index:
 def test_what_changes_is_never_missing_and_never_twice_while_it_changes(company: Company, index: WeaviateStore) -> None:
     company.run()
     company.write("leave.md", "# Leave\n\nParental leave lasts thirty weeks.\n")
-    load(company.way, company.source, number := company.to_the_load(), index)
+    load(company.runtime, company.source, number := company.to_the_load(), index)
     hits = [h.text for h in company.search("How long is parental leave?", ANN, limit=50) if "Parental" in h.text]
     assert hits == ["Parental leave lasts twenty weeks."]
-    promote(company.way, company.source, number, "test", index)
+    promote(company.runtime, company.source, number, "test", index)
     hits = [h.text for h in company.search("How long is parental leave?", ANN, limit=50) if "Parental" in h.text]
     assert hits == ["Parental leave lasts thirty weeks."]
 
@@ -233,7 +233,7 @@ else:
 def killed_after(company: Company, stage: str, number: int, seconds: float) -> None:
     """Run a stage in a process of its own and kill it with its children after some seconds."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("MOAT_")}
-    s = company.way.settings
+    s = company.runtime.settings
     for name in ("home", "weaviate_port", "weaviate_grpc_port", "embedder_port", "collection"):
         env[f"MOAT_{name.upper()}"] = str(getattr(s, name))
     for name in ("operator", "writer", "reader"):
@@ -254,33 +254,33 @@ def killed_after(company: Company, stage: str, number: int, seconds: float) -> N
 
 @pytest.mark.parametrize("seconds", [0.1, 0.8])
 def test_a_task_killed_at_any_moment_and_run_again_comes_to_the_same_state(
-    company: Company, index: WeaviateStore, seconds: float, tmp_path: Path, make_way: Any
+    company: Company, index: WeaviateStore, seconds: float, tmp_path: Path, make_runtime: Any
 ) -> None:
     for i in range(20):
         company.write(
             f"more/{i:02}.md", f"# Note {i}\n\n" + " ".join(f"Line {j} of note {i}." for j in range(i * 9 + 1))
         )
-    settings = company.way.settings.model_copy(
-        update={"home": tmp_path / "calm", "collection": f"{company.way.settings.collection}calm"}
+    settings = company.runtime.settings.model_copy(
+        update={"home": tmp_path / "calm", "collection": f"{company.runtime.settings.collection}calm"}
     )
-    calm = Company(make_way(settings), company.folder)
+    calm = Company(make_runtime(settings), company.folder)
     calm.run()
-    number = read(company.way, company.source, "test", Options()).load
+    number = read(company.runtime, company.source, "test", Options()).load
     for stage in ("prepare", "embed"):
         killed_after(company, stage, number, seconds)
         again = {"prepare": prepare, "embed": embed}[stage]
-        again(company.way, company.source, number, 0)
+        again(company.runtime, company.source, number, 0)
     for family in FAMILIES:
-        check(company.way, company.source, number, family.name)
-    decide(company.way, company.source, number)
+        check(company.runtime, company.source, number, family.name)
+    decide(company.runtime, company.source, number)
     killed_after(company, "load", number, seconds)
-    load(company.way, company.source, number)
+    load(company.runtime, company.source, number)
     killed_after(company, "promote", number, seconds)
-    promote(company.way, company.source, number, "test")
+    promote(company.runtime, company.source, number, "test")
     undisturbed = calm.index()
     assert stored(index) == stored(undisturbed)
     assert len(stored(index)) > 20
-    assert documents.count_visible(company.way.ledger, "docs") == 23
+    assert documents.count_visible(company.runtime.ledger, "docs") == 23
     undisturbed.close()
     operator = WeaviateStore.open(settings, "operator")
     operator._client.collections.delete(settings.collection_name)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from moat.access.policy import token
+from moat.access.policy import access_token
 from moat.errors import FatalError, LoadInProgress, SourceUnavailable
 from moat.ledger import documents, incidents, loads
 from moat.ledger.quarantine import listing, replay
 from moat.readers.reader import Reading
 from moat.records import Listed
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.search.explain_document import explain
 from moat.source import Chunking, Golden, Groups, Limits, LocalFiles
 from moat.stages.dry_run import dry_run
@@ -37,7 +37,7 @@ def test_an_unchanged_source_is_neither_parsed_nor_embedded_nor_written_langchai
     assert again.load.state == "unchanged"
     assert again.verdict is None
     assert {name: n for name, n in again.load.counts.items() if n} == {"listed": 3, "unchanged": 3, "visible": 3}
-    assert not list(Path(company.way.settings.staging, "docs", str(again.load.id)).glob("*"))
+    assert not list(Path(company.runtime.settings.staging, "docs", str(again.load.id)).glob("*"))
 
 
 def test_a_fingerprint_that_moved_with_equal_content_is_no_change(company: Company) -> None:
@@ -83,7 +83,7 @@ def test_access_that_can_no_longer_be_read_masks_at_once(company: Company) -> No
     company.write("people/.access.yaml", "allow: [")
     result = company.run()
     assert company.keys("What does a crane driver earn?", HUGO)[:1] != ["people/pay.md"]
-    assert [q.error for q in listing(company.way.ledger)] == ["AccessUnknown"]
+    assert [q.error for q in listing(company.runtime.ledger)] == ["AccessUnknown"]
     assert result.load.counts["unknown"] == 1
     company.write("people/.access.yaml", "allow: [group:people]")
     company.run()
@@ -94,8 +94,8 @@ def test_a_document_for_which_no_rule_speaks_is_never_loaded(company: Company) -
     (company.folder / ".access.yaml").unlink()
     result = company.run()
     assert result.load.counts["unknown"] == 2
-    assert documents.count_visible(company.way.ledger, "docs") == 1
-    assert {q.key for q in listing(company.way.ledger)} == {"leave.md", "trips.md"}
+    assert documents.count_visible(company.runtime.ledger, "docs") == 1
+    assert {q.key for q in listing(company.runtime.ledger)} == {"leave.md", "trips.md"}
 
 
 def test_a_listing_that_breaks_off_deletes_nothing(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_a_listing_that_breaks_off_deletes_nothing(company: Company, monkeypatch
 
     with pytest.raises(SourceUnavailable):
         company.run(company.declared(reader=Reader(path=str(company.folder))))
-    assert documents.count_visible(company.way.ledger, "docs") == 3
+    assert documents.count_visible(company.runtime.ledger, "docs") == 3
 
 
 def test_a_key_that_is_listed_twice_is_refused_before_anything_is_lost(company: Company) -> None:
@@ -136,7 +136,13 @@ def test_a_key_that_is_listed_twice_is_refused_before_anything_is_lost(company: 
             class Open:
                 def listing(self) -> Any:
                     for _ in range(2):
-                        yield Listed("same", "u", "f", 1, '{"deny":[],"layers":[["group:everyone"]]}')
+                        yield Listed(
+                            key="same",
+                            uri="u",
+                            fingerprint="f",
+                            size=1,
+                            policy='{"deny":[],"layers":[["group:everyone"]]}',
+                        )
 
             @contextmanager
             def opening() -> Any:
@@ -155,26 +161,26 @@ def test_a_document_that_cannot_be_parsed_rests_and_its_older_content_stays(comp
     assert result.load.counts["aside"] == 1
     assert result.load.state == "promoted"
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
-    (aside,) = listing(company.way.ledger)
+    (aside,) = listing(company.runtime.ledger)
     assert (aside.key, aside.stage, aside.error, aside.attempts) == ("leave.md", "parse", "ParseFailed", 1)
     assert aside.raw_uri is not None
     assert Path(aside.raw_uri).read_bytes() == b"\x7fELF not a document"
     resting = company.run().load.counts
     assert (resting["resting"], resting.get("changed", 0)) == (1, 0)
-    assert "older" not in explain(company.way.ledger, "docs", "leave.md").state  # type: ignore[union-attr]
-    assert "rests in quarantine" in explain(company.way.ledger, "docs", "leave.md").state  # type: ignore[union-attr]
+    assert "older" not in explain(company.runtime.ledger, "docs", "leave.md").state  # type: ignore[union-attr]
+    assert "rests in quarantine" in explain(company.runtime.ledger, "docs", "leave.md").state  # type: ignore[union-attr]
 
 
 def test_a_replayed_document_is_tried_again_and_resolved_when_it_loads(company: Company) -> None:
     company.write("bad.md", b"\x7fELF")
     company.run()
-    assert replay(company.way.ledger, source="docs").marked == {"docs": ["bad.md"]}
+    assert replay(company.runtime.ledger, source="docs").marked == {"docs": ["bad.md"]}
     again = company.run(only=("bad.md",))
     assert again.load.counts["new"] == 1
-    assert [q.attempts for q in listing(company.way.ledger)] == [2]
+    assert [q.attempts for q in listing(company.runtime.ledger)] == [2]
     company.write("bad.md", "# Good\n\nNow it is a text.\n")
     company.run()
-    assert listing(company.way.ledger) == []
+    assert listing(company.runtime.ledger) == []
     assert company.keys("Now it is a text", ANN)[0] == "bad.md"
 
 
@@ -210,15 +216,15 @@ def test_another_way_of_cutting_prepares_everything_again(company: Company) -> N
 
 
 def test_a_dry_run_tells_the_plan_and_its_cost_and_writes_nothing(company: Company) -> None:
-    estimate = dry_run(company.way, company.source, Options())
+    estimate = dry_run(company.runtime, company.source, Options())
     assert estimate.counts["new"] == 3
     assert (estimate.documents, estimate.sampled, estimate.chunks) == (3, 3, 4)
     assert estimate.tokens > 20
     assert estimate.seconds > 0
-    assert loads.recent(company.way.ledger) == []
-    assert not list(Path(company.way.settings.staging).glob("*"))
+    assert loads.recent(company.runtime.ledger) == []
+    assert not list(Path(company.runtime.settings.staging).glob("*"))
     company.run()
-    assert dry_run(company.way, company.source, Options()).documents == 0
+    assert dry_run(company.runtime, company.source, Options()).documents == 0
 
 
 def test_a_held_load_waits_and_goes_on_when_it_is_released(company: Company) -> None:
@@ -236,8 +242,8 @@ def test_a_held_load_waits_and_goes_on_when_it_is_released(company: Company) -> 
         company.run(cautious)
     from moat.stages.run import finish
 
-    loads.release(company.way.ledger, held.load.id, "ann")
-    assert finish(company.way, cautious, held.load.id, "ann").load.state == "promoted"
+    loads.release(company.runtime.ledger, held.load.id, "ann")
+    assert finish(company.runtime, cautious, held.load.id, "ann").load.state == "promoted"
     assert company.keys("parental leave", ANN) == []
 
 
@@ -256,7 +262,7 @@ def test_rollback_restores_what_was_visible_and_the_next_run_offers_it_again(com
     company.remove("trips.md")
     second = company.run()
     assert company.search("parental leave", ANN)[0].text == "Parental leave is cancelled."
-    loads.rollback(company.way.ledger, second.load.id, "ann")
+    loads.rollback(company.runtime.ledger, second.load.id, "ann")
     assert company.search("How long is parental leave?", ANN)[0].text == "Parental leave lasts twenty weeks."
     assert "trips.md" in company.keys("train journeys", ANN)
     third = company.run()
@@ -274,19 +280,19 @@ def test_what_was_replaced_is_removed_when_the_next_load_is_promoted(company: Co
         assert versions == [f"Version {i}."]
         assert len(stored(index)) <= 2 + 1 + 2
     index.close()
-    staged = {p.name for p in Path(company.way.settings.staging, "docs").iterdir()}
+    staged = {p.name for p in Path(company.runtime.settings.staging, "docs").iterdir()}
     assert len(staged) <= 2
 
 
 def test_the_same_input_gives_the_same_state_whatever_the_batches(
-    way: Way, tmp_path: Path, make_way: Any, served: Any
+    runtime: Runtime, tmp_path: Path, make_runtime: Any, served: Any
 ) -> None:
     states = []
     for n, batch_mb in enumerate((2.0, 0.001)):
         settings = served.model_copy(
             update={"home": tmp_path / f"h{n}", "batch_mb": batch_mb, "collection": f"{served.collection}x{n}"}
         )
-        company = Company(make_way(settings), tmp_path / "docs")
+        company = Company(make_runtime(settings), tmp_path / "docs")
         for i in range(12):
             company.write(
                 f"more/{i:02}.md", f"# Note {i}\n\n" + " ".join(f"Line {j} of note {i}." for j in range(i * 7 + 1))
@@ -306,13 +312,13 @@ def test_the_same_input_gives_the_same_state_whatever_the_batches(
 def test_a_batch_is_never_one_document_and_never_more_than_allowed(company: Company) -> None:
     for i in range(41):
         company.write(f"n{i}.md", f"# {i}\n\n" + "x y z " * (50_000 if i % 10 == 0 else 5))
-    way = company.way
-    small = Way(
-        way.settings.model_copy(update={"batch_mb": 0.01, "max_batches": 6}),
-        way.ledger,
-        way.staging,
-        way.connections,
-        way.progress,
+    runtime = company.runtime
+    small = Runtime(
+        settings=runtime.settings.model_copy(update={"batch_mb": 0.01, "max_batches": 6}),
+        ledger=runtime.ledger,
+        staging=runtime.staging,
+        connections=runtime.connections,
+        progress=runtime.progress,
     )
     found = read(small, company.source, "run", Options())
     assert 1 < len(found.batches) <= 6
@@ -322,15 +328,15 @@ def test_a_batch_is_never_one_document_and_never_more_than_allowed(company: Comp
 
 def test_the_story_of_a_document_is_told(company: Company) -> None:
     company.run()
-    story = explain(company.way.ledger, "docs", "people/pay.md")
+    story = explain(company.runtime.ledger, "docs", "people/pay.md")
     assert story is not None
     assert story.state == "visible since load 1"
     assert "any of group:people" in story.access
     assert [c["heading"] for c in story.chunks] == ["Pay"]
     company.remove("people/pay.md")
     company.run()
-    assert "load 2 retired it" in explain(company.way.ledger, "docs", "people/pay.md").state  # type: ignore[union-attr]
-    assert explain(company.way.ledger, "docs", "never") is None
+    assert "load 2 retired it" in explain(company.runtime.ledger, "docs", "people/pay.md").state  # type: ignore[union-attr]
+    assert explain(company.runtime.ledger, "docs", "never") is None
 
 
 def test_a_source_of_which_no_access_is_known_waits_for_a_person(company: Company) -> None:
@@ -339,9 +345,9 @@ def test_a_source_of_which_no_access_is_known_waits_for_a_person(company: Compan
     held = company.run().load
     assert held.state == "held"
     assert "access of all 3 listed documents is unknown: nobody would see one of them" in (held.reason or "")
-    (incident,) = incidents.listing(company.way.ledger, "docs")
+    (incident,) = incidents.listing(company.runtime.ledger, "docs")
     assert [cause["name"] for cause in incident.detail["causes"]][:1] == ["access_lost"]
-    loads.reject(company.way.ledger, held.id, "user:ann", "wrote the access file")
+    loads.reject(company.runtime.ledger, held.id, "user:ann", "wrote the access file")
     company.write(".access.yaml", "allow: [group:everyone]")
     assert company.run().load.state == "promoted"
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
@@ -361,7 +367,7 @@ def test_access_that_is_corrected_loads_what_waited_for_it_without_a_replay(comp
     company.write(".access.yaml", "allow: [group:everyone]")
     assert company.run().load.counts["new"] == 2
     assert company.keys("parental leave", ANN)[0] == "leave.md"
-    assert listing(company.way.ledger) == []
+    assert listing(company.runtime.ledger) == []
 
 
 def test_a_masked_document_that_is_known_again_leaves_quarantine(company: Company) -> None:
@@ -370,8 +376,8 @@ def test_a_masked_document_that_is_known_again_leaves_quarantine(company: Compan
     company.run()
     company.write("people/.access.yaml", "allow: [group:people]")
     company.run()
-    assert listing(company.way.ledger) == []
-    story = explain(company.way.ledger, "docs", "people/pay.md")
+    assert listing(company.runtime.ledger) == []
+    story = explain(company.runtime.ledger, "docs", "people/pay.md")
     assert story is not None
     assert story.quarantined is None
 
@@ -379,12 +385,12 @@ def test_a_masked_document_that_is_known_again_leaves_quarantine(company: Compan
 def test_what_left_its_source_leaves_quarantine_and_its_bytes_go(company: Company) -> None:
     company.write("broken.pdf", b"%PDF-1.7 not really")
     company.run()
-    kept = Path(company.way.settings.staging, "docs", "quarantine")
+    kept = Path(company.runtime.settings.staging, "docs", "quarantine")
     assert len(list(kept.glob("*"))) == 2  # bytes and their checksum
     company.remove("broken.pdf")
     company.write("new.md", "# New\n\nNew.\n")
     company.run()
-    assert listing(company.way.ledger) == []
+    assert listing(company.runtime.ledger) == []
     assert list(kept.glob("*")) == []
 
 
@@ -406,7 +412,7 @@ def test_an_access_file_that_is_lost_masks_at_once_and_waits_for_a_person(compan
 def until_the_load(company: Company) -> int:
     """A load of what changed that stands in the index and is not promoted."""
     number = company.to_the_load()
-    load(company.way, company.source, number)
+    load(company.runtime, company.source, number)
     return number
 
 
@@ -418,7 +424,7 @@ def test_a_kept_chunk_stays_in_front_of_people_while_its_document_changes(compan
     company.write(".access.yaml", "allow: [group:everyone, user:guest@example.com]")
     number = until_the_load(company)
     assert company.search("How long is parental leave?", ANN)[0].text == "Parental leave lasts twenty weeks."
-    loads.reject(company.way.ledger, number, "test")
+    loads.reject(company.runtime.ledger, number, "test")
     assert company.search("How long is parental leave?", ANN)[0].text == "Parental leave lasts twenty weeks."
     assert company.search("How long is parental leave?", "user:guest@example.com") == []
     company.run()
@@ -430,15 +436,15 @@ def test_a_kept_chunk_stays_in_front_of_people_while_its_document_changes(compan
 def test_an_access_that_narrowed_reaches_the_index_though_its_load_was_rejected(company: Company) -> None:
     company.run()
     company.write(".access.yaml", f"allow: [{HUGO}]")
-    first = read(company.way, company.source, "test", Options())
+    first = read(company.runtime, company.source, "test", Options())
     assert company.search("parental leave", ANN) == []  # from the moment it was read
-    loads.reject(company.way.ledger, first.load, "test")
+    loads.reject(company.runtime.ledger, first.load, "test")
     again = company.run()
     assert (again.load.state, again.load.counts["access"]) == ("promoted", 2)
     index = company.index()
     assert {allow for _, allow in stored(index).values()} == {
-        (token("default", HUGO),),
-        (token("default", "group:people"),),
+        (access_token("default", HUGO),),
+        (access_token("default", "group:people"),),
     }
     index.close()
 
@@ -446,8 +452,8 @@ def test_an_access_that_narrowed_reaches_the_index_though_its_load_was_rejected(
 def test_a_read_that_was_killed_and_tried_again_still_brings_a_narrower_access_to_the_index(company: Company) -> None:
     company.run()
     company.write(".access.yaml", f"allow: [{HUGO}]")
-    first = read(company.way, company.source, "test", Options())
-    again = read(company.way, company.source, "test", Options())
+    first = read(company.runtime, company.source, "test", Options())
+    again = read(company.runtime, company.source, "test", Options())
     assert again == first
     assert again.counts["access"] == 2
 
@@ -476,7 +482,7 @@ def test_a_text_that_a_rollback_brings_back_gets_the_access_of_today_with_the_ne
     number = company.run().load.id
     assert company.search("What does a crane driver earn?", ANN)[0].text.endswith("five thousand a month.")
     company.write("people/pay.md", PAY)
-    loads.rollback(company.way.ledger, number, "test")
+    loads.rollback(company.runtime.ledger, number, "test")
     counts = company.run().load.counts
     assert (counts["access"], counts.get("written", 0)) == (1, 0)
     assert company.search("What does a crane driver earn?", ANN)[0].text.endswith("four thousand a month.")
@@ -487,8 +493,8 @@ def test_bytes_in_quarantine_are_known_until_they_go(company: Company) -> None:
     company.run()
     company.write(".access.yaml", "allow: nobody in particular")
     company.run()
-    assert {entry.error for entry in listing(company.way.ledger)} == {"AccessUnknown"}
+    assert {entry.error for entry in listing(company.runtime.ledger)} == {"AccessUnknown"}
     company.remove("broken.pdf")
     company.write(".access.yaml", "allow: [group:everyone]")
     company.run()
-    assert not list(Path(company.way.settings.staging, "docs", "quarantine").glob("*"))
+    assert not list(Path(company.runtime.settings.staging, "docs", "quarantine").glob("*"))

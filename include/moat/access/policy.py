@@ -50,7 +50,7 @@ def directory_of(principal: str) -> str:
 
 
 @lru_cache(65_536)  # an asker may stand for thousands, in every search
-def token(tenant: str, principal: str) -> str:
+def access_token(tenant: str, principal: str) -> str:
     """The opaque token of a canonical principal: what `allow` holds in the index."""
     if principal == PUBLIC:
         return PUBLIC
@@ -122,7 +122,7 @@ class Policy:
         """Any of a few principals: stored as their own tokens."""
         return not self.deny and len(self.layers) == 1 and len(self.layers[0]) <= PLAIN_LIMIT
 
-    def told(self) -> str:
+    def words(self) -> str:
         """In words: `any of group:hr, user:a@x.org and any of group:all, but not user:b@x.org`."""
         if self.nobody:
             return "nobody"
@@ -155,7 +155,7 @@ class Policy:
         if self.nobody:
             return ()
         if self.plain:
-            return tuple(sorted(token(tenant, p) for p in self.layers[0]))
+            return tuple(sorted(access_token(tenant, p) for p in self.layers[0]))
         return (f"p:{self.digest(tenant)}",)
 
 

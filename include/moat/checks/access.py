@@ -6,7 +6,7 @@ import numpy as np
 
 from moat.access.policy import PUBLIC, TOKEN, Policy
 from moat.access.rules import Public
-from moat.checks.audience import UNREADABLE, Readers, policy_of
+from moat.checks.audience import UNREADABLE, Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.ledger import access_sync
@@ -15,20 +15,58 @@ from moat.runtime import nobodys
 
 MEASURES = (
     Measure(
-        "access.unknown", "share of listed documents with unknown access", "share", 0.05, "high", of="access.listed"
+        name="access.unknown",
+        title="share of listed documents with unknown access",
+        scale="share",
+        least=0.05,
+        side="high",
+        of="access.listed",
     ),
-    Measure("access.public", "share of documents that are public", "share", 0.05, "high", of="access.documents"),
-    Measure("access.nobody", "share of documents that are nobody's", "share", 0.05, "high", of="access.documents"),
     Measure(
-        "access.emptied", "share of visible documents that lose all readers", "share", 0.04, "high", of="access.visible"
+        name="access.public",
+        title="share of documents that are public",
+        scale="share",
+        least=0.05,
+        side="high",
+        of="access.documents",
     ),
-    Measure("access.readers", "readers of a widely read document (90 %)", "count", 0.5, "high", of="access.documents"),
-    Measure("access.widest", "readers of the widest document that is not public", "count", 0.5, "high", "warn"),
+    Measure(
+        name="access.nobody",
+        title="share of documents that are nobody's",
+        scale="share",
+        least=0.05,
+        side="high",
+        of="access.documents",
+    ),
+    Measure(
+        name="access.emptied",
+        title="share of visible documents that lose all readers",
+        scale="share",
+        least=0.04,
+        side="high",
+        of="access.visible",
+    ),
+    Measure(
+        name="access.readers",
+        title="readers of a widely read document (90 %)",
+        scale="count",
+        least=0.5,
+        side="high",
+        of="access.documents",
+    ),
+    Measure(
+        name="access.widest",
+        title="readers of the widest document that is not public",
+        scale="count",
+        least=0.5,
+        side="high",
+        severity="warn",
+    ),
 )
 
 
-@dataclass(slots=True)
-class Looked:
+@dataclass(slots=True, kw_only=True)
+class AccessSeen:
     """What one pass over a load's documents leaves."""
 
     n: int = 0
@@ -55,7 +93,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     if nobodys(candidate.load.counts):
         listed = candidate.load.counts["listed"]
         ratio, lost = 1.0, f"access of all {listed:,} listed documents is unknown: nobody would see one of them"
-    widened, n_public = access_sync.widening(candidate.way.ledger, candidate.load)
+    widened, n_public = access_sync.widening(candidate.runtime.ledger, candidate.load)
     most = candidate.source.limits.max_widened_documents
     newly = _newly_public(candidate, looked)
     left = _left(candidate)
@@ -65,50 +103,50 @@ def run(candidate: Candidate) -> list[CheckResult]:
         candidate.behind["access.emptied"] = tuple(left[:5])
     return [
         CheckResult(
-            "access widened",
-            "access",
-            "hold",
-            len(widened) <= most and not n_public,
-            f"{len(widened):,} visible documents would be read by more people, {n_public:,} of them become public",
-            f"{most:,} (Limits.max_widened_documents), none public",
-            tuple(widened[:5]),
+            name="access widened",
+            family="access",
+            severity="hold",
+            passed=len(widened) <= most and not n_public,
+            seen=f"{len(widened):,} visible documents would be read by more people, {n_public:,} of them become public",
+            allowed=f"{most:,} (Limits.max_widened_documents), none public",
+            documents=tuple(widened[:5]),
         ),
         CheckResult(
-            "newly public",
-            "access",
-            "hold",
-            not newly,
-            f"{len(newly):,} documents are public, and no document of the source was until now",
-            "none, but in a first load or by the rule Public",
-            tuple(newly[:5]),
+            name="newly public",
+            family="access",
+            severity="hold",
+            passed=not newly,
+            seen=f"{len(newly):,} documents are public, and no document of the source was until now",
+            allowed="none, but in a first load or by the rule Public",
+            documents=tuple(newly[:5]),
         ),
         CheckResult(
-            "access lost",
-            "access",
-            "hold",
-            ratio <= limit,
-            lost,
-            f"at most {limit:.0%} (Limits.max_vanished_ratio)",
-            tuple(masked[:5]),
+            name="access lost",
+            family="access",
+            severity="hold",
+            passed=ratio <= limit,
+            seen=lost,
+            allowed=f"at most {limit:.0%} (Limits.max_vanished_ratio)",
+            documents=tuple(masked[:5]),
         ),
         CheckResult(
-            "nobody left",
-            "access",
-            "hold",
-            len(left) <= limit * visible,
-            f"{len(left):,} of {visible:,} visible documents are let to nobody, or to groups that nobody is in",
-            f"at most {limit:.0%} (Limits.max_vanished_ratio)",
-            tuple(left[:5]),
+            name="nobody left",
+            family="access",
+            severity="hold",
+            passed=len(left) <= limit * visible,
+            seen=f"{len(left):,} of {visible:,} visible documents are let to nobody, or to groups that nobody is in",
+            allowed=f"at most {limit:.0%} (Limits.max_vanished_ratio)",
+            documents=tuple(left[:5]),
         ),
         CheckResult(
-            "access known",
-            "access",
-            "block",
-            not looked.unknown,
-            f"access of {looked.n - len(looked.unknown):,} of {looked.n:,} documents is known; "
+            name="access known",
+            family="access",
+            severity="block",
+            passed=not looked.unknown,
+            seen=f"access of {looked.n - len(looked.unknown):,} of {looked.n:,} documents is known; "
             f"{len(looked.public):,} are public, {len(looked.nobody):,} are nobody's",
-            "100 %",
-            tuple(looked.unknown[:5]),
+            allowed="100 %",
+            documents=tuple(looked.unknown[:5]),
         ),
     ]
 
@@ -116,15 +154,15 @@ def run(candidate: Candidate) -> list[CheckResult]:
 def _left(candidate: Candidate) -> list[str]:
     """Keys of documents whose content stays and whose new access lets nobody in, as far as groups are known."""
     moved = [p for p in candidate.plan() if p.what == "access" and p.policy]
-    readers, empty = Readers(candidate.way.ledger), dict[str, bool]()
+    audience, empty = Audience(candidate.runtime.ledger), dict[str, bool]()
     for p in moved:
         if p.policy and p.policy not in empty:
-            empty[p.policy] = readers.none(policy_of(p.policy))
+            empty[p.policy] = audience.none(policy_of(p.policy))
     return [p.key for p in moved if p.policy and empty[p.policy]]
 
 
-def _looked(candidate: Candidate) -> Looked:
-    looked, tenant = Looked(), candidate.way.settings.tenant
+def _looked(candidate: Candidate) -> AccessSeen:
+    looked, tenant = AccessSeen(), candidate.runtime.settings.tenant
     read = dict[str, tuple[Policy, bool]]()  # policy, and whether it gives tokens alone, by its text
     for p in candidate.prepared():
         looked.n += 1
@@ -150,15 +188,15 @@ def public(policy: Policy) -> bool:
     return any(PUBLIC in layer for layer in policy.layers)
 
 
-def _newly_public(candidate: Candidate, looked: Looked) -> list[str]:
+def _newly_public(candidate: Candidate, looked: AccessSeen) -> list[str]:
     """The public documents of a load, where its source is known and never had one."""
     if not looked.public or isinstance(candidate.source.access, Public):
         return []
-    known, had_public = access_sync.promoted_before(candidate.way.ledger, candidate.source.name)
+    known, had_public = access_sync.promoted_before(candidate.runtime.ledger, candidate.source.name)
     return looked.public if known and not had_public else []
 
 
-def _measure(candidate: Candidate, looked: Looked, masked: list[str]) -> None:
+def _measure(candidate: Candidate, looked: AccessSeen, masked: list[str]) -> None:
     """Leave in the candidate how widely its documents may be read."""
     counts, measured, behind = candidate.load.counts, candidate.measured, candidate.behind
     measured["access.listed"], measured["access.documents"] = counts.get("listed", 0), looked.n
@@ -169,9 +207,9 @@ def _measure(candidate: Candidate, looked: Looked, masked: list[str]) -> None:
         return
     measured["access.public"], behind["access.public"] = len(looked.public) / looked.n, tuple(looked.public[:5])
     measured["access.nobody"], behind["access.nobody"] = len(looked.nobody) / looked.n, tuple(looked.nobody[:5])
-    readers = Readers(candidate.way.ledger)
+    audience = Audience(candidate.runtime.ledger)
     widths = sorted(
-        (readers.count(policy), times, key) for policy, (times, key) in looked.policies.items() if not public(policy)
+        (audience.count(policy), times, key) for policy, (times, key) in looked.policies.items() if not public(policy)
     )
     if widths:
         each = np.repeat([width for width, _, _ in widths], [times for _, times, _ in widths])

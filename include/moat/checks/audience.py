@@ -20,7 +20,7 @@ def policy_of(text: str) -> Policy:
         return UNREADABLE
 
 
-class Readers:
+class Audience:
     """Answers about policies, by the groups that the ledger has now. Remembers what it was asked."""
 
     def __init__(self, ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
-from moat.ledger.measures import Past
+from moat.ledger.measures import PastMeasure
 
 LEARNED_FROM = 14  # loads of the kind that is compared with
 TREND_FROM = 28  # loads, from which a trend is told from a spread
@@ -24,10 +24,10 @@ FEWEST = 4  # things that a share or a mean must speak of to hold a load, or to 
 NEWEST = 3  # loads that show together that a level has moved for good
 SUMMARY = "learned bounds"
 
-History = Mapping[str, Sequence[Past]]
+History = Mapping[str, Sequence[PastMeasure]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
     """Where a measure usually lies on its own scale, as the loads of one kind tell it."""
 
@@ -75,7 +75,11 @@ def judge(
         if judged
         else f"not learned yet: {min(fewest, LEARNED_FROM)} of {LEARNED_FROM} loads"
     )
-    return [*departed, CheckResult(SUMMARY, "", "warn", True, told, "")] if measures else []
+    return (
+        [*departed, CheckResult(name=SUMMARY, family="", severity="warn", passed=True, seen=told, allowed="")]
+        if measures
+        else []
+    )
 
 
 def _names(measure: Measure, measured: Mapping[str, float], history: History) -> Iterator[str]:
@@ -88,7 +92,7 @@ def _names(measure: Measure, measured: Mapping[str, float], history: History) ->
     yield from sorted(here | before)
 
 
-def _past(measure: Measure, name: str, history: History) -> Sequence[Past]:
+def _past(measure: Measure, name: str, history: History) -> Sequence[PastMeasure]:
     """What earlier loads measured; a share that a load of them did not have is none, where the measure says so."""
     if measure.absent == "unknown" or not measure.name.endswith(":"):
         return history.get(name, ())
@@ -111,7 +115,7 @@ def _weekend(at: datetime) -> bool:
     return at.weekday() >= 5
 
 
-def _usual(measure: Measure, past: Sequence[Past], of: Mapping[int, float], when: datetime) -> Usual | None:
+def _usual(measure: Measure, past: Sequence[PastMeasure], of: Mapping[int, float], when: datetime) -> Usual | None:
     """The usual range for a load on such a day; None before enough loads were seen."""
     ordinary = [p for p in past if p.how != "extraordinary"]
     alike = [p for p in ordinary if _weekend(p.at) == _weekend(when)]
@@ -138,7 +142,7 @@ def _usual(measure: Measure, past: Sequence[Past], of: Mapping[int, float], when
     return replace(found, low=min([found.low, *accepted]), high=max([found.high, *accepted]))
 
 
-def _fitted(measure: Measure, pool: Sequence[Past], of: Mapping[int, float], when: datetime, days: str) -> Usual:
+def _fitted(measure: Measure, pool: Sequence[PastMeasure], of: Mapping[int, float], when: datetime, days: str) -> Usual:
     """Centre and spread of some loads: around their trend, where there are enough of them, else their median."""
     values = np.array([_scaled(measure, p.value) for p in pool])
     if len(pool) >= TREND_FROM:
@@ -157,7 +161,16 @@ def _fitted(measure: Measure, pool: Sequence[Past], of: Mapping[int, float], whe
     things = np.array([of.get(p.load, 0.0) for p in pool])
     one = 1.4826 * float(np.median(off * np.sqrt(things))) if measure.of else 0.0
     low, high = min(centre, newest), max(centre, newest)
-    return Usual(low, high, spread, _trimmed(values), len(pool), days, one, float(things.sum()))
+    return Usual(
+        low=low,
+        high=high,
+        spread=spread,
+        extremes=_trimmed(values),
+        n=len(pool),
+        days=days,
+        one=one,
+        n_things=float(things.sum()),
+    )
 
 
 def _theil_sen(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -188,13 +201,13 @@ def _compared(measure: Measure, name: str, value: float, usual: Usual, n: float 
     title = f"{measure.title} {name.removeprefix(measure.name)}" if measure.name.endswith(":") else measure.title
     limit = _shown(measure, edge + MILD * spread if side == "high" else edge - MILD * spread)
     return CheckResult(
-        title[:128],
-        "",
-        measure.severity if holds else "warn",
-        False,
-        f"{_shown(measure, x)}, usually {_shown(measure, low)} to {_shown(measure, high)} "
+        name=title[:128],
+        family="",
+        severity=measure.severity if holds else "warn",
+        passed=False,
+        seen=f"{_shown(measure, x)}, usually {_shown(measure, low)} to {_shown(measure, high)} "
         f"over {usual.n} loads {usual.days}",
-        f"{'at most' if side == 'high' else 'at least'} {limit}, as learned",
+        allowed=f"{'at most' if side == 'high' else 'at least'} {limit}, as learned",
         measure=name,
     )
 

@@ -7,15 +7,15 @@ from itertools import groupby
 
 from moat.ledger.loads import Load
 from moat.records import Chunk, Embedded, Planned, Prepared, SetAside
-from moat.runtime import Way, batch_path, path
+from moat.runtime import Runtime, batch_path, path
 from moat.source import Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One load of one source, read as streams; a check leaves in it what it measured."""
 
-    way: Way
+    runtime: Runtime
     source: Source
     load: Load
     measured: dict[str, float] = field(default_factory=dict)  # by the names of include/moat/checks/measures.py
@@ -32,15 +32,15 @@ class Candidate:
         return n("new", 0) + n("changed", 0) - n("touched", 0) - n("gone", 0)
 
     def plan(self) -> Iterator[Planned]:
-        return self.way.staging.read(path(self.source.name, self.load.id, "read", "plan.parquet"), Planned)
+        return self.runtime.staging.read(path(self.source.name, self.load.id, "read", "plan.parquet"), Planned)
 
     def prepared(self) -> Iterator[Prepared]:
         for batch in self.batches:
-            yield from self.way.staging.read(self._path("document", batch), Prepared)
+            yield from self.runtime.staging.read(self._path("document", batch), Prepared)
 
     def chunks(self) -> Iterator[Chunk]:
         for batch in self.batches:
-            yield from self.way.staging.read(self._path("chunk", batch), Chunk)
+            yield from self.runtime.staging.read(self._path("chunk", batch), Chunk)
 
     def embedded(self) -> Iterator[tuple[Chunk, Embedded]]:
         """Every chunk with its vector. Raises ValueError where the two files do not match."""
@@ -49,8 +49,8 @@ class Candidate:
 
     def embedded_of(self, batch: int) -> Iterator[tuple[Chunk, Embedded]]:
         """The same of one batch."""
-        chunks = self.way.staging.read(self._path("chunk", batch), Chunk)
-        vectors = self.way.staging.read(self._path("embed", batch), Embedded)
+        chunks = self.runtime.staging.read(self._path("chunk", batch), Chunk)
+        vectors = self.runtime.staging.read(self._path("embed", batch), Embedded)
         for chunk, embedded in zip(chunks, vectors, strict=True):
             if (chunk.id, chunk.text_hash) != (embedded.chunk_id, embedded.text_hash):
                 raise ValueError(
@@ -61,8 +61,8 @@ class Candidate:
     def whole(self) -> Iterator[tuple[Prepared, list[Chunk]]]:
         """Every document with its chunks. Raises ValueError for a chunk whose document is not there."""
         for batch in self.batches:
-            of = {p.id: p for p in self.way.staging.read(self._path("document", batch), Prepared)}
-            chunks = self.way.staging.read(self._path("chunk", batch), Chunk)
+            of = {p.id: p for p in self.runtime.staging.read(self._path("document", batch), Prepared)}
+            chunks = self.runtime.staging.read(self._path("chunk", batch), Chunk)
             for identity, of_it in groupby(chunks, key=lambda chunk: chunk.document_id):
                 if identity not in of:
                     raise ValueError(f"batch {batch}: there are chunks of {identity}, and no such document")
@@ -70,9 +70,9 @@ class Candidate:
 
     def aside(self) -> Iterator[SetAside]:
         """Documents of this load that ended in quarantine, from fetching and from parsing."""
-        yield from self.way.staging.read(path(self.source.name, self.load.id, "read", "aside.parquet"), SetAside)
+        yield from self.runtime.staging.read(path(self.source.name, self.load.id, "read", "aside.parquet"), SetAside)
         for batch in self.batches:
-            yield from self.way.staging.read(self._path("aside", batch), SetAside)
+            yield from self.runtime.staging.read(self._path("aside", batch), SetAside)
 
     def _path(self, stage: str, batch: int) -> str:
         return batch_path(self.source.name, self.load.id, stage, batch)

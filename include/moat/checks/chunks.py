@@ -17,20 +17,35 @@ SHORTEST_LINE = 12  # characters; less repeats by chance
 FEWEST_REPEATS, REPEATED_RATIO = 3, 0.1  # documents, from which a line is a running head and not their own
 
 MEASURES = (
-    Measure("chunks.each", "chunks a document", "count", 0.25, of="documents"),
-    Measure("chunks.tokens.p10", "tokens of a short chunk (10 %)", "count", 0.5, "both", "warn", of="documents"),
-    Measure("chunks.tokens.p50", "tokens of a chunk (median)", "count", 0.3, of="documents"),
-    Measure("chunks.tokens.p90", "tokens of a long chunk (90 %)", "count", 0.3, of="documents"),
-    Measure("chunks.density", "characters a token", "plain", 0.5, of="documents"),
-    Measure("chunks.boilerplate", "share of text that many documents repeat", "plain", 0.1, "high", of="documents"),
-    Measure("chunks.headings", "share of chunks below a heading", "share", 0.15, of="documents"),
-    Measure("chunks.tables", "share of chunks that are tables", "share", 0.15, of="documents"),
+    Measure(name="chunks.each", title="chunks a document", scale="count", least=0.25, of="documents"),
+    Measure(
+        name="chunks.tokens.p10",
+        title="tokens of a short chunk (10 %)",
+        scale="count",
+        least=0.5,
+        side="both",
+        severity="warn",
+        of="documents",
+    ),
+    Measure(name="chunks.tokens.p50", title="tokens of a chunk (median)", scale="count", least=0.3, of="documents"),
+    Measure(name="chunks.tokens.p90", title="tokens of a long chunk (90 %)", scale="count", least=0.3, of="documents"),
+    Measure(name="chunks.density", title="characters a token", scale="plain", least=0.5, of="documents"),
+    Measure(
+        name="chunks.boilerplate",
+        title="share of text that many documents repeat",
+        scale="plain",
+        least=0.1,
+        side="high",
+        of="documents",
+    ),
+    Measure(name="chunks.headings", title="share of chunks below a heading", scale="share", least=0.15, of="documents"),
+    Measure(name="chunks.tables", title="share of chunks that are tables", scale="share", least=0.15, of="documents"),
 )
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
     """A chunk that the model would cut, or whose hash is not its text's, blocks."""
-    most = max_tokens_of(folder_of(candidate.way.settings.model))
+    most = max_tokens_of(folder_of(candidate.runtime.settings.model))
     n, long, empty, wrong = 0, list[str](), list[str](), list[str]()
     longest, like = 0, _Like(candidate.n_documents)
     for c in like.seen(candidate.chunks()):
@@ -45,31 +60,31 @@ def run(candidate: Candidate) -> list[CheckResult]:
     like.tell(candidate)
     return [
         CheckResult(
-            "tokens",
-            "chunks",
-            "block",
-            not long,
-            f"{len(long):,} of {n:,} chunks are longer; the longest has {longest}",
-            f"at most {most} tokens",
-            tuple(dict.fromkeys(long))[:5],
+            name="tokens",
+            family="chunks",
+            severity="block",
+            passed=not long,
+            seen=f"{len(long):,} of {n:,} chunks are longer; the longest has {longest}",
+            allowed=f"at most {most} tokens",
+            documents=tuple(dict.fromkeys(long))[:5],
         ),
         CheckResult(
-            "empty chunks",
-            "chunks",
-            "block",
-            not empty,
-            f"{len(empty):,} of {n:,} chunks are empty",
-            "none",
-            tuple(dict.fromkeys(empty))[:5],
+            name="empty chunks",
+            family="chunks",
+            severity="block",
+            passed=not empty,
+            seen=f"{len(empty):,} of {n:,} chunks are empty",
+            allowed="none",
+            documents=tuple(dict.fromkeys(empty))[:5],
         ),
         CheckResult(
-            "text hashes",
-            "chunks",
-            "block",
-            not wrong,
-            f"{len(wrong):,} of {n:,} hashes are not of their text",
-            "none",
-            tuple(dict.fromkeys(wrong))[:5],
+            name="text hashes",
+            family="chunks",
+            severity="block",
+            passed=not wrong,
+            seen=f"{len(wrong):,} of {n:,} hashes are not of their text",
+            allowed="none",
+            documents=tuple(dict.fromkeys(wrong))[:5],
         ),
     ]
 

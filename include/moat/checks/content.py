@@ -10,7 +10,7 @@ from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
 from moat.risks.judge import FAMILIES, families
-from moat.source import Answer
+from moat.source import RiskAction
 
 TITLES = {
     "personal": "personal data",
@@ -19,10 +19,12 @@ TITLES = {
     "injection": "injection",
 }
 MEASURES = tuple(
-    Measure(f"content.{family}", f"documents with {title}", "share", 0.1, "high", of="documents")
+    Measure(
+        name=f"content.{family}", title=f"documents with {title}", scale="share", least=0.1, side="high", of="documents"
+    )
     for family, title in TITLES.items()
 )
-DONE: dict[Answer, str] = {"allow": "left in", "redact": "taken out", "hold": "left in", "quarantine": "set aside"}
+DONE: dict[RiskAction, str] = {"allow": "left in", "redact": "taken out", "hold": "left in", "quarantine": "set aside"}
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
@@ -43,20 +45,20 @@ def run(candidate: Candidate) -> list[CheckResult]:
             candidate.behind[f"content.{family}"] = tuple(keys[:5])
         results.append(
             CheckResult(
-                f"{TITLES[family]} in documents",
-                "content",
-                "hold",
-                not keys or answer != "hold",
-                _seen(n, len(keys), found[family], answer)
+                name=f"{TITLES[family]} in documents",
+                family="content",
+                severity="hold",
+                passed=not keys or answer != "hold",
+                seen=_seen(n, len(keys), found[family], answer)
                 + (f"; {n_aside:,} were set aside" if answer == "quarantine" else ""),
-                f"none (Risks.{family})" if answer == "hold" else f"any, {DONE[answer]} (Risks.{family})",
-                tuple(keys[:5]) if answer == "hold" else (),
+                allowed=f"none (Risks.{family})" if answer == "hold" else f"any, {DONE[answer]} (Risks.{family})",
+                documents=tuple(keys[:5]) if answer == "hold" else (),
             )
         )
     return results
 
 
-def _seen(n: int, n_with: int, kinds: Counter[str], answer: Answer) -> str:
+def _seen(n: int, n_with: int, kinds: Counter[str], answer: RiskAction) -> str:
     if not n_with:
         return f"in none of {n:,} documents"
     told = ", ".join(f"{kind} {count:,}" for kind, count in sorted(kinds.items()))

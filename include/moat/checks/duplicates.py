@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moat.access.policy import Policy
-from moat.checks.audience import Readers, policy_of
+from moat.checks.audience import Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.checks.sample import Lowest
@@ -40,27 +40,42 @@ FEWEST_SHINGLES = 8  # in less text anything is near
 
 MEASURES = (
     Measure(
-        "duplicates.exact", "share of chunks that repeat another's text", "share", 0.05, "high", of="duplicates.chunks"
+        name="duplicates.exact",
+        title="share of chunks that repeat another's text",
+        scale="share",
+        least=0.05,
+        side="high",
+        of="duplicates.chunks",
     ),
     Measure(
-        "duplicates.equal", "share of documents equal to another", "share", 0.05, "high", of="duplicates.documents"
+        name="duplicates.equal",
+        title="share of documents equal to another",
+        scale="share",
+        least=0.05,
+        side="high",
+        of="duplicates.documents",
     ),
     Measure(
-        "duplicates.near", "share of documents nearly equal to another", "share", 0.1, "high", of="duplicates.documents"
+        name="duplicates.near",
+        title="share of documents nearly equal to another",
+        scale="share",
+        least=0.1,
+        side="high",
+        of="duplicates.documents",
     ),
     Measure(
-        "duplicates.again",
-        "share of texts that other visible documents have",
-        "share",
-        0.1,
-        "high",
+        name="duplicates.again",
+        title="share of texts that other visible documents have",
+        scale="share",
+        least=0.1,
+        side="high",
         of="duplicates.texts",
     ),
 )
 
 
 @dataclass(slots=True)
-class Group:
+class EqualDocuments:
     """The documents of one policy that are equal as a whole."""
 
     policy: Policy
@@ -69,19 +84,19 @@ class Group:
     mark: "MinHash | None"
 
 
-@dataclass(slots=True)
-class Seen:
+@dataclass(slots=True, kw_only=True)
+class Duplicates:
     """What one pass over a load leaves."""
 
     n_chunks: int
     n_documents: int
     texts: Counter[bytes]
-    groups: dict[bytes, dict[Policy, Group]]  # by the digest of the whole text; of a sample
+    groups: dict[bytes, dict[Policy, EqualDocuments]]  # by the digest of the whole text; of a sample
     sample: dict[str, tuple[str, Policy]]  # key and policy by text hash
 
 
 @dataclass(slots=True)
-class Found:
+class Matches:
     """How many of how many, and a few that may be told beside each other."""
 
     found: int
@@ -98,12 +113,12 @@ class Found:
 
 def run(candidate: Candidate) -> list[CheckResult]:
     """Too many chunks or documents that are equal hold; those that are nearly so, or there already, warn."""
-    readers, limit = Readers(candidate.way.ledger), candidate.source.limits.max_duplicate_ratio
+    audience, limit = Audience(candidate.runtime.ledger), candidate.source.limits.max_duplicate_ratio
     rate = min(1.0, MOST_COMPARED / max(1, candidate.load.counts.get("fetched", 0)))
     seen = _seen(candidate, rate)
-    exact = Found(seen.n_chunks - len(seen.texts), seen.n_chunks)
-    exact.keys = () if exact.within(limit) else _common(candidate, readers, seen)
-    equal, near, again = _equal(readers, seen), _near(readers, seen), _again(candidate, readers, seen)
+    exact = Matches(seen.n_chunks - len(seen.texts), seen.n_chunks)
+    exact.keys = () if exact.within(limit) else _common(candidate, audience, seen)
+    equal, near, again = _equal(audience, seen), _near(audience, seen), _again(candidate, audience, seen)
     for name, n in (("chunks", exact.n), ("documents", equal.n), ("texts", again.n)):
         candidate.measured[f"duplicates.{name}"] = n
     for name, what in (("exact", exact), ("equal", equal), ("near", near), ("again", again)):
@@ -114,47 +129,47 @@ def run(candidate: Candidate) -> list[CheckResult]:
     few = f"or fewer than {FEWEST_DUPLICATES}"
     return [
         CheckResult(
-            "exact duplicates",
-            "duplicates",
-            "hold",
-            exact.within(limit),
-            f"{exact.found:,} of {exact.n:,} chunks repeat another's text ({exact.ratio:.0%})",
-            f"at most {limit:.0%} (Limits.max_duplicate_ratio), {few}",
-            exact.keys,
+            name="exact duplicates",
+            family="duplicates",
+            severity="hold",
+            passed=exact.within(limit),
+            seen=f"{exact.found:,} of {exact.n:,} chunks repeat another's text ({exact.ratio:.0%})",
+            allowed=f"at most {limit:.0%} (Limits.max_duplicate_ratio), {few}",
+            documents=exact.keys,
         ),
         CheckResult(
-            "equal documents",
-            "duplicates",
-            "hold",
-            equal.within(limit),
-            f"{equal.found:,} of {equal.n:,} documents are equal to another one ({equal.ratio:.0%}{sampled})",
-            f"at most {limit:.0%} (Limits.max_duplicate_ratio), {few}",
-            equal.keys,
+            name="equal documents",
+            family="duplicates",
+            severity="hold",
+            passed=equal.within(limit),
+            seen=f"{equal.found:,} of {equal.n:,} documents are equal to another one ({equal.ratio:.0%}{sampled})",
+            allowed=f"at most {limit:.0%} (Limits.max_duplicate_ratio), {few}",
+            documents=equal.keys,
         ),
         CheckResult(
-            "near duplicates",
-            "duplicates",
-            "warn",
-            near.within(NEAR_RATIO),
-            f"{near.found:,} of {near.n:,} documents are nearly equal to another one ({near.ratio:.0%}{sampled})",
-            f"at most {NEAR_RATIO:.0%}, {few}",
-            near.keys,
+            name="near duplicates",
+            family="duplicates",
+            severity="warn",
+            passed=near.within(NEAR_RATIO),
+            seen=f"{near.found:,} of {near.n:,} documents are nearly equal to another one ({near.ratio:.0%}{sampled})",
+            allowed=f"at most {NEAR_RATIO:.0%}, {few}",
+            documents=near.keys,
         ),
         CheckResult(
-            "there already",
-            "duplicates",
-            "warn",
-            again.within(NEAR_RATIO),
-            f"{again.found:,} of {again.n:,} texts stand in other visible documents already ({again.ratio:.0%})",
-            f"at most {NEAR_RATIO:.0%}, {few}",
-            again.keys,
+            name="there already",
+            family="duplicates",
+            severity="warn",
+            passed=again.within(NEAR_RATIO),
+            seen=f"{again.found:,} of {again.n:,} texts stand in other visible documents already ({again.ratio:.0%})",
+            allowed=f"at most {NEAR_RATIO:.0%}, {few}",
+            documents=again.keys,
         ),
     ]
 
 
-def _seen(candidate: Candidate, rate: float) -> Seen:
+def _seen(candidate: Candidate, rate: float) -> Duplicates:
     """One pass over the load. Of a large one, documents are taken by the digest of their text: equal ones together."""
-    seen = Seen(0, 0, Counter(), defaultdict(dict), {})
+    seen = Duplicates(n_chunks=0, n_documents=0, texts=Counter(), groups=defaultdict(dict), sample={})
     texts, policies = Lowest[tuple[str, Policy]](MOST_COMPARED), dict[str, Policy]()
     for prepared, chunks in candidate.whole():
         hashes = [bytes.fromhex(c.text_hash)[:16] for c in chunks]
@@ -171,7 +186,7 @@ def _seen(candidate: Candidate, rate: float) -> Seen:
         seen.n_documents += 1
         group = seen.groups[digest].get(policy)
         if group is None:
-            group = seen.groups[digest][policy] = Group(policy, 0, [], marked(chunks))
+            group = seen.groups[digest][policy] = EqualDocuments(policy, 0, [], marked(chunks))
         group.n += 1
         if len(group.keys) < 5:
             group.keys.append(prepared.key)
@@ -179,30 +194,30 @@ def _seen(candidate: Candidate, rate: float) -> Seen:
     return seen
 
 
-def _common(candidate: Candidate, readers: Readers, seen: Seen) -> tuple[str, ...]:
+def _common(candidate: Candidate, audience: Audience, seen: Duplicates) -> tuple[str, ...]:
     """Documents with the texts that repeat most."""
     common = {h for h, times in seen.texts.most_common(3) if times > 1}
-    return readers.together(
+    return audience.together(
         (prepared.key, policy_of(prepared.policy))
         for prepared, chunks in candidate.whole()
         if any(bytes.fromhex(c.text_hash)[:16] in common for c in chunks)
     )
 
 
-def _equal(readers: Readers, seen: Seen) -> Found:
+def _equal(audience: Audience, seen: Duplicates) -> Matches:
     """Documents that somebody may read twice, under two keys."""
     found, told = 0, list[tuple[str, Policy]]()
     for of_policy in seen.groups.values():
         some = list(of_policy.values())[:MOST_CANDIDATES]
         for group in of_policy.values():
-            others = (other for other in some if other is not group and readers.in_common(group.policy, other.policy))
+            others = (other for other in some if other is not group and audience.in_common(group.policy, other.policy))
             if not group.policy.nobody and (group.n > 1 or next(others, None)):
                 found += group.n
                 told += [(key, group.policy) for key in group.keys]
-    return Found(found, seen.n_documents, readers.together(told))
+    return Matches(found, seen.n_documents, audience.together(told))
 
 
-def _near(readers: Readers, seen: Seen) -> Found:
+def _near(audience: Audience, seen: Duplicates) -> Matches:
     """Documents with a twin that is not equal, by MinHash and LSH."""
     from datasketch import MinHashLSH  # a second of import, which a load without documents need not pay
 
@@ -220,7 +235,7 @@ def _near(readers: Readers, seen: Seen) -> Found:
             its_digest, of_it, its_mark = groups[other]
             if (
                 its_digest != digest
-                and readers.in_common(group.policy, of_it.policy)
+                and audience.in_common(group.policy, of_it.policy)
                 and mark.jaccard(its_mark) >= NEAR
             ):
                 near.append(other)
@@ -231,12 +246,12 @@ def _near(readers: Readers, seen: Seen) -> Found:
         represented = any(groups[other][1].policy == group.policy for other in near)
         if not represented and len(candidates) < MOST_CANDIDATES:
             lsh.insert(at, mark)
-    return Found(sum(groups[at][1].n for at in twins), seen.n_documents, readers.together(told))
+    return Matches(sum(groups[at][1].n for at in twins), seen.n_documents, audience.together(told))
 
 
-def _again(candidate: Candidate, readers: Readers, seen: Seen) -> Found:
+def _again(candidate: Candidate, audience: Audience, seen: Duplicates) -> Matches:
     """Texts that visible documents have which stay, and which somebody may read beside the new one."""
-    ledger, name = candidate.way.ledger, candidate.source.name
+    ledger, name = candidate.runtime.ledger, candidate.source.name
     there = having(ledger, name, seen.sample)
     wanted = {identity for row in there for identity in (row.one, row.other)}
     if wanted:  # what this load replaces or what vanishes with it, as in a folder that moved, is no twin
@@ -249,10 +264,10 @@ def _again(candidate: Candidate, readers: Readers, seen: Seen) -> Found:
         row.text_hash
         for row in there
         if (row.one in wanted or row.other in wanted)
-        and readers.in_common(seen.sample[row.text_hash][1], policies[row.policy])
+        and audience.in_common(seen.sample[row.text_hash][1], policies[row.policy])
     }
     keys = ((key, policy) for h, (key, policy) in seen.sample.items() if h in again)
-    return Found(len(again), len(seen.sample), readers.together(keys))
+    return Matches(len(again), len(seen.sample), audience.together(keys))
 
 
 def marked(chunks: list[Chunk]) -> "MinHash | None":

@@ -24,8 +24,22 @@ RESAMPLES = 2_000  # of the questions, for the interval
 FIELDS = {"question", "documents", "asker", "never"}
 
 MEASURES = (
-    Measure("golden.recall", "recall of the golden questions", "plain", 0.1, "low", of="golden.questions"),
-    Measure("golden.mrr", "mean reciprocal rank of the golden questions", "plain", 0.15, "low", of="golden.questions"),
+    Measure(
+        name="golden.recall",
+        title="recall of the golden questions",
+        scale="plain",
+        least=0.1,
+        side="low",
+        of="golden.questions",
+    ),
+    Measure(
+        name="golden.mrr",
+        title="mean reciprocal rank of the golden questions",
+        scale="plain",
+        least=0.15,
+        side="low",
+        of="golden.questions",
+    ),
 )
 
 
@@ -39,7 +53,7 @@ class Question:
     never: tuple[str, ...] = ()
 
 
-class Held(NamedTuple):
+class VisibleVectors(NamedTuple):
     """Some chunks that would be visible: their document's key, its policy's digest, and the vectors as rows."""
 
     keys: list[str]
@@ -57,7 +71,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     if golden is None:
         return []
     questions = questions_of(Path(PROJECT, golden.file))
-    embedder = embedder_of(candidate.way.settings, candidate.way.connections)
+    embedder = embedder_of(candidate.runtime.settings, candidate.runtime.connections)
     try:
         asked, model = embedder.embed([q.question for q in questions], "query"), embedder.info().key
     finally:
@@ -100,14 +114,14 @@ def _kept(questions: Sequence[Question], leaked: list[set[str]]) -> CheckResult:
     """Whether no asker could read what a question keeps from them."""
     told = [f"{q.asker}: {', '.join(sorted(of_it))}" for q, of_it in zip(questions, leaked, strict=True) if of_it]
     return CheckResult(
-        "never for its asker",
-        "golden",
-        "block",
-        not told,
-        f"{sum(map(len, leaked)):,} documents could be read by an asker whom they are kept from"
+        name="never for its asker",
+        family="golden",
+        severity="block",
+        passed=not told,
+        seen=f"{sum(map(len, leaked)):,} documents could be read by an asker whom they are kept from"
         + (f"; {'; '.join(told[:3])}" if told else ""),
-        "none (never, in the golden file)",
-        tuple(dict.fromkeys(key for of_it in leaked for key in sorted(of_it)))[:5],
+        allowed="none (never, in the golden file)",
+        documents=tuple(dict.fromkeys(key for of_it in leaked for key in sorted(of_it)))[:5],
     )
 
 
@@ -125,15 +139,15 @@ def _recall(
     candidate.measured.update({"golden.recall": recall, "golden.mrr": mrr, "golden.questions": len(asked)})
     candidate.behind.update({"golden.recall": keys, "golden.mrr": keys})
     return CheckResult(
-        f"recall@{golden.k}",
-        "golden",
-        "hold",
-        recall >= golden.min_recall,
-        f"{recall:.3f} over {len(asked)} questions and {n:,} chunks ({low:.2f} to {high:.2f} in 95 of 100 resamples; "
+        name=f"recall@{golden.k}",
+        family="golden",
+        severity="hold",
+        passed=recall >= golden.min_recall,
+        seen=f"{recall:.3f} over {len(asked)} questions and {n:,} chunks ({low:.2f} to {high:.2f} in 95 of 100 resamples; "
         f"MRR {mrr:.3f}, {mrr_low:.2f} to {mrr_high:.2f})"
         + (f"; missed: {'; '.join(q.question for q in lost[:3])}" if lost else ""),
-        f"at least {golden.min_recall} (Golden.min_recall)",
-        keys,
+        allowed=f"at least {golden.min_recall} (Golden.min_recall)",
+        documents=keys,
     )
 
 
@@ -178,15 +192,15 @@ def _question(one: Any, where: str) -> Question:
 
 def _satisfied(candidate: Candidate, asker: str) -> frozenset[str]:
     """Digests of the policies that let an asker in, groups expanded as for a search; none for one whom nobody knows."""
-    ledger = candidate.way.ledger
+    ledger = candidate.runtime.ledger
     with ledger.read() as connection:
         known = members.principals_of(connection, ledger.tenant, asker)
         return frozenset(policies.satisfied(connection, ledger.tenant, known) if known else ())
 
 
-def _windows(candidate: Candidate, model: str) -> Iterator[Held]:
+def _windows(candidate: Candidate, model: str) -> Iterator[VisibleVectors]:
     """All chunks that would be visible after this load, with the access that would hold then."""
-    ledger, name = candidate.way.ledger, candidate.source.name
+    ledger, name = candidate.runtime.ledger, candidate.source.name
     id_of = {p.key: p.id for p in candidate.prepared()}
     policy_of = {i: a.policy for i, a in projection.allowed(ledger, list(id_of.values())).items()}
     replaced = set(id_of) | {p.key for p in candidate.plan() if p.what == "vanished"}
@@ -200,4 +214,4 @@ def _windows(candidate: Candidate, model: str) -> Iterator[Held]:
 
     for window in windows(rows(), WINDOW):
         keys, digests, vectors = zip(*window, strict=True)
-        yield Held(list(keys), list(digests), np.frombuffer(b"".join(vectors), "<f4").reshape(len(keys), -1))
+        yield VisibleVectors(list(keys), list(digests), np.frombuffer(b"".join(vectors), "<f4").reshape(len(keys), -1))

@@ -17,7 +17,7 @@ def measure(candidate: Candidate) -> None:
     Measured where documents changed by themselves, not where another recipe prepared them again; texts of
     fewer shingles than tell anything are left out.
     """
-    ledger, name = candidate.way.ledger, candidate.source.name
+    ledger, name = candidate.runtime.ledger, candidate.source.name
     changed = Lowest[str](MOST_COMPARED)
     for p in candidate.plan():
         if p.edited:

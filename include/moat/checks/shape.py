@@ -7,7 +7,7 @@ from moat.checks.baselines import LEARNED_FROM
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
-from moat.ledger.measures import Past, history
+from moat.ledger.measures import PastMeasure, history
 from moat.readers.shape import Column, Shape
 from moat.runtime import path
 
@@ -16,31 +16,41 @@ NAME = 120  # characters of a column's name that a measure has
 # A column's presence and its type are kept as measures of 1, so that the next load knows them: "column:body",
 # "kind:body=text". They have no usual range; the checks below compare them.
 MEASURES = (
-    Measure("shape.rows", "rows read", "count", 0.1, "low"),
-    Measure("nulls:", "share of NULL in", "share", 0.05, of="rows:"),
-    Measure("top:", "share of the most common value of", "share", 0.15, "high", of="rows:"),
-    Measure("distinct:", "share of values that differ in", "share", 0.2, "low", "warn", of="rows:"),
-    Measure("median:", "median of", "count", 1.0, of="rows:"),
-    Measure("low:", "low end (5 %) of", "count", 1.0, of="rows:"),
-    Measure("high:", "high end (95 %) of", "count", 1.0, of="rows:"),
+    Measure(name="shape.rows", title="rows read", scale="count", least=0.1, side="low"),
+    Measure(name="nulls:", title="share of NULL in", scale="share", least=0.05, of="rows:"),
+    Measure(name="top:", title="share of the most common value of", scale="share", least=0.15, side="high", of="rows:"),
+    Measure(
+        name="distinct:",
+        title="share of values that differ in",
+        scale="share",
+        least=0.2,
+        side="low",
+        severity="warn",
+        of="rows:",
+    ),
+    Measure(name="median:", title="median of", scale="count", least=1.0, of="rows:"),
+    Measure(name="low:", title="low end (5 %) of", scale="count", least=1.0, of="rows:"),
+    Measure(name="high:", title="high end (95 %) of", scale="count", least=1.0, of="rows:"),
     # Of one value or form in place of another both shares move; names carry digests, never what a row says.
-    Measure("value:", "share of a value of", "share", 0.1, of="shape.rows", absent="zero"),
-    Measure("form:", "share of a form of", "share", 0.1, of="shape.rows", absent="zero"),
-    Measure("length:", "characters in", "count", 0.5, of="rows:"),
-    Measure("hour:", "time of day of", "plain", 0.9, of="rows:"),
-    Measure("age:", "hours since the newest", "plain", 72.0, "high", "warn"),
-    Measure("ahead:", "hours that the newest lies ahead, of", "plain", 0.9, "high"),
-    Measure("suffix:", "share of files that end in", "share", 0.05, of="shape.files", absent="zero"),
+    Measure(name="value:", title="share of a value of", scale="share", least=0.1, of="shape.rows", absent="zero"),
+    Measure(name="form:", title="share of a form of", scale="share", least=0.1, of="shape.rows", absent="zero"),
+    Measure(name="length:", title="characters in", scale="count", least=0.5, of="rows:"),
+    Measure(name="hour:", title="time of day of", scale="plain", least=0.9, of="rows:"),
+    Measure(name="age:", title="hours since the newest", scale="plain", least=72.0, side="high", severity="warn"),
+    Measure(name="ahead:", title="hours that the newest lies ahead, of", scale="plain", least=0.9, side="high"),
+    Measure(
+        name="suffix:", title="share of files that end in", scale="share", least=0.05, of="shape.files", absent="zero"
+    ),
 )
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
     """A column that is gone, or of another type than before, holds; a new one, or a new kind of file, is told."""
     file = path(candidate.source.name, candidate.load.id, "read", "shape.json")
-    if candidate.load.options.get("only") or not candidate.way.staging.exists(file):
+    if candidate.load.options.get("only") or not candidate.runtime.staging.exists(file):
         return []
-    shape = Shape.from_text(candidate.way.staging.read_bytes(file))
-    before = history(candidate.way.ledger, candidate.load)
+    shape = Shape.from_text(candidate.runtime.staging.read_bytes(file))
+    before = history(candidate.runtime.ledger, candidate.load)
     if shape.columns:
         _measure_columns(candidate, shape.columns)
         found = _columns(shape.columns, before)
@@ -79,7 +89,7 @@ def _measure_files(candidate: Candidate, files: Mapping[str, int]) -> None:
     candidate.measured.update({f"suffix:{ending}": times / n for ending, times in files.items()})
 
 
-def _columns(columns: Sequence[Column], before: Mapping[str, Sequence[Past]]) -> list[CheckResult]:
+def _columns(columns: Sequence[Column], before: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:
     """The columns beside those of the newest load that was let through, each type beside the newest that is known."""
     there = {c.name[:NAME]: c.type for c in columns}
     known = {name.removeprefix("column:"): past[-1].load for name, past in before.items() if name.startswith("column:")}
@@ -101,20 +111,27 @@ def _columns(columns: Sequence[Column], before: Mapping[str, Sequence[Past]]) ->
     of = f"load {newest}" if newest is not None else "the first load"
     return [
         CheckResult(
-            "columns",
-            "shape",
-            "hold",
-            not gone and not other,
-            f"{len(gone)} of {len(last)} columns are gone{_named(gone)}; {len(other)} are of another type{_named(other)}",
-            f"the columns of {of}, with their types",
+            name="columns",
+            family="shape",
+            severity="hold",
+            passed=not gone and not other,
+            seen=f"{len(gone)} of {len(last)} columns are gone{_named(gone)}; {len(other)} are of another type{_named(other)}",
+            allowed=f"the columns of {of}, with their types",
         ),
         CheckResult(
-            "new columns", "shape", "warn", not added, f"{len(added)} columns are new{_named(added)}", f"those of {of}"
+            name="new columns",
+            family="shape",
+            severity="warn",
+            passed=not added,
+            seen=f"{len(added)} columns are new{_named(added)}",
+            allowed=f"those of {of}",
         ),
     ]
 
 
-def _files(candidate: Candidate, files: Mapping[str, int], before: Mapping[str, Sequence[Past]]) -> list[CheckResult]:
+def _files(
+    candidate: Candidate, files: Mapping[str, int], before: Mapping[str, Sequence[PastMeasure]]
+) -> list[CheckResult]:
     """Kinds of files beside all that were ever let through, once enough loads have shown what there is."""
     known = {name.removeprefix("suffix:") for name in before if name.startswith("suffix:")}
     loads = {p.load for name, past in before.items() if name.startswith("suffix:") for p in past}
@@ -123,13 +140,13 @@ def _files(candidate: Candidate, files: Mapping[str, int], before: Mapping[str, 
     keys = (p.key for p in candidate.plan() if new and p.what == "new" and p.key.lower().endswith(endings))
     return [
         CheckResult(
-            "new kinds of files",
-            "shape",
-            "warn",
-            not new,
-            f"{len(new)} kinds of files were never seen before{_named(new)}",
-            f"those of {len(loads)} loads",
-            tuple(key for key, _ in zip(keys, range(5), strict=False)),
+            name="new kinds of files",
+            family="shape",
+            severity="warn",
+            passed=not new,
+            seen=f"{len(new)} kinds of files were never seen before{_named(new)}",
+            allowed=f"those of {len(loads)} loads",
+            documents=tuple(key for key, _ in zip(keys, range(5), strict=False)),
         )
     ]
 

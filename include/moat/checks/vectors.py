@@ -28,16 +28,43 @@ FEWEST_TOLD_APART, MOST_TOLD_APART = 50, 1_000  # texts on each side of a classi
 FEWEST_NEIGHBOURS = 100  # texts that have hubs
 
 MEASURES = (
-    Measure("vectors.norm", "length of a vector (median)", "plain", 0.001),
-    Measure("vectors.norm_mad", "spread of the vectors' lengths (MAD)", "plain", 0.001, "high"),
-    Measure("vectors.identical", "share of texts with another's vector", "share", 0.01, "high", of="vectors.texts"),
-    Measure("vectors.cosine", "mean cosine of two texts", "plain", 0.1, of="vectors.sampled"),
+    Measure(name="vectors.norm", title="length of a vector (median)", scale="plain", least=0.001),
     Measure(
-        "vectors.shift", "shift of the centroid from the visible ones", "plain", 0.15, "high", of="vectors.sampled"
+        name="vectors.norm_mad", title="spread of the vectors' lengths (MAD)", scale="plain", least=0.001, side="high"
     ),
-    Measure("vectors.auc", "AUC of new against visible texts", "plain", 0.1, "high", of="vectors.sampled"),
     Measure(
-        "vectors.hubness", "hubness (skewness of 10-occurrence)", "plain", 2.0, "high", "warn", of="vectors.sampled"
+        name="vectors.identical",
+        title="share of texts with another's vector",
+        scale="share",
+        least=0.01,
+        side="high",
+        of="vectors.texts",
+    ),
+    Measure(name="vectors.cosine", title="mean cosine of two texts", scale="plain", least=0.1, of="vectors.sampled"),
+    Measure(
+        name="vectors.shift",
+        title="shift of the centroid from the visible ones",
+        scale="plain",
+        least=0.15,
+        side="high",
+        of="vectors.sampled",
+    ),
+    Measure(
+        name="vectors.auc",
+        title="AUC of new against visible texts",
+        scale="plain",
+        least=0.1,
+        side="high",
+        of="vectors.sampled",
+    ),
+    Measure(
+        name="vectors.hubness",
+        title="hubness (skewness of 10-occurrence)",
+        scale="plain",
+        least=2.0,
+        side="high",
+        severity="warn",
+        of="vectors.sampled",
     ),
 )
 
@@ -60,8 +87,8 @@ class Again:
     alike: list[str]  # another canary's text gives the same
 
 
-@dataclass(slots=True)
-class Looked:
+@dataclass(slots=True, kw_only=True)
+class VectorsSeen:
     """What one pass over a load's vectors leaves."""
 
     n: int = 0
@@ -80,7 +107,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     """
     if not candidate.batches:
         return []
-    embedder = embedder_of(candidate.way.settings, candidate.way.connections)
+    embedder = embedder_of(candidate.runtime.settings, candidate.runtime.connections)
     try:
         now, dimensions = embedder.info().key, embedder.info().dimensions
         looked = _looked(candidate, dimensions)
@@ -94,39 +121,39 @@ def run(candidate: Candidate) -> list[CheckResult]:
     as_made = _as_made(candidate, looked, made_by)
     wrong = (of_load.strange, visible.strange, looked.not_finite, looked.wrong_size, looked.wrong_length)
     if any(wrong):  # a text is embedded once: what is wrong must not come back with the next load
-        embeddings.forget(candidate.way.ledger, made_by, (chunk.text_hash for chunk in candidate.chunks()))
+        embeddings.forget(candidate.runtime.ledger, made_by, (chunk.text_hash for chunk in candidate.chunks()))
     _measure(candidate, looked, past)
     return [
         *_sound(candidate, looked, dimensions, [*of_load.alike, *visible.alike]),
         as_made,
         CheckResult(
-            "canaries",
-            "vectors",
-            "block",
-            not of_load.strange,
-            f"{len(of_load.strange)} of {len(looked.canaries)} texts embedded again give another vector",
-            f"cosine at least {ALIKE}",
-            tuple(dict.fromkeys(of_load.strange))[:5],
+            name="canaries",
+            family="vectors",
+            severity="block",
+            passed=not of_load.strange,
+            seen=f"{len(of_load.strange)} of {len(looked.canaries)} texts embedded again give another vector",
+            allowed=f"cosine at least {ALIKE}",
+            documents=tuple(dict.fromkeys(of_load.strange))[:5],
         ),
         CheckResult(
-            "drift of the embedder",
-            "vectors",
-            "block",
-            not visible.strange and made_by == now,
-            f"{len(visible.strange)} of {len(of_past)} visible texts embedded again give another vector"
+            name="drift of the embedder",
+            family="vectors",
+            severity="block",
+            passed=not visible.strange and made_by == now,
+            seen=f"{len(visible.strange)} of {len(of_past)} visible texts embedded again give another vector"
             + ("" if made_by == now else f"; the load was embedded by {made_by}, the embedder serves {now}"),
-            f"cosine at least {ALIKE}, by one model",
-            tuple(dict.fromkeys(visible.strange))[:5],
+            allowed=f"cosine at least {ALIKE}, by one model",
+            documents=tuple(dict.fromkeys(visible.strange))[:5],
         ),
         CheckResult(
-            "order of the embedder",
-            "vectors",
-            "block",
-            not of_load.swapped and not visible.swapped,
-            f"{len(of_load.swapped) + len(visible.swapped)} of {len(looked.canaries) + len(of_past)} texts embedded again give the "
+            name="order of the embedder",
+            family="vectors",
+            severity="block",
+            passed=not of_load.swapped and not visible.swapped,
+            seen=f"{len(of_load.swapped) + len(visible.swapped)} of {len(looked.canaries) + len(of_past)} texts embedded again give the "
             "vector that another one had",
-            "each text its own",
-            tuple(dict.fromkeys([*of_load.swapped, *visible.swapped]))[:5],
+            allowed="each text its own",
+            documents=tuple(dict.fromkeys([*of_load.swapped, *visible.swapped]))[:5],
         ),
         _one_model(candidate, made_by),
     ]
@@ -153,8 +180,8 @@ def embedded_again(embedder: Embedder, canaries: Sequence[Canary]) -> Again:
     return Again([canary.key for canary, _ in found], swapped, alike)
 
 
-def _looked(candidate: Candidate, dimensions: int) -> Looked:
-    looked, sample = Looked(), Lowest[tuple[str, np.ndarray]](SAMPLE)
+def _looked(candidate: Candidate, dimensions: int) -> VectorsSeen:
+    looked, sample = VectorsSeen(), Lowest[tuple[str, np.ndarray]](SAMPLE)
     first, pairs = dict[bytes, tuple[bytes, str]](), set[bytes]()
     of_batch = max(FEWEST_OF_BATCH, -(-CANARIES // len(candidate.batches)))
     for batch in candidate.batches:
@@ -186,7 +213,7 @@ def _looked(candidate: Candidate, dimensions: int) -> Looked:
 
 def _past(candidate: Candidate, model: str) -> dict[str, tuple[str, np.ndarray]]:
     """Key and vector of a sample of the visible texts, by text hash: of those that this model embedded."""
-    ledger = candidate.way.ledger
+    ledger = candidate.runtime.ledger
     visible = projection.visible_sample(ledger, candidate.source.name, PAST_DOCUMENTS, PAST_TEXTS)
     key_of = {p.text_hash: p.key for p in visible}
     made = embeddings.vectors(ledger, model, key_of)
@@ -197,79 +224,79 @@ def _canaries(candidate: Candidate, past: Mapping[str, tuple[str, np.ndarray]]) 
     """A few visible texts, others in every load."""
     number = str(candidate.load.id).encode()
     some = sorted(past, key=lambda h: blake2b(number + h.encode(), digest_size=8).digest())[:PAST_CANARIES]
-    texts = projection.embedded_texts(candidate.way.ledger, candidate.source.name, some)
+    texts = projection.embedded_texts(candidate.runtime.ledger, candidate.source.name, some)
     return [Canary(past[h][0], texts[h], past[h][1]) for h in some if h in texts]
 
 
-def _sound(candidate: Candidate, looked: Looked, dimensions: int, alike: Sequence[str]) -> list[CheckResult]:
+def _sound(candidate: Candidate, looked: VectorsSeen, dimensions: int, alike: Sequence[str]) -> list[CheckResult]:
     identical = sum(map(len, looked.identical.values()))
     limit = candidate.source.limits.max_identical_vectors_ratio
     ratio = identical / looked.n_texts if looked.n_texts else 0.0
     shared = max(looked.identical.values(), key=len, default={})
     return [
         CheckResult(
-            "dimensions",
-            "vectors",
-            "block",
-            not looked.wrong_size,
-            f"{len(looked.wrong_size):,} of {looked.n:,} vectors have another size",
-            f"{dimensions} each",
-            tuple(dict.fromkeys(looked.wrong_size))[:5],
+            name="dimensions",
+            family="vectors",
+            severity="block",
+            passed=not looked.wrong_size,
+            seen=f"{len(looked.wrong_size):,} of {looked.n:,} vectors have another size",
+            allowed=f"{dimensions} each",
+            documents=tuple(dict.fromkeys(looked.wrong_size))[:5],
         ),
         CheckResult(
-            "finite",
-            "vectors",
-            "block",
-            not looked.not_finite,
-            f"{len(looked.not_finite):,} of {looked.n:,} vectors hold NaN or infinity",
-            "none",
-            tuple(dict.fromkeys(looked.not_finite))[:5],
+            name="finite",
+            family="vectors",
+            severity="block",
+            passed=not looked.not_finite,
+            seen=f"{len(looked.not_finite):,} of {looked.n:,} vectors hold NaN or infinity",
+            allowed="none",
+            documents=tuple(dict.fromkeys(looked.not_finite))[:5],
         ),
         CheckResult(
-            "length",
-            "vectors",
-            "block",
-            not looked.wrong_length,
-            f"{len(looked.wrong_length):,} of {looked.n:,} vectors are not of length 1",
-            f"1 ± {LENGTH_TOLERANCE}",
-            tuple(dict.fromkeys(looked.wrong_length))[:5],
+            name="length",
+            family="vectors",
+            severity="block",
+            passed=not looked.wrong_length,
+            seen=f"{len(looked.wrong_length):,} of {looked.n:,} vectors are not of length 1",
+            allowed=f"1 ± {LENGTH_TOLERANCE}",
+            documents=tuple(dict.fromkeys(looked.wrong_length))[:5],
         ),
         CheckResult(
-            "identical",
-            "vectors",
-            "hold",
-            (ratio <= limit or identical < FEWEST_IDENTICAL) and len(alike) < FEWEST_IDENTICAL,
-            f"{identical:,} of {looked.n_texts:,} texts share their vector with another text ({ratio:.1%})"
+            name="identical",
+            family="vectors",
+            severity="hold",
+            passed=(ratio <= limit or identical < FEWEST_IDENTICAL) and len(alike) < FEWEST_IDENTICAL,
+            seen=f"{identical:,} of {looked.n_texts:,} texts share their vector with another text ({ratio:.1%})"
             + (f", and {len(alike):,} do when they are embedded again" if alike else ""),
-            f"at most {limit:.1%} (Limits.max_identical_vectors_ratio), or fewer than {FEWEST_IDENTICAL}",
-            tuple(dict.fromkeys(shared.values()))[:1],
+            allowed=f"at most {limit:.1%} (Limits.max_identical_vectors_ratio), or fewer than {FEWEST_IDENTICAL}",
+            documents=tuple(dict.fromkeys(shared.values()))[:1],
         ),
     ]
 
 
-def _as_made(candidate: Candidate, looked: Looked, model: str) -> CheckResult:
+def _as_made(candidate: Candidate, looked: VectorsSeen, model: str) -> CheckResult:
     """Whether the staged vectors are those that the embedder gave for these texts, which the ledger keeps."""
-    kept = embeddings.vectors(candidate.way.ledger, model, looked.sample)
+    kept = embeddings.vectors(candidate.runtime.ledger, model, looked.sample)
     other = [
         key
         for h, (key, vector) in looked.sample.items()
         if h in kept and not float(vector @ np.frombuffer(kept[h], "<f4")) >= ALIKE
     ]
     return CheckResult(
-        "as embedded",
-        "vectors",
-        "block",
-        not other,
-        f"{len(other):,} of {len(kept):,} vectors are not what the embedder gave for their texts",
-        f"cosine at least {ALIKE}",
-        tuple(dict.fromkeys(other))[:5],
+        name="as embedded",
+        family="vectors",
+        severity="block",
+        passed=not other,
+        seen=f"{len(other):,} of {len(kept):,} vectors are not what the embedder gave for their texts",
+        allowed=f"cosine at least {ALIKE}",
+        documents=tuple(dict.fromkeys(other))[:5],
     )
 
 
 def _one_model(candidate: Candidate, now: str) -> CheckResult:
     """Vectors of two models do not compare: a load by another one must bring everything that is visible."""
     name = candidate.source.name
-    promoted = (one for one in loads.recent(candidate.way.ledger, name, LOOKED_BACK) if one.state == "promoted")
+    promoted = (one for one in loads.recent(candidate.runtime.ledger, name, LOOKED_BACK) if one.state == "promoted")
     before = next((one.model for one in promoted if one.model), None)
     left = 0
     if before and before != now:
@@ -277,18 +304,18 @@ def _one_model(candidate: Candidate, now: str) -> CheckResult:
         gone = sum(p.what == "vanished" or (p.what == "changed" and p.key in brought) for p in candidate.plan())
         left = candidate.load.counts.get("visible", 0) - gone
     return CheckResult(
-        "one model",
-        "vectors",
-        "hold",
-        not left,
-        f"model changed from {before} to {now}: search mixes two spaces until {left:,} visible documents are embedded again"
+        name="one model",
+        family="vectors",
+        severity="hold",
+        passed=not left,
+        seen=f"model changed from {before} to {now}: search mixes two spaces until {left:,} visible documents are embedded again"
         if left
         else f"embedded by {now}",
-        "one model for all visible documents of the source",
+        allowed="one model for all visible documents of the source",
     )
 
 
-def _measure(candidate: Candidate, looked: Looked, past: Mapping[str, tuple[str, np.ndarray]]) -> None:
+def _measure(candidate: Candidate, looked: VectorsSeen, past: Mapping[str, tuple[str, np.ndarray]]) -> None:
     """Leave in the candidate what its sample of sound vectors measures, as far as it has enough of them."""
     measured = candidate.measured
     measured["vectors.texts"], measured["vectors.sampled"] = looked.n_texts, len(looked.sample)

@@ -7,7 +7,7 @@ from moat.checks import FAMILIES
 from moat.ledger import checks as results
 from moat.ledger.checks import CheckResult
 from moat.ledger.loads import Load
-from moat.runtime import Way
+from moat.runtime import Runtime
 
 Outcome = Literal["pass", "hold", "block"]
 
@@ -29,12 +29,19 @@ class Verdict:
         return "; ".join(f"{r.name}: {r.seen}, allowed: {r.allowed}" for r in self.failed if r.severity != "warn")
 
 
-def verdict(way: Way, number: int) -> Verdict:
+def verdict(runtime: Runtime, number: int) -> Verdict:
     """What the recorded results come to. A family that left none blocks: nobody looked."""
-    found = results.of_load(way.ledger, number)
+    found = results.of_load(runtime.ledger, number)
     there = {r.family for r in found}
     missing = [
-        CheckResult(f"{f.name} did not run", f.name, "block", False, "no result", "a check that runs")
+        CheckResult(
+            name=f"{f.name} did not run",
+            family=f.name,
+            severity="block",
+            passed=False,
+            seen="no result",
+            allowed="a check that runs",
+        )
         for f in FAMILIES
         if f.name not in there
     ]

@@ -12,25 +12,60 @@ from moat.ledger.measures import history
 SHOWN = 5  # keys of documents that stand behind a result
 
 MEASURES = (
-    Measure("volume.listed", "documents listed", "count", 0.1, "low"),
-    Measure("volume.listed", "documents listed", "count", 0.5, "high", "warn"),
-    Measure("volume.new", "new documents", "count", 2.0, "high"),
-    Measure("volume.changed", "changed documents", "count", 2.0, "high"),
+    Measure(name="volume.listed", title="documents listed", scale="count", least=0.1, side="low"),
+    Measure(name="volume.listed", title="documents listed", scale="count", least=0.5, side="high", severity="warn"),
+    Measure(name="volume.new", title="new documents", scale="count", least=2.0, side="high"),
+    Measure(name="volume.changed", title="changed documents", scale="count", least=2.0, side="high"),
     # A holiday has next to none: what a source falls short of shows over a week.
-    Measure("volume.week", "documents new or changed within a week", "count", 4.0, "low", "warn"),
-    Measure("volume.growth", "share of documents that are new", "share", 0.1, "high", of="volume.visible"),
-    Measure("volume.churn", "share of documents that change", "share", 0.1, "high", of="volume.visible"),
     Measure(
-        "volume.rewritten",
-        "share of changed documents that keep less than half of their text",
-        "share",
-        0.2,
-        "high",
+        name="volume.week",
+        title="documents new or changed within a week",
+        scale="count",
+        least=4.0,
+        side="low",
+        severity="warn",
+    ),
+    Measure(
+        name="volume.growth",
+        title="share of documents that are new",
+        scale="share",
+        least=0.1,
+        side="high",
+        of="volume.visible",
+    ),
+    Measure(
+        name="volume.churn",
+        title="share of documents that change",
+        scale="share",
+        least=0.1,
+        side="high",
+        of="volume.visible",
+    ),
+    Measure(
+        name="volume.rewritten",
+        title="share of changed documents that keep less than half of their text",
+        scale="share",
+        least=0.2,
+        side="high",
         of="volume.compared",
     ),
-    Measure("volume.vanished", "share of documents that vanish", "share", 0.04, "high", of="volume.visible"),
-    Measure("volume.aside", "share of documents set aside", "share", 0.04, "high", of="documents"),
-    Measure("volume.bytes", "bytes a document", "count", 1.0, of="documents"),
+    Measure(
+        name="volume.vanished",
+        title="share of documents that vanish",
+        scale="share",
+        least=0.04,
+        side="high",
+        of="volume.visible",
+    ),
+    Measure(
+        name="volume.aside",
+        title="share of documents set aside",
+        scale="share",
+        least=0.04,
+        side="high",
+        of="documents",
+    ),
+    Measure(name="volume.bytes", title="bytes a document", scale="count", least=1.0, of="documents"),
 )
 
 
@@ -42,33 +77,33 @@ def run(candidate: Candidate) -> list[CheckResult]:
     rewritten.measure(candidate)
     results = [
         CheckResult(
-            "listing",
-            "volume",
-            "hold",
-            listed > 0 or visible == 0,
-            f"{listed:,} documents listed, {visible:,} visible now",
-            "not empty while documents are visible",
+            name="listing",
+            family="volume",
+            severity="hold",
+            passed=listed > 0 or visible == 0,
+            seen=f"{listed:,} documents listed, {visible:,} visible now",
+            allowed="not empty while documents are visible",
         ),
         CheckResult(
-            "fewest documents",
-            "volume",
-            "hold",
-            listed >= limits.min_documents,
-            f"{listed:,} documents listed",
-            f"at least {limits.min_documents:,} (Limits.min_documents)",
+            name="fewest documents",
+            family="volume",
+            severity="hold",
+            passed=listed >= limits.min_documents,
+            seen=f"{listed:,} documents listed",
+            allowed=f"at least {limits.min_documents:,} (Limits.min_documents)",
         ),
     ]
     if not candidate.load.options.get("only"):
         ratio = vanished / visible if visible else 0.0
         results.append(
             CheckResult(
-                "mass deletion",
-                "volume",
-                "hold",
-                ratio <= limits.max_vanished_ratio,
-                f"{vanished:,} of {visible:,} visible documents vanish ({ratio:.0%})",
-                f"at most {limits.max_vanished_ratio:.0%} (Limits.max_vanished_ratio)",
-                gone if ratio > limits.max_vanished_ratio else (),
+                name="mass deletion",
+                family="volume",
+                severity="hold",
+                passed=ratio <= limits.max_vanished_ratio,
+                seen=f"{vanished:,} of {visible:,} visible documents vanish ({ratio:.0%})",
+                allowed=f"at most {limits.max_vanished_ratio:.0%} (Limits.max_vanished_ratio)",
+                documents=gone if ratio > limits.max_vanished_ratio else (),
             )
         )
     return results
@@ -113,7 +148,7 @@ def _measure(candidate: Candidate) -> tuple[str, ...]:
 
 def _measure_week(candidate: Candidate) -> None:
     """What came within a week, this load among it, as soon as a week has gone by."""
-    past = history(candidate.way.ledger, candidate.load).get("volume.moved", [])
+    past = history(candidate.runtime.ledger, candidate.load).get("volume.moved", [])
     since = candidate.load.opened_at - timedelta(days=7)
     if past and past[0].at <= since:
         came = sum(p.value for p in past if p.at > since)

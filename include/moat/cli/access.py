@@ -6,12 +6,12 @@ import typer
 
 from moat.airflow_api import answer_hold
 from moat.cli import render
-from moat.cli.shared import Because, Json, Number, me, opened_ledger, opened_way, out, raise_all
+from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out, raise_all
 from moat.dagfile import declared, source_named
 from moat.errors import MoatError
 from moat.ledger import access, holds, projection
 from moat.ledger.holds import Hold
-from moat.maintenance.access_sync import Synced, report, settle, sync_access, told, undeclared
+from moat.maintenance.access_sync import SyncedAccess, report, settle, summary, sync_access, undeclared
 
 access_app = typer.Typer(no_args_is_help=True, help="Who may read what: read it now, and decide what waits.")
 
@@ -24,24 +24,24 @@ def add(app: typer.Typer) -> None:
 
 def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
     """Read the access of a source, or of every loaded one, and bring it to ledger and index."""
-    synced, broken = list[Synced](), list[MoatError]()
-    with opened_way(quiet=json) as way:
+    synced, broken = list[SyncedAccess](), list[MoatError]()
+    with open_runtime(quiet=json) as runtime:
         if source:
             wanted = [source_named(source)]
         else:
-            found, loaded = declared(), set(projection.sources(way.ledger))
+            found, loaded = declared(), set(projection.sources(runtime.ledger))
             broken += found.broken.values()
-            undeclared(way, found.sources)
+            undeclared(runtime, found.sources)
             wanted = [one for one in found.sources.values() if one.name in loaded]
         for one in wanted:
             try:
-                synced.append(sync_access(way, one, me()))
+                synced.append(sync_access(runtime, one, me()))
             except MoatError as error:  # the others' revocations do not wait for this one
                 broken.append(error)
     if json:
         typer.echo(render.as_json(synced))
     for each in () if json else synced:
-        out.print(told(each))
+        out.print(summary(each))
         if each.hold is not None:
             out.print(
                 f"`moat access held {each.hold}` shows what waits, `moat access release {each.hold}` lets it through"
@@ -98,10 +98,10 @@ def access_reject(number: Number, because: Because = "", json: Json = False) -> 
 
 
 def _settled(number: int, let: bool, because: str, json: bool) -> None:
-    with opened_way(quiet=json) as way:
-        hold: Hold = settle(way, number, let, me(), because)
-        if way.settings.airflow_url:
-            answer_hold(way.settings, number, "Release" if let else "Reject", because)
+    with open_runtime(quiet=json) as runtime:
+        hold: Hold = settle(runtime, number, let, me(), because)
+        if runtime.settings.airflow_url:
+            answer_hold(runtime.settings, number, "Release" if let else "Reject", because)
     typer.echo(render.as_json(hold)) if json else out.print(
         f"hold {hold.id} ({hold.kind} of {hold.subject}) is {hold.state}"
     )

@@ -7,7 +7,7 @@ import typer
 from moat.cli import render
 from moat.cli.shared import Json, connections, err, me, opened_ledger, out, raise_all
 from moat.dagfile import all_directories, directory_named
-from moat.directories.sync import Synced, sync
+from moat.directories.sync import SyncedDirectory, sync
 from moat.errors import FatalError, MoatError
 from moat.ledger.members import DirectoryState, directories, replace_members
 
@@ -25,7 +25,7 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
     """Read a directory whole, or every one, and make the ledger's groups the same."""
     wanted = [directory_named(name)] if name else list(all_directories().values())
     progress: Any = (lambda line: None) if json else err.print
-    synced, broken = list[Synced](), list[MoatError]()
+    synced, broken = list[SyncedDirectory](), list[MoatError]()
     with opened_ledger() as ledger:
         for directory in wanted:
             try:

@@ -173,10 +173,10 @@ def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
 def _print_why(found: Why) -> None:
     out.print(f"{found.asker}: {'reads it' if found.readable else 'does not read it'}: {found.reason}")
     for number, layer in enumerate(found.layers, 1):
-        by = "; ".join(" → ".join(way) for way in layer.by[:3]) or "they are none of these"
+        by = "; ".join(" → ".join(runtime) for runtime in layer.by[:3]) or "they are none of these"
         out.print(f"  layer {number}: any of {', '.join(layer.any_of) or 'nobody'}: {by}")
-    for way in found.deny:
-        out.print(f"  denied: {' → '.join(way)}")
+    for runtime in found.deny:
+        out.print(f"  denied: {' → '.join(runtime)}")
 
 
 def quarantine_list(
@@ -251,4 +251,10 @@ def quarantine_replay(
 def _which(key: str | None, stage: str | None, reason: str | None, since: str | None, until: str | None) -> Which:
     """What of the quarantine a person means. Raises FatalError for a moment that cannot be read."""
     now = datetime.now(UTC)
-    return Which(key, stage, reason, moment(since, now) if since else None, moment(until, now) if until else None)
+    return Which(
+        key=key,
+        stage=stage,
+        error=reason,
+        since=moment(since, now) if since else None,
+        until=moment(until, now) if until else None,
+    )

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from moat.cli import render
-from moat.cli.shared import Because, Json, err, me, opened_ledger, opened_way, out
+from moat.cli.shared import Because, Json, err, me, open_runtime, opened_ledger, out
 from moat.errors import ErasureRefused
 from moat.index.store import Store, WeaviateStore
 from moat.ledger import Ledger, erasure, receipts
@@ -18,7 +18,7 @@ from moat.ledger.erasure import Request
 from moat.ledger.receipts import Receipt
 from moat.maintenance.erase import finish
 from moat.maintenance.erase import verify as verified
-from moat.runtime import Way
+from moat.runtime import Runtime
 
 DEFAULT = "SOURCE"  # no source is called so
 
@@ -61,13 +61,19 @@ def erase(
     """Remove documents from index, staging and ledger, and never load them again; gives a receipt."""
     if bool(keys) == bool(principal):
         raise ErasureRefused("name the documents by their keys, or by --principal, and not by both")
-    with opened_way(quiet=json) as way:
-        chosen = _of_principal(way.ledger, source, principal, yes) if principal else keys or []
-        unknown = "tombstone" if even_unknown else "refuse"
-        asked = Request(source, tuple(chosen), me(), because, principal, unknown)  # type: ignore[arg-type]
-        begun = erasure.begin(way.ledger, asked)  # before the index is reached: from here on nobody sees them
-        with _index(way) as index:
-            done = finish(way, index, begun)
+    with open_runtime(quiet=json) as runtime:
+        chosen = _of_principal(runtime.ledger, source, principal, yes) if principal else keys or []
+        asked = Request(
+            source=source,
+            keys=tuple(chosen),
+            by=me(),
+            because=because,
+            principal=principal,
+            unknown="tombstone" if even_unknown else "refuse",
+        )
+        begun = erasure.begin(runtime.ledger, asked)  # before the index is reached: from here on nobody sees them
+        with _index(runtime) as index:
+            done = finish(runtime, index, begun)
     if receipt is not None:
         receipt.write_text(render.as_json(done) + "\n", "utf-8")
     typer.echo(render.as_json(done)) if json else out.print(
@@ -81,10 +87,10 @@ def verify(
     json: Json = False,
 ) -> None:
     """Look again whether what a receipt names is gone; ends with 1 where it is not."""
-    with opened_way(quiet=json) as way:
-        given = receipts.get(way.ledger, int(receipt)) if receipt.isdecimal() else _from_file(Path(receipt))
-        with _index(way) as index:
-            found = verified(way, index, given)
+    with open_runtime(quiet=json) as runtime:
+        given = receipts.get(runtime.ledger, int(receipt)) if receipt.isdecimal() else _from_file(Path(receipt))
+        with _index(runtime) as index:
+            found = verified(runtime, index, given)
     if json:
         typer.echo(render.as_json({"receipt": given.id, "holds": not found, "found": found}))
     else:
@@ -133,10 +139,10 @@ def _from_file(file: Path) -> Receipt:
 
 
 @contextmanager
-def _index(way: Way) -> Iterator[Store]:
+def _index(runtime: Runtime) -> Iterator[Store]:
     """The index, with the key that can look for its collection where there is none yet."""
-    operator = way.settings.weaviate_operator_key.get_secret_value()
-    index = WeaviateStore.open(way.settings, "operator" if operator else "writer")
+    operator = runtime.settings.weaviate_operator_key.get_secret_value()
+    index = WeaviateStore.open(runtime.settings, "operator" if operator else "writer")
     try:
         yield index
     finally:

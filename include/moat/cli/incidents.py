@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from moat.cli import render
-from moat.cli.shared import Because, Json, Number, me, opened_ledger, opened_way, out
+from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out
 from moat.dagfile import declared
 from moat.errors import FatalError
-from moat.incidents.freshness import told
+from moat.incidents.freshness import format_span
 from moat.incidents.notify import tell
 from moat.ledger import Ledger, incidents, loads, measures
 from moat.ledger.incidents import Happening, Incident
@@ -148,11 +148,11 @@ def _known(ledger: Ledger, name: str | None) -> str | None:
 
 
 def _decided(number: int, step: str, because: str, json: bool) -> None:
-    with opened_way(quiet=True) as way:
+    with open_runtime(quiet=True) as runtime:
         decide = incidents.acknowledge if step == "acknowledge" else incidents.resolve
-        one = decide(way.ledger, number, me(), because)
+        one = decide(runtime.ledger, number, me(), because)
         if one.told:  # whoever heard of it hears that somebody is on it
-            tell(way, one)
+            tell(runtime, one)
     typer.echo(render.as_json(_plain(one))) if json else out.print(f"incident {number} of {one.source} is {one.state}")
 
 
@@ -169,14 +169,14 @@ def _told(one: Incident) -> Iterator[str]:
     """An incident in lines."""
     yield f"incident {one.id} of {one.source}: {one.state}, {one.severity}: {one.title}"
     yield (
-        f"since {one.happened_at:%Y-%m-%d %H:%M}, noticed after {told(one.to_detect)}, at {one.stage}"
+        f"since {one.happened_at:%Y-%m-%d %H:%M}, noticed after {format_span(one.to_detect)}, at {one.stage}"
         + (f", load {one.load_id}" if one.load_id else "")
         + f"; run {one.run or 'none'}"
     )
     if one.acknowledged_by:
         yield f"acknowledged by {one.acknowledged_by} at {one.acknowledged_at:%Y-%m-%d %H:%M}"
     if one.resolved_by:
-        mend = f", {told(one.to_mend)} after it began" if one.to_mend else ""
+        mend = f", {format_span(one.to_mend)} after it began" if one.to_mend else ""
         yield f"resolved by {one.resolved_by}{mend}"
     if one.because:
         yield f"because: {one.because}"

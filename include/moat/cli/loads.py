@@ -7,12 +7,12 @@ from rich.markup import escape
 
 from moat.airflow_api import answer_held
 from moat.cli import render
-from moat.cli.shared import Because, Json, Number, me, opened_ledger, opened_way, out
+from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out
 from moat.dagfile import source_named
 from moat.ledger import checks, history, incidents, loads
 from moat.ledger.loads import Load
 from moat.pricing import Spending
-from moat.pricing import told as spending_told
+from moat.pricing import spending_line as spending_told
 from moat.provenance import changed
 from moat.settings import Settings
 from moat.stages.run import finish
@@ -98,13 +98,13 @@ def load_show(number: Number, json: Json = False) -> None:
 
 def release(number: Number, because: Because = "", json: Json = False) -> None:
     """Let a held load go on."""
-    with opened_way(quiet=json) as way:
-        waiting = loads.get(way.ledger, number)
+    with open_runtime(quiet=json) as runtime:
+        waiting = loads.get(runtime.ledger, number)
         # Outside Airflow this process goes on with the load, so it must know the source before it releases anything.
         source = None if waiting.run.startswith("airflow:") else source_named(waiting.source)
-        load = loads.release(way.ledger, number, me(), because)
-        if not answer_held(way.settings, waiting, "Release", because) and source is not None:
-            load = finish(way, source, number, me()).load
+        load = loads.release(runtime.ledger, number, me(), because)
+        if not answer_held(runtime.settings, waiting, "Release", because) and source is not None:
+            load = finish(runtime, source, number, me()).load
     typer.echo(render.as_json(load)) if json else out.print(_standing(load))
     if load.state in ("held", "rejected"):
         raise typer.Exit(3)
@@ -125,11 +125,11 @@ def _standing(load: Load) -> str:
 
 def reject(number: Number, because: Because = "", json: Json = False) -> None:
     """End a load that is not visible yet; its source's next run starts afresh."""
-    with opened_way(quiet=json) as way:
-        was = loads.get(way.ledger, number)
-        load = loads.reject(way.ledger, number, me(), because)
+    with open_runtime(quiet=json) as runtime:
+        was = loads.get(runtime.ledger, number)
+        load = loads.reject(runtime.ledger, number, me(), because)
         if was.state == "held":
-            answer_held(way.settings, was, "Reject", because)
+            answer_held(runtime.settings, was, "Reject", because)
     typer.echo(render.as_json(load)) if json else out.print(f"load {number} of {load.source} is {load.state}")
 
 

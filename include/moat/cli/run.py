@@ -8,7 +8,7 @@ import yaml
 from rich.text import Text
 
 from moat.cli import render
-from moat.cli.shared import Json, connections, me, opened_ledger, opened_way, out
+from moat.cli.shared import Json, connections, me, open_runtime, opened_ledger, out
 from moat.dagfile import declared, sources_in
 from moat.errors import FatalError
 from moat.ledger import Ledger
@@ -45,14 +45,14 @@ def run(
 ) -> None:
     """Take the sources of a DAG file the whole way, in this process, without Airflow."""
     options, results = Options(full, tuple(only or ()), limit, expected), list[Any]()
-    with opened_way(quiet=json) as way:
+    with open_runtime(quiet=json) as runtime:
         for source in sources_in(dag_file):
             if dry:
-                results.append(dry_run(way, source, options))
+                results.append(dry_run(runtime, source, options))
                 if not json:
                     out.print(render.estimate(source.name, results[-1]))
             else:
-                results.append(run_way(way, source, options, me()))
+                results.append(run_way(runtime, source, options, me()))
                 if not json:
                     _told(results[-1])
     if json:
@@ -78,15 +78,15 @@ def reconcile(
 ) -> None:
     """Compare sources, ledger and Weaviate."""
     from moat.embedding.client import model_of
-    from moat.index.write import opened
+    from moat.index.write import open_writer
     from moat.maintenance.reconcile import reconcile as compare
     from moat.stages.compare import next_runs
 
-    with opened_way(quiet=json) as way:
-        model, found = model_of(way.settings, way.connections), declared()
-        index = opened(way, model)
+    with open_runtime(quiet=json) as runtime:
+        model, found = model_of(runtime.settings, runtime.connections), declared()
+        index = open_writer(runtime, model)
         try:
-            drifts = compare(way, index, model, next_runs(way, found.sources), repair)
+            drifts = compare(runtime, index, model, next_runs(runtime, found.sources), repair)
         finally:
             index.close()
     if json:

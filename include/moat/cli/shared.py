@@ -14,7 +14,7 @@ from rich.console import Console
 from moat.connections import Connections
 from moat.errors import MoatError
 from moat.ledger import Ledger
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.settings import PROJECT, Settings
 
 WIDE = 240  # columns where no terminal says how many it has: nothing is cut off in a pipe
@@ -43,12 +43,12 @@ def connections() -> Connections:
 
 
 @contextmanager
-def opened_way(quiet: bool = False) -> Iterator[Way]:
-    way = Way.open(connections(), progress=(lambda line: None) if quiet else err.print)
+def open_runtime(quiet: bool = False) -> Iterator[Runtime]:
+    runtime = Runtime.open(connections(), progress=(lambda line: None) if quiet else err.print)
     try:
-        yield way
+        yield runtime
     finally:
-        way.close()
+        runtime.close()
 
 
 @contextmanager

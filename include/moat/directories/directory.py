@@ -7,7 +7,7 @@ from moat.declarations import declared_whole
 from moat.directories.files import GroupsFile
 from moat.directories.ldap import Ldap
 from moat.directories.query import GroupsQuery
-from moat.directories.reader import MemberReader
+from moat.directories.reader import DirectoryReader
 from moat.directories.scim import Scim
 from moat.source import NAME
 
@@ -22,7 +22,7 @@ class Directory:
     """
 
     name: str
-    reader: MemberReader
+    reader: DirectoryReader
     max_shrink_ratio: float = 0.3  # of all memberships that one sync may take away
     max_group_shrink_ratio: float = 0.5  # of the members of one group of at least 10
     max_age_hours: float | None = 24.0  # older: searches are refused, for who is denied is not known; None: never

@@ -7,7 +7,7 @@ from typing import Any
 
 from moat.access.policy import KINDS, canonical
 from moat.declarations import declared
-from moat.directories.reader import Group, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import AccessUnknown, FatalError
 
 ENDINGS = (".yaml", ".yml", ".csv")
@@ -28,7 +28,7 @@ class GroupsFile:
             return []
         return [f"path={self.path!r}: a file of groups ends in {', '.join(ENDINGS)}"]
 
-    def read(self, reading: Reading) -> Iterator[Group]:
+    def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
         file = Path(reading.project, self.path)
         try:
             text = file.read_text("utf-8-sig")
@@ -38,7 +38,7 @@ class GroupsFile:
         yield from _from_csv(text, where) if file.suffix == ".csv" else _from_yaml(text, where)
 
 
-def _from_yaml(text: str, where: str) -> Iterator[Group]:
+def _from_yaml(text: str, where: str) -> Iterator[DirectoryGroup]:
     import yaml
 
     try:
@@ -61,7 +61,9 @@ def _from_yaml(text: str, where: str) -> Iterator[Group]:
         _checked(f"group:{group}", f"{where}, line {at}")
         if not isinstance(value, yaml.SequenceNode):
             raise FatalError(f"{where}, line {at}: group {group} needs a list of its members; [] where it has none")
-        yield Group(group, tuple(_member(node, f"{where}, line {_line(node)}, group {group}") for node in value.value))
+        yield DirectoryGroup(
+            group, tuple(_member(node, f"{where}, line {_line(node)}, group {group}") for node in value.value)
+        )
 
 
 def _line(node: Any) -> int:
@@ -81,7 +83,7 @@ def _checked(principal: str, where: str) -> str:
     return principal
 
 
-def _from_csv(text: str, where: str) -> Iterator[Group]:
+def _from_csv(text: str, where: str) -> Iterator[DirectoryGroup]:
     rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
     if missing := {"group", "member"} - set(rows.fieldnames or ()):
         raise FatalError(f"{where} has no column {' and no column '.join(sorted(missing))}; its first line names them")
@@ -98,7 +100,7 @@ def _from_csv(text: str, where: str) -> Iterator[Group]:
                 members.append(_checked(_of_kind(row["member"], row.get("kind"), at), at))
     except csv.Error as error:
         raise FatalError(f"{where}, line {rows.line_num} is no CSV: {error}") from error
-    yield from (Group(group, tuple(members)) for group, members in groups.items())
+    yield from (DirectoryGroup(group, tuple(members)) for group, members in groups.items())
 
 
 def _of_kind(member: str, kind: str | None, where: str) -> str:

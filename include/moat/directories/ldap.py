@@ -9,7 +9,7 @@ from uuid import UUID
 
 from moat.connections import Connection
 from moat.declarations import declared
-from moat.directories.reader import Group, People, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading, People
 from moat.errors import DirectoryUnavailable, FatalError
 
 ATTRIBUTE = re.compile(r"^[A-Za-z][A-Za-z0-9-]*$")
@@ -50,7 +50,7 @@ class Ldap:
         names = [f for f in ("principal", "id", "member", "name") if not ATTRIBUTE.match(getattr(self, f))]
         return found + [f"{f}={getattr(self, f)!r} is not an attribute's name" for f in names]
 
-    def read(self, reading: Reading) -> Iterator[Group]:
+    def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
         where = f"directory {reading.directory}"
         with _opened(reading.connections.get(self.conn_id), where) as server:
             people = People(reading.directory)
@@ -68,7 +68,7 @@ class Ldap:
                 members += found
                 left_out += [] if found else [shown]
             name = b"".join(values[self.name][:1]).decode("utf-8", "replace")
-            yield Group(ids[same(dn)], tuple(members), name, tuple(left_out))
+            yield DirectoryGroup(ids[same(dn)], tuple(members), name, tuple(left_out))
 
     def _id(self, dn: str, values: Sequence[bytes], where: str) -> str:
         if len(values) != 1:
@@ -152,8 +152,10 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
         yield _Server(opened, at)
     except exceptions.LDAPException as error:
         if "certificate" in str(error).lower():
-            way = "set `ca_file` in its extra to the certificates to trust, and the host to the name that they are for"
-            raise FatalError(f"{at}: {error}; {way}") from error
+            runtime = (
+                "set `ca_file` in its extra to the certificates to trust, and the host to the name that they are for"
+            )
+            raise FatalError(f"{at}: {error}; {runtime}") from error
         if isinstance(error, exceptions.LDAPCommunicationError | exceptions.LDAPResponseTimeoutError):
             raise DirectoryUnavailable(f"{at}: the server did not answer, or broke off: {error}") from error
         raise FatalError(f"{at}: {type(error).__name__}: {error}; correct the connection or the declaration") from error
@@ -230,11 +232,11 @@ def _refuse(opened: Any, where: str, what: str) -> None:
     if code in PASSING:
         raise DirectoryUnavailable(f"{where}: {what}: {words}")
     if code == SIZE_LIMIT:
-        way = "half a listing is none: raise the server's limit for this account, or let it page"
+        runtime = "half a listing is none: raise the server's limit for this account, or let it page"
     elif code == NO_SUCH_OBJECT:
-        way = "correct `base`, or let the account see it"
+        runtime = "correct `base`, or let the account see it"
     elif code in LOGIN:
-        way = "check the connection's login and password, and what the account may read"
+        runtime = "check the connection's login and password, and what the account may read"
     else:
-        way = "correct the connection or the declaration"
-    raise FatalError(f"{where}: {what}: {words}; {way}")
+        runtime = "correct the connection or the declaration"
+    raise FatalError(f"{where}: {what}: {words}; {runtime}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moat.access.policy import KINDS
 from moat.declarations import declared
-from moat.directories.reader import Group, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import DirectoryUnavailable, FatalError, SourceUnavailable
 
 
@@ -30,7 +30,7 @@ class GroupsQuery:
             found.append(f"sql={self.sql!r} must be the name of a file in dags/sql, such as members.sql")
         return found
 
-    def read(self, reading: Reading) -> Iterator[Group]:
+    def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
         where = f"directory {reading.directory}, {self.sql}"
         groups: dict[str, list[str]] = {}
         for columns, rows in self._streamed(reading, where):
@@ -42,9 +42,11 @@ class GroupsQuery:
                 members = groups.setdefault(str(group), [])
                 if member is not None:
                     members.append(self._principal(str(member), kind, where))
-        yield from (Group(group, tuple(members)) for group, members in groups.items())
+        yield from (DirectoryGroup(group, tuple(members)) for group, members in groups.items())
 
-    def _streamed(self, reading: Reading, where: str) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
+    def _streamed(
+        self, reading: DirectoryReading, where: str
+    ) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
         query = self._query(reading)
         try:
             yield from reading.connections.sql(self.conn_id).stream(query)
@@ -53,7 +55,7 @@ class GroupsQuery:
         except SourceUnavailable as error:
             raise DirectoryUnavailable(f"{where}: {error}") from error
 
-    def _query(self, reading: Reading) -> str:
+    def _query(self, reading: DirectoryReading) -> str:
         path = Path(reading.project, "dags", "sql", self.sql)
         try:
             return path.read_text("utf-8").strip().rstrip(";")

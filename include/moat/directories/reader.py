@@ -14,7 +14,7 @@ from moat.errors import AccessUnknown, FatalError
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DirectoryGroup:
     """One group as its directory has it. A member is `user:…`, or `group:ID` of the same directory."""
 
     id: str  # immutable and the directory's own, never a display name
@@ -24,7 +24,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DirectoryReading:
     """What a reader works with."""
 
     directory: str
@@ -34,14 +34,14 @@ class Reading:
 
 
 @runtime_checkable
-class MemberReader(Protocol):
+class DirectoryReader(Protocol):
     """A declared reader of groups."""
 
     def wrong(self) -> list[str]:
         """What a person must correct in the declaration; empty when it can be used."""
         ...
 
-    def read(self, reading: Reading) -> Iterator[Group]:
+    def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
         """Every group of the directory, once, also those that are empty.
 
         Raises DirectoryUnavailable when the directory does not answer or its listing breaks off, for

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from moat.connections import Connection
 from moat.declarations import declared
-from moat.directories.reader import Group, People, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading, People
 from moat.errors import DirectoryUnavailable, FatalError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Scim:
     def wrong(self) -> list[str]:
         return [] if self.conn_id else ["conn_id is empty"]
 
-    def read(self, reading: Reading) -> Iterator[Group]:
+    def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
         with _opened(reading.connections.get(self.conn_id), f"directory {reading.directory}") as service:
             people = People(reading.directory)
             for user in service.every("Users"):
@@ -61,7 +61,7 @@ class Scim:
                         members += people.principals(key)
                     else:
                         left_out.append(f"{kind or 'member'} {key}")
-                yield Group(number, tuple(members), str(group.get("displayName") or ""), tuple(left_out))
+                yield DirectoryGroup(number, tuple(members), str(group.get("displayName") or ""), tuple(left_out))
 
     def _names(self, user: Resource) -> list[str]:
         if self.user == "userName":
@@ -145,8 +145,8 @@ class _Service:
                 answer = self._http.get(path, params=dict(query))
             except httpx.TransportError as error:
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                    way = "set `ca_file` in its extra to the certificates to trust"
-                    raise FatalError(f"{self._where}: {path}: {error}; {way}") from error
+                    runtime = "set `ca_file` in its extra to the certificates to trust"
+                    raise FatalError(f"{self._where}: {path}: {error}; {runtime}") from error
                 raise DirectoryUnavailable(f"{self._where}: {path} did not answer: {error!r}") from error
             if answer.status_code != 429 and answer.status_code < 500:
                 break
@@ -156,8 +156,8 @@ class _Service:
         if answer.status_code == 404 and may_be_gone:
             return None
         if answer.status_code in (401, 403):
-            way = "check the token in the connection's password, and what it may read"
-            raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {way}")
+            runtime = "check the token in the connection's password, and what it may read"
+            raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {runtime}")
         if not answer.is_success:
             raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {answer.text[:300]}")
         try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from moat.access.policy import canonical, directory_of
 from moat.connections import Connections
 from moat.directories.directory import Directory
-from moat.directories.reader import Group, Reading
+from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import AccessUnknown, FatalError, MoatError
 from moat.ledger import Ledger, holds, members
 from moat.ledger.members import Pairs
@@ -20,8 +20,8 @@ TOLD = 20  # groups and members that a hold names, the most shrunk first
 TELL_EVERY = 1_000  # groups between two lines of progress
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncedDirectory:
     """What came of one reading of a directory."""
 
     directory: str
@@ -41,7 +41,9 @@ class Synced:
         return asdict(self)
 
 
-def sync(ledger: Ledger, connections: Connections, directory: Directory, by: str, progress: Progress = print) -> Synced:
+def sync(
+    ledger: Ledger, connections: Connections, directory: Directory, by: str, progress: Progress = print
+) -> SyncedDirectory:
     """Make the ledger's groups those of the directory, unless too much would go: that waits for a person.
 
     Raises what the reader raises, and DirectoryUnavailable when somebody else swapped meanwhile. Then,
@@ -49,7 +51,7 @@ def sync(ledger: Ledger, connections: Connections, directory: Directory, by: str
     """
     revision, before = members.memberships(ledger, directory.name)
     try:
-        groups, n_left_out = _read(Reading(directory.name, connections, PROJECT, progress), directory)
+        groups, n_left_out = _read(DirectoryReading(directory.name, connections, PROJECT, progress), directory)
         now = frozenset((group, who) for group, found in groups.items() for who in found)
         reasons, detail = _shrinking(directory, before, now)
         waiting = (
@@ -66,23 +68,36 @@ def sync(ledger: Ledger, connections: Connections, directory: Directory, by: str
         words = f"{outcome} by hold {held.id}: {held.reason}"
         members.failed(ledger, directory.name, words)
         progress(f"directory {directory.name} is {words}")
-        return Synced(directory.name, outcome, len(groups), len(now), n_left_out, held.id, opened, held.reason)
+        return SyncedDirectory(
+            directory=directory.name,
+            outcome=outcome,
+            n_groups=len(groups),
+            n_memberships=len(now),
+            n_left_out=n_left_out,
+            hold=held.id,
+            opened=opened,
+            reason=held.reason,
+        )
     swapped: Literal["swapped", "unchanged"] = "unchanged" if revision and now == before else "swapped"
     progress(
         f"directory {directory.name} is {swapped}: {len(groups):,} groups, {len(now):,} memberships; "
         f"{len(now - before):,} came, {len(before - now):,} went"
     )
-    return Synced(directory.name, swapped, len(groups), len(now), n_left_out)
+    return SyncedDirectory(
+        directory=directory.name, outcome=swapped, n_groups=len(groups), n_memberships=len(now), n_left_out=n_left_out
+    )
 
 
 def _waiting(ledger: Ledger, name: str, digest: str, reason: str, detail: Mapping[str, Any]) -> tuple[holds.Hold, bool]:
     with ledger.write() as connection:
-        return holds.wait(connection, ledger.tenant, "directory", name, digest, reason, detail)
+        return holds.wait(
+            connection, ledger.tenant, kind="directory", subject=name, digest=digest, reason=reason, detail=detail
+        )
 
 
-def _read(reading: Reading, directory: Directory) -> tuple[dict[str, list[str]], int]:
+def _read(reading: DirectoryReading, directory: Directory) -> tuple[dict[str, list[str]], int]:
     """The whole directory in canonical principals, and how many members are left out of it."""
-    found: dict[str, Group] = {}
+    found: dict[str, DirectoryGroup] = {}
     for group in directory.reader.read(reading):
         try:
             principal = canonical(directory.group(group.id))
@@ -111,7 +126,7 @@ def _read(reading: Reading, directory: Directory) -> tuple[dict[str, list[str]],
     return groups, len(left_out)
 
 
-def _member(directory: Directory, member: str, found: Mapping[str, Group]) -> str | None:
+def _member(directory: Directory, member: str, found: Mapping[str, DirectoryGroup]) -> str | None:
     """A member as a canonical principal; None for one that cannot be read, or a group that is not there."""
     kind, _, name = member.partition(":")
     try:

@@ -21,7 +21,7 @@ from moat.embedding.model import ModelInfo, folder_of, max_tokens_of, revision_o
 from moat.errors import EmbedderUnavailable, ModelError
 from moat.settings import Settings
 
-Lane = Literal["bulk", "query"]
+Priority = Literal["bulk", "query"]
 Vectors = np.ndarray  # float32, one row a text, each of length 1
 REQUEST = 256  # texts of one request
 AT_ONCE = 2  # requests under way
@@ -37,7 +37,7 @@ class Embedder(Protocol):
         """Which model it serves. Raises EmbedderUnavailable."""
         ...
 
-    def embed(self, texts: Sequence[str], lane: Lane = "bulk") -> Vectors:
+    def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
         """One row of float32 per text, in their order. Raises EmbedderUnavailable, ModelError."""
         ...
 
@@ -69,16 +69,16 @@ class HttpEmbedder:
             self._known = ModelInfo(body["model"], body["revision"], body["dimensions"], body["max_tokens"])
         return self._known
 
-    def embed(self, texts: Sequence[str], lane: Lane = "bulk") -> Vectors:
+    def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
         info = self.info()
         # While one answer travels, the next request is computed.
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            parts = list(pool.map(lambda window: self._embed(window, lane, info), windows(texts, REQUEST)))
+            parts = list(pool.map(lambda window: self._embed(window, priority, info), windows(texts, REQUEST)))
         return np.concatenate(parts) if parts else np.empty((0, info.dimensions), np.float32)
 
-    def _embed(self, texts: list[str], lane: Lane, info: ModelInfo) -> Vectors:
+    def _embed(self, texts: list[str], priority: Priority, info: ModelInfo) -> Vectors:
         body = {"model": self._model, "input": texts, "encoding_format": "base64"}
-        headers = {"x-moat-lane": lane, "x-moat-client": self._client, "x-moat-revision": info.revision}
+        headers = {"x-moat-priority": priority, "x-moat-client": self._client, "x-moat-revision": info.revision}
         answer = self._asked(lambda: self._http.post("/v1/embeddings", json=body, headers=headers)).json()
         rows = sorted(answer["data"], key=lambda row: row["index"])
         if [row["index"] for row in rows] != list(range(len(texts))):
@@ -129,7 +129,7 @@ class InProcessEmbedder:
     def info(self) -> ModelInfo:
         return self._info
 
-    def embed(self, texts: Sequence[str], lane: Lane = "bulk") -> Vectors:
+    def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
         if not texts:
             return np.empty((0, self._info.dimensions), np.float32)
         return _of_length_one(self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False))
@@ -152,7 +152,9 @@ def embedder_of(settings: Settings, connections: Connections, wait_s: float = WA
         from moat.embedding.server import ensure_running
 
         url = ensure_running(settings)
-        embedder = HttpEmbedder(url, settings.model, settings.embedder_key.get_secret_value(), None, wait_s, tries)
+        embedder = HttpEmbedder(
+            url, settings.model, key=settings.embedder_key.get_secret_value(), known=None, wait_s=wait_s, tries=tries
+        )
     found = embedder.info()
     if settings.model_revision and found.revision != settings.model_revision:
         embedder.close()
@@ -178,7 +180,12 @@ def _endpoint(settings: Settings, connections: Connections, wait_s: float, tries
         ) from error
     host = found.host if "://" in found.host else f"{found.schema or 'https'}://{found.host}"
     return HttpEmbedder(
-        f"{host}:{found.port}" if found.port else host, known.model, found.password, known, wait_s, tries
+        f"{host}:{found.port}" if found.port else host,
+        known.model,
+        key=found.password,
+        known=known,
+        wait_s=wait_s,
+        tries=tries,
     )
 
 

@@ -74,7 +74,7 @@ def max_tokens_of(folder: Path) -> int:
     )
 
 
-class Tokens:
+class TokenCounter:
     """Counts tokens as the model does, in batches, and keeps the counts of one document."""
 
     def __init__(self, tokenizer: "Tokenizer", max_tokens: int) -> None:
@@ -86,7 +86,7 @@ class Tokens:
         self.calls = 0
 
     @classmethod
-    def of(cls, model: str) -> "Tokens":
+    def of(cls, model: str) -> "TokenCounter":
         from tokenizers import Tokenizer
 
         folder = folder_of(model)

@@ -27,7 +27,7 @@ from typing import Any, Literal
 import httpx
 import numpy as np
 
-from moat.embedding.model import ModelInfo, Tokens, folder_of, max_tokens_of, revision_of
+from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
 from moat.errors import EmbedderUnavailable, ModelError, SettingsError
 from moat.settings import Settings
 
@@ -78,9 +78,9 @@ class Turns:
         self.passes = 0
         threading.Thread(target=self._work, name="model", daemon=True).start()
 
-    def submit(self, job: Job, lane: Literal["bulk", "query"]) -> None:
+    def submit(self, job: Job, priority: Literal["bulk", "query"]) -> None:
         with self._changed:
-            if lane == "query":
+            if priority == "query":
                 self._queries.append(job)
             else:
                 self._bulk.setdefault(job.client, deque()).append(job)
@@ -161,7 +161,7 @@ def app_of(settings: Settings) -> Any:
     folder = folder_of(settings.model)
     model, tokens = (
         load_model(str(folder), settings.embedder_device, settings.embedder_precision),
-        Tokens.of(settings.model),
+        TokenCounter.of(settings.model),
     )
     info = ModelInfo(settings.model, revision_of(folder), dimensions_of(model), max_tokens_of(folder))
     turns = Turns(
@@ -196,7 +196,7 @@ def app_of(settings: Settings) -> Any:
     async def embeddings(
         request: Request,
         authorization: str = Header(""),
-        x_moat_lane: str = Header("bulk"),
+        x_moat_priority: str = Header("bulk"),
         x_moat_client: str = Header(""),
         x_moat_revision: str = Header(""),
     ) -> Response:
@@ -220,8 +220,8 @@ def app_of(settings: Settings) -> Any:
         tokens.learn(texts)
         lengths = [tokens.count(text) + tokens.special for text in texts]
         tokens.forget()
-        lane: Literal["bulk", "query"] = "query" if x_moat_lane == "query" else "bulk"
-        if lane == "bulk" and max(lengths) > info.max_tokens:
+        priority: Literal["bulk", "query"] = "query" if x_moat_priority == "query" else "bulk"
+        if priority == "bulk" and max(lengths) > info.max_tokens:
             raise HTTPException(
                 400,
                 f"text {lengths.index(max(lengths))} has {max(lengths)} tokens, the model takes {info.max_tokens}: it would be cut",
@@ -231,7 +231,7 @@ def app_of(settings: Settings) -> Any:
             [min(n, info.max_tokens) for n in lengths],
             x_moat_client or (request.client.host if request.client else ""),
         )
-        turns.submit(job, lane)
+        turns.submit(job, priority)
         vectors = await asyncio.wrap_future(job.done)
         state["used"] = time.monotonic()
         return Response(

@@ -8,7 +8,7 @@ from statistics import median
 
 from moat.ledger import Ledger, loads
 from moat.ledger.loads import Load
-from moat.runtime import Way
+from moat.runtime import Runtime
 
 LEARNED_FROM = 14  # gaps between loads that brought something
 RECENT = 400  # loads that are looked at
@@ -16,7 +16,7 @@ SAME_DAY = 3  # gaps that began on the same weekday, from which that day has a r
 PATIENCE = 1.5  # of the usual gap, on top of the one that this day of the week has
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cadence:
     """How a source comes: gaps between loads that brought changes, and how long it has been quiet."""
 
@@ -61,30 +61,30 @@ def cadence(ledger: Ledger, source: str, now: datetime | None = None) -> Cadence
     usual = _median(same if len(same) >= SAME_DAY else alike if len(alike) >= SAME_DAY else every)
     looks = [b.opened_at - a.opened_at for a, b in pairwise(found)]
     return Cadence(
-        source,
-        len(gaps),
-        usual,
-        usual + PATIENCE * _median(every),
-        last,
-        now - last,
-        found[-1].opened_at,
-        now - found[-1].opened_at,
-        _median(looks),
+        source=source,
+        n_gaps=len(gaps),
+        usual=usual,
+        bound=usual + PATIENCE * _median(every),
+        changed_at=last,
+        age=now - last,
+        looked_at=found[-1].opened_at,
+        unseen=now - found[-1].opened_at,
+        usual_look=_median(looks),
     )
 
 
-def stale(way: Way, source: str) -> str:
+def stale(runtime: Runtime, source: str) -> str:
     """What to tell of a source that has been quiet for longer than it ever is; empty for one that is as usual."""
-    found = cadence(way.ledger, source)
+    found = cadence(runtime.ledger, source)
     if found is None or not found.late:
         return ""
     return (
-        f"nothing new for {told(found.age)}, usually something every {told(found.usual)}, "
-        f"allowed: {told(found.bound)}, as learned from {found.n_gaps} changes"
+        f"nothing new for {format_span(found.age)}, usually something every {format_span(found.usual)}, "
+        f"allowed: {format_span(found.bound)}, as learned from {found.n_gaps} changes"
     )
 
 
-def told(span: timedelta) -> str:
+def format_span(span: timedelta) -> str:
     """A time as a person says it."""
     hours = span.total_seconds() / 3600
     return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} min"

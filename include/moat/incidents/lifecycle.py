@@ -16,7 +16,7 @@ from moat.incidents.triage import Cause, Diagnosis, Reach, triage
 from moat.ledger import checks, incidents, loads
 from moat.ledger.incidents import Happening, Incident
 from moat.ledger.loads import Load
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.source import Source
 
 if TYPE_CHECKING:  # the gate tells of what it judged, so it imports this module
@@ -52,16 +52,16 @@ def _beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:
         try:
             return work(*given, **named)
         except MoatError as error:
-            way = given[0]
-            if isinstance(way, Way):
-                way.progress(f"the incident is not recorded: {type(error).__name__}: {error}")
+            runtime = given[0]
+            if isinstance(runtime, Runtime):
+                runtime.progress(f"the incident is not recorded: {type(error).__name__}: {error}")
             return None
 
     return done
 
 
 @_beside_the_way
-def gate_judged(way: Way, source: Source, load: Load, found: "Verdict") -> Incident | None:
+def gate_judged(runtime: Runtime, source: Source, load: Load, found: "Verdict") -> Incident | None:
     """Open or join the incident of the checks that failed; None where all passed."""
     if not found.failed:
         return None
@@ -75,55 +75,55 @@ def gate_judged(way: Way, source: Source, load: Load, found: "Verdict") -> Incid
         )
         for r in found.failed
     ]
-    return _noticed(way, source, load, load.run, happened)
+    return _noticed(runtime, source, load, load.run, happened)
 
 
 @_beside_the_way
 def task_failed(
-    way: Way, source: str, stage: str, subject: str, error: str, number: int | None, run: str
+    runtime: Runtime, source: str, stage: str, subject: str, error: str, number: int | None, run: str
 ) -> Incident | None:
     """Open or join the incident of a task that failed for good. A gate's task that is red by design opens none."""
     if error.startswith(BY_DESIGN):
-        there = incidents.of_load(way.ledger, number) if number is not None else []
+        there = incidents.of_load(runtime.ledger, number) if number is not None else []
         return next((i for i in there if i.state != "resolved"), None)
-    load = way.load(number) if number is not None else _of_run(way, source, run)
+    load = runtime.load(number) if number is not None else _of_run(runtime, source, run)
     at = stage_of(stage)
     happened = [Happening.now("task", at, (subject, error), "block", load.id if load else None)]
-    return _noticed(way, source, load, run, happened)
+    return _noticed(runtime, source, load, run, happened)
 
 
 @_beside_the_way
-def late(way: Way, source: str, message: str) -> Incident | None:
+def late(runtime: Runtime, source: str, message: str) -> Incident | None:
     """Join what already keeps a source from its load, or open an incident: its load is late, or nothing new comes."""
-    load = next(iter(loads.recent(way.ledger, source, 1)), None)
+    load = next(iter(loads.recent(runtime.ledger, source, 1)), None)
     subject, stage = ("freshness", "read") if message.startswith("nothing new") else ("deadline", "promote")
     happened = [Happening.now("late", stage, (subject, message), "warn", load.id if load else None)]
-    return _noticed(way, source, load, "", happened)
+    return _noticed(runtime, source, load, "", happened)
 
 
 @_beside_the_way
-def mended(way: Way, load: Load) -> None:
+def mended(runtime: Runtime, load: Load) -> None:
     """End the incidents of a source that a load shows to be over: it was promoted, or found everything in step.
 
     A warning that came from this very load stays, and a load of single documents ends only what it began.
     """
-    failed = {r.name for r in checks.of_load(way.ledger, load.id) if not r.passed}
+    failed = {r.name for r in checks.of_load(runtime.ledger, load.id) if not r.passed}
     how = "was promoted" if load.state == "promoted" else "found everything in step"
     ended: list[Incident] = []
-    for one in incidents.listing(way.ledger, load.source):
+    for one in incidents.listing(runtime.ledger, load.source):
         own = one.load_id == load.id
         if load.options.get("only") and not own:
             continue
-        if load.state == "unchanged" and _silent(way, one):
+        if load.state == "unchanged" and _silent(runtime, one):
             continue
-        if one.severity == "warn" and own and _warned(way, one, failed):
+        if one.severity == "warn" and own and _warned(runtime, one, failed):
             continue
         ended.append(one)
     if ended:
-        incidents.over(way.ledger, [one.id for one in ended], f"load {load.id} {how}")
+        incidents.over(runtime.ledger, [one.id for one in ended], f"load {load.id} {how}")
     for one in ended:
         if one.told:
-            tell(way, incidents.get(way.ledger, one.id))
+            tell(runtime, incidents.get(runtime.ledger, one.id))
 
 
 def stage_of(task: str) -> str:
@@ -134,28 +134,30 @@ def stage_of(task: str) -> str:
     return TASKS.get(name, "gate" if group == "gate" else "read")
 
 
-def _noticed(way: Way, source: Source | str, load: Load | None, run: str, happened: Sequence[Happening]) -> Incident:
+def _noticed(
+    runtime: Runtime, source: Source | str, load: Load | None, run: str, happened: Sequence[Happening]
+) -> Incident:
     """Record what happened; where it is news, find out why, and tell people."""
     name = source if isinstance(source, str) else source.name
     since = load.opened_at if load is not None and load.opened_at <= happened[0].first_at else datetime.now(UTC)
-    joined = incidents.join(way.ledger, name, run, since, happened)
+    joined = incidents.join(runtime.ledger, name, run, since, happened)
     if not joined.news:
         if joined.incident.title and joined.incident.told is None:
-            tell(way, joined.incident)  # nobody could be told so far
+            tell(runtime, joined.incident)  # nobody could be told so far
         return joined.incident
-    found = _diagnosed(way, source, load, incidents.happenings(way.ledger, joined.incident.id))
-    explained = incidents.explained(way.ledger, joined.incident.id, found.title, found.to_dict())
-    tell(way, explained)
+    found = _diagnosed(runtime, source, load, incidents.happenings(runtime.ledger, joined.incident.id))
+    explained = incidents.explained(runtime.ledger, joined.incident.id, found.title, found.to_dict())
+    tell(runtime, explained)
     return explained
 
 
-def _diagnosed(way: Way, source: Source | str, load: Load | None, every: Sequence[Happening]) -> Diagnosis:
+def _diagnosed(runtime: Runtime, source: Source | str, load: Load | None, every: Sequence[Happening]) -> Diagnosis:
     """What triage finds. Where it stumbles over what a broken load left, people still hear that there is trouble."""
     try:
         declared, name = (None, source) if isinstance(source, str) else (source, source.name)
-        return triage(way, declared, load, every, name)
+        return triage(runtime, declared, load, every, name)
     except Exception as error:  # noqa: BLE001  whatever it is that broke the load may break who looks at it
-        way.progress(traceback.format_exc())
+        runtime.progress(traceback.format_exc())
         line = f"triage ended with {type(error).__name__}: the log has where"
         commands = (f"moat load show {load.id}",) if load is not None else ()
         return Diagnosis(
@@ -163,17 +165,17 @@ def _diagnosed(way: Way, source: Source | str, load: Load | None, every: Sequenc
         )
 
 
-def _of_run(way: Way, source: str, run: str) -> Load | None:
+def _of_run(runtime: Runtime, source: str, run: str) -> Load | None:
     """The load that a run has made so far."""
-    return next((load for load in loads.recent(way.ledger, source, 5) if load.run == run), None)
+    return next((load for load in loads.recent(runtime.ledger, source, 5) if load.run == run), None)
 
 
-def _warned(way: Way, one: Incident, failed: set[str]) -> bool:
+def _warned(runtime: Runtime, one: Incident, failed: set[str]) -> bool:
     """Whether what an incident warns of was so in the load as well."""
-    return any(h.kind == "check" and h.subject in failed for h in incidents.happenings(way.ledger, one.id))
+    return any(h.kind == "check" and h.subject in failed for h in incidents.happenings(runtime.ledger, one.id))
 
 
-def _silent(way: Way, one: Incident) -> bool:
+def _silent(runtime: Runtime, one: Incident) -> bool:
     """Whether an incident is about nothing coming: that nothing came again does not end it."""
-    happened = incidents.happenings(way.ledger, one.id)
+    happened = incidents.happenings(runtime.ledger, one.id)
     return bool(happened) and all(h.subject == "freshness" for h in happened)

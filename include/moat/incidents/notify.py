@@ -12,37 +12,37 @@ from urllib.parse import quote
 
 from moat.errors import MoatError
 from moat.incidents.channels import Message, send
-from moat.incidents.redact import Hush
+from moat.incidents.redact import Redactor
 from moat.ledger import incidents
 from moat.ledger.incidents import Incident
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.settings import parted
 
 MOST_CAUSES, MOST_EVIDENCE, MOST_COMMANDS = 3, 4, 8
 LONGEST_TITLE, LONGEST_LINE = 160, 300
 
 
-def tell(way: Way, incident: Incident) -> bool:
+def tell(runtime: Runtime, incident: Incident) -> bool:
     """Whether people were told now, through the channels of the settings.
 
     False where nobody is named, where they know it already, and where no channel took the message.
     """
-    channels, to = parted(way.settings.tell), parted(way.settings.tell_to)
+    channels, to = parted(runtime.settings.tell), parted(runtime.settings.tell_to)
     claimed = ""
     try:
         # Read again, so that of two who noticed at once both speak of the same, and one of them is quiet.
-        incident = incidents.get(way.ledger, incident.id)
-        way.progress(headline(way, incident, Hush.of(way.settings)))
+        incident = incidents.get(runtime.ledger, incident.id)
+        runtime.progress(headline(runtime, incident, Redactor.of(runtime.settings)))
         digest = digest_of(incident)
-        if not channels or incident.told == digest or not incidents.claim_telling(way.ledger, incident.id, digest):
+        if not channels or incident.told == digest or not incidents.claim_telling(runtime.ledger, incident.id, digest):
             return False
         claimed = digest
-        if _sent(way, incident, channels, to):
+        if _sent(runtime, incident, channels, to):
             return True
     except Exception as error:  # noqa: BLE001  people are told beside the way: no load fails because mail does
-        way.progress(f"incident {incident.id}: people were not told: {type(error).__name__}")
+        runtime.progress(f"incident {incident.id}: people were not told: {type(error).__name__}")
     if claimed:
-        _give_back(way, incident, claimed)
+        _give_back(runtime, incident, claimed)
     return False
 
 
@@ -54,50 +54,50 @@ def digest_of(incident: Incident) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def message_of(way: Way, incident: Incident, hush: Hush) -> Message:
+def message_of(runtime: Runtime, incident: Incident, hush: Redactor) -> Message:
     """An incident as a message: what, why, how far it reaches, which command mends it, where to look."""
-    fields = _fields(way, incident, hush)
-    return Message(headline(way, incident, hush), "\n".join(_lines(fields)), fields)
+    fields = _fields(runtime, incident, hush)
+    return Message(headline(runtime, incident, hush), "\n".join(_lines(fields)), fields)
 
 
-def headline(way: Way, incident: Incident, hush: Hush) -> str:
+def headline(runtime: Runtime, incident: Incident, hush: Redactor) -> str:
     """One line: how bad, where, what."""
     what = incident.severity if incident.state == "open" else incident.state
     where = f"{incident.source}, {incident.stage}"
-    tenant = "" if way.settings.tenant == "default" else f" {way.settings.tenant}"
+    tenant = "" if runtime.settings.tenant == "default" else f" {runtime.settings.tenant}"
     return hush(f"[Moat{tenant}] {what}: {where}: {incident.title or f'incident {incident.id}'}", LONGEST_TITLE)
 
 
-def _sent(way: Way, incident: Incident, channels: Sequence[str], to: Sequence[str]) -> bool:
+def _sent(runtime: Runtime, incident: Incident, channels: Sequence[str], to: Sequence[str]) -> bool:
     """Whether anybody got it. One channel that failed is logged, and does not let the others speak twice."""
-    message, n = message_of(way, incident, Hush.of(way.settings, _known(way, channels))), 0
+    message, n = message_of(runtime, incident, Redactor.of(runtime.settings, _known(runtime, channels))), 0
     for channel in channels:
         try:
-            send(way.connections, channel, to, message)
+            send(runtime.connections, channel, to, message)
             n += 1
         except MoatError as error:
-            way.progress(f"incident {incident.id}: {channel} was not told: {type(error).__name__}: {error}")
-    way.progress(f"incident {incident.id}: told through {n} of {len(channels)} channels")
+            runtime.progress(f"incident {incident.id}: {channel} was not told: {type(error).__name__}: {error}")
+    runtime.progress(f"incident {incident.id}: told through {n} of {len(channels)} channels")
     return n > 0
 
 
-def _give_back(way: Way, incident: Incident, digest: str) -> None:
+def _give_back(runtime: Runtime, incident: Incident, digest: str) -> None:
     try:
-        incidents.give_back_telling(way.ledger, incident.id, digest)
+        incidents.give_back_telling(runtime.ledger, incident.id, digest)
     except MoatError as error:
-        way.progress(f"incident {incident.id}: counts as told though nobody was: {type(error).__name__}")
+        runtime.progress(f"incident {incident.id}: counts as told though nobody was: {type(error).__name__}")
 
 
-def _known(way: Way, channels: Sequence[str]) -> Iterator[str]:
+def _known(runtime: Runtime, channels: Sequence[str]) -> Iterator[str]:
     """The channels' own secrets, which an error's text might repeat."""
     for channel in channels:
         try:
-            yield way.connections.get(channel.partition(":")[2]).password
+            yield runtime.connections.get(channel.partition(":")[2]).password
         except MoatError:
             continue  # `send` says what is wrong with it
 
 
-def _fields(way: Way, incident: Incident, hush: Hush) -> dict[str, Any]:
+def _fields(runtime: Runtime, incident: Incident, hush: Redactor) -> dict[str, Any]:
     detail = incident.detail
     causes = [
         {
@@ -111,7 +111,7 @@ def _fields(way: Way, incident: Incident, hush: Hush) -> dict[str, Any]:
     return {
         "event": "incident",
         "id": incident.id,
-        "tenant": way.settings.tenant,
+        "tenant": runtime.settings.tenant,
         "source": incident.source,
         "stage": incident.stage,
         "state": incident.state,
@@ -122,7 +122,7 @@ def _fields(way: Way, incident: Incident, hush: Hush) -> dict[str, Any]:
         "commands": [hush(str(line), LONGEST_LINE) for line in (detail.get("commands") or ())[:MOST_COMMANDS]],
         "load": incident.load_id,
         "run": incident.run,
-        "link": _link(way, incident),
+        "link": _link(runtime, incident),
         "happened_at": _at(incident.happened_at),
         "opened_at": _at(incident.opened_at),
         "acknowledged_at": _at(incident.acknowledged_at),
@@ -159,7 +159,7 @@ def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
         yield from ("", f"Airflow: {fields['link']}")
 
 
-def _reach(reach: Any, hush: Hush) -> dict[str, Any]:
+def _reach(reach: Any, hush: Redactor) -> dict[str, Any]:
     """Counts, and short lists of names as how many they are."""
     found: dict[str, Any] = {}
     for name, value in dict(reach or {}).items():
@@ -172,9 +172,9 @@ def _reach(reach: Any, hush: Hush) -> dict[str, Any]:
     return found
 
 
-def _link(way: Way, incident: Incident) -> str | None:
+def _link(runtime: Runtime, incident: Incident) -> str | None:
     """The run in Airflow's UI; of a load that no run of Airflow makes, none."""
-    base = (way.settings.tell_link or way.settings.airflow_url).rstrip("/")
+    base = (runtime.settings.tell_link or runtime.settings.airflow_url).rstrip("/")
     kind, _, rest = incident.run.partition(":")
     dag, _, run = rest.partition(":")
     if not base or kind != "airflow" or not run:

@@ -36,7 +36,7 @@ PATTERNS = tuple(
 QUOTATION = re.compile(rf"(?s)[\"'`«“](?P<inside>[^\"'`»”]{{{LONGEST_QUOTATION},}})[\"'`»”]")
 
 
-class Hush:
+class Redactor:
     """Takes out of a text what is nobody's to read in a message."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
@@ -44,7 +44,7 @@ class Hush:
         self._known = re.compile("|".join(map(re.escape, kept))) if kept else None
 
     @classmethod
-    def of(cls, settings: Settings, known: Iterable[str] = ()) -> "Hush":
+    def of(cls, settings: Settings, known: Iterable[str] = ()) -> "Redactor":
         """One that knows the settings' own secrets, and others, by their value."""
         own = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
         return cls([*own, urlsplit(settings.ledger).password or "", *known])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 VERSION = "1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
     name: str
     data_type: Literal["text", "text[]", "int"]
@@ -18,25 +18,25 @@ class Property:
     filterable: bool
     searchable: bool
 
-    def told(self) -> str:
+    def line(self) -> str:
         return f"{self.data_type} tokenization={self.tokenization} filterable={self.filterable} searchable={self.searchable}"
 
 
 PROPERTIES = (
-    Property("allow", "text[]", "field", True, False),
-    Property("load", "int", None, True, False),
-    Property("source", "text", "field", True, False),
-    Property("document", "text", "field", True, False),
-    Property("key", "text", "field", True, False),
-    Property("kind", "text", "field", True, False),
-    Property("metadata", "text[]", "field", True, False),
-    Property("title", "text", "word", False, True),
-    Property("heading", "text", "word", False, True),
-    Property("text", "text", "word", False, True),
+    Property(name="allow", data_type="text[]", tokenization="field", filterable=True, searchable=False),
+    Property(name="load", data_type="int", tokenization=None, filterable=True, searchable=False),
+    Property(name="source", data_type="text", tokenization="field", filterable=True, searchable=False),
+    Property(name="document", data_type="text", tokenization="field", filterable=True, searchable=False),
+    Property(name="key", data_type="text", tokenization="field", filterable=True, searchable=False),
+    Property(name="kind", data_type="text", tokenization="field", filterable=True, searchable=False),
+    Property(name="metadata", data_type="text[]", tokenization="field", filterable=True, searchable=False),
+    Property(name="title", data_type="text", tokenization="word", filterable=False, searchable=True),
+    Property(name="heading", data_type="text", tokenization="word", filterable=False, searchable=True),
+    Property(name="text", data_type="text", tokenization="word", filterable=False, searchable=True),
 )
 
 
-def told(found: Any) -> str:
+def format_property(found: Any) -> str:
     tokenization = found.tokenization.value if found.tokenization else None
     return f"{found.data_type.value} tokenization={tokenization} filterable={found.index_filterable} searchable={found.index_searchable}"
 

@@ -16,7 +16,7 @@ from moat.batching import windows
 from moat.errors import FatalError, IndexUnavailable, SchemaError
 from moat.ids import text_hash
 from moat.index.errors import mapped_errors, unless_missing
-from moat.index.schema import PROPERTIES, description, told
+from moat.index.schema import PROPERTIES, description, format_property
 from moat.records import IndexObject, embedded_text
 from moat.settings import Settings
 
@@ -37,7 +37,7 @@ OWN_FILTERS = {"source", "key", "kind", "document"}  # properties; any other nam
 SEARCHED = ["text", "title^2", "heading"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
     """What was read back of an object. `text_hash` is of the text that the index gave, not of a copy."""
 
@@ -48,7 +48,7 @@ class Stored:
     load: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A search in the index. `tokens` and what is hidden are mandatory; the caller's filters are ANDed."""
 
@@ -126,12 +126,12 @@ class WeaviateStore:
         seconds = int(settings.weaviate_timeout_s)
         with mapped_errors(settings):
             client = weaviate.connect_to_custom(
-                settings.weaviate_host,
-                settings.weaviate_port,
-                settings.weaviate_secure,
-                settings.weaviate_host,
-                settings.weaviate_grpc_port,
-                settings.weaviate_secure,
+                http_host=settings.weaviate_host,
+                http_port=settings.weaviate_port,
+                http_secure=settings.weaviate_secure,
+                grpc_host=settings.weaviate_host,
+                grpc_port=settings.weaviate_grpc_port,
+                grpc_secure=settings.weaviate_secure,
                 auth_credentials=Auth.api_key(key) if key else None,
                 additional_config=AdditionalConfig(
                     timeout=Timeout(init=10, query=seconds, insert=seconds), trust_env=False
@@ -213,9 +213,11 @@ class WeaviateStore:
             config = self._collection.config.get()
         found = {p.name: p for p in config.properties}
         wrong = [
-            f"{p.name} must be {p.told()}, it is {told(found[p.name])}" if p.name in found else f"{p.name} is missing"
+            f"{p.name} must be {p.line()}, it is {format_property(found[p.name])}"
+            if p.name in found
+            else f"{p.name} is missing"
             for p in PROPERTIES
-            if p.name not in found or told(found[p.name]) != p.told()
+            if p.name not in found or format_property(found[p.name]) != p.line()
         ]
         if wrong:
             raise SchemaError(
@@ -369,11 +371,11 @@ def _sent(value: Any) -> Any:
 def _stored(identity: str, properties: Mapping[str, Any]) -> Stored:
     body = embedded_text(properties["heading"] or "", properties["text"] or "")
     return Stored(
-        identity,
-        properties["source"],
-        text_hash(body),
-        tuple(sorted(properties["allow"] or ())),
-        int(properties["load"] or 0),
+        id=identity,
+        source=properties["source"],
+        text_hash=text_hash(body),
+        allow=tuple(sorted(properties["allow"] or ())),
+        load=int(properties["load"] or 0),
     )
 
 

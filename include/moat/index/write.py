@@ -9,23 +9,23 @@ from moat.index.store import Store, Stored, WeaviateStore
 from moat.ledger import indexing, projection
 from moat.ledger.loads import Load
 from moat.records import IndexObject
-from moat.runtime import Way
+from moat.runtime import Runtime
 
 SAMPLE = 64  # vectors of a load that are read back and compared
 ALIKE = 0.9999  # cosine of a vector with itself, after the index has stored it
 ACCESS = "its access differs"
 
 
-def opened(way: Way, model: str) -> WeaviateStore:
+def open_writer(runtime: Runtime, model: str) -> WeaviateStore:
     """The index with the writer's key; the operator makes its collection where there is none."""
-    if way.settings.weaviate_operator_key.get_secret_value():
-        operator = WeaviateStore.open(way.settings, "operator")
+    if runtime.settings.weaviate_operator_key.get_secret_value():
+        operator = WeaviateStore.open(runtime.settings, "operator")
         try:
             operator.ensure(model)
             operator.grant()
         finally:
             operator.close()
-    return WeaviateStore.open(way.settings, "writer")
+    return WeaviateStore.open(runtime.settings, "writer")
 
 
 def prove(index: Store, expected: dict[str, IndexObject]) -> int:
@@ -72,17 +72,17 @@ def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, str]:
     return wrong
 
 
-def patch(way: Way, index: Store, wanted: Sequence[str], current: Load | None = None) -> int:
+def patch(runtime: Runtime, index: Store, wanted: Sequence[str], current: Load | None = None) -> int:
     """Write the tokens of some documents to their chunks, and prove it. Returns how many chunks that were.
 
     Raises IndexUnavailable when the index did not take them. A chunk that is not there yet, of a load
     under way, is written with its tokens later.
     """
-    mark = indexing.begin(way.ledger, wanted, current)
-    allow = projection.allowed(way.ledger, wanted)
+    mark = indexing.begin(runtime.ledger, wanted, current)
+    allow = projection.allowed(runtime.ledger, wanted)
     tokens = {
         chunk_id: allow[document].tokens
-        for document, chunk_ids in projection.chunks_of(way.ledger, wanted).items()
+        for document, chunk_ids in projection.chunks_of(runtime.ledger, wanted).items()
         for chunk_id in chunk_ids
     }
     index.set_allow(tokens)
@@ -91,5 +91,5 @@ def patch(way: Way, index: Store, wanted: Sequence[str], current: Load | None = 
         raise IndexUnavailable(
             f"the index did not take the access of {len(different):,} of {len(tokens):,} chunks, such as {different[0]}"
         )
-    indexing.end(way.ledger, mark, {i: a.policy for i, a in allow.items()}, current)
+    indexing.end(runtime.ledger, mark, {i: a.policy for i, a in allow.items()}, current)
     return len(there)

@@ -23,6 +23,7 @@ from moat.ledger.loads import LIVE, Load, fenced
 from moat.ledger.policies import keep
 from moat.ledger.tables import access_change, document, hold, hold_document, load, source
 from moat.ledger.tables import policy as policies
+from moat.records import record_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | Non
             ]
             if coming:
                 connection.execute(insert(access_change), coming)
-        told(connection, ledger, current.source, f"load {current.id}", "narrowed", moved)
+        record_audit(connection, ledger, name=current.source, by=f"load {current.id}", how="narrowed", moved=moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +204,18 @@ def unreadable(ledger: Ledger, name: str, error: str, max_age_s: float) -> datet
         connection.execute(update(source).where(*where).values(values))
         if row.access_failed_at is None:
             detail = {"error": error[:500], "masked from": until.isoformat()}
-            record(connection, ledger.tenant, "moat", "access unreadable", f"source {name}", detail)
+            record(
+                connection,
+                ledger.tenant,
+                actor="moat",
+                action="access unreadable",
+                subject=f"source {name}",
+                detail=detail,
+            )
     return until
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessState:
     """How it stands with the reading of a source's access."""
 
@@ -223,14 +231,14 @@ def states(ledger: Ledger) -> list[AccessState]:
     columns = (source.c.name, source.c.access_read_at, source.c.access_failed_at)
     query = select(*columns, source.c.access_until, source.c.access_error).where(source.c.tenant == ledger.tenant)
     with ledger.read() as connection:
-        return [AccessState(*row) for row in connection.execute(query.order_by(source.c.name))]
+        return [record_of(AccessState, row) for row in connection.execute(query.order_by(source.c.name))]
 
 
-def told(connection: Connection, ledger: Ledger, name: str, by: str, how: str, moved: Sequence[Moved]) -> None:
+def record_audit(connection: Connection, ledger: Ledger, name: str, by: str, how: str, moved: Sequence[Moved]) -> None:
     """Put changes of access into the audit: document ids and digests of policies, no names."""
     for window in windows(moved):
         detail = {"documents": [[m.document, m.was, m.now] for m in window], "how": how}
-        record(connection, ledger.tenant, by, "access", f"source {name}", detail)
+        record(connection, ledger.tenant, actor=by, action="access", subject=f"source {name}", detail=detail)
 
 
 def live_change() -> Any:

@@ -10,14 +10,14 @@ from moat.access.policy import PUBLIC, Policy
 from moat.batching import windows
 from moat.ids import document_id
 from moat.ledger import Ledger
-from moat.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, told, write
+from moat.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, record_audit, write
 from moat.ledger.documents import promoted, visible
 from moat.ledger.loads import LIVE, Load
 from moat.ledger.tables import access_change, document, hold_document, load, policy_entry, revision
 from moat.records import Listed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """A document whose access the source shows otherwise than the ledger, or than a load under way."""
 
@@ -28,7 +28,7 @@ class Observed:
     same_content: bool  # the source still has the content that people see
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Widening:
     """A document that more people could read. Digests; `was` is None where it is masked."""
 
@@ -60,7 +60,15 @@ def compare(ledger: Ledger, name: str, listed: Sequence[Listed]) -> list[Observe
                 digest = digests[one.policy] if one.policy else None
                 if digest != row.policy or (row.coming is not None and row.coming != digest):
                     wanted = policies[one.policy] if one.policy else None
-                    found.append(Observed(row.id, one.key, wanted, digest, row.fingerprint == one.fingerprint))
+                    found.append(
+                        Observed(
+                            document=row.id,
+                            key=one.key,
+                            wanted=wanted,
+                            digest=digest,
+                            same_content=row.fingerprint == one.fingerprint,
+                        )
+                    )
     return found
 
 
@@ -108,7 +116,7 @@ def revoke(
             rows = narrow_now(connection, ledger, {o.document: o.wanted for o in window}, seq, changed)
             for digest in {o.digest for o in window}:
                 _drop(connection, [o.document for o in window if o.digest == digest], but=digest)
-            told(connection, ledger, name, by, "narrowed", changed)
+            record_audit(connection, ledger, name=name, by=by, how="narrowed", moved=changed)
         own |= {m.document: seq for m in changed if rows[m.document].seen <= base}
         moved += changed
     return moved, own
@@ -130,8 +138,17 @@ def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapp
                 assert wanted is not None
                 if r.access_seen <= base or r.access_seen == own.get(r.id):
                     public = _public(wanted) and not (was and _public(was))
-                    who = f"{was.told() if was else 'nobody, for it is masked'} → {wanted.told()}"
-                    found.append(Widening(r.id, of[r.id].key, r.policy, of[r.id].digest or "", public, who))
+                    who = f"{was.words() if was else 'nobody, for it is masked'} → {wanted.words()}"
+                    found.append(
+                        Widening(
+                            document=r.id,
+                            key=of[r.id].key,
+                            was=r.policy,
+                            now=of[r.id].digest or "",
+                            public=public,
+                            who=who,
+                        )
+                    )
     return found
 
 
@@ -181,7 +198,7 @@ def widen(
             ]
             write(connection, now, seq)
             _drop(connection, [m.document for m in now])
-            told(connection, ledger, name, by, "widened", now)
+            record_audit(connection, ledger, name=name, by=by, how="widened", moved=now)
         moved += now
     return moved
 

@@ -16,7 +16,7 @@ from moat.ledger.tables import audit, audit_head
 TELL_EVERY = 100_000  # rows between two lines of progress
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One row of the audit. `previous` is the hash of the row before, empty for the first."""
 
@@ -33,7 +33,13 @@ class Entry:
     def holds(self) -> bool:
         """Whether the row is as it was written: its own hash comes out again."""
         return self.hash == _hash(
-            self.previous, self.tenant, self.at, self.actor, self.action, self.subject, self.detail
+            self.previous,
+            self.tenant,
+            at=self.at,
+            actor=self.actor,
+            action=self.action,
+            subject=self.subject,
+            detail=self.detail,
         )
 
 
@@ -56,7 +62,7 @@ def record(
     actor, action, subject = (_storable(word).replace("\x00", "\ufffd") for word in (actor, action, subject))
     # Through JSON once, so that what is hashed is what will be read: a key that was a number is a text by then.
     kept = json.loads(_storable(json.dumps(dict(detail), ensure_ascii=False, default=str)), parse_constant=str)
-    row_hash = _hash(previous, tenant, at, actor, action, subject, kept)
+    row_hash = _hash(previous, tenant, at=at, actor=actor, action=action, subject=subject, detail=kept)
     connection.execute(
         insert(audit).values(
             tenant=tenant,

@@ -13,7 +13,7 @@ from moat.ledger.tables import check_result
 Severity = Literal["warn", "hold", "block"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What one check saw, what it allows, and what follows if it did not pass."""
 

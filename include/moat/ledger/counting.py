@@ -10,7 +10,7 @@ from moat.batching import windows
 from moat.errors import FatalError
 from moat.ids import is_id
 from moat.ledger.policies import satisfied
-from moat.ledger.second_look import at, standing
+from moat.ledger.second_look import at, visible_chunks_query
 from moat.ledger.tables import chunk, document, revision
 
 OWN = {"source": document.c.source, "key": document.c.key, "kind": chunk.c.kind, "document": document.c.id}
@@ -62,7 +62,7 @@ def _queries(
     """The columns of what may be read, a window of policies at a time: a document has one policy, so sums are exact."""
     conditions = [_condition(connection, name, value) for name, value in filters.items()]
     for window in windows(satisfied(connection, tenant, principals)):
-        yield standing(*columns).where(document.c.policy.in_(window), *conditions).params(at(tenant))
+        yield visible_chunks_query(*columns).where(document.c.policy.in_(window), *conditions).params(at(tenant))
 
 
 def _condition(connection: Connection, name: str, value: str | Sequence[str]) -> ColumnElement[bool]:

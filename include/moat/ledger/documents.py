@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from sqlalchemy import (
     ColumnElement,
@@ -36,18 +36,18 @@ from moat.records import Chunk, Prepared
 MOST_TRIES = 3  # of the same bytes, before they rest until somebody asks for them
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the ledger has of a key when its source is compared with it."""
+    """What the ledger has of a key when its source is compared with it; by default: nothing."""
 
-    visible: bool  # has a promoted revision
-    fingerprint: str
-    content_hash: str
-    recipe: str
-    policy: str | None  # canonical JSON; None: unknown
-    lags: bool  # the index holds the tokens of another policy
-    access_version: int
-    erased: bool
+    visible: bool = False  # has a promoted revision
+    fingerprint: str = ""
+    content_hash: str = ""
+    recipe: str = ""
+    policy: str | None = None  # canonical JSON; None: unknown
+    lags: bool = False  # the index holds the tokens of another policy
+    access_version: int = 0
+    erased: bool = False
     set_aside: str | None  # fingerprint and recipe of the bytes that rest in quarantine
     rests: bool  # these bytes have failed so often that only an ask for the document tries them again
     asked: bool  # a replay asked for it
@@ -87,28 +87,38 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
     )
     with ledger.read() as connection:
         for window in windows(keys):
-            aside = {
-                r.key: (None, False, True)
-                if r.state == "replay"
-                else (resting_mark(r.fingerprint, r.recipe), r.attempts >= MOST_TRIES, False)
-                for r in connection.execute(resting.where(quarantine.c.key.in_(window)))
-            }
+            aside = {r.key: r for r in connection.execute(resting.where(quarantine.c.key.in_(window)))}
             for r in connection.execute(rows.where(document.c.key.in_(window))):
                 found[r.key] = Known(
-                    r.fingerprint is not None,
-                    r.fingerprint or "",
-                    r.content_hash or "",
-                    r.recipe or "",
-                    r.body,
-                    r.policy != r.indexed,
-                    r.access_version,
-                    r.erased_at is not None,
-                    *aside.pop(r.key, (None, False, False)),
+                    visible=r.fingerprint is not None,
+                    fingerprint=r.fingerprint or "",
+                    content_hash=r.content_hash or "",
+                    recipe=r.recipe or "",
+                    policy=r.body,
+                    lags=r.policy != r.indexed,
+                    access_version=r.access_version,
+                    erased=r.erased_at is not None,
+                    **_rest(aside.pop(r.key, None)),
                 )
-            for key, rest in aside.items():
-                if not rest[2]:  # one that was never loaded and is asked for is as good as new
-                    found[key] = Known(False, "", "", "", None, False, 0, False, *rest)
+            for key, row in aside.items():
+                if row.state != "replay":  # one that was never loaded and is asked for is as good as new
+                    found[key] = Known(**_rest(row))
     return found
+
+
+class _Rest(TypedDict):
+    """What quarantine says of a key."""
+
+    set_aside: str | None
+    rests: bool
+    asked: bool
+
+
+def _rest(row: Any) -> _Rest:
+    if row is None or row.state == "replay":
+        return {"set_aside": None, "rests": False, "asked": row is not None}
+    mark = resting_mark(row.fingerprint, row.recipe)
+    return {"set_aside": mark, "rests": row.attempts >= MOST_TRIES, "asked": False}
 
 
 def resting_mark(fingerprint: str, recipe: str) -> str:

@@ -21,7 +21,7 @@ from moat.ids import document_id, text_hash
 from moat.ledger import Ledger, add
 from moat.ledger.audit import record
 from moat.ledger.loads import LIVE
-from moat.ledger.receipts import Receipt, in_quarantine, keep, opened, subject
+from moat.ledger.receipts import Receipt, in_quarantine, keep, pending_receipts, subject
 from moat.ledger.tables import (
     access_change,
     chunk,
@@ -38,7 +38,7 @@ from moat.ledger.tables import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """Which documents of a source shall go, by whose word and why."""
 
@@ -77,14 +77,16 @@ def begin(ledger: Ledger, asked: Request) -> Receipt:
             )
             connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))
             connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
-        begun = next((r for r in opened(connection, ledger, asked.source) if set(r.documents) == set(ids)), None)
-        return begun or _written(connection, ledger, asked, keys, ids, now)
+        begun = next(
+            (r for r in pending_receipts(connection, ledger, asked.source) if set(r.documents) == set(ids)), None
+        )
+        return begun or _written(connection, ledger, asked=asked, keys=keys, ids=ids, now=now)
 
 
 def open_of(ledger: Ledger, source: str, principal: str) -> list[str]:
     """Keys of erasures of a principal's documents that were begun and are not done."""
     with ledger.read() as connection:
-        begun = opened(connection, ledger, source)
+        begun = pending_receipts(connection, ledger, source)
     return [key for r in begun if r.principal == principal for key in r.keys]
 
 
@@ -170,7 +172,14 @@ def done(ledger: Ledger, receipt: Receipt, removed: Mapping[str, int]) -> Receip
         keep(connection, finished)
         connection.execute(update(erasure).where(erasure.c.id == receipt.id).values(state="done", done_at=now))
         detail = {"erasure": receipt.id, "receipt": text_hash(finished.text()), "removed": dict(total)}
-        record(connection, ledger.tenant, receipt.by, "erased", subject(receipt.id, receipt.source), detail)
+        record(
+            connection,
+            ledger.tenant,
+            actor=receipt.by,
+            action="erased",
+            subject=subject(receipt.id, receipt.source),
+            detail=detail,
+        )
     return finished
 
 
@@ -196,10 +205,12 @@ def _written(
     values = {"tenant": ledger.tenant, "source": asked.source, "state": "begun", "receipt": {}, "begun_at": now}
     number = connection.execute(insert(erasure).values(values).returning(erasure.c.id)).scalar_one()
     detail = {"erasure": number, "documents": len(ids), "ids": list(ids[:20]), "because": asked.because}
-    row = record(connection, ledger.tenant, asked.by, "erase", subject(number, asked.source), detail)
+    row = record(
+        connection, ledger.tenant, actor=asked.by, action="erase", subject=subject(number, asked.source), detail=detail
+    )
     made = Receipt(
-        number, ledger.tenant, asked.source, keys, asked.principal, ids, (), (), {}, asked.by, asked.because,
-        now.isoformat(), "", row,
+        id=number, tenant=ledger.tenant, source=asked.source, keys=keys, principal=asked.principal, documents=ids, chunks=(), text_hashes=(), removed={}, by=asked.by, because=asked.because,
+        begun_at=now.isoformat(), done_at="", audit=row,
     )  # fmt: skip
     keep(connection, made)
     return made

@@ -14,7 +14,7 @@ from moat.ledger.loads import Load, get
 from moat.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
 
 
-class Held(NamedTuple):
+class QuarantinedGroup(NamedTuple):
     """Documents in quarantine that share stage, error and reason."""
 
     stage: str
@@ -97,7 +97,7 @@ def first_seen(ledger: Ledger, source: str) -> dict[str, datetime]:
         return {row.key: row.first_seen for row in connection.execute(query)}
 
 
-def quarantined(ledger: Ledger, source: str, number: int | None = None) -> list[Held]:
+def quarantined(ledger: Ledger, source: str, number: int | None = None) -> list[QuarantinedGroup]:
     """What of a source is in quarantine, by error and reason; of one load, or of all."""
     columns = (quarantine.c.stage, quarantine.c.error, quarantine.c.reason)
     query = (
@@ -108,4 +108,4 @@ def quarantined(ledger: Ledger, source: str, number: int | None = None) -> list[
     if number is not None:
         query = query.where(quarantine.c.load_id == number)
     with ledger.read() as connection:
-        return [Held(*row) for row in connection.execute(query)]
+        return [QuarantinedGroup(*row) for row in connection.execute(query)]

@@ -19,12 +19,13 @@ from moat.errors import HoldRefused
 from moat.ledger import Ledger
 from moat.ledger.audit import record
 from moat.ledger.tables import hold
+from moat.records import record_of
 
 Kind = Literal["widening", "directory"]
 State = Literal["waiting", "released", "rejected", "over"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
     """One hold as the ledger has it. `detail` is what a person reads before deciding."""
 
@@ -53,7 +54,7 @@ def wait(
     query = select(*_COLUMNS).where(*mine, hold.c.digest == digest, hold.c.state != "over")
     found = connection.execute(query.order_by(hold.c.id.desc()).limit(1)).first()
     if found is not None:
-        return Hold(*found), False
+        return record_of(Hold, found), False
     values = {
         "tenant": tenant,
         "kind": kind,
@@ -65,8 +66,15 @@ def wait(
         "opened_at": datetime.now(UTC),
     }
     number = connection.execute(insert(hold).values(values).returning(hold.c.id)).scalar_one()
-    record(connection, tenant, "moat", "hold", f"{kind} of {subject}", {"hold": number, "reason": reason})
-    return Hold(*connection.execute(select(*_COLUMNS).where(hold.c.id == number)).one()), True
+    record(
+        connection,
+        tenant,
+        actor="moat",
+        action="hold",
+        subject=f"{kind} of {subject}",
+        detail={"hold": number, "reason": reason},
+    )
+    return record_of(Hold, connection.execute(select(*_COLUMNS).where(hold.c.id == number)).one()), True
 
 
 def over(connection: Connection, tenant: str, kind: Kind, subject: str, but: str = "") -> None:
@@ -100,7 +108,14 @@ def _decide(ledger: Ledger, number: int, state: State, by: str, because: str) ->
         connection.execute(update(hold).where(hold.c.id == number).values(values))
         detail = {"hold": number, "reason": found.reason, "because": because}
         action = "release" if state == "released" else "reject"
-        record(connection, ledger.tenant, by, action, f"{found.kind} of {found.subject}", detail)
+        record(
+            connection,
+            ledger.tenant,
+            actor=by,
+            action=action,
+            subject=f"{found.kind} of {found.subject}",
+            detail=detail,
+        )
         return _get(connection, ledger.tenant, number)
 
 
@@ -114,11 +129,13 @@ def _get(connection: Connection, tenant: str, number: int) -> Hold:
     row = connection.execute(select(*_COLUMNS).where(hold.c.tenant == tenant, hold.c.id == number)).first()
     if row is None:
         raise HoldRefused(f"there is no hold {number}; `moat access held` lists them")
-    return Hold(*row)
+    return record_of(Hold, row)
 
 
 def listing(ledger: Ledger, state: State | None = "waiting") -> list[Hold]:
     """Holds, the newest first: those that wait, or those of another state, or all."""
     query = select(*_COLUMNS).where(hold.c.tenant == ledger.tenant).order_by(hold.c.id.desc())
     with ledger.read() as connection:
-        return [Hold(*row) for row in connection.execute(query.where(hold.c.state == state) if state else query)]
+        return [
+            record_of(Hold, row) for row in connection.execute(query.where(hold.c.state == state) if state else query)
+        ]

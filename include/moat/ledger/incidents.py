@@ -17,6 +17,7 @@ from moat.errors import IncidentRefused
 from moat.ledger import Ledger
 from moat.ledger.audit import record
 from moat.ledger.tables import incident, incident_event
+from moat.records import record_of
 
 State = Literal["open", "acknowledged", "resolved"]
 Severity = Literal["warn", "hold", "block"]
@@ -26,7 +27,7 @@ UNRESOLVED = ("open", "acknowledged")
 LONGEST = 2_000  # characters of a message that are kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
     """One thing that went wrong, and how often the same was said: a check, a task, or a load that is late."""
 
@@ -51,10 +52,20 @@ class Happening:
     ) -> "Happening":
         """Something that was noticed at this moment; `said` is its subject and its message."""
         at = datetime.now(UTC)
-        return cls(kind, stage, said[0][:256], said[1][:LONGEST], severity, load, 1, at, at)
+        return cls(
+            kind=kind,
+            stage=stage,
+            subject=said[0][:256],
+            message=said[1][:LONGEST],
+            severity=severity,
+            load_id=load,
+            n=1,
+            first_at=at,
+            last_at=at,
+        )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """One incident as the ledger has it. `detail` is its diagnosis: causes, reach, commands."""
 
@@ -111,7 +122,7 @@ def join(ledger: Ledger, source: str, run: str, since: datetime, found: Sequence
         query = select(*_COLUMNS).where(
             incident.c.tenant == ledger.tenant, incident.c.source == source, incident.c.state.in_(UNRESOLVED)
         )
-        there = [Incident(*row) for row in connection.execute(query.order_by(incident.c.id))]
+        there = [record_of(Incident, row) for row in connection.execute(query.order_by(incident.c.id))]
         loads = {h.load_id for h in found if h.load_id is not None}
         mine = next((i for i in there if _same(i, run, loads)), None)
         stage = min((h.stage for h in found), key=STAGES.index)
@@ -120,7 +131,10 @@ def join(ledger: Ledger, source: str, run: str, since: datetime, found: Sequence
         root = next((i for i in there if i.stage == stage), None) or mine
         severity = max((h.severity for h in found), key=SEVERITIES.index)
         if root is None:
-            number, news = _open(connection, ledger, source, run, since, stage, severity), True
+            number, news = (
+                _open(connection, ledger, source=source, run=run, since=since, stage=stage, severity=severity),
+                True,
+            )
         else:
             number = root.id
             worse = SEVERITIES.index(severity) > SEVERITIES.index(root.severity)
@@ -216,7 +230,7 @@ def acknowledge(ledger: Ledger, number: int, by: str, because: str = "") -> Inci
         connection.execute(
             update(incident).where(incident.c.id == number).values(because=because or found.because, **values)
         )
-        _audited(connection, ledger, found, by, "acknowledge", because)
+        _audited(connection, ledger, found=found, by=by, action="acknowledge", because=because)
         return _get(connection, ledger, number)
 
 
@@ -227,7 +241,7 @@ def resolve(ledger: Ledger, number: int, by: str, because: str = "") -> Incident
         if found.state == "resolved":
             return found
         _over(connection, [number], by, because)
-        _audited(connection, ledger, found, by, "resolve", because)
+        _audited(connection, ledger, found=found, by=by, action="resolve", because=because)
         return _get(connection, ledger, number)
 
 
@@ -246,7 +260,14 @@ def _over(connection: Connection, numbers: Sequence[int], by: str, because: str)
 
 def _audited(connection: Connection, ledger: Ledger, found: Incident, by: str, action: str, because: str) -> None:
     detail = {"title": found.title, "because": because}
-    record(connection, ledger.tenant, by, action, f"incident {found.id} of {found.source}", detail)
+    record(
+        connection,
+        ledger.tenant,
+        actor=by,
+        action=action,
+        subject=f"incident {found.id} of {found.source}",
+        detail=detail,
+    )
 
 
 def claim_telling(ledger: Ledger, number: int, digest: str) -> bool:
@@ -288,7 +309,7 @@ def listing(ledger: Ledger, source: str | None = None, resolved: bool = False) -
     if not resolved:
         query = query.where(incident.c.state.in_(UNRESOLVED))
     with ledger.read() as connection:
-        return [Incident(*row) for row in connection.execute(query)]
+        return [record_of(Incident, row) for row in connection.execute(query)]
 
 
 def of_load(ledger: Ledger, number: int) -> list[Incident]:
@@ -298,7 +319,7 @@ def of_load(ledger: Ledger, number: int) -> list[Incident]:
         incident.c.tenant == ledger.tenant, or_(incident.c.load_id == number, incident.c.id.in_(took_part))
     )
     with ledger.read() as connection:
-        return [Incident(*row) for row in connection.execute(query.order_by(incident.c.id))]
+        return [record_of(Incident, row) for row in connection.execute(query.order_by(incident.c.id))]
 
 
 def happenings(ledger: Ledger, number: int) -> list[Happening]:
@@ -310,7 +331,7 @@ def happenings(ledger: Ledger, number: int) -> list[Happening]:
 
 def _happenings(connection: Connection, number: int) -> list[Happening]:
     query = select(*_HAPPENED).where(incident_event.c.incident_id == number).order_by(incident_event.c.id)
-    found = [Happening(*row) for row in connection.execute(query)]
+    found = [record_of(Happening, row) for row in connection.execute(query)]
     return sorted(found, key=lambda h: (STAGES.index(h.stage), h.first_at))
 
 
@@ -319,4 +340,4 @@ def _get(connection: Connection, ledger: Ledger, number: int) -> Incident:
     row = connection.execute(query).first()
     if row is None:
         raise IncidentRefused(f"there is no incident {number}; `moat incidents --all` lists them")
-    return Incident(*row)
+    return record_of(Incident, row)

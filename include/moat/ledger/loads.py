@@ -25,7 +25,7 @@ State = Literal["open", "held", "staged", "promoted", "rejected", "rolled back",
 LIVE = ("open", "held", "staged")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """One load as the ledger has it."""
 
@@ -198,13 +198,8 @@ def release(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
         # What a load may cost says nothing of what the gate will find in it: each is released by itself.
         decided = {"budget_by": by} if current.held_for == "budget" else {"decided_by": by}
         _step(connection, ledger, current, ("held",), state="open", held_for=None, **decided)
-        record(
-            connection,
-            ledger.tenant,
-            by,
-            "release",
-            f"load {number} of {current.source}",
-            {"held for": current.reason, "because": reason},
+        _record(
+            connection, ledger, current, by, action="release", detail={"held for": current.reason, "because": reason}
         )
         return _get(connection, ledger, number)
 
@@ -221,7 +216,7 @@ def reject(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
                 + (f"; `moat rollback {number}` takes it back" if current.state == "promoted" else "")
             )
         _end(connection, current, "rejected", reason or current.reason, decided_by=by)
-        record(connection, ledger.tenant, by, "reject", f"load {number} of {current.source}", {"because": reason})
+        _record(connection, ledger, current, by, action="reject", detail={"because": reason})
         return _get(connection, ledger, number)
 
 
@@ -277,7 +272,7 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
             .where(source.c.tenant == ledger.tenant, source.c.name == current.source)
             .values(lease_load=None, lease_until=None)
         )
-        record(connection, ledger.tenant, by, "promote", f"load {current.id} of {current.source}", dict(current.counts))
+        _record(connection, ledger, current, by, action="promote", detail=dict(current.counts))
         return _get(connection, ledger, current.id)
 
 
@@ -301,7 +296,7 @@ def _widen(connection: Connection, ledger: Ledger, current: Load, by: str) -> No
             [{"of": row.id, "policy_now": row.now} for row in window],
         )
         detail = {"documents": [[row.id, row.was, row.now] for row in window], "how": f"promoted by load {current.id}"}
-        record(connection, ledger.tenant, by, "access", f"source {current.source}", detail)
+        record(connection, ledger.tenant, actor=by, action="access", subject=f"source {current.source}", detail=detail)
 
 
 def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
@@ -344,7 +339,7 @@ def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
         # What comes back stands in the index with the access that it left with: the next run brings it in line.
         back = select(revision.c.document_id).where(revision.c.retired_in == number)
         connection.execute(update(document).where(document.c.id.in_(back)).values(indexed="?"))
-        record(connection, ledger.tenant, by, "rollback", f"load {number} of {current.source}", {"because": reason})
+        _record(connection, ledger, current, by, action="rollback", detail={"because": reason})
         return _get(connection, ledger, number)
 
 
@@ -352,6 +347,14 @@ def removed(ledger: Ledger, numbers: list[int]) -> None:
     """Record that nothing that only these loads held stands in the index any more."""
     with ledger.write() as connection:
         connection.execute(update(load).where(load.c.id.in_(numbers)).values(removed_at=_now()))
+
+
+def _record(
+    connection: Connection, ledger: Ledger, current: Load, by: str, *, action: str, detail: Mapping[str, Any]
+) -> None:
+    """Put what became of a load into the audit."""
+    subject = f"load {current.id} of {current.source}"
+    record(connection, ledger.tenant, actor=by, action=action, subject=subject, detail=detail)
 
 
 def _get(connection: Connection, ledger: Ledger, number: int) -> Load:

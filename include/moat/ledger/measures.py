@@ -17,7 +17,7 @@ MOST_LOADS = 120  # that bounds are learned from
 NEWEST = 10  # loads among which one that was declared out of the ordinary is told, too: a week and its weekends
 
 
-class Past(NamedTuple):
+class PastMeasure(NamedTuple):
     """One measured value of an earlier load."""
 
     load: int
@@ -53,7 +53,7 @@ def of_load(ledger: Ledger, number: int) -> dict[str, float]:
         return {row.name: row.value for row in connection.execute(query)}
 
 
-def history(ledger: Ledger, current: Load) -> dict[str, list[Past]]:
+def history(ledger: Ledger, current: Load) -> dict[str, list[PastMeasure]]:
     """What earlier loads of the same source measured, by name, the oldest first.
 
     Only of loads that were promoted and never rolled back, of the whole source, since the last declared event:
@@ -81,10 +81,10 @@ def history(ledger: Ledger, current: Load) -> dict[str, list[Past]]:
                 loads[row.id] = row.opened_at, "extraordinary"
             if len(loads) == MOST_LOADS:
                 break
-        found: dict[str, list[Past]] = defaultdict(list)
+        found: dict[str, list[PastMeasure]] = defaultdict(list)
         values = select(measure.c.load_id, measure.c.name, measure.c.value).where(measure.c.load_id.in_(loads))
         for number, name, value in connection.execute(values.order_by(measure.c.load_id)):
-            found[name].append(Past(number, loads[number][0], value, loads[number][1]))
+            found[name].append(PastMeasure(number, loads[number][0], value, loads[number][1]))
     return dict(found)
 
 
@@ -105,7 +105,9 @@ def declare(ledger: Ledger, source: str, by: str, because: str) -> Event:
     with ledger.write() as connection:
         values = {"source": source, "at": made.at, "because": because, "by": by}
         connection.execute(insert(event).values(tenant=ledger.tenant, **values))
-        record(connection, ledger.tenant, by, "event", f"source {source}", {"because": because})
+        record(
+            connection, ledger.tenant, actor=by, action="event", subject=f"source {source}", detail={"because": because}
+        )
     return made
 
 

@@ -22,6 +22,7 @@ from moat.ledger import Ledger, add
 from moat.ledger.audit import record
 from moat.ledger.holds import over
 from moat.ledger.tables import directory, member, policy, policy_entry
+from moat.records import record_of
 
 MOST_PRINCIPALS = 20_000  # of one asker, groups expanded; more is a broken directory, and gives nothing
 
@@ -204,7 +205,7 @@ def replace_members(
         )
         if digest != before.digest:
             detail = {"groups": len(mine), "memberships": len(rows), "before": before.n_memberships, "digest": digest}
-            record(connection, ledger.tenant, by, "members", f"directory {name}", detail)
+            record(connection, ledger.tenant, actor=by, action="members", subject=f"directory {name}", detail=detail)
         over(connection, ledger.tenant, "directory", name)
     return len(rows)
 
@@ -235,7 +236,7 @@ def failed(ledger: Ledger, name: str, error: str) -> None:
         connection.execute(update(directory).where(*where).values(failed_at=since, error=error[:2_000]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryState:
     """A directory as the ledger has it."""
 
@@ -255,7 +256,7 @@ def directories(ledger: Ledger) -> list[DirectoryState]:
     columns: list[Any] = [directory.c[name] for name in DirectoryState.__dataclass_fields__]
     query = select(*columns).where(directory.c.tenant == ledger.tenant).order_by(directory.c.name)
     with ledger.read() as connection:
-        return [DirectoryState(*row) for row in connection.execute(query)]
+        return [record_of(DirectoryState, row) for row in connection.execute(query)]
 
 
 def group_sizes(ledger: Ledger, name: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ class Numbered(NamedTuple):
     value: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
     """Everything that is counted, at one moment. Moments stay moments: who asks knows how old they are."""
 
@@ -47,17 +47,17 @@ def totals(ledger: Ledger) -> Totals:
     with ledger.read() as connection:
         held = func.coalesce(load.c.held_for, "gate")
         return Totals(
-            _grouped(connection, load.c.source, (load.c.state,), mine),
-            _grouped(connection, load.c.source, (held,), mine, load.c.state == "held"),
-            _newest(connection, ledger),
-            _failed(connection, ledger),
-            _spent(connection, ledger, func.sum(spent.c.seconds)),
-            _spent(connection, ledger, func.sum(spent.c.tokens)),
-            _grouped(connection, incident.c.source, (incident.c.severity, incident.c.state), *open_),
-            _grouped(connection, quarantine.c.source, (quarantine.c.stage, quarantine.c.error), *aside),
-            _moments(connection, func.max(load.c.opened_at), mine, load.c.state.in_(READ_WHOLE)),
-            _moments(connection, func.max(load.c.ended_at), mine, load.c.state == "promoted"),
-            {
+            loads=_grouped(connection, load.c.source, (load.c.state,), mine),
+            held=_grouped(connection, load.c.source, (held,), mine, load.c.state == "held"),
+            newest=_newest(connection, ledger),
+            failed=_failed(connection, ledger),
+            spent=_spent(connection, ledger, func.sum(spent.c.seconds)),
+            tokens=_spent(connection, ledger, func.sum(spent.c.tokens)),
+            incidents=_grouped(connection, incident.c.source, (incident.c.severity, incident.c.state), *open_),
+            quarantined=_grouped(connection, quarantine.c.source, (quarantine.c.stage, quarantine.c.error), *aside),
+            read_at=_moments(connection, func.max(load.c.opened_at), mine, load.c.state.in_(READ_WHOLE)),
+            promoted_at=_moments(connection, func.max(load.c.ended_at), mine, load.c.state == "promoted"),
+            access_read_at={
                 name: at
                 for name, at in connection.execute(
                     select(source.c.name, source.c.access_read_at).where(source.c.tenant == ledger.tenant)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from moat.access.policy import PUBLIC, Policy, token
+from moat.access.policy import PUBLIC, Policy, access_token
 from moat.batching import windows
 from moat.ledger import add
 from moat.ledger.tables import policy, policy_entry
@@ -28,10 +28,10 @@ def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dic
     return digests
 
 
-def tokens_of(connection: Connection, tenant: str, principals: frozenset[str]) -> list[str]:
+def access_tokens_of(connection: Connection, tenant: str, principals: frozenset[str]) -> list[str]:
     """Every token that lets these principals in: their own, `public`, and the policies they satisfy."""
     wide = satisfied(connection, tenant, principals, policy_entry.c.wide.is_(True))
-    return sorted(token(tenant, p) for p in principals | {PUBLIC}) + [f"p:{digest}" for digest in wide]
+    return sorted(access_token(tenant, p) for p in principals | {PUBLIC}) + [f"p:{digest}" for digest in wide]
 
 
 def satisfied(

@@ -107,18 +107,18 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
         for r in connection.execution_options(yield_per=2_000).execute(query):
             allow = Policy.from_text(r.body).tokens(ledger.tenant) if r.body else ()
             yield IndexObject(
-                r.id,
-                source,
-                r.document,
-                r.key,
-                r.writer,
-                r.kind,
-                r.title,
-                r.heading,
-                r.text,
-                tuple(r.metadata),
-                allow,
-                b"",
+                id=r.id,
+                source=source,
+                document=r.document,
+                key=r.key,
+                load=r.writer,
+                kind=r.kind,
+                title=r.title,
+                heading=r.heading,
+                text=r.text,
+                metadata=tuple(r.metadata),
+                allow=allow,
+                vector=b"",
             )
 
 
@@ -157,14 +157,14 @@ def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[Visible
             yield VisibleVector(*row)
 
 
-class Past(NamedTuple):
+class VisibleText(NamedTuple):
     """A visible text and whose it is."""
 
     text_hash: str
     key: str
 
 
-def visible_sample(ledger: Ledger, source: str, n_documents: int, n_texts: int) -> list[Past]:
+def visible_sample(ledger: Ledger, source: str, n_documents: int, n_texts: int) -> list[VisibleText]:
     """Texts of some visible documents of a source, a few of each: the same ones as long as these stay."""
     some = (
         select(document.c.id)
@@ -177,11 +177,11 @@ def visible_sample(ledger: Ledger, source: str, n_documents: int, n_texts: int) 
         .join(chunk, chunk.c.document_id == document.c.id)
         .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
     )
-    found: dict[str, dict[str, Past]] = defaultdict(dict)
+    found: dict[str, dict[str, VisibleText]] = defaultdict(dict)
     with ledger.read() as connection:
         for window in windows(connection.scalars(some).all()):
             for row in connection.execute(query.where(document.c.id.in_(window))):
-                found[row.id][row.text_hash] = Past(row.text_hash, row.key)
+                found[row.id][row.text_hash] = VisibleText(row.text_hash, row.key)
     return [past for of_it in found.values() for _, past in sorted(of_it.items())[:n_texts]]
 
 

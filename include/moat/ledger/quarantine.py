@@ -13,10 +13,10 @@ from moat.ledger import Ledger
 from moat.ledger.documents import MOST_TRIES
 from moat.ledger.loads import Load, fenced, sources
 from moat.ledger.tables import quarantine
-from moat.records import SetAside
+from moat.records import SetAside, record_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Which:
     """What of the quarantine is meant; what is None narrows nothing."""
 
@@ -30,7 +30,7 @@ class Which:
 EVERYTHING = Which()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """One quarantined document. `state` is set aside, replay (tried again at the next run) or resolved."""
 
@@ -177,7 +177,7 @@ def listing(
     query = select(*columns).where(*_matching(ledger, source, which)).order_by(quarantine.c.last_at.desc())
     with ledger.read() as connection:
         rows = connection.execute(query if resolved else query.where(quarantine.c.state != "resolved"))
-        return [Quarantined(*row) for row in rows]
+        return [record_of(Quarantined, row) for row in rows]
 
 
 def replay(

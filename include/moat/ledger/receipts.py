@@ -28,7 +28,7 @@ from moat.ledger.tables import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """What was erased. Everything in it is looked at again by `verify`, as often as somebody asks."""
 
@@ -103,7 +103,7 @@ def left(ledger: Ledger, receipt: Receipt) -> list[str]:
     return tombstones_gone + found
 
 
-def told(ledger: Ledger, receipt: Receipt) -> list[str]:
+def missing_from_audit(ledger: Ledger, receipt: Receipt) -> list[str]:
     """What the audit does not say of this receipt, in words; empty when it has both of its rows."""
     mine = (audit.c.tenant == ledger.tenant, audit.c.subject == subject(receipt.id, receipt.source))
     query = select(audit.c.action, audit.c.detail, audit.c.hash).where(*mine)
@@ -118,7 +118,7 @@ def told(ledger: Ledger, receipt: Receipt) -> list[str]:
     return found if text_hash(receipt.text()) in digests else [*found, "this is not the receipt that was given"]
 
 
-def opened(connection: Connection, ledger: Ledger, source: str) -> list[Receipt]:
+def pending_receipts(connection: Connection, ledger: Ledger, source: str) -> list[Receipt]:
     """Receipts of a source's erasures that were begun and are not done."""
     mine = (erasure.c.tenant == ledger.tenant, erasure.c.source == source, erasure.c.state == "begun")
     return [Receipt.of(body) for body in connection.scalars(select(erasure.c.receipt).where(*mine))]

@@ -11,10 +11,11 @@ from moat.access.policy import Policy
 from moat.batching import windows
 from moat.ledger.documents import visible
 from moat.ledger.tables import chunk, document, policy, presence, revision, source
+from moat.records import record_of
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisibleChunk:
     """A chunk as the ledger has it now, visible and permitted."""
 
     chunk_id: str
@@ -29,7 +30,7 @@ class Seen:
     metadata: tuple[str, ...]
 
 
-def standing(*columns: Any) -> Select[Any]:
+def visible_chunks_query(*columns: Any) -> Select[Any]:
     """These columns of every chunk that is visible now and whose access is known; whose it is stands in `policy`.
 
     Takes the parameters of `at`.
@@ -65,7 +66,7 @@ def masked(connection: Connection, tenant: str) -> list[str]:
 
 
 # Built once: SQLAlchemy takes longer to build it than the database to answer it.
-LOOK = standing(
+LOOK = visible_chunks_query(
     chunk.c.id.label("chunk_id"),
     document.c.source,
     document.c.key,
@@ -80,14 +81,16 @@ LOOK = standing(
 ).where(chunk.c.id.in_(bindparam("ids", expanding=True)))
 
 
-def look(connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]) -> dict[str, Seen]:
+def second_look(
+    connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]
+) -> dict[str, VisibleChunk]:
     """Those of the chunks that are visible now and whose document's access lets the principals in."""
     allowed: dict[str, bool] = {}
-    seen: dict[str, Seen] = {}
+    seen: dict[str, VisibleChunk] = {}
     for window in windows(chunks):
         for row in connection.execute(LOOK, {**at(tenant), "ids": window}):
             if row.body not in allowed:
                 allowed[row.body] = Policy.from_text(row.body).allows(principals)
             if allowed[row.body]:
-                seen[row.chunk_id] = Seen(*[*row[:-2], tuple(row.metadata)])
+                seen[row.chunk_id] = record_of(VisibleChunk, [*row[:-2], tuple(row.metadata)])
     return seen

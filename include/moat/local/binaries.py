@@ -24,7 +24,7 @@ RELEASES = "https://api.github.com/repos"
 CONNECT_S = 5.0  # a closed network should say no at once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """A server program at one version."""
 
@@ -36,9 +36,19 @@ class Program:
 
 
 WEAVIATE = Program(
-    "weaviate-server", "1.39.3", "weaviate/weaviate", "github.com/weaviate/weaviate/cmd/weaviate-server", "weaviate"
+    name="weaviate-server",
+    version="1.39.3",
+    repository="weaviate/weaviate",
+    package="github.com/weaviate/weaviate/cmd/weaviate-server",
+    member="weaviate",
 )
-S3 = Program("versitygw", "1.8.0", "versity/versitygw", "github.com/versity/versitygw/cmd/versitygw", "versitygw")
+S3 = Program(
+    name="versitygw",
+    version="1.8.0",
+    repository="versity/versitygw",
+    package="github.com/versity/versitygw/cmd/versitygw",
+    member="versitygw",
+)
 
 
 def program(wanted: Program, folder: Path, say: Callable[[str], None], releases: str = RELEASES) -> Path:
@@ -50,9 +60,9 @@ def program(wanted: Program, folder: Path, say: Callable[[str], None], releases:
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         made = Path(temporary, wanted.name)
         reasons = []
-        for way in (_released, _built):
+        for runtime in (_released, _built):
             try:
-                way(wanted, made, say, releases)
+                runtime(wanted, made, say, releases)
             except _NotThisWay as reason:
                 reasons.append(str(reason))
             else:

@@ -26,7 +26,7 @@ from moat.ledger.access import Moved
 from moat.ledger.access_sync import Observed, Widening
 from moat.ledger.holds import Hold
 from moat.readers.key_digests import KeyDigests
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.source import Limits, Source
 
 WINDOW = 2_000  # listed documents compared at a time
@@ -34,8 +34,8 @@ PATCHED = 500  # documents whose chunks are patched at a time
 EXAMPLES = 20  # documents that a hold names
 
 
-@dataclass(frozen=True, slots=True)
-class Synced:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncedAccess:
     """What one pass over a source's access came to, in documents; `patched` in chunks."""
 
     source: str
@@ -53,59 +53,59 @@ class Synced:
         return asdict(self)
 
 
-def sync_access(way: Way, source: Source, by: str, store: Store | None = None) -> Synced:
+def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None = None) -> SyncedAccess:
     """Bring who may read a source's documents up to date, in the ledger and in the index.
 
     Raises SourceUnavailable or FatalError when access cannot be read whole (nothing has changed
     then), IndexUnavailable when the index lags behind (the ledger holds, and the next pass goes on).
     """
-    base = access.begin(way.ledger, source.name)
+    base = access.begin(runtime.ledger, source.name)
     try:
-        n_listed, observed, gone = _read(way, source)
+        n_listed, observed, gone = _read(runtime, source)
     except MoatError as error:
-        until = access.unreadable(way.ledger, source.name, str(error), source.limits.max_access_age_hours * 3_600)
-        way.progress(
+        until = access.unreadable(runtime.ledger, source.name, str(error), source.limits.max_access_age_hours * 3_600)
+        runtime.progress(
             f"{source.name}: its access cannot be read, so it stays as it is; "
             f"its documents are masked from {until:%Y-%m-%d %H:%M} UTC on unless it can be read before"
         )
         raise
-    access_sync.drop_coming(way.ledger, source.name, gone)
-    narrowed, own = access_sync.revoke(way.ledger, source.name, observed, base, by)
+    access_sync.drop_coming(runtime.ledger, source.name, gone)
+    narrowed, own = access_sync.revoke(runtime.ledger, source.name, observed, base, by)
     if narrowed:
-        way.progress(f"{source.name}: {len(narrowed):,} documents have fewer readers from now on")
-    found = access_sync.widenings(way.ledger, observed, base, own)
-    released, rejected, new = access_sync.judged(way.ledger, found)
+        runtime.progress(f"{source.name}: {len(narrowed):,} documents have fewer readers from now on")
+    found = access_sync.widenings(runtime.ledger, observed, base, own)
+    released, rejected, new = access_sync.judged(runtime.ledger, found)
     may, waiting = _within(source, new)
-    widened = access_sync.widen(way.ledger, source.name, [*released, *may], base, own, by)
-    hold = _hold(way, source, waiting)
-    access.read_whole(way.ledger, source.name)
-    patched = _to_index(way, source, narrowed, store)
+    widened = access_sync.widen(runtime.ledger, source.name, found=[*released, *may], base=base, own=own, by=by)
+    hold = _hold(runtime, source, waiting)
+    access.read_whole(runtime.ledger, source.name)
+    patched = _to_index(runtime, source, narrowed, store)
     n_later = sum(o.wanted is not None and not o.same_content for o in observed)
-    return Synced(
-        source.name,
-        n_listed,
-        len(narrowed),
-        sum(m.now is None for m in narrowed),
-        len(widened),
-        n_later,
-        len(rejected),
-        len(waiting),
-        hold.id if hold else None,
-        patched,
+    return SyncedAccess(
+        source=source.name,
+        listed=n_listed,
+        narrowed=len(narrowed),
+        masked=sum(m.now is None for m in narrowed),
+        widened=len(widened),
+        with_content=n_later,
+        rejected=len(rejected),
+        held=len(waiting),
+        hold=hold.id if hold else None,
+        patched=patched,
     )
 
 
-def undeclared(way: Way, declared: Collection[str]) -> list[str]:
+def undeclared(runtime: Runtime, declared: Collection[str]) -> list[str]:
     """Loaded sources that no DAG file declares, or only a broken one: their access cannot be read, so they are masked in time."""
-    found = sorted(set(projection.sources(way.ledger)) - set(declared))
+    found = sorted(set(projection.sources(runtime.ledger)) - set(declared))
     for name in found:
         hours = Limits().max_access_age_hours
-        until = access.unreadable(way.ledger, name, "no DAG file that can be read declares it", hours * 3_600)
-        way.progress(f"{name}: no DAG file that can be read declares it; masked from {until:%Y-%m-%d %H:%M} UTC on")
+        until = access.unreadable(runtime.ledger, name, "no DAG file that can be read declares it", hours * 3_600)
+        runtime.progress(f"{name}: no DAG file that can be read declares it; masked from {until:%Y-%m-%d %H:%M} UTC on")
     return found
 
 
-def told(synced: Synced) -> str:
+def summary(synced: SyncedAccess) -> str:
     """A pass in one line."""
     counts = {
         "narrowed": synced.narrowed,
@@ -119,19 +119,19 @@ def told(synced: Synced) -> str:
     return f"{synced.source}: {synced.listed:,} listed" + "".join(f", {n:,} {name}" for name, n in counts.items() if n)
 
 
-def _read(way: Way, source: Source) -> tuple[int, list[Observed], list[str]]:
+def _read(runtime: Runtime, source: Source) -> tuple[int, list[Observed], list[str]]:
     """The whole listing: how long it was, what differs, and keys of a load's widenings that are not listed any more."""
     n, observed, seen = 0, list[Observed](), KeyDigests()
-    with source.reader.open(way.reading(source)) as reader:
+    with source.reader.open(runtime.reading(source)) as reader:
         listing = iter(reader.listing())
         while window := list(islice(listing, WINDOW)):
             n += len(window)
             seen.add([one.key for one in window])
-            observed += access_sync.compare(way.ledger, source.name, window)
+            observed += access_sync.compare(runtime.ledger, source.name, window)
             if n % 50_000 < WINDOW:
-                way.progress(f"{source.name}: access of {n:,} documents read")
+                runtime.progress(f"{source.name}: access of {n:,} documents read")
         seen.once(source.name, reader)
-    return n, observed, [key for key in access_sync.coming_keys(way.ledger, source.name) if key not in seen]
+    return n, observed, [key for key in access_sync.coming_keys(runtime.ledger, source.name) if key not in seen]
 
 
 def _within(source: Source, new: Sequence[Widening]) -> tuple[list[Widening], list[Widening]]:
@@ -141,11 +141,11 @@ def _within(source: Source, new: Sequence[Widening]) -> tuple[list[Widening], li
     return [w for w in new if not w.public], [w for w in new if w.public]
 
 
-def _hold(way: Way, source: Source, waiting: Sequence[Widening]) -> Hold | None:
+def _hold(runtime: Runtime, source: Source, waiting: Sequence[Widening]) -> Hold | None:
     """The hold for what waits; with nothing to wait for, none."""
-    with way.ledger.write() as connection:
+    with runtime.ledger.write() as connection:
         if not waiting:
-            holds.over(connection, way.ledger.tenant, "widening", source.name)
+            holds.over(connection, runtime.ledger.tenant, "widening", source.name)
             return None
         n_public, limit = sum(w.public for w in waiting), source.limits.max_widened_documents
         reasons = [f"{n_public:,} documents would become public"] if n_public else []
@@ -161,23 +161,31 @@ def _hold(way: Way, source: Source, waiting: Sequence[Widening]) -> Hold | None:
             "examples": [[w.key, w.who] for w in sorted(waiting, key=lambda w: w.key)[:EXAMPLES]],
         }
         reason = f"source {source.name}: " + "; ".join(reasons)
-        hold, opened_now = holds.wait(connection, way.ledger.tenant, "widening", source.name, digest, reason, detail)
+        hold, opened_now = holds.wait(
+            connection,
+            runtime.ledger.tenant,
+            kind="widening",
+            subject=source.name,
+            digest=digest,
+            reason=reason,
+            detail=detail,
+        )
         if opened_now:
             access_sync.note_waiting(connection, hold.id, waiting)
         return hold
 
 
-def _to_index(way: Way, source: Source, narrowed: Iterable[Moved], store: Store | None) -> int:
+def _to_index(runtime: Runtime, source: Source, narrowed: Iterable[Moved], store: Store | None) -> int:
     """Patch every document whose tokens the index does not hold yet, those with fewer readers first."""
     first = {m.document for m in narrowed}
-    wanted = sorted(access_sync.lagging(way.ledger, source.name), key=lambda document: document not in first)
+    wanted = sorted(access_sync.lagging(runtime.ledger, source.name), key=lambda document: document not in first)
     if not wanted:
         return 0
-    index, n = store or WeaviateStore.open(way.settings, "writer"), 0
+    index, n = store or WeaviateStore.open(runtime.settings, "writer"), 0
     try:
         for window in windows(wanted, PATCHED):
-            n += patch(way, index, window)
-            way.progress(f"{source.name}: access of {n:,} chunks in the index")
+            n += patch(runtime, index, window)
+            runtime.progress(f"{source.name}: access of {n:,} chunks in the index")
     finally:
         if store is None:
             index.close()
@@ -198,20 +206,20 @@ def report(hold: Hold) -> str:
     return "\n".join(lines)
 
 
-def settle(way: Way, number: int, release: bool, by: str, because: str) -> Hold:
+def settle(runtime: Runtime, number: int, release: bool, by: str, because: str) -> Hold:
     """Write down what a person decided about a hold and, released, bring in what is still so.
 
     The source or the directory is read again: what waited is not taken from then but from now.
     """
     if not release:
-        return holds.reject(way.ledger, number, by, because)
-    hold = holds.get(way.ledger, number)
+        return holds.reject(runtime.ledger, number, by, because)
+    hold = holds.get(runtime.ledger, number)
     if hold.kind == "directory":
         directory = directory_named(hold.subject)  # raises before anything is released
-        hold = holds.release(way.ledger, number, by, because)
-        sync(way.ledger, way.connections, directory, by, way.progress)
+        hold = holds.release(runtime.ledger, number, by, because)
+        sync(runtime.ledger, runtime.connections, directory, by, runtime.progress)
     else:
         source = source_named(hold.subject)
-        hold = holds.release(way.ledger, number, by, because)
-        way.progress(told(sync_access(way, source, by)))
+        hold = holds.release(runtime.ledger, number, by, because)
+        runtime.progress(summary(sync_access(runtime, source, by)))
     return hold

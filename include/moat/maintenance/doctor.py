@@ -18,7 +18,7 @@ from moat.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Examined:
     """One thing that was looked at. `needed` is False for what only some documents need."""
 
     what: str
@@ -27,25 +27,25 @@ class Finding:
     needed: bool = True
 
 
-def examine(connections: Callable[[], Connections]) -> list[Finding]:
+def examine(connections: Callable[[], Connections]) -> list[Examined]:
     """Look at everything that a run needs, one after another; one that is wrong hides no other."""
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("apache-airflow", "weaviate-client", "unstructured", "sentence-transformers")
     )
-    findings = [Finding("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]}; {versions}")]
+    findings = [Examined("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]}; {versions}")]
     try:
         settings = Settings.load()
     except MoatError as error:
-        return [*findings, Finding("settings", False, str(error))]
-    findings.append(Finding("settings", True, f"home {settings.home}, tenant {settings.tenant}"))
+        return [*findings, Examined("settings", False, str(error))]
+    findings.append(Examined("settings", True, f"home {settings.home}, tenant {settings.tenant}"))
     model = ""
 
     def look(what: str, at: Callable[[], str], needed: bool = True) -> None:
         try:
-            findings.append(Finding(what, True, at(), needed))
+            findings.append(Examined(what, True, at(), needed))
         except (MoatError, OSError) as error:
-            findings.append(Finding(what, False, str(error), needed))
+            findings.append(Examined(what, False, str(error), needed))
 
     def embedder() -> str:
         nonlocal model
@@ -67,13 +67,15 @@ def examine(connections: Callable[[], Connections]) -> list[Finding]:
     if model:
         look("collection", lambda: _collection(settings, model))
     else:
-        findings.append(Finding("collection", False, "not compared: the embedder did not tell its model", needed=False))
+        findings.append(
+            Examined("collection", False, "not compared: the embedder did not tell its model", needed=False)
+        )
     if settings.airflow_url:
         look("airflow", lambda: _airflow(settings))
     for program, use in (("tesseract", "text in images and scans"), ("soffice", "old .doc and .ppt files")):
         there = shutil.which(program)
         findings.append(
-            Finding(program, there is not None, there or f"not installed: {use} are set aside", needed=False)
+            Examined(program, there is not None, there or f"not installed: {use} are set aside", needed=False)
         )
     return findings
 

@@ -15,30 +15,30 @@ from moat.index.store import Store
 from moat.ledger import erasure, receipts
 from moat.ledger.erasure import Request
 from moat.ledger.receipts import Receipt
-from moat.runtime import Way, raw_path
+from moat.runtime import Runtime, raw_path
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Remnant:
     """Something that a receipt says is gone, or stands, and that is not so."""
 
     where: str  # ledger, index, staging, audit
     what: str
 
 
-def erase(way: Way, index: Store, asked: Request) -> Receipt:
+def erase(runtime: Runtime, index: Store, asked: Request) -> Receipt:
     """Erase documents of a source, whole. Raises ErasureRefused while a load of it is under way: see `finish`."""
-    return finish(way, index, erasure.begin(way.ledger, asked))
+    return finish(runtime, index, erasure.begin(runtime.ledger, asked))
 
 
-def finish(way: Way, index: Store, receipt: Receipt) -> Receipt:
+def finish(runtime: Runtime, index: Store, receipt: Receipt) -> Receipt:
     """Remove what documents with a tombstone leave behind; called again it goes on where it stopped.
 
     Raises ErasureRefused while a load of the source is under way, which may hold their bytes, and
     IndexUnavailable when the index kept some of them. The tombstones hold either way.
     """
-    folders = _folders(way, receipt.source)  # listed first: a load that opens now has its folder later
-    live = erasure.under_way(way.ledger, receipt.source)
+    folders = _folders(runtime, receipt.source)  # listed first: a load that opens now has its folder later
+    live = erasure.under_way(runtime.ledger, receipt.source)
     if live:
         number, state = live[0]
         raise ErasureRefused(
@@ -46,35 +46,35 @@ def finish(way: Way, index: Store, receipt: Receipt) -> Receipt:
             f"again. Load {number} of {receipt.source} is {state} and may still hold their bytes: wait until it has ended, or "
             f"`moat reject {number}`, then give the same command again, which goes on from here"
         )
-    hashes = set(_staged(way, receipt, folders))
-    receipt = erasure.collect(way.ledger, receipt, (), hashes)
-    removed = {"objects": _from_index(way, index, receipt)}
-    way.progress(f"erasure {receipt.id}: {removed['objects']:,} objects removed from the index")
-    removed["staged files"] = _from_staging(way, receipt, folders)
-    removed |= erasure.forget(way.ledger, receipt)
-    if not way.ledger.scrub():
+    hashes = set(_staged(runtime, receipt, folders))
+    receipt = erasure.collect(runtime.ledger, receipt, (), hashes)
+    removed = {"objects": _from_index(runtime, index, receipt)}
+    runtime.progress(f"erasure {receipt.id}: {removed['objects']:,} objects removed from the index")
+    removed["staged files"] = _from_staging(runtime, receipt, folders)
+    removed |= erasure.forget(runtime.ledger, receipt)
+    if not runtime.ledger.scrub():
         raise ErasureRefused(
             f"erasure {receipt.id}: everything is deleted, but another process reads the ledger without a pause, so the log that "
             "SQLite writes ahead still holds earlier bytes. Give the same command again when that process has ended"
         )
-    return erasure.done(way.ledger, receipt, removed)
+    return erasure.done(runtime.ledger, receipt, removed)
 
 
-def verify(way: Way, index: Store, receipt: Receipt) -> list[Finding]:
+def verify(runtime: Runtime, index: Store, receipt: Receipt) -> list[Remnant]:
     """Look again in ledger, index, staging and audit; what a receipt says and is not so. Empty: it holds.
 
     Raises ErasureRefused for another tenant's receipt, IndexUnavailable when the index cannot be asked.
     """
-    if receipt.tenant != way.settings.tenant:
-        raise ErasureRefused(f"this is a receipt of tenant {receipt.tenant}, MOAT_TENANT is {way.settings.tenant}")
-    found = [Finding("ledger", what) for what in receipts.left(way.ledger, receipt)]
-    found += [Finding("index", f"object {chunk_id}") for chunk_id in _in_index(index, receipt)]
-    found += [Finding("staging", what) for what in _in_staging(way, receipt)]
-    found += [Finding("audit", what) for what in receipts.told(way.ledger, receipt)]
+    if receipt.tenant != runtime.settings.tenant:
+        raise ErasureRefused(f"this is a receipt of tenant {receipt.tenant}, MOAT_TENANT is {runtime.settings.tenant}")
+    found = [Remnant("ledger", what) for what in receipts.left(runtime.ledger, receipt)]
+    found += [Remnant("index", f"object {chunk_id}") for chunk_id in _in_index(index, receipt)]
+    found += [Remnant("staging", what) for what in _in_staging(runtime, receipt)]
+    found += [Remnant("audit", what) for what in receipts.missing_from_audit(runtime.ledger, receipt)]
     return found
 
 
-def _from_index(way: Way, index: Store, receipt: Receipt) -> int:
+def _from_index(runtime: Runtime, index: Store, receipt: Receipt) -> int:
     """Delete every object of the documents, known by id or by what it says itself; proved by reading back."""
     if not index.exists():
         return 0
@@ -102,53 +102,53 @@ def _in_index(index: Store, receipt: Receipt) -> Iterator[str]:
         yield from index.ids_of_document(document)
 
 
-def _folders(way: Way, source: str) -> list[str]:
+def _folders(runtime: Runtime, source: str) -> list[str]:
     """Folders of loads that stand in staging, by number."""
-    parts = {path.split("/")[1] for path in way.staging.files(source) if path.count("/") > 1}
+    parts = {path.split("/")[1] for path in runtime.staging.files(source) if path.count("/") > 1}
     return sorted(part for part in parts if part.isdecimal())
 
 
-def _staged(way: Way, receipt: Receipt, folders: Sequence[str]) -> Iterator[str]:
+def _staged(runtime: Runtime, receipt: Receipt, folders: Sequence[str]) -> Iterator[str]:
     """Hashes of texts of the documents that loads cut and staged; a text that never became visible has a vector too."""
     keys = set(receipt.keys)
-    for path in (p for folder in folders for p in way.staging.files(f"{receipt.source}/{folder}/chunk")):
+    for path in (p for folder in folders for p in runtime.staging.files(f"{receipt.source}/{folder}/chunk")):
         if path.endswith(".parquet"):
             try:
-                pairs = zip(way.staging.column(path, "key"), way.staging.column(path, "text_hash"), strict=True)
+                pairs = zip(runtime.staging.column(path, "key"), runtime.staging.column(path, "text_hash"), strict=True)
                 yield from (text_hash for key, text_hash in pairs if key in keys)
             except StagingError as error:  # half a file of a killed task; it goes with its folder all the same
-                way.progress(f"erasure {receipt.id}: {error}")
+                runtime.progress(f"erasure {receipt.id}: {error}")
 
 
-def _from_staging(way: Way, receipt: Receipt, folders: Sequence[str]) -> int:
+def _from_staging(runtime: Runtime, receipt: Receipt, folders: Sequence[str]) -> int:
     """Remove the bytes kept in quarantine, and whole folders of loads that have ended: nothing reads those again."""
-    gone = [path for folder in folders for path in way.staging.files(f"{receipt.source}/{folder}")]
+    gone = [path for folder in folders for path in runtime.staging.files(f"{receipt.source}/{folder}")]
     for folder in folders:
-        way.staging.remove(f"{receipt.source}/{folder}")
-    aside = _set_aside(way, receipt)
+        runtime.staging.remove(f"{receipt.source}/{folder}")
+    aside = _set_aside(runtime, receipt)
     for path in aside:
-        way.staging.remove(path)
+        runtime.staging.remove(path)
     return len(gone) + len(aside)
 
 
-def _set_aside(way: Way, receipt: Receipt) -> list[str]:
+def _set_aside(runtime: Runtime, receipt: Receipt) -> list[str]:
     """Files of the documents in quarantine, with checksums and what a killed task left half written."""
-    mine = tuple(raw_path(way, receipt.source, key) for key in receipt.keys)
-    return [path for path in way.staging.files(f"{receipt.source}/quarantine") if path.startswith(mine)]
+    mine = tuple(raw_path(runtime, receipt.source, key) for key in receipt.keys)
+    return [path for path in runtime.staging.files(f"{receipt.source}/quarantine") if path.startswith(mine)]
 
 
-def _in_staging(way: Way, receipt: Receipt) -> Iterator[str]:
+def _in_staging(runtime: Runtime, receipt: Receipt) -> Iterator[str]:
     """Where staging has something of the documents, by reading every Parquet file of the source."""
-    yield from (f"{path} is there" for path in _set_aside(way, receipt))
+    yield from (f"{path} is there" for path in _set_aside(runtime, receipt))
     wanted: dict[str, set[Any]] = {"key": set(receipt.keys), "chunk_id": set(receipt.chunks)}
-    for path in way.staging.files(receipt.source):
+    for path in runtime.staging.files(receipt.source):
         if path.endswith(".draft"):
             yield f"{path} is there, half written"
         if not path.endswith(".parquet"):
             continue
         try:
-            if any(value in values for name, values in wanted.items() for value in way.staging.column(path, name)):
+            if any(value in values for name, values in wanted.items() for value in runtime.staging.column(path, name)):
                 yield f"{path} names one of the documents"
         except StagingError as error:
-            if way.staging.exists(path):  # else its load ended meanwhile
+            if runtime.staging.exists(path):  # else its load ended meanwhile
                 yield f"{path} cannot be looked into: {error}"

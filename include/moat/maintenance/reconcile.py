@@ -12,7 +12,7 @@ from moat.index.store import Store
 from moat.ledger import documents, embeddings, projection
 from moat.ledger.loads import invisible
 from moat.records import IndexObject, embedded_text
-from moat.runtime import Way
+from moat.runtime import Runtime
 
 WINDOW = 1_000
 BEHIND = ("listed", "new", "changed", "access", "vanished", "unknown")
@@ -20,7 +20,7 @@ Pending = Callable[[], Mapping[str, int]]  # documents by what the next run woul
 EXAMPLES = 5
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Drift:
     """What does not agree of one source. `behind` is what its next run would do."""
 
@@ -41,7 +41,9 @@ class Drift:
         return not (self.missing or self.text or self.access or self.orphans or self.unreadable)
 
 
-def reconcile(way: Way, index: Store, model: str, pending: Mapping[str, Pending], repair: bool = False) -> list[Drift]:
+def reconcile(
+    runtime: Runtime, index: Store, model: str, pending: Mapping[str, Pending], repair: bool = False
+) -> list[Drift]:
     """Compare every source that is declared or that the ledger knows; with `repair`, make the index agree.
 
     `pending` says for each declared source what its next run would do, when it is asked.
@@ -51,14 +53,14 @@ def reconcile(way: Way, index: Store, model: str, pending: Mapping[str, Pending]
     SchemaError for an index of another schema or model.
     """
     index.check(model)
-    drifts = {name: Drift(name) for name in sorted({*pending, *projection.sources(way.ledger)})}
+    drifts = {name: Drift(source=name) for name in sorted({*pending, *projection.sources(runtime.ledger)})}
     for drift in drifts.values():
         if drift.source in pending:
             _behind(pending[drift.source], drift)
-        drift.visible_documents = documents.count_visible(way.ledger, drift.source)
-        _ledger_against_index(way, index, drift, repair)
-        way.progress(f"{drift.source}: {drift.visible_chunks:,} visible chunks compared")
-    _index_against_ledger(way, index, drifts, repair)
+        drift.visible_documents = documents.count_visible(runtime.ledger, drift.source)
+        _ledger_against_index(runtime, index, drift, repair)
+        runtime.progress(f"{drift.source}: {drift.visible_chunks:,} visible chunks compared")
+    _index_against_ledger(runtime, index, drifts, repair)
     for drift in drifts.values():
         drift.repaired = repair and not drift.agrees and not drift.unreadable
     return list(drifts.values())
@@ -73,10 +75,10 @@ def _behind(pending: Pending, drift: Drift) -> None:
         drift.behind = {name: n for name in BEHIND if (n := counts.get(name, 0))}
 
 
-def _ledger_against_index(way: Way, index: Store, drift: Drift, repair: bool) -> None:
-    with way.ledger.read() as connection:
-        hidden = set(invisible(connection, way.ledger.tenant))
-    for window in windows(projection.visible_objects(way.ledger, drift.source), WINDOW):
+def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: bool) -> None:
+    with runtime.ledger.read() as connection:
+        hidden = set(invisible(connection, runtime.ledger.tenant))
+    for window in windows(projection.visible_objects(runtime.ledger, drift.source), WINDOW):
         drift.visible_chunks += len(window)
         there = index.read_back([o.id for o in window])
         wrong, moved = list[IndexObject](), dict[str, tuple[str, ...]]()
@@ -95,34 +97,34 @@ def _ledger_against_index(way: Way, index: Store, drift: Drift, repair: bool) ->
             if len(drift.examples) < EXAMPLES:
                 drift.examples.append(f"{o.id} of {o.key}")
         if repair and wrong:
-            index.write(_with_vectors(way, wrong))
+            index.write(_with_vectors(runtime, wrong))
         if repair and moved:
             index.set_allow(moved)
 
 
-def _with_vectors(way: Way, wanted: list[IndexObject]) -> list[IndexObject]:
+def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:
     """Objects with the ledger's vectors; a text whose vector is gone is embedded again."""
-    embedder = embedder_of(way.settings, way.connections)
+    embedder = embedder_of(runtime.settings, runtime.connections)
     try:
         model = embedder.info().key
         hashes = [o.text_hash for o in wanted]
-        kept = embeddings.vectors(way.ledger, model, hashes)
+        kept = embeddings.vectors(runtime.ledger, model, hashes)
         lost = {h: o for h, o in zip(hashes, wanted, strict=True) if h not in kept}
         made = embedder.embed([embedded_text(o.heading, o.text) for o in lost.values()])
         new = {h: np.ascontiguousarray(v, "<f4").tobytes() for h, v in zip(lost, made, strict=True)}
-        embeddings.keep(way.ledger, model, new)
+        embeddings.keep(runtime.ledger, model, new)
     finally:
         embedder.close()
     vectors = kept | new
     return [replace(o, vector=vectors[h]) for o, h in zip(wanted, hashes, strict=True)]
 
 
-def _index_against_ledger(way: Way, index: Store, drifts: dict[str, Drift], repair: bool) -> None:
+def _index_against_ledger(runtime: Runtime, index: Store, drifts: dict[str, Drift], repair: bool) -> None:
     for window in windows(index.every(), WINDOW):
-        known = projection.expected(way.ledger, [o.id for o in window])
+        known = projection.expected(runtime.ledger, [o.id for o in window])
         orphans = [o for o in window if o.id not in known]
         for o in orphans:
-            drift = drifts.setdefault(o.source, Drift(o.source))
+            drift = drifts.setdefault(o.source, Drift(source=o.source))
             drift.orphans += 1
             if len(drift.examples) < EXAMPLES:
                 drift.examples.append(f"{o.id}, which the ledger does not know")

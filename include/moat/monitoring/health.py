@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from moat.incidents.freshness import cadence, told
+from moat.incidents.freshness import cadence, format_span
 from moat.ledger import Ledger, history, incidents, loads
 from moat.ledger.loads import Load
 
@@ -15,7 +15,7 @@ LOOKED_BACK = 120  # loads, for so many that listed the whole source
 BARS = "▁▂▃▄▅▆▇█"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """One source at this moment."""
 
@@ -41,7 +41,7 @@ class Health:
 
     @property
     def aged(self) -> str:
-        return told(self.age) if self.age is not None else ""
+        return format_span(self.age) if self.age is not None else ""
 
 
 def health(ledger: Ledger, declared: Iterable[str], now: datetime | None = None) -> list[Health]:
@@ -72,17 +72,17 @@ def _of(ledger: Ledger, source: str, now: datetime) -> Health:
         why.append(f"load {held} waits for a person")
     why += [f"incident {i.id}: {i.title or i.stage}" for i in open_]
     return Health(
-        source,
-        fresh,
-        last.id if last else None,
-        last.state if last else "",
-        last.opened_at if last else None,
-        now - last.opened_at if last else None,
-        held,
-        sum(h.n for h in history.quarantined(ledger, source)),
-        tuple(i.id for i in open_),
-        tuple(whole[:TREND][::-1]),
-        "; ".join(why),
+        source=source,
+        fresh=fresh,
+        last_load=last.id if last else None,
+        state=last.state if last else "",
+        last_at=last.opened_at if last else None,
+        age=now - last.opened_at if last else None,
+        held=held,
+        quarantined=sum(h.n for h in history.quarantined(ledger, source)),
+        incidents=tuple(i.id for i in open_),
+        listed=tuple(whole[:TREND][::-1]),
+        why="; ".join(why),
     )
 
 
@@ -94,7 +94,10 @@ def _fresh(ledger: Ledger, source: str, last: Load | None, now: datetime) -> tup
     if found is None:
         return "learning", ""
     if found.silent:
-        return "not looked at", f"no load for {told(found.unseen)}, usually one every {told(found.usual_look)}"
+        return (
+            "not looked at",
+            f"no load for {format_span(found.unseen)}, usually one every {format_span(found.usual_look)}",
+        )
     if found.late:
-        return "late", f"nothing new for {told(found.age)}, usually something every {told(found.usual)}"
+        return "late", f"nothing new for {format_span(found.age)}, usually something every {format_span(found.usual)}"
     return "fresh", ""

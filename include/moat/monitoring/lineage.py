@@ -22,7 +22,7 @@ from moat.ledger.loads import Load
 from moat.readers.local_files import LocalFiles
 from moat.readers.s3_objects import S3Objects
 from moat.readers.warehouse_rows import WarehouseRows
-from moat.runtime import Way, path
+from moat.runtime import Runtime, path
 from moat.settings import PROJECT
 from moat.source import Source
 
@@ -32,8 +32,8 @@ FILES = {"duckdb", "sqlite"}  # databases that are a file
 STAGED = ("key", "text", "metadata", "allow")  # what of a document can be followed to its columns
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetColumn:
     """A column; `came_from` are (namespace, dataset, column), with how it was made of them."""
 
     name: str
@@ -43,13 +43,13 @@ class Column:
     how: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """Something that is read or written, by the names that OpenLineage gives such things."""
 
     namespace: str
     name: str
-    columns: tuple[Column, ...] = ()
+    columns: tuple[DatasetColumn, ...] = ()
     version: str = ""
     n_rows: int | None = None
     checked: tuple[CheckResult, ...] = ()
@@ -57,7 +57,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TaskLineage:
     """One task's part of a load."""
 
     load: Load
@@ -65,81 +65,101 @@ class Facts:
     outputs: tuple[Dataset, ...]
 
 
-def facts_of(way: Way, source: Source, stage: Stage, run: str) -> Facts | None:
+def facts_of(runtime: Runtime, source: Source, stage: Stage, run: str) -> TaskLineage | None:
     """What a stage of a run's newest load took and gave; None where the run has opened no load."""
-    load = next((one for one in loads.recent(way.ledger, source.name) if one.run == run), None)
+    load = next((one for one in loads.recent(runtime.ledger, source.name) if one.run == run), None)
     if load is None:
         return None
-    origins = _origins(way, source, load)
-    staged = _staged(way, source, load, origins)
+    origins = _origins(runtime, source, load)
+    staged = _staged(runtime, source, load, origins)
     if stage == "read":
-        return Facts(load, origins, () if load.state == "unchanged" else (staged,))
+        return TaskLineage(load, origins, () if load.state == "unchanged" else (staged,))
     if stage == "gate":
-        return Facts(load, (replace(staged, checked=tuple(checks.of_load(way.ledger, load.id))),), ())
-    made = _collection(way, source, load, origins)
+        return TaskLineage(load, (replace(staged, checked=tuple(checks.of_load(runtime.ledger, load.id))),), ())
+    made = _collection(runtime, source, load, origins)
     plain = tuple(replace(one, n_rows=None) for one in origins)
     if stage == "promote":
-        judged = replace(staged, checked=tuple(checks.of_load(way.ledger, load.id)))
-        return Facts(load, (*plain, judged), (replace(made, replaced=load.state == "promoted"),))
-    return Facts(load, (*plain, staged), (made,))
+        judged = replace(staged, checked=tuple(checks.of_load(runtime.ledger, load.id)))
+        return TaskLineage(load, (*plain, judged), (replace(made, replaced=load.state == "promoted"),))
+    return TaskLineage(load, (*plain, staged), (made,))
 
 
-def _origins(way: Way, source: Source, load: Load) -> tuple[Dataset, ...]:
+def _origins(runtime: Runtime, source: Source, load: Load) -> tuple[Dataset, ...]:
     """What the source reads: a folder, a bucket's prefix, or the tables of a query."""
     reader, listed = source.reader, load.counts.get("listed")
     if isinstance(reader, LocalFiles):
         folder = Path(PROJECT, os.path.expanduser(reader.path)).resolve()
-        return (Dataset("file", folder.as_posix(), n_rows=listed),)
+        return (Dataset(namespace="file", name=folder.as_posix(), n_rows=listed),)
     if isinstance(reader, S3Objects):
-        return (Dataset(f"s3://{reader.bucket}", reader.prefix.strip("/") or "/", n_rows=listed),)
+        return (Dataset(namespace=f"s3://{reader.bucket}", name=reader.prefix.strip("/") or "/", n_rows=listed),)
     if isinstance(reader, WarehouseRows):
-        return tuple(_tables(way, source, load, reader))
-    return (Dataset("moat", source.name, n_rows=listed),)
+        return tuple(_tables(runtime, source, load, reader))
+    return (Dataset(namespace="moat", name=source.name, n_rows=listed),)
 
 
-def _tables(way: Way, source: Source, load: Load, reader: WarehouseRows) -> Iterator[Dataset]:
+def _tables(runtime: Runtime, source: Source, load: Load, reader: WarehouseRows) -> Iterator[Dataset]:
     """The tables of the query, each with the columns of it that are used. Rows are counted where there is one table."""
     query = _query(reader)
-    namespace, prefix = _database(way.connections, reader.conn_id)
+    namespace, prefix = _database(runtime.connections, reader.conn_id)
     used = _used(source, reader)
-    shape = _shape(way, source, load)
-    tables, origin = _parsed(query, way.connections, reader.conn_id)
+    shape = _shape(runtime, source, load)
+    tables, origin = _parsed(query, runtime.connections, reader.conn_id)
     for table in tables:
         columns = {}
         for name in used:
             for of, column in origin.get(name.lower(), [(table, name)] if len(tables) == 1 else []):
                 if of == table:
-                    told = shape.get(name, ("", None))
-                    columns[column] = Column(column, *told)
+                    columns[column] = _column(column, shape.get(name))
         n = load.counts.get("listed") if len(tables) == 1 else None
-        yield Dataset(namespace, f"{prefix}{table}", tuple(columns.values()), n_rows=n)
+        yield Dataset(namespace=namespace, name=f"{prefix}{table}", columns=tuple(columns.values()), n_rows=n)
     if not tables:  # a query that the parser does not understand: the query itself is what is read
-        columns = {name: Column(name, *shape.get(name, ("", None))) for name in used}
-        yield Dataset(namespace, f"{prefix}{reader.sql}", tuple(columns.values()), n_rows=load.counts.get("listed"))
+        columns = {name: _column(name, shape.get(name)) for name in used}
+        yield Dataset(
+            namespace=namespace,
+            name=f"{prefix}{reader.sql}",
+            columns=tuple(columns.values()),
+            n_rows=load.counts.get("listed"),
+        )
 
 
-def _staged(way: Way, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
+def _staged(runtime: Runtime, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
     """The load's records between tasks: one dataset a source, a version of it a load."""
-    uri = urlsplit(way.settings.staging)
+    uri = urlsplit(runtime.settings.staging)
     if uri.scheme == "s3":
         namespace, name = f"s3://{uri.netloc}", f"{uri.path.strip('/')}/{source.name}".lstrip("/")
     else:
-        namespace, name = "file", Path(way.settings.staging, source.name).resolve().as_posix()
+        namespace, name = "file", Path(runtime.settings.staging, source.name).resolve().as_posix()
     n = sum(load.counts.get(kind, 0) for kind in ("new", "changed"))
-    return Dataset(namespace, name, _followed(way, source, origins, STAGED), str(load.id), n)
+    return Dataset(
+        namespace=namespace,
+        name=name,
+        columns=_followed(runtime, source, origins, STAGED),
+        version=str(load.id),
+        n_rows=n,
+    )
 
 
-def _collection(way: Way, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
+def _collection(runtime: Runtime, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
     """The collection in Weaviate that people search; what this load wrote of it."""
-    s = way.settings
+    s = runtime.settings
     names = tuple(one.name for one in PROPERTIES)
-    followed = {one.name: one for one in _followed(way, source, origins, names)}
-    columns = tuple(replace(followed.get(one.name, Column(one.name)), type=one.data_type) for one in PROPERTIES)
+    followed = {one.name: one for one in _followed(runtime, source, origins, names)}
+    columns = tuple(
+        replace(followed.get(one.name, DatasetColumn(name=one.name)), type=one.data_type) for one in PROPERTIES
+    )
     written = load.counts.get("written")
-    return Dataset(f"weaviate://{s.weaviate_host}:{s.weaviate_port}", s.collection_name, columns, str(load.id), written)
+    return Dataset(
+        namespace=f"weaviate://{s.weaviate_host}:{s.weaviate_port}",
+        name=s.collection_name,
+        columns=columns,
+        version=str(load.id),
+        n_rows=written,
+    )
 
 
-def _followed(way: Way, source: Source, origins: Sequence[Dataset], names: Sequence[str]) -> tuple[Column, ...]:
+def _followed(
+    runtime: Runtime, source: Source, origins: Sequence[Dataset], names: Sequence[str]
+) -> tuple[DatasetColumn, ...]:
     """Columns of what Moat makes, with the columns of the rows that each is made of. Files have none."""
     reader = source.reader
     if not isinstance(reader, WarehouseRows):
@@ -151,8 +171,8 @@ def _followed(way: Way, source: Source, origins: Sequence[Dataset], names: Seque
         "metadata": (reader.metadata, "name=value of each"),
         "allow": (access, "principals as opaque tokens"),
     }
-    _, origin = _parsed(_query(reader), way.connections, reader.conn_id)
-    _, prefix = _database(way.connections, reader.conn_id)
+    _, origin = _parsed(_query(reader), runtime.connections, reader.conn_id)
+    _, prefix = _database(runtime.connections, reader.conn_id)
     found = []
     for name in names:
         if name not in made:
@@ -162,7 +182,7 @@ def _followed(way: Way, source: Source, origins: Sequence[Dataset], names: Seque
         for field in fields:
             default = [(origins[0].name.removeprefix(prefix), field)] if len(origins) == 1 else []
             came += [(origins[0].namespace, f"{prefix}{t}", c) for t, c in origin.get(field.lower(), default)]
-        found.append(Column(name, came_from=tuple(dict.fromkeys(came)), how=how))
+        found.append(DatasetColumn(name=name, came_from=tuple(dict.fromkeys(came)), how=how))
     return tuple(found)
 
 
@@ -218,13 +238,18 @@ def _host(found: Connection) -> str:
     return f"{host or 'localhost'}:{port}" if port else (host or "localhost")
 
 
-def _shape(way: Way, source: Source, load: Load) -> dict[str, tuple[str, int | None]]:
+def _column(name: str, seen: tuple[str, int | None] | None) -> DatasetColumn:
+    kind, n_null = seen or ("", None)
+    return DatasetColumn(name=name, type=kind, n_null=n_null)
+
+
+def _shape(runtime: Runtime, source: Source, load: Load) -> dict[str, tuple[str, int | None]]:
     """Types and NULLs of the rows' columns, as `read` has counted them; nothing where it has not."""
     file = path(source.name, load.id, "read", "shape.json")
     try:
-        if not way.staging.exists(file):
+        if not runtime.staging.exists(file):
             return {}
-        body = json.loads(way.staging.read_bytes(file))
+        body = json.loads(runtime.staging.read_bytes(file))
     except (MoatError, OSError, ValueError):
         return {}
     columns = body.get("columns", []) if isinstance(body, dict) else []

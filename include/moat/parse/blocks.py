@@ -20,15 +20,26 @@ def blocks_of(elements: Iterable[Any], kind: str) -> list[Block]:
             continue
         if element.category == "Table":
             table = markdown_table(element.metadata.text_as_html) if element.metadata.text_as_html else ""
-            blocks.append(Block("table", table, page=page) if table else Block("text", text, page=page))
+            blocks.append(
+                Block(kind="table", text=table, page=page) if table else Block(kind="text", text=text, page=page)
+            )
         elif element.category == "Title" and kind in HEADINGS:
-            blocks.append(Block("heading", " ".join(text.split()), (element.metadata.category_depth or 0) + 1, page))
+            blocks.append(
+                Block(
+                    kind="heading",
+                    text=" ".join(text.split()),
+                    level=(element.metadata.category_depth or 0) + 1,
+                    page=page,
+                )
+            )
         elif element.category in LISTS:
             blocks.append(
-                Block("list", f"{'  ' * max(0, (element.metadata.category_depth or 1) - 1)}- {text}", page=page)
+                Block(
+                    kind="list", text=f"{'  ' * max(0, (element.metadata.category_depth or 1) - 1)}- {text}", page=page
+                )
             )
         else:
-            blocks.append(Block("text", text, page=page))
+            blocks.append(Block(kind="text", text=text, page=page))
     return blocks
 
 

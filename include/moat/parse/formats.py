@@ -155,7 +155,11 @@ def _separated(text: str, kind: str) -> list[Block]:
     except csv.Error as error:
         raise ParseFailed(f"its rows cannot be told apart: {error}") from error
     table = markdown_rows(rows)
-    return [Block("table", table)] if table else [Block("text", "\n".join(" ".join(row) for row in rows if any(row)))]
+    return (
+        [Block(kind="table", text=table)]
+        if table
+        else [Block(kind="text", text="\n".join(" ".join(row) for row in rows if any(row)))]
+    )
 
 
 def _one_line(cell: str) -> str:
@@ -175,7 +179,7 @@ def _json(text: str) -> list[Block]:
         and all(isinstance(v, _Pairs) and {"type", "element_id", "text"} <= {k for k, _ in v} for v in body)
     ):
         return blocks_of(_partition_elements(text), "html")
-    return [Block("text", "\n".join(_spoken(body)))]
+    return [Block(kind="text", text="\n".join(_spoken(body)))]
 
 
 def _partition_elements(text: str) -> list[Any]:

@@ -19,7 +19,7 @@ AWAY = -400  # pixels outside the page
 WHITE: Colour = (255, 255, 255)
 
 
-class Seen(NamedTuple):
+class Appearance(NamedTuple):
     """How an element's own text is seen."""
 
     gone: str = ""  # with all that is in it
@@ -58,7 +58,7 @@ def _taken_out(tree: Any, styles: str) -> Iterator[Block]:
 
     sheet = Sheet([styles, *(element.text or "" for element in tree.iter("style"))])
     elsewhere = any("stylesheet" in (link.get("rel") or "").lower() for link in tree.iter("link")) and not styles
-    above = [Seen(ground=None if elsewhere else WHITE)]
+    above = [Appearance(ground=None if elsewhere else WHITE)]
     taken, how = list[str](), ""
     skipped = 0
 
@@ -66,7 +66,7 @@ def _taken_out(tree: Any, styles: str) -> Iterator[Block]:
         nonlocal taken, how
         if text and text.strip():
             if now != how and taken:
-                yield Block("text", " ".join(taken), hidden=how)
+                yield Block(kind="text", text=" ".join(taken), hidden=how)
                 taken = []
             how = now
             if now:
@@ -94,10 +94,10 @@ def _taken_out(tree: Any, styles: str) -> Iterator[Block]:
             if now and text:
                 element.tail = None
     if taken:
-        yield Block("text", " ".join(taken), hidden=how)
+        yield Block(kind="text", text=" ".join(taken), hidden=how)
 
 
-def _seen(element: Any, sheet: Sheet, above: Seen) -> Seen:
+def _seen(element: Any, sheet: Sheet, above: Appearance) -> Appearance:
     if above.gone:
         return above
     if element.get("hidden") is not None and element.get("hidden") != "until-found":
@@ -122,7 +122,7 @@ def _seen(element: Any, sheet: Sheet, above: Seen) -> Seen:
     if "visibility" in style:
         invisible = style["visibility"] in ("hidden", "collapse")
     size = length(style["font-size"], above.size) if "font-size" in style else above.size
-    return Seen("", invisible, above.size if size is None else size, own, ground)
+    return Appearance("", invisible, above.size if size is None else size, own, ground)
 
 
 def _ground(value: str, above: Colour | None) -> Colour | None:

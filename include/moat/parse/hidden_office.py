@@ -128,9 +128,9 @@ def _runs(part: bytes, known: dict[str, Look]) -> Taken:
         for t in texts:
             t.text = ""
         if before == how:
-            blocks[-1] = Block("text", blocks[-1].text + text, hidden=how)
+            blocks[-1] = Block(kind="text", text=blocks[-1].text + text, hidden=how)
         else:
-            blocks.append(Block("text", text, hidden=how))
+            blocks.append(Block(kind="text", text=text, hidden=how))
         before = how
     blocks = [block for block in blocks if block.text.strip()]
     return (

@@ -115,7 +115,7 @@ def _lines(page: Any, hidden: list[tuple[Any, str]], number: int) -> Iterator[Bl
 def _block(parts: list[str], number: int, how: str) -> Iterator[Block]:
     single = all(len(part.strip()) <= 2 for part in parts)  # drawn glyph by glyph
     if text := " ".join(("" if single else " ").join(parts).split()):
-        yield Block("text", text, page=number, hidden=how)
+        yield Block(kind="text", text=text, page=number, hidden=how)
 
 
 def _scanned(page: Any, objects: list[Any]) -> bool:

@@ -78,10 +78,10 @@ def _with_tables(elements: list[Any], content: bytes) -> Iterator[Block]:
                 if _inside(_middle(_of(w)), box) and not any(_inside(_middle(_of(w)), area) for area, _ in tables)
             ]
             if around:
-                yield Block("text", " ".join(around), page=number)
+                yield Block(kind="text", text=" ".join(around), page=number)
             if at not in told:
                 told.add(at)
-                yield Block("table", tables[at][1], page=number)
+                yield Block(kind="table", text=tables[at][1], page=number)
 
 
 def _pages(content: bytes) -> dict[int, tuple[list[tuple[Box, str]], list[dict[str, Any]]]]:
@@ -222,7 +222,7 @@ def _plain_pages(content: bytes) -> list[Block]:
         texts = [page.extract_text() for page in PdfReader(io.BytesIO(content)).pages]
     except (PyPdfError, *DAMAGED):
         return []  # nobody can read it; that it holds no text is said by who asked
-    return [Block("text", text.strip(), page=number) for number, text in enumerate(texts, 1) if text.strip()]
+    return [Block(kind="text", text=text.strip(), page=number) for number, text in enumerate(texts, 1) if text.strip()]
 
 
 def _outlined(blocks: list[Block], content: bytes) -> list[Block]:
@@ -251,7 +251,7 @@ def _heading(block: Block, levels: dict[str, int]) -> Block:
     if level is None:
         return block
     return Block(
-        "heading", " ".join(block.text.removeprefix("- ").split()), level, block.page
+        kind="heading", text=" ".join(block.text.removeprefix("- ").split()), level=level, page=block.page
     )  # a numbered heading reads as a list
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from moat.errors import FatalError, ParseFailed
 from moat.parse.child import ANSWER, HEADER
 from moat.parse.kinds import MIME
-from moat.records import Block, Document, RawDocument
+from moat.records import Block, Document, RawDocument, record_of
 from moat.settings import Settings
 
 STARTING_S = 300.0  # importing the libraries, on a cold and busy machine
@@ -52,11 +52,20 @@ class Sandbox:
         )
         if "failed" in answer:
             raise ParseFailed(answer["failed"])
-        blocks = tuple(replace(block, text=_whole(block.text)) for block in (Block(*f) for f in answer["blocks"]))
+        blocks = tuple(
+            replace(block, text=_whole(block.text)) for block in (record_of(Block, f) for f in answer["blocks"])
+        )
         headings = (b.text for b in blocks if b.kind == "heading" and answer["media_type"] != MIME["pdf"])
         title = _whole(answer["title"] or "") or next(headings, "") or os.path.splitext(raw.name)[0]
         n_pages = max((b.page or 0 for b in blocks), default=0)
-        return Document(raw.key, raw.uri, " ".join(title.split())[:300], answer["media_type"], blocks, n_pages)
+        return Document(
+            key=raw.key,
+            uri=raw.uri,
+            title=" ".join(title.split())[:300],
+            media_type=answer["media_type"],
+            blocks=blocks,
+            n_pages=n_pages,
+        )
 
     def warm(self) -> None:
         """Start the child where none is; the first document does it by itself."""

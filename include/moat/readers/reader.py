@@ -25,7 +25,7 @@ from moat.records import Listed, Planned, RawDocument, SetAside
 LONGEST_KEY = 1_024  # characters; what every ledger's unique index can hold
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What an opened reader works with."""
 
@@ -50,7 +50,7 @@ class Reading:
             except AccessUnknown as error:
                 access = Access.unknown(str(error))
         policy = access.policy.within(self.directory).text() if access.policy else None
-        return Listed(key, uri, fingerprint, size, policy, access.reason)
+        return Listed(key=key, uri=uri, fingerprint=fingerprint, size=size, policy=policy, reason=access.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,14 @@ def _printable(text: str) -> str:
 def too_large(wanted: Planned, size: int, limit: int) -> SetAside:
     """What becomes of a document that is larger than the settings allow."""
     reason = f"it has {size:,} bytes, MOAT_MAX_DOCUMENT_MB allows {limit:,}: split it, or raise the limit and replay"
-    return SetAside(wanted.key, wanted.uri, "read", TooLarge.__name__, reason, wanted.fingerprint)
+    return SetAside(
+        key=wanted.key,
+        uri=wanted.uri,
+        stage="read",
+        error=TooLarge.__name__,
+        reason=reason,
+        fingerprint=wanted.fingerprint,
+    )
 
 
 def unreadable(wanted: Planned, why: str) -> SetAside:
@@ -120,7 +127,14 @@ def unreadable(wanted: Planned, why: str) -> SetAside:
     reason = (
         f"its content cannot be read: {why}. Let Moat read it, or leave it out by the reader's patterns, then replay"
     )
-    return SetAside(wanted.key, wanted.uri, "read", Unreadable.__name__, reason, wanted.fingerprint)
+    return SetAside(
+        key=wanted.key,
+        uri=wanted.uri,
+        stage="read",
+        error=Unreadable.__name__,
+        reason=reason,
+        fingerprint=wanted.fingerprint,
+    )
 
 
 def raw(wanted: Planned, name: str, content: bytes, fingerprint: str | None = None) -> RawDocument:
@@ -128,14 +142,14 @@ def raw(wanted: Planned, name: str, content: bytes, fingerprint: str | None = No
     if wanted.policy is None:
         raise AccessUnknown(f"{wanted.key} was to be fetched though nobody may read it")
     return RawDocument(
-        wanted.key,
-        wanted.uri,
-        name,
-        fingerprint or wanted.fingerprint,
-        content,
-        content_hash(content),
-        wanted.policy,
-        wanted.access_version,
+        key=wanted.key,
+        uri=wanted.uri,
+        name=name,
+        fingerprint=fingerprint or wanted.fingerprint,
+        content=content,
+        content_hash=content_hash(content),
+        policy=wanted.policy,
+        access_version=wanted.access_version,
     )
 
 

@@ -22,7 +22,7 @@ SHORT = 40  # characters of a text that has a form
 DIGIT, LETTERS = re.compile(r"\d"), re.compile(r"[^\W\d_]+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One column as this load saw it. What does not fit its type is None."""
 
@@ -58,7 +58,7 @@ class Shape:
         return cls(tuple(Column(**column) for column in body["columns"]), dict(body["files"]))
 
 
-class Seen(NamedTuple):
+class SeenValue(NamedTuple):
     """What is kept of one value: enough to count it, not to tell it."""
 
     kind: str
@@ -73,7 +73,7 @@ class Counting:
     def __init__(self, name: str) -> None:
         self._name = name
         self._n = self._nulls = 0
-        self._every, self._sample = 1, list[Seen]()
+        self._every, self._sample = 1, list[SeenValue]()
 
     def add(self, value: object) -> None:
         self._n += 1
@@ -87,17 +87,17 @@ class Counting:
     def column(self) -> Column:
         """The column so far."""
         if not self._sample:
-            return Column(self._name, "", self._n, self._nulls)
+            return Column(name=self._name, type="", n=self._n, nulls=self._nulls)
         kind = Counter(seen.kind for seen in self._sample).most_common(1)[0][0]
         digests = Counter(seen.digest for seen in self._sample)
         numbers = sorted(seen.number for seen in self._sample if seen.kind == kind and seen.number is not None)
         numeric, n = kind in ("integer", "number") and bool(numbers), len(self._sample)
         forms = Counter(seen.form for seen in self._sample if seen.form is not None)
         return Column(
-            self._name,
-            kind,
-            self._n,
-            self._nulls,
+            name=self._name,
+            type=kind,
+            n=self._n,
+            nulls=self._nulls,
             median=numbers[len(numbers) // 2] if numeric else None,
             length=sum(numbers) / len(numbers) if kind == "text" else None,
             distinct=len(digests) / n,
@@ -138,11 +138,13 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 )
 
 
-def _seen(value: object) -> Seen:
+def _seen(value: object) -> SeenValue:
     kind = next((name for types, name in _KINDS if isinstance(value, types)), "other")
     same = bytes(value) if isinstance(value, bytearray | memoryview) else value
     form = zlib.crc32(_form(value).encode()) if isinstance(value, str) and len(value) <= SHORT else None
-    return Seen(kind, zlib.crc32(str(same).encode("utf-8", "replace")), _number(value), form)  # the same in every run
+    return SeenValue(
+        kind, zlib.crc32(str(same).encode("utf-8", "replace")), _number(value), form
+    )  # the same in every run
 
 
 def _form(text: str) -> str:

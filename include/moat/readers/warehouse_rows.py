@@ -155,7 +155,12 @@ class _OpenQuery:
             content = self._text(row).encode()
         except ValueError as error:  # a format that does not fit the value, such as {amount:.2f} on NULL
             return SetAside(
-                one.key, one.uri, "read", "ParseFailed", f"text cannot be filled in: {error}", one.fingerprint
+                key=one.key,
+                uri=one.uri,
+                stage="read",
+                error="ParseFailed",
+                reason=f"text cannot be filled in: {error}",
+                fingerprint=one.fingerprint,
             )
         if len(content) > self._reading.max_bytes:
             return too_large(one, len(content), self._reading.max_bytes)
@@ -163,18 +168,25 @@ class _OpenQuery:
             one.key, one.uri, self._fingerprint(row), 0, partial(self._judge, Facts(one.key, columns=row))
         )
         if now.policy is None:
-            return SetAside(one.key, one.uri, "read", "AccessUnknown", now.reason, now.fingerprint)
+            return SetAside(
+                key=one.key,
+                uri=one.uri,
+                stage="read",
+                error="AccessUnknown",
+                reason=now.reason,
+                fingerprint=now.fingerprint,
+            )
         metadata = tuple(f"{name}={_plain(row[name])}" for name in self._declared.metadata if row[name] is not None)
         identity = content_hash(joined(content.decode(), *metadata).encode())
         return RawDocument(
-            one.key,
-            one.uri,
-            f"{one.key}.md",
-            now.fingerprint,
-            content,
-            identity,
-            now.policy,
-            one.access_version,
+            key=one.key,
+            uri=one.uri,
+            name=f"{one.key}.md",
+            fingerprint=now.fingerprint,
+            content=content,
+            content_hash=identity,
+            policy=now.policy,
+            access_version=one.access_version,
             metadata=metadata,
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Found(NamedTuple):
+class Find(NamedTuple):
     """A place in a text, by characters."""
 
     start: int
@@ -14,9 +14,9 @@ class Found(NamedTuple):
     score: float = 1.0  # the surer of two at the same place is kept
 
 
-def apart(found: Iterable[Found]) -> list[Found]:
+def apart(found: Iterable[Find]) -> list[Find]:
     """The finds in the order of the text, none over another: the surer is kept, of equals the longer."""
-    kept = list[Found]()
+    kept = list[Find]()
     for one in sorted(found, key=lambda f: (-f.score, f.start - f.end, f.start, f.kind)):
         at = bisect_left(kept, one)
         before, after = kept[at - 1 : at] if at else [], kept[at : at + 1]

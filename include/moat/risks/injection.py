@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from moat.risks.found import Found
+from moat.risks.found import Find
 
 Seen = Literal["shown", "hidden"]  # whether a person would see the text
 
@@ -118,12 +118,12 @@ ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{24,20000}={0,2}(?![A
 KEPT_APART = re.compile(r"[\n|]")  # what ends the sentence or cell that a sign stands in
 
 
-def find(text: str, seen: Seen = "shown") -> list[Found]:
+def find(text: str, seen: Seen = "shown") -> list[Find]:
     """Every sign of an injection in a text: its place is the line, or the table's cell, that it stands in."""
     plain = unicodedata.normalize("NFKC", text)
     if plain != text and len(plain) != len(text):  # places would not fit: the whole text is taken
-        return [Found(0, len(text), kind) for kind in sorted({f.kind for f in _found(plain, seen)})]
-    return [Found(*_whole(text, f.start, f.end), f.kind) for f in _found(plain, seen)]
+        return [Find(0, len(text), kind) for kind in sorted({f.kind for f in _found(plain, seen)})]
+    return [Find(*_whole(text, f.start, f.end), f.kind) for f in _found(plain, seen)]
 
 
 def kinds() -> list[str]:
@@ -131,7 +131,7 @@ def kinds() -> list[str]:
     return sorted({*STRONG, "ENCODED"})
 
 
-def _found(text: str, seen: Seen) -> Iterator[Found]:
+def _found(text: str, seen: Seen) -> Iterator[Find]:
     small = " ".join(text.lower().split())
     told = [kind for kind, words in WORDS.items() if any(word in small for word in words)]
     strong = list(_matches(text, STRONG_OF, told))
@@ -143,10 +143,10 @@ def _found(text: str, seen: Seen) -> Iterator[Found]:
     for kind in sorted(CARRIER & set(weak)):
         for at in weak[kind]:
             if seen == "hidden" or any(_near(at, places) for other, places in weak.items() if other != kind):
-                yield Found(at, at + 1, kind)
+                yield Find(at, at + 1, kind)
     for match in ENCODED.finditer(text):
         if (said := _decoded(match[0])) and any(_matches(said, STRONG_OF, STRONG_OF)):
-            yield Found(match.start(), match.end(), "ENCODED")
+            yield Find(match.start(), match.end(), "ENCODED")
 
 
 def _near(at: int, places: list[int]) -> bool:
@@ -155,11 +155,11 @@ def _near(at: int, places: list[int]) -> bool:
     return after < len(places) and places[after] <= at + NEAR
 
 
-def _matches(text: str, patterns: dict[str, tuple[re.Pattern[str], ...]], kinds: Iterable[str]) -> Iterator[Found]:
+def _matches(text: str, patterns: dict[str, tuple[re.Pattern[str], ...]], kinds: Iterable[str]) -> Iterator[Find]:
     for kind in kinds:
         for pattern in patterns.get(kind, ()):
             for match in islice(pattern.finditer(text), MOST):
-                yield Found(match.start(), match.end(), kind)
+                yield Find(match.start(), match.end(), kind)
 
 
 def _decoded(code: str) -> str:

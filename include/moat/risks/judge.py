@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from moat.errors import RiskFound
 from moat.records import Block, Document
 from moat.risks import characters, injection, personal, secrets
-from moat.risks.found import Found
-from moat.source import Answer, Risks
+from moat.risks.found import Find
+from moat.source import RiskAction, Risks
 
 FAMILIES = ("personal", "secrets", "hidden", "injection")
 
@@ -69,8 +69,8 @@ def word(kind: str) -> str:
     return f"[redacted: {kind}]"
 
 
-def _answer(policy: Risks, kind: str) -> Answer:
-    found: Answer = getattr(policy, kind.partition(":")[0])
+def _answer(policy: Risks, kind: str) -> RiskAction:
+    found: RiskAction = getattr(policy, kind.partition(":")[0])
     return found
 
 
@@ -93,7 +93,7 @@ def _plain(parsed: Document) -> Document:
     return replace(parsed, title=characters.without_selectors(parsed.title), blocks=blocks)
 
 
-def _finds(text: str, seen: injection.Seen) -> list[tuple[str, Found]]:
+def _finds(text: str, seen: injection.Seen) -> list[tuple[str, Find]]:
     """Everything in a text, by family; secrets first: where two find the same place, it is named by what stands first."""
     if not text.strip():
         return []
@@ -115,7 +115,7 @@ def _redacted(
             blocks.append(block if text == block.text else replace(block, text=text))
     # A title is mostly a heading once more, and metadata repeats the text: what is found in both is one find.
     of_title, of_values = Counter[str](), Counter[str]()
-    title, _ = _block(Block("heading", document.title), False, policy, of_title)
+    title, _ = _block(Block(kind="heading", text=document.title), False, policy, of_title)
     values = tuple(_value(told, policy, of_values) for told in metadata)
     counts |= of_title | of_values
     return replace(document, title=title, blocks=tuple(blocks)), values, counts
@@ -124,7 +124,7 @@ def _redacted(
 def _value(told: str, policy: Risks, counts: Counter[str]) -> str:
     """A "name=value" of the source with its value redacted."""
     name, equals, value = told.partition("=")
-    text, _ = _block(Block("text", value), False, policy, counts)
+    text, _ = _block(Block(kind="text", text=value), False, policy, counts)
     return f"{name}{equals}{text}"
 
 
@@ -138,15 +138,15 @@ def _block(block: Block, in_key: bool, policy: Risks, counts: Counter[str]) -> t
     return _without(text, out), in_key or secrets.opens_key(text)
 
 
-def _without(text: str, found: list[Found]) -> str:
+def _without(text: str, found: list[Find]) -> str:
     """The text with every find replaced by a word for it; what overlaps goes as one, named by the longest."""
     parts, at = list[str](), 0
-    merged = list[Found]()
+    merged = list[Find]()
     for one in sorted(found):
         if merged and one.start < merged[-1].end:
             last = merged[-1]
             longer = max(last, one, key=lambda f: f.end - f.start)
-            merged[-1] = Found(last.start, max(last.end, one.end), longer.kind)
+            merged[-1] = Find(last.start, max(last.end, one.end), longer.kind)
         else:
             merged.append(one)
     for one in merged:

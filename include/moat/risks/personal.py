@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from moat.risks.found import Found, apart
+from moat.risks.found import Find, apart
 
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
@@ -31,12 +31,12 @@ WINDOW = 1_000  # characters; presidio's work grows with the square
 UNUSED = ("torch", "transformers", "gliner", "stanza", "langextract")
 
 
-def find(text: str) -> list[Found]:
+def find(text: str) -> list[Find]:
     """Every piece of personal data in a text, as place and kind."""
-    found = list[Found]()
+    found = list[Find]()
     for start, end in _windows(text):
         for result in analyzer().analyze(text[start:end], "en", score_threshold=SURE):
-            found.append(Found(start + result.start, start + result.end, result.entity_type, result.score))
+            found.append(Find(start + result.start, start + result.end, result.entity_type, result.score))
     return apart(found)
 
 

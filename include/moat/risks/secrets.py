@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from moat.risks.found import Found, apart
+from moat.risks.found import Find, apart
 
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
@@ -94,7 +94,7 @@ COMMON = {
 }
 
 
-def find(text: str) -> list[Found]:
+def find(text: str) -> list[Find]:
     """Every secret in a text, as place and kind."""
     return apart([*_keys(text), *_forms(text), *_plugged(text), *_set(text)])
 
@@ -124,19 +124,19 @@ def kinds() -> list[str]:
     return sorted({*FORMS, *PLUGINS.values(), "PRIVATE_KEY", "PASSWORD"})
 
 
-def _keys(text: str) -> Iterator[Found]:
+def _keys(text: str) -> Iterator[Find]:
     """Private keys, from their header to their end, or as far as the lines look like one."""
     for begins in KEY_BEGINS.finditer(text):
         length, _ = inside_key(text[begins.end() :], True)
-        yield Found(begins.start(), begins.end() + length, "PRIVATE_KEY", 2.0)
+        yield Find(begins.start(), begins.end() + length, "PRIVATE_KEY", 2.0)
 
 
-def _forms(text: str) -> Iterator[Found]:
+def _forms(text: str) -> Iterator[Find]:
     for match in OTHER_FORMS.finditer(text):
-        yield Found(match.start(), match.end(), str(match.lastgroup))
+        yield Find(match.start(), match.end(), str(match.lastgroup))
 
 
-def _plugged(text: str) -> Iterator[Found]:
+def _plugged(text: str) -> Iterator[Find]:
     for start, line in _lines(text):
         if not HINT.search(line):
             continue
@@ -152,7 +152,7 @@ def _plugged(text: str) -> Iterator[Found]:
                         not (before.endswith(":") and after.startswith("@")) or before.endswith(f"//{value}:")
                     ):
                         continue  # user and password alike: what software comes with
-                    yield Found(start + at, start + at + len(value), kind)
+                    yield Find(start + at, start + at + len(value), kind)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -174,11 +174,11 @@ def _places(line: str, value: str) -> Iterator[int]:
         at = line.find(value, at + 1)
 
 
-def _set(text: str) -> Iterator[Found]:
+def _set(text: str) -> Iterator[Find]:
     for match in SET.finditer(text):
         value = match["value"].rstrip(".)]}")
         if _looks_secret(value):
-            yield Found(match.start("value"), match.start("value") + len(value), "PASSWORD", 0.9)
+            yield Find(match.start("value"), match.start("value") + len(value), "PASSWORD", 0.9)
 
 
 def _looks_secret(value: str) -> bool:

@@ -10,7 +10,7 @@ from moat.ids import is_id
 from moat.ledger import Ledger
 from moat.ledger.chains import Chain, chains
 from moat.ledger.members import Expansions
-from moat.ledger.second_look import look
+from moat.ledger.second_look import second_look
 from moat.ledger.tables import chunk, document, policy
 from moat.search.explain_document import explain
 from moat.search.identity import Asker, Identity, identified, name_of, principals
@@ -26,7 +26,7 @@ class Layer:
     by: tuple[Chain, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
     """What decides whether one asker reads one document."""
 
@@ -79,10 +79,19 @@ def why(ledger: Ledger, subject: str | tuple[str, str], asker: Asker, settings: 
             refused = str(error)
         body = _policy(connection, ledger.tenant, source, key)
         paths = chains(connection, ledger.tenant, who.principals) if mine else {}
-        readable = bool(look(connection, ledger.tenant, mine, ids)) if mine else False
+        readable = bool(second_look(connection, ledger.tenant, mine, ids)) if mine else False
     layers = tuple(Layer(tuple(sorted(layer)), _by(layer, paths)) for layer in body.layers) if body else ()
     deny = _by(body.deny, paths) if body else ()
-    found = Why(source, key, who.name, story.state, refused, layers, deny, readable)
+    found = Why(
+        source=source,
+        key=key,
+        asker=who.name,
+        state=story.state,
+        refused=refused,
+        layers=layers,
+        deny=deny,
+        readable=readable,
+    )
     if readable and (refused or deny or not layers or not all(layer.by for layer in layers)):
         raise FatalError(
             f"{source} {key}: the second look lets {who.name} in, the policy does not; report this as a defect"
@@ -95,7 +104,7 @@ def _by(any_of: frozenset[str], paths: dict[str, Chain]) -> tuple[Chain, ...]:
     ways = [paths[principal] for principal in any_of if principal in paths]
     if PUBLIC in any_of and paths:
         ways.append((min(paths.values(), key=len)[0], "everyone who is known"))
-    return tuple(sorted(ways, key=lambda way: (len(way), way)))
+    return tuple(sorted(ways, key=lambda runtime: (len(runtime), runtime)))
 
 
 def _named(ledger: Ledger, subject: str | tuple[str, str]) -> tuple[str, str]:

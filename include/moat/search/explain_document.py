@@ -12,9 +12,10 @@ from moat.ledger import Ledger
 from moat.ledger.documents import visible
 from moat.ledger.second_look import masked
 from moat.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
+from moat.records import record_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """One content that the document had."""
 
@@ -29,7 +30,7 @@ class Revision:
     opened_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
     """What the ledger knows of a document."""
 
@@ -66,7 +67,7 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
         chunks: tuple[dict[str, Any], ...] = ()
         if row is not None:
             revisions = tuple(
-                Revision(*r)
+                record_of(Revision, r)
                 for r in connection.execute(
                     select(
                         revision.c.added_in,
@@ -103,14 +104,14 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
                 )
             )
     return Story(
-        source,
-        key,
-        row.first_seen if row else None,
-        _state(row, aside, revisions, stale),
-        _access(row),
-        _quarantined(aside) if aside is not None and aside.state != "resolved" else None,
-        revisions,
-        chunks,
+        source=source,
+        key=key,
+        first_seen=row.first_seen if row else None,
+        state=_state(row, aside, revisions, stale),
+        access=_access(row),
+        quarantined=_quarantined(aside) if aside is not None and aside.state != "resolved" else None,
+        revisions=revisions,
+        chunks=chunks,
     )
 
 
@@ -142,7 +143,7 @@ def _access(row: Any) -> str:
     p = Policy.from_text(row.body)
     if p.nobody:
         return "nobody may read it"
-    return f"{p.told()} (version {row.access_version})"
+    return f"{p.words()} (version {row.access_version})"
 
 
 def _quarantined(aside: Any) -> str:

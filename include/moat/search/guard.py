@@ -95,6 +95,8 @@ class Guard:
     def _record(self, who: str, action: str, detail: dict[str, str]) -> None:
         try:
             with self._ledger.write() as connection:
-                record(connection, self._ledger.tenant, who, action, detail["query"], detail)
+                record(
+                    connection, self._ledger.tenant, actor=who, action=action, subject=detail["query"], detail=detail
+                )
         except Exception as unheard:  # noqa: BLE001  the ledger itself may be what failed; the answer stays nothing
             log.error("no audit line could be written: %s", unheard)

@@ -25,7 +25,7 @@ LONGEST = 16_384  # characters of a token
 ASYMMETRIC = ("RSA", "EC", "OKP")  # key types; "oct" is a shared secret
 
 
-class Keys:
+class Jwks:
     """The public keys of a JWKS, from a file or an address, read again when they are too old."""
 
     def __init__(self, where: str) -> None:
@@ -88,7 +88,7 @@ class Verifier:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._keys = Keys(settings.jwt_jwks)
+        self._keys = Jwks(settings.jwt_jwks)
         self._algorithms = [name.strip() for name in settings.jwt_algorithms.split(",")]
 
     def person(self, token: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from moat.errors import FatalError
 from moat.index.store import Filters, Mode
-from moat.ledger.second_look import Seen
+from moat.ledger.second_look import VisibleChunk
 
 MOST_HITS = 1_000
 MOST_IDS = 1_000
@@ -13,7 +13,7 @@ MOST_VALUES = 1_000  # of one filter
 PATH = " › "
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A chunk that answers, as the ledger has it at this moment."""
 
@@ -29,14 +29,23 @@ class Hit:
     metadata: tuple[str, ...] = ()  # "name=value"
 
     @classmethod
-    def of(cls, seen: Seen, score: float) -> "Hit":
+    def of(cls, seen: VisibleChunk, score: float) -> "Hit":
         path = tuple(seen.heading.split(PATH)) if seen.heading else ()
         return cls(
-            seen.source, seen.key, seen.uri, seen.title, path, seen.page, seen.text, score, seen.chunk_id, seen.metadata
+            source=seen.source,
+            document_key=seen.key,
+            uri=seen.uri,
+            title=seen.title,
+            heading_path=path,
+            page=seen.page,
+            text=seen.text,
+            score=score,
+            chunk_id=seen.chunk_id,
+            metadata=seen.metadata,
         )
 
 
-class Answer(list[Hit]):
+class SearchResult(list[Hit]):
     """Hits, the best first. Empty with `refused` set when the search failed or the asker is unknown."""
 
     refused: str | None = None

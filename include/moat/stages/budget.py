@@ -9,7 +9,7 @@ from moat.ledger import embeddings, loads, spending
 from moat.ledger.checks import CheckResult
 from moat.ledger.loads import Load
 from moat.pricing import EMBED, Spending, money, priced
-from moat.runtime import Way, path, timed
+from moat.runtime import Runtime, path, timed
 from moat.settings import Settings
 from moat.source import Source
 
@@ -17,25 +17,25 @@ BUDGET = "budget"
 
 
 @timed("budget")
-def judge(way: Way, source: Source, number: int) -> Spending:
+def judge(runtime: Runtime, source: Source, number: int) -> Spending:
     """Hold a load that would cost more than its source may spend on one; nothing is sent to the model.
 
     Returns what the load will have cost once it is embedded. Only texts that this model has not embedded
     already are counted, each once. A load that a person let through is never held for it again.
     """
-    load = way.load(number)
-    priced(way.settings, source)
-    spent = spending.of_load(way.ledger, number)
+    load = runtime.load(number)
+    priced(runtime.settings, source)
+    spent = spending.of_load(runtime.ledger, number)
     seconds, given = spent.get(EMBED, (0.0, 0))
-    ahead = Spending.of(way.settings, {**spent, EMBED: (seconds, given + _to_embed(way, source, load))})
-    found = Verdict("hold", over(way.settings, source, ahead))
+    ahead = Spending.of(runtime.settings, {**spent, EMBED: (seconds, given + _to_embed(runtime, source, load))})
+    found = Verdict("hold", over(runtime.settings, source, ahead))
     if found.results and not load.budget_by:
-        loads.hold(way.ledger, load, found.reason, held_for="budget")
+        loads.hold(runtime.ledger, load, found.reason, held_for="budget")
         told_of = report(load, found.reason)
-        way.staging.write_bytes(path(source.name, number, "budget", "report.md"), told_of.encode())
-        gate_judged(way, source, way.load(number), found)
+        runtime.staging.write_bytes(path(source.name, number, "budget", "report.md"), told_of.encode())
+        gate_judged(runtime, source, runtime.load(number), found)
     judged = found.reason or "within its budget"
-    way.progress(f"{source.name} load {number}: {ahead.tokens:,} tokens for the model; {judged}")
+    runtime.progress(f"{source.name} load {number}: {ahead.tokens:,} tokens for the model; {judged}")
     return ahead
 
 
@@ -48,7 +48,10 @@ def over(settings: Settings, source: Source, ahead: Spending) -> tuple[CheckResu
         price = f"at {settings.cost_per_million_tokens:g} a million tokens"
         found.append((money(settings, ahead.cost), f"{money(settings, limits.max_cost)} ({price})"))
     # Not one of the gate's checks, whose results decide on the load: this is before the gate, and asked by itself.
-    return tuple(CheckResult(BUDGET, BUDGET, "hold", False, seen, allowed) for seen, allowed in found)
+    return tuple(
+        CheckResult(name=BUDGET, family=BUDGET, severity="hold", passed=False, seen=seen, allowed=allowed)
+        for seen, allowed in found
+    )
 
 
 def report(load: Load, reason: str) -> str:
@@ -66,18 +69,18 @@ def report(load: Load, reason: str) -> str:
     )
 
 
-def _to_embed(way: Way, source: Source, load: Load) -> int:
+def _to_embed(runtime: Runtime, source: Source, load: Load) -> int:
     """Tokens of a load's texts that its model has not embedded, each text once."""
-    embedder = embedder_of(way.settings, way.connections)
+    embedder = embedder_of(runtime.settings, runtime.connections)
     try:
         model = embedder.info().key
     finally:
         embedder.close()
     tokens, seen = 0, set[bytes]()
-    for window in windows(Candidate(way, source, load).chunks(), 2_000):
+    for window in windows(Candidate(runtime=runtime, source=source, load=load).chunks(), 2_000):
         new = {c.text_hash: c.n_tokens for c in window if bytes.fromhex(c.text_hash)[:16] not in seen}
         seen.update(bytes.fromhex(text_hash)[:16] for text_hash in new)
-        there = embeddings.there(way.ledger, model, new)
+        there = embeddings.there(runtime.ledger, model, new)
         tokens += sum(n for text_hash, n in new.items() if text_hash not in there)
-        loads.renew(way.ledger, load, way.lease_s)
+        loads.renew(runtime.ledger, load, runtime.lease_s)
     return tokens

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from langchain_text_splitters import RecursiveCharacterTextSplitter
 
-from moat.embedding.model import Tokens
+from moat.embedding.model import TokenCounter
 from moat.ids import chunk_id, text_hash
 from moat.records import Block, Chunk, Document, embedded_text
 from moat.source import Chunking
@@ -36,7 +36,7 @@ class Section:
 class Chunker:
     """Cuts documents for one model and one way of cutting."""
 
-    def __init__(self, tokens: Tokens, chunking: Chunking) -> None:
+    def __init__(self, tokens: TokenCounter, chunking: Chunking) -> None:
         self._tokens = tokens
         self._most = tokens.max_tokens - tokens.special
         self._target = min(chunking.target_tokens - tokens.special, self._most)
@@ -54,16 +54,16 @@ class Chunker:
             n_tokens = self._tokens.count(body) + self._tokens.special
             chunks.append(
                 Chunk(
-                    chunk_id(document_id, body, seen[body], (document.title, *metadata)),
-                    document_id,
-                    document.key,
-                    text,
-                    heading,
-                    kind,
-                    page,
-                    position,
-                    n_tokens,
-                    text_hash(body),
+                    id=chunk_id(document_id, body, seen[body], (document.title, *metadata)),
+                    document_id=document_id,
+                    key=document.key,
+                    text=text,
+                    heading=heading,
+                    kind=kind,
+                    page=page,
+                    position=position,
+                    n_tokens=n_tokens,
+                    text_hash=text_hash(body),
                 )
             )
             seen[body] += 1

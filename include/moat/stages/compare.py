@@ -12,7 +12,7 @@ from moat.readers.key_digests import KeyDigests
 from moat.readers.reader import OpenReader
 from moat.recipe import recipe_of
 from moat.records import FINGERPRINT_MOVED, Listed, Planned
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.source import Source
 
 OLDER = "prepared by an older recipe"
@@ -20,7 +20,7 @@ WINDOW = 2_000  # listed documents compared at a time
 
 
 def compare(
-    way: Way,
+    runtime: Runtime,
     source: Source,
     reader: OpenReader,
     options: Options,
@@ -32,13 +32,13 @@ def compare(
 
     `record` is told of each window that was compared, `left` of quarantined keys that are not listed.
     """
-    seen, recipe_now = KeyDigests(), recipe_of(way, source)
+    seen, recipe_now = KeyDigests(), recipe_of(runtime, source)
     listing = iter(reader.listing())
     while window := list(islice(listing, WINDOW)):
         counts["listed"] += len(window)
         seen.add([one.key for one in window])
         window = [one for one in window if options.whole or one.key in options.only]
-        known = documents.known(way.ledger, source.name, [one.key for one in window])
+        known = documents.known(runtime.ledger, source.name, [one.key for one in window])
         plan = [_compared(one, known.get(one.key), recipe_now, options) for one in window]
         record(list(zip(window, plan, strict=True)), known)
         for one in plan:
@@ -57,38 +57,58 @@ def compare(
                 counts["again"] += one.why == OLDER
                 yield one
         if counts["listed"] % 50_000 < WINDOW:
-            way.progress(f"{source.name}: {counts['listed']:,} listed")
+            runtime.progress(f"{source.name}: {counts['listed']:,} listed")
     seen.once(source.name, reader)
-    for key in documents.visible_keys(way.ledger, source.name):
+    for key in documents.visible_keys(runtime.ledger, source.name):
         counts["visible"] += 1
         if key not in seen and (options.whole or key in options.only):
             counts["vanished"] += 1
-            yield Planned(key, "", "", 0, None, "vanished", "not listed any more", 0, "")
+            yield Planned(
+                key=key,
+                uri="",
+                fingerprint="",
+                size=0,
+                policy=None,
+                what="vanished",
+                why="not listed any more",
+                access_version=0,
+                known_hash="",
+            )
     if options.whole:
-        left([key for key in quarantine.keys(way.ledger, source.name) if key not in seen])
+        left([key for key in quarantine.keys(runtime.ledger, source.name) if key not in seen])
 
 
-def pending(way: Way, source: Source) -> Mapping[str, int]:
+def pending(runtime: Runtime, source: Source) -> Mapping[str, int]:
     """What the next run of a source would do: documents by planned action, and how many it lists.
 
     Reads the whole listing and writes nothing. Raises SourceUnavailable where that breaks off.
     """
     counts: Counter[str] = Counter()
-    with source.reader.open(way.reading(source)) as reader:
-        for _ in compare(way, source, reader, Options(), counts):
+    with source.reader.open(runtime.reading(source)) as reader:
+        for _ in compare(runtime, source, reader, Options(), counts):
             pass
     return counts
 
 
-def next_runs(way: Way, sources: Mapping[str, Source]) -> dict[str, Callable[[], Mapping[str, int]]]:
+def next_runs(runtime: Runtime, sources: Mapping[str, Source]) -> dict[str, Callable[[], Mapping[str, int]]]:
     """For each declared source a function that says what its next run would do."""
-    return {name: partial(pending, way, source) for name, source in sources.items()}
+    return {name: partial(pending, runtime, source) for name, source in sources.items()}
 
 
 def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options) -> Planned:
     """What this load does with a listed document."""
     version = known.access_version if known else 0
-    plan = Planned(one.key, one.uri, one.fingerprint, one.size, one.policy, "unchanged", "", version, "")
+    plan = Planned(
+        key=one.key,
+        uri=one.uri,
+        fingerprint=one.fingerprint,
+        size=one.size,
+        policy=one.policy,
+        what="unchanged",
+        why="",
+        access_version=version,
+        known_hash="",
+    )
     if known is not None and known.erased:
         return replace(plan, why="erased")
     if one.policy is None:  # set aside; what is visible of it is masked, in the index too

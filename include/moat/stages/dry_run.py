@@ -5,12 +5,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from moat.embedding.client import embedder_of
-from moat.embedding.model import Tokens
+from moat.embedding.model import TokenCounter
 from moat.errors import DocumentError
 from moat.parse.sandbox import Sandbox
 from moat.pricing import cost
 from moat.records import Planned, RawDocument
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.source import Source
 from moat.stages.chunk import Chunker
 from moat.stages.compare import compare
@@ -20,7 +20,7 @@ SAMPLE = 16  # documents that a dry run looks into
 NOBODYS = "00000000-0000-0000-0000-000000000000"  # id of documents that are not kept
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a run would do and cost. What is not counted is estimated from a sample."""
 
@@ -35,12 +35,12 @@ class Estimate:
     currency: str  # empty: no price is set
 
 
-def dry_run(way: Way, source: Source, options: Options) -> Estimate:
+def dry_run(runtime: Runtime, source: Source, options: Options) -> Estimate:
     """The plan of a run and its cost; nothing is written, neither in the ledger nor in the index."""
     counts: Counter[str] = Counter()
-    with source.reader.open(way.reading(source)) as reader:
+    with source.reader.open(runtime.reading(source)) as reader:
         wanted, size, n = list[Planned](), 0, 0
-        for one in compare(way, source, reader, options, counts):
+        for one in compare(runtime, source, reader, options, counts):
             if one.what in ("new", "changed"):
                 n += 1
                 size += one.size or 1_024
@@ -49,25 +49,25 @@ def dry_run(way: Way, source: Source, options: Options) -> Estimate:
                     wanted = wanted if len(wanted) <= 2 * SAMPLE else wanted[::2]
         sample = wanted[:: max(1, -(-len(wanted) // SAMPLE))]
         raws = [answer for answer in reader.fetch(sample) if isinstance(answer, RawDocument)]
-    found = _sampled(way, source, raws)
+    found = _sampled(runtime, source, raws)
     sampled_size = sum(one.size or 1_024 for one in sample) or 1
     scale = size / sampled_size if raws else 0.0
     tokens, embedding = round(found.tokens * scale), found.embedding * scale
-    settings = way.settings
+    settings = runtime.settings
     return Estimate(
-        dict(counts),
-        n,
-        len(sample),
-        round(found.chunks * scale),
-        tokens,
-        round(found.failed * n / len(sample)) if sample else 0,
-        round(found.preparing * scale + embedding, 1),
-        round(cost(settings, {"embed": (embedding, tokens)}), 6),
-        settings.currency if settings.cost_per_million_tokens or settings.cost_per_hour else "",
+        counts=dict(counts),
+        documents=n,
+        sampled=len(sample),
+        chunks=round(found.chunks * scale),
+        tokens=tokens,
+        set_aside=round(found.failed * n / len(sample)) if sample else 0,
+        seconds=round(found.preparing * scale + embedding, 1),
+        cost=round(cost(settings, {"embed": (embedding, tokens)}), 6),
+        currency=settings.currency if settings.cost_per_million_tokens or settings.cost_per_hour else "",
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
     """What some documents came to: counts, and seconds of preparing and of embedding."""
 
@@ -78,18 +78,18 @@ class _Sample:
     embedding: float = 0.0
 
 
-def _sampled(way: Way, source: Source, raws: list[RawDocument]) -> _Sample:
+def _sampled(runtime: Runtime, source: Source, raws: list[RawDocument]) -> _Sample:
     """Prepare and embed some documents, and keep nothing of it."""
     if not raws:
         return _Sample()
     chunker, embedder = (
-        Chunker(Tokens.of(way.settings.model), source.chunking),
-        embedder_of(way.settings, way.connections),
+        Chunker(TokenCounter.of(runtime.settings.model), source.chunking),
+        embedder_of(runtime.settings, runtime.connections),
     )
     n_chunks = n_tokens = n_failed = 0
     try:
         embedder.embed(["warm"], "query")
-        with Sandbox(way.settings) as sandbox:
+        with Sandbox(runtime.settings) as sandbox:
             sandbox.warm()
             started = time.monotonic()
             texts = list[str]()
@@ -109,4 +109,4 @@ def _sampled(way: Way, source: Source, raws: list[RawDocument]) -> _Sample:
         embedding = (time.monotonic() - started) * len(texts) / max(1, len(some))
     finally:
         embedder.close()
-    return _Sample(n_chunks, n_tokens, n_failed, prepared, embedding)
+    return _Sample(chunks=n_chunks, tokens=n_tokens, failed=n_failed, preparing=prepared, embedding=embedding)

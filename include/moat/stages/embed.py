@@ -16,62 +16,62 @@ from moat.embedding.model import ModelInfo
 from moat.errors import LoadRefused
 from moat.ledger import embeddings, loads, spending
 from moat.records import Chunk, Embedded
-from moat.runtime import Way, batch_path, timed
+from moat.runtime import Runtime, batch_path, timed
 from moat.source import Source
 
 WINDOW = 2_048  # texts between two checkpoints
 
 
 @timed("embed")
-def embed(way: Way, source: Source, number: int, batch: int) -> dict[str, int]:
+def embed(runtime: Runtime, source: Source, number: int, batch: int) -> dict[str, int]:
     """Embed the chunks of a batch; returns how many texts were made, of how many tokens, and how many were there.
 
     Every window is kept in the ledger when it is done, so a retry pays for none of it again.
     Raises LoadRefused for a load that waits for its budget.
     """
-    load = way.load(number)
+    load = runtime.load(number)
     if load.state == "held" and load.held_for == "budget":
         raise LoadRefused(
             f"load {number} of {source.name} waits for a person, nothing of it is embedded before ({load.reason}): "
             f"`moat release {number}` or `moat reject {number}`"
         )
-    embedder = embedder_of(way.settings, way.connections)
+    embedder = embedder_of(runtime.settings, runtime.connections)
     try:
         info = embedder.info()
-        loads.note(way.ledger, load, {}, model=info.key)
+        loads.note(runtime.ledger, load, {}, model=info.key)
         counts = {"embedded": 0, "reused": 0, "tokens": 0}
         started = time.monotonic()
 
         def embedded() -> Iterator[Embedded]:
             n = 0
-            for window in windows(way.staging.read(batch_path(source.name, number, "chunk", batch), Chunk), WINDOW):
+            for window in windows(runtime.staging.read(batch_path(source.name, number, "chunk", batch), Chunk), WINDOW):
                 before = counts["tokens"]
-                vectors = _window(way, embedder, info, window, counts)
-                spending.spend(way.ledger, number, "embed", batch, tokens=counts["tokens"] - before)
+                vectors = _window(runtime, embedder, info, window, counts)
+                spending.spend(runtime.ledger, number, "embed", batch, tokens=counts["tokens"] - before)
                 yield from (Embedded(c.id, c.text_hash, vectors[c.text_hash]) for c in window)
                 n += len(window)
-                loads.renew(way.ledger, load, way.lease_s)
+                loads.renew(runtime.ledger, load, runtime.lease_s)
                 seconds = max(time.monotonic() - started, 1e-6)
-                way.progress(
+                runtime.progress(
                     f"{source.name} batch {batch}: {n:,} chunks have vectors, {counts['embedded'] / seconds:,.0f} made a second"
                 )
 
-        way.staging.write(batch_path(source.name, number, "embed", batch), Embedded, embedded())
+        runtime.staging.write(batch_path(source.name, number, "embed", batch), Embedded, embedded())
     finally:
         embedder.close()
     return counts
 
 
 def _window(
-    way: Way, embedder: Embedder, info: ModelInfo, window: list[Chunk], counts: dict[str, int]
+    runtime: Runtime, embedder: Embedder, info: ModelInfo, window: list[Chunk], counts: dict[str, int]
 ) -> dict[str, bytes]:
     """Vectors of a window by text hash: from the ledger, and made for the rest."""
     texts = {c.text_hash: c.embedded_text for c in window}
-    vectors = embeddings.vectors(way.ledger, info.key, texts)
+    vectors = embeddings.vectors(runtime.ledger, info.key, texts)
     missing = [text_hash for text_hash in texts if text_hash not in vectors]
     made = embedder.embed([texts[text_hash] for text_hash in missing])
     new = {h: np.ascontiguousarray(row, "<f4").tobytes() for h, row in zip(missing, made, strict=True)}
-    embeddings.keep(way.ledger, info.key, new)
+    embeddings.keep(runtime.ledger, info.key, new)
     sizes = {c.text_hash: c.n_tokens for c in window}
     counts["tokens"] += sum(sizes[text_hash] for text_hash in missing)
     counts["embedded"] += len(new)

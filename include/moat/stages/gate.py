@@ -20,38 +20,40 @@ from moat.ledger.checks import CheckResult
 from moat.ledger.incidents import Incident
 from moat.ledger.loads import Load, hold, note
 from moat.ledger.measures import extraordinary
-from moat.runtime import Way, path, timed
+from moat.runtime import Runtime, path, timed
 from moat.source import Source
 
 
 @timed("gate")
-def check(way: Way, source: Source, number: int, family: str) -> list[CheckResult]:
+def check(runtime: Runtime, source: Source, number: int, family: str) -> list[CheckResult]:
     """Run the checks of one family, record them and what they measured. One that crashes counts as failed and blocks."""
-    load = way.load(number)
-    candidate = Candidate(way, source, load)
+    load = runtime.load(number)
+    candidate = Candidate(runtime=runtime, source=source, load=load)
     try:
         module = importlib.import_module(next(f.module for f in FAMILIES if f.name == family))
         found = list(module.run(candidate))
-        measures.keep(way.ledger, load, family, candidate.measured)
+        measures.keep(runtime.ledger, load, family, candidate.measured)
         found += _learned(candidate, family, getattr(module, "MEASURES", ()))
     except RetriableError:
         raise
     except Exception as error:  # noqa: BLE001  a check that cannot look has seen nothing, and that must not pass
-        way.progress(traceback.format_exc())
+        runtime.progress(traceback.format_exc())
         found = [
             CheckResult(
-                f"{family} crashed",
-                family,
-                "block",
-                False,
-                f"{type(error).__name__}: {error}"[:500],
-                "a check that runs",
+                name=f"{family} crashed",
+                family=family,
+                severity="block",
+                passed=False,
+                seen=f"{type(error).__name__}: {error}"[:500],
+                allowed="a check that runs",
             )
         ]
     if not found:
-        found = [CheckResult(family, family, "warn", True, "nothing to check", "")]
-    results.keep(way.ledger, load, family, found)
-    way.progress(table(found))
+        found = [
+            CheckResult(name=family, family=family, severity="warn", passed=True, seen="nothing to check", allowed="")
+        ]
+    results.keep(runtime.ledger, load, family, found)
+    runtime.progress(table(found))
     return found
 
 
@@ -60,7 +62,7 @@ def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterat
     load = candidate.load
     if not of or load.options.get("only") or load.options.get("limit"):
         return
-    past = measures.history(candidate.way.ledger, load)
+    past = measures.history(candidate.runtime.ledger, load)
     measured = {"documents": float(candidate.n_documents), **candidate.measured}
     for r in baselines.judge(of, measured, past, load.opened_at, extraordinary(load.options, load.counts)):
         name = f"{baselines.SUMMARY}, {family}" if r.name == baselines.SUMMARY else r.name
@@ -74,19 +76,19 @@ def refused(found: list[CheckResult]) -> list[str]:
     return [r.name for r in found]
 
 
-def decide(way: Way, source: Source, number: int) -> Verdict:
+def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
     """Decide on a load: hold it for a person where a check asks for one; write the report to staging."""
-    load, found = way.load(number), verdict(way, number)
-    n_aside = quarantine.count(way.ledger, load)
+    load, found = runtime.load(number), verdict(runtime, number)
+    n_aside = quarantine.count(runtime.ledger, load)
     if n_aside:
-        note(way.ledger, load, {"aside": n_aside})
-    way.progress(table(found.results))
+        note(runtime.ledger, load, {"aside": n_aside})
+    runtime.progress(table(found.results))
     if found.outcome == "hold" and not load.decided_by:
-        hold(way.ledger, load, found.reason)
-    way.progress(f"{source.name} load {number}: {found.outcome}" + (f": {found.reason}" if found.reason else ""))
-    judged = way.load(number)
-    incident = gate_judged(way, source, judged, found)
-    way.staging.write_bytes(report_path(judged), report(judged, found, incident).encode())
+        hold(runtime.ledger, load, found.reason)
+    runtime.progress(f"{source.name} load {number}: {found.outcome}" + (f": {found.reason}" if found.reason else ""))
+    judged = runtime.load(number)
+    incident = gate_judged(runtime, source, judged, found)
+    runtime.staging.write_bytes(report_path(judged), report(judged, found, incident).encode())
     return found
 
 

@@ -9,69 +9,69 @@ from moat.checks.verdict import released, verdict
 from moat.embedding.client import model_of
 from moat.errors import FatalError, LoadRefused
 from moat.index.store import Store
-from moat.index.write import opened, patch, prove
+from moat.index.write import open_writer, patch, prove
 from moat.ledger import documents, embeddings, indexing, loads, projection
 from moat.ledger.loads import Load
 from moat.recipe import recipe_of
 from moat.records import Chunk, Embedded, IndexObject, Prepared
-from moat.runtime import Way, timed
+from moat.runtime import Runtime, timed
 from moat.source import Source
 
 WINDOW = 1_000  # chunks written and proved at a time, whole documents
 
 
 @timed("load")
-def load(way: Way, source: Source, number: int, store: Store | None = None) -> dict[str, int]:
+def load(runtime: Runtime, source: Source, number: int, store: Store | None = None) -> dict[str, int]:
     """Stage a load in the ledger and the index, and prove every object of it. Nothing of it is visible.
 
     Raises LoadRefused for a load that the gate has not let through, Superseded for one that lost
     its lease, IndexUnavailable when the index does not hold what it was given.
     """
-    current = way.load(number)
-    found = verdict(way, number)
+    current = runtime.load(number)
+    found = verdict(runtime, number)
     if not released(current, found):
         raise LoadRefused(
             f"load {number} of {source.name} is not let through: the gate says {found.outcome}, {found.reason or 'nobody has released it'}"
         )
-    loads.renew(way.ledger, current, way.lease_s)
-    model = current.model or model_of(way.settings, way.connections)
-    index = store or opened(way, model)
+    loads.renew(runtime.ledger, current, runtime.lease_s)
+    model = current.model or model_of(runtime.settings, runtime.connections)
+    index = store or open_writer(runtime, model)
     try:
         index.check(model)
-        counts = _load(way, source, current, index, model)
+        counts = _load(runtime, source, current, index, model)
     finally:
         if store is None:
             index.close()
-    loads.note(way.ledger, current, counts, model)
-    loads.staged(way.ledger, current)
-    way.progress(
+    loads.note(runtime.ledger, current, counts, model)
+    loads.staged(runtime.ledger, current)
+    runtime.progress(
         f"{source.name} load {number}: {counts['written']:,} chunks written, {counts['kept']:,} kept, {counts['retired']:,} retired, {counts['proved']:,} proved"
     )
     return counts
 
 
-def _load(way: Way, source: Source, current: Load, index: Store, model: str) -> dict[str, int]:
-    candidate, recipe = Candidate(way, source, current), recipe_of(way, source)
+def _load(runtime: Runtime, source: Source, current: Load, index: Store, model: str) -> dict[str, int]:
+    candidate, recipe = Candidate(runtime=runtime, source=source, load=current), recipe_of(runtime, source)
     counts = {"written": 0, "kept": 0, "retired": 0, "proved": 0, "repaired": 0}
     for prepared, pairs in _groups(candidate):
         chunks = [chunk for chunk, _ in pairs]
-        embeddings.keep(way.ledger, model, {e.text_hash: e.vector for _, e in pairs})
-        writers = documents.stage(way.ledger, current, recipe, prepared, chunks)
-        mark = indexing.begin(way.ledger, (p.id for p in prepared), current)
-        allow = projection.allowed(way.ledger, [p.id for p in prepared])
+        embeddings.keep(runtime.ledger, model, {e.text_hash: e.vector for _, e in pairs})
+        writers = documents.stage(runtime.ledger, current, recipe, prepared, chunks)
+        mark = indexing.begin(runtime.ledger, (p.id for p in prepared), current)
+        allow = projection.allowed(runtime.ledger, [p.id for p in prepared])
         objects = {o.id: o for o in _objects(source, writers, prepared, pairs, allow)}
         new = [o for o in objects.values() if o.load == current.id]
         index.write(new)
         counts["repaired"] += prove(index, objects)
-        indexing.end(way.ledger, mark, {i: a.policy for i, a in allow.items()}, current)
+        indexing.end(runtime.ledger, mark, {i: a.policy for i, a in allow.items()}, current)
         counts["written"] += len(new)
         counts["kept"] += len(objects) - len(new)
         counts["proved"] += len(objects)
-        loads.renew(way.ledger, current, way.lease_s)
-        way.progress(f"{source.name} load {current.id}: {counts['proved']:,} chunks in the index")
+        loads.renew(runtime.ledger, current, runtime.lease_s)
+        runtime.progress(f"{source.name} load {current.id}: {counts['proved']:,} chunks in the index")
     for window in windows(p.key for p in candidate.plan() if p.what == "vanished"):
-        counts["retired"] += documents.retire(way.ledger, current, window)
-    counts["patched"] = _patch(way, current, index, candidate)
+        counts["retired"] += documents.retire(runtime.ledger, current, window)
+    counts["patched"] = _patch(runtime, current, index, candidate)
     return counts
 
 
@@ -110,25 +110,25 @@ def _objects(
             continue  # its document was erased since it was read
         p = of[c.document_id]
         yield IndexObject(
-            c.id,
-            source.name,
-            p.id,
-            p.key,
-            writers[c.id],
-            c.kind,
-            p.title,
-            c.heading,
-            c.text,
-            p.metadata,
-            allow[p.id].tokens,
-            e.vector,
+            id=c.id,
+            source=source.name,
+            document=p.id,
+            key=p.key,
+            load=writers[c.id],
+            kind=c.kind,
+            title=p.title,
+            heading=c.heading,
+            text=c.text,
+            metadata=p.metadata,
+            allow=allow[p.id].tokens,
+            vector=e.vector,
         )
 
 
-def _patch(way: Way, current: Load, index: Store, candidate: Candidate) -> int:
+def _patch(runtime: Runtime, current: Load, index: Store, candidate: Candidate) -> int:
     """Bring the access of documents whose content stays into the index, and prove it."""
     n = 0
     for window in windows((p.key for p in candidate.plan() if p.what == "access"), WINDOW):
-        n += patch(way, index, list(projection.ids(way.ledger, current.source, window).values()), current)
-        loads.renew(way.ledger, current, way.lease_s)
+        n += patch(runtime, index, list(projection.ids(runtime.ledger, current.source, window).values()), current)
+        loads.renew(runtime.ledger, current, runtime.lease_s)
     return n

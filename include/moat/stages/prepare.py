@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from moat.embedding.model import Tokens
+from moat.embedding.model import TokenCounter
 from moat.errors import DocumentError, FatalError, MoatError, ParseFailed, PrepareFailed, RiskFound
 from moat.ids import document_id
 from moat.ledger import loads
@@ -17,7 +17,7 @@ from moat.parse.sandbox import Sandbox
 from moat.recipe import recipe_of
 from moat.records import Chunk, Document, Prepared, RawDocument, SetAside
 from moat.risks.judge import Judged, hidden_in, judge
-from moat.runtime import Way, batch_path, raw_path, timed
+from moat.runtime import Runtime, batch_path, raw_path, timed
 from moat.source import Risks, Source
 from moat.stages.chunk import Chunker
 from moat.stages.clean import clean
@@ -26,51 +26,51 @@ TELL_EVERY_S = 10.0
 
 
 @timed("prepare")
-def prepare(way: Way, source: Source, number: int, batch: int) -> dict[str, int]:
+def prepare(runtime: Runtime, source: Source, number: int, batch: int) -> dict[str, int]:
     """Turn a batch of raw documents into chunks; returns how many documents, chunks and set aside.
 
     A document that cannot be parsed is quarantined with its bytes, and the batch goes on.
     """
-    load = way.load(number)
+    load = runtime.load(number)
     prepared, aside, counts = list[Prepared](), list[SetAside](), Counter[str]()
 
     def chunks() -> Iterator[Chunk]:
-        chunker = Chunker(Tokens.of(way.settings.model), source.chunking)
+        chunker = Chunker(TokenCounter.of(runtime.settings.model), source.chunking)
         told = time.monotonic()
-        with Sandbox(way.settings) as sandbox:
-            for raw in way.staging.read(batch_path(source.name, number, "read", batch), RawDocument):
+        with Sandbox(runtime.settings) as sandbox:
+            for raw in runtime.staging.read(batch_path(source.name, number, "read", batch), RawDocument):
                 counts["documents"] += 1
                 try:
-                    identity = document_id(way.settings.tenant, source.name, raw.key)
+                    identity = document_id(runtime.settings.tenant, source.name, raw.key)
                     made = cut(source, raw, identity, sandbox, chunker)
                     found = _prepared(raw, identity, made)
                 except DocumentError as error:
-                    aside.append(_set_aside(way, source, raw, error))
+                    aside.append(_set_aside(runtime, source, raw, error))
                 except MoatError:
                     raise
                 except Exception as error:  # noqa: BLE001  any library may raise anything: one document never ends its batch
-                    way.progress(f"{source.name}: {raw.key} is set aside\n{traceback.format_exc()}")
-                    aside.append(_set_aside(way, source, raw, _unforeseen(error)))
+                    runtime.progress(f"{source.name}: {raw.key} is set aside\n{traceback.format_exc()}")
+                    aside.append(_set_aside(runtime, source, raw, _unforeseen(error)))
                 else:
                     counts.update(made.cleaned)
                     prepared.append(found)
                     yield from made.chunks
                 if time.monotonic() - told > TELL_EVERY_S:
                     told = time.monotonic()
-                    loads.renew(way.ledger, load, way.lease_s)
-                    way.progress(
+                    loads.renew(runtime.ledger, load, runtime.lease_s)
+                    runtime.progress(
                         f"{source.name} batch {batch}: {counts['documents']:,} documents, {sum(p.n_chunks for p in prepared):,} chunks"
                     )
 
-    n_chunks = way.staging.write(batch_path(source.name, number, "chunk", batch), Chunk, chunks())
-    way.staging.write(batch_path(source.name, number, "document", batch), Prepared, prepared)
-    way.staging.write(batch_path(source.name, number, "aside", batch), SetAside, aside)
-    put(way.ledger, load, recipe_of(way, source), aside)
+    n_chunks = runtime.staging.write(batch_path(source.name, number, "chunk", batch), Chunk, chunks())
+    runtime.staging.write(batch_path(source.name, number, "document", batch), Prepared, prepared)
+    runtime.staging.write(batch_path(source.name, number, "aside", batch), SetAside, aside)
+    put(runtime.ledger, load, recipe_of(runtime, source), aside)
     if counts["documents"] != len(prepared) + len(aside):
         raise FatalError(
             f"batch {batch} of load {number}: {counts['documents']} documents went in, {len(prepared)} + {len(aside)} came out"
         )
-    way.progress(
+    runtime.progress(
         f"{source.name} batch {batch}: {len(prepared):,} documents in {n_chunks:,} chunks, {len(aside):,} set aside; cleaned: "
         + (", ".join(f"{name} {n:,}" for name, n in sorted(counts.items()) if name != "documents" and n) or "nothing")
     )
@@ -108,22 +108,22 @@ def _prepared(raw: RawDocument, identity: str, made: Cut) -> Prepared:
     """The record of a document that was cut into chunks."""
     document = made.judged.document
     return Prepared(
-        identity,
-        raw.key,
-        raw.uri,
-        document.title,
-        document.media_type,
-        raw.fingerprint,
-        raw.content_hash,
-        raw.policy,
-        raw.access_version,
-        made.judged.metadata,
-        document.n_pages,
-        sum(len(b.text) for b in document.blocks),
-        len(made.chunks),
-        sum(b.text.count("\ufffd") for b in made.parsed.blocks),
-        language_of(b.text for b in document.blocks if b.kind != "heading"),
-        made.judged.risks,
+        id=identity,
+        key=raw.key,
+        uri=raw.uri,
+        title=document.title,
+        media_type=document.media_type,
+        fingerprint=raw.fingerprint,
+        content_hash=raw.content_hash,
+        policy=raw.policy,
+        access_version=raw.access_version,
+        metadata=made.judged.metadata,
+        n_pages=document.n_pages,
+        n_characters=sum(len(b.text) for b in document.blocks),
+        n_chunks=len(made.chunks),
+        n_replaced=sum(b.text.count("\ufffd") for b in made.parsed.blocks),
+        language=language_of(b.text for b in document.blocks if b.kind != "heading"),
+        risks=made.judged.risks,
     )
 
 
@@ -139,7 +139,15 @@ def _unforeseen(error: Exception) -> PrepareFailed:
     )
 
 
-def _set_aside(way: Way, source: Source, raw: RawDocument, error: DocumentError) -> SetAside:
-    kept = way.staging.write_bytes(raw_path(way, source.name, raw.key), raw.content)
+def _set_aside(runtime: Runtime, source: Source, raw: RawDocument, error: DocumentError) -> SetAside:
+    kept = runtime.staging.write_bytes(raw_path(runtime, source.name, raw.key), raw.content)
     stage = "clean" if isinstance(error, RiskFound) else "parse"
-    return SetAside(raw.key, raw.uri, stage, type(error).__name__, str(error), raw.fingerprint, kept)
+    return SetAside(
+        key=raw.key,
+        uri=raw.uri,
+        stage=stage,
+        error=type(error).__name__,
+        reason=str(error),
+        fingerprint=raw.fingerprint,
+        raw_uri=kept,
+    )

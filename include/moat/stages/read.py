@@ -11,12 +11,12 @@ from moat.ledger import access, documents, loads, quarantine, spending
 from moat.ledger.documents import Known
 from moat.ledger.loads import Load
 from moat.pricing import priced
-from moat.provenance import context_of
+from moat.provenance import provenance_of
 from moat.readers.reader import Gone, OpenReader, Shaped
 from moat.readers.shape import ending, of_files
 from moat.recipe import recipe_of
 from moat.records import Batch, Listed, Planned, RawDocument, SetAside
-from moat.runtime import Options, ReadResult, Way, batch_path, nobodys, path
+from moat.runtime import Options, ReadResult, Runtime, batch_path, nobodys, path
 from moat.source import Source
 from moat.stages.compare import compare
 from moat.tracing import counted, span
@@ -35,52 +35,52 @@ LIGHT = {
 }
 
 
-def read(way: Way, source: Source, run: str, options: Options) -> ReadResult:
+def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadResult:
     """Open a load of the source, compare, and stage what is new and changed in batches.
 
     Raises LoadInProgress while another run is at it, SourceUnavailable when the listing or a
     fetch breaks off: half a listing is none, so nothing is taken for deleted; FatalError for a
     budget in money where tokens have no price.
     """
-    priced(way.settings, source)
+    priced(runtime.settings, source)
     load = loads.open_load(
-        way.ledger,
+        runtime.ledger,
         source.name,
         run,
         {"full": options.full, "only": list(options.only), "limit": options.limit, "expected": options.expected},
-        way.lease_s,
+        runtime.lease_s,
     )
-    with spending.timed(way.ledger, load.id, "read"), span("read", source.name, load.id) as traced:
-        found = _read(way, source, load, options)
+    with spending.timed(runtime.ledger, load.id, "read"), span("read", source.name, load.id) as traced:
+        found = _read(runtime, source, load, options)
         counted(traced, found.counts)
         return found
 
 
-def _read(way: Way, source: Source, load: Load, options: Options) -> ReadResult:
+def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> ReadResult:
     """What this load finds, and the batches that it stages."""
-    loads.made_with(way.ledger, load, context_of(way, source, recipe_of(way, source)))
-    access.forget_changes(way.ledger, load)
-    base = access.begin(way.ledger, source.name)
-    with source.reader.open(way.reading(source)) as reader:
-        counts, endings = _plan(way, source, load, reader, options, base)
-        loads.renew(way.ledger, load, way.lease_s)
-        batches = _fetch(way, source, load, reader, counts, base)
+    loads.made_with(runtime.ledger, load, provenance_of(runtime, source, recipe_of(runtime, source)))
+    access.forget_changes(runtime.ledger, load)
+    base = access.begin(runtime.ledger, source.name)
+    with source.reader.open(runtime.reading(source)) as reader:
+        counts, endings = _plan(runtime, source, load=load, reader=reader, options=options, base=base)
+        loads.renew(runtime.ledger, load, runtime.lease_s)
+        batches = _fetch(runtime, source, load=load, reader=reader, counts=counts, base=base)
         shape = reader.shape() if isinstance(reader, Shaped) else of_files(endings)
-        way.staging.write_bytes(path(source.name, load.id, "read", "shape.json"), shape.text().encode())
+        runtime.staging.write_bytes(path(source.name, load.id, "read", "shape.json"), shape.text().encode())
     if options.whole:
-        access.read_whole(way.ledger, source.name)
+        access.read_whole(runtime.ledger, source.name)
     counts["batches"] = len(batches)
-    loads.note(way.ledger, load, counts)
+    loads.note(runtime.ledger, load, counts)
     empty = counts["listed"] == 0 and counts["visible"] > 0
     judged = counts["listed"] < source.limits.min_documents or empty or nobodys(counts)
     # Where all that is new was set aside no batch is left, and the gate has to say so.
     moves = batches or counts["aside"] or counts["vanished"] or counts["access"]
     unchanged = not moves and not (options.whole and judged)
     if unchanged:
-        loads.unchanged(way.ledger, load)
-        mended(way, way.load(load.id))
-        way.staging.remove(f"{source.name}/{load.id}")
-    way.progress(_told(source, load, counts))
+        loads.unchanged(runtime.ledger, load)
+        mended(runtime, runtime.load(load.id))
+        runtime.staging.remove(f"{source.name}/{load.id}")
+    runtime.progress(_told(source, load, counts))
     return ReadResult(load.id, tuple(batches), dict(counts), unchanged)
 
 
@@ -104,7 +104,7 @@ def _told(source: Source, load: Load, counts: Counter[str]) -> str:
 
 
 def _plan(
-    way: Way, source: Source, load: Load, reader: OpenReader, options: Options, base: int
+    runtime: Runtime, source: Source, load: Load, reader: OpenReader, options: Options, base: int
 ) -> tuple[Counter[str], Counter[str]]:
     """Compare the listing with the ledger; stage the plan, and record at once what narrows access.
 
@@ -113,7 +113,7 @@ def _plan(
     A document that the ledger never saw is written there with its access, so that this can be
     revoked while its text is on its way.
     """
-    counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(way, source)
+    counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(runtime, source)
 
     def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
         endings.update(ending(one.key) for one, _ in window)
@@ -123,23 +123,30 @@ def _plan(
             if one.key in known and p.why != "erased" and known[one.key].policy != one.policy
         ]
         if moved:
-            access.narrow(way.ledger, load, moved, base)
+            access.narrow(runtime.ledger, load, moved, base)
         new = [(one.key, one.policy) for one, p in window if p.what == "new" and p.access_version == 0 and one.policy]
         if new:
-            access.introduce(way.ledger, load, new)
+            access.introduce(runtime.ledger, load, new)
         unknown = [
-            SetAside(one.key, one.uri, "read", "AccessUnknown", one.reason, one.fingerprint)
+            SetAside(
+                key=one.key,
+                uri=one.uri,
+                stage="read",
+                error="AccessUnknown",
+                reason=one.reason,
+                fingerprint=one.fingerprint,
+            )
             for one, p in window
             if p.why == "unknown"
         ]
         if unknown:
-            quarantine.put(way.ledger, load, recipe_now, unknown)
+            quarantine.put(runtime.ledger, load, recipe_now, unknown)
 
     def left(keys: list[str]) -> None:
-        quarantine.resolve(way.ledger, load, keys)
+        quarantine.resolve(runtime.ledger, load, keys)
 
-    plan = compare(way, source, reader, options, counts, record, left)
-    way.staging.write(_plan_path(source, load), Planned, plan)
+    plan = compare(runtime, source, reader=reader, options=options, counts=counts, record=record, left=left)
+    runtime.staging.write(_plan_path(source, load), Planned, plan)
     return counts, endings
 
 
@@ -147,17 +154,19 @@ def _plan_path(source: Source, load: Load) -> str:
     return path(source.name, load.id, "read", "plan.parquet")
 
 
-def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Counter[str], base: int) -> list[Batch]:
+def _fetch(
+    runtime: Runtime, source: Source, load: Load, reader: OpenReader, counts: Counter[str], base: int
+) -> list[Batch]:
     """Fetch what the plan wants and stage it in batches of even weight."""
 
     def wanted() -> Iterator[Planned]:
-        return (p for p in way.staging.read(_plan_path(source, load), Planned) if p.what in ("new", "changed"))
+        return (p for p in runtime.staging.read(_plan_path(source, load), Planned) if p.what in ("new", "changed"))
 
     n_wanted = n_left = counts["new"] + counts["changed"]
     weight = sum(_weight(p) for p in wanted())
-    n_batches = max(1, min(way.settings.max_batches, -(-weight // int(way.settings.batch_mb * (1 << 20)))))
+    n_batches = max(1, min(runtime.settings.max_batches, -(-weight // int(runtime.settings.batch_mb * (1 << 20)))))
     target, batches, aside = weight / n_batches, list[Batch](), list[SetAside]()
-    raws = _raws(way, source, load, reader, wanted(), counts, aside, base)
+    raws = _raws(runtime, source, load=load, reader=reader, wanted=wanted(), counts=counts, aside=aside, base=base)
     first = next(raws, None)
     while first is not None:
         size, n = 0.0, 0
@@ -175,12 +184,12 @@ def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Cou
             first = one
 
         number = len(batches)
-        way.staging.write(batch_path(source.name, load.id, "read", number), RawDocument, batch(first))
+        runtime.staging.write(batch_path(source.name, load.id, "read", number), RawDocument, batch(first))
         batches.append(Batch(number, n, int(size)))
-        loads.renew(way.ledger, load, way.lease_s)
-        way.progress(f"{source.name}: batch {number} has {n:,} documents, {size / (1 << 20):.1f} MB")
-    quarantine.put(way.ledger, load, recipe_of(way, source), aside)
-    way.staging.write(path(source.name, load.id, "read", "aside.parquet"), SetAside, aside)
+        loads.renew(runtime.ledger, load, runtime.lease_s)
+        runtime.progress(f"{source.name}: batch {number} has {n:,} documents, {size / (1 << 20):.1f} MB")
+    quarantine.put(runtime.ledger, load, recipe_of(runtime, source), aside)
+    runtime.staging.write(path(source.name, load.id, "read", "aside.parquet"), SetAside, aside)
     n_fetched = sum(b.n_documents for b in batches)
     counts.update(fetched=n_fetched, aside=len(aside))
     if n_wanted != n_fetched + counts["touched"] + counts["gone"] + len(aside):
@@ -192,7 +201,7 @@ def _fetch(way: Way, source: Source, load: Load, reader: OpenReader, counts: Cou
 
 
 def _raws(
-    way: Way,
+    runtime: Runtime,
     source: Source,
     load: Load,
     reader: OpenReader,
@@ -219,18 +228,20 @@ def _raws(
                 aside.append(answer)
             case RawDocument():
                 if answer.policy != one.policy:  # a row whose access moved since it was listed
-                    access.narrow(way.ledger, load, [(answer.key, answer.policy)], base)
+                    access.narrow(runtime.ledger, load, [(answer.key, answer.policy)], base)
                 if one.known_hash and one.known_hash == answer.content_hash:
                     counts["touched"] += 1
                     touched.append((answer.key, answer.fingerprint))
                 else:
                     yield answer
-    documents.touch(way.ledger, load, touched)
-    moved = {key for window in windows([key for key, _ in touched]) for key in access.moving(way.ledger, load, window)}
+    documents.touch(runtime.ledger, load, touched)
+    moved = {
+        key for window in windows([key for key, _ in touched]) for key in access.moving(runtime.ledger, load, window)
+    }
     if moved:  # content as before, access not: what a row's fingerprint cannot tell apart
-        plan = list(way.staging.read(_plan_path(source, load), Planned))
+        plan = list(runtime.staging.read(_plan_path(source, load), Planned))
         only_access = (replace(p, what="access", why="only its access moved") if p.key in moved else p for p in plan)
-        way.staging.write(_plan_path(source, load), Planned, only_access)
+        runtime.staging.write(_plan_path(source, load), Planned, only_access)
         counts["access"] += len(moved)
 
 

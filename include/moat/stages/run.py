@@ -14,7 +14,7 @@ from moat.incidents.freshness import stale
 from moat.incidents.lifecycle import late, task_failed
 from moat.ledger import loads
 from moat.ledger.loads import Load
-from moat.runtime import Options, Way, batch_path
+from moat.runtime import Options, Runtime, batch_path
 from moat.source import Source
 from moat.stages.budget import judge
 from moat.stages.embed import embed
@@ -53,7 +53,7 @@ class _Watch:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
 
 
-def run(way: Way, source: Source, options: Options, by: str) -> RunResult:
+def run(runtime: Runtime, source: Source, options: Options, by: str) -> RunResult:
     """read → parse → clean → chunk → embed → gate → load → promote.
 
     A held load stops: before embed where it is over its budget, before load where the gate holds it.
@@ -61,88 +61,104 @@ def run(way: Way, source: Source, options: Options, by: str) -> RunResult:
     watch, name = _Watch(), f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
         with watch("read"):
-            found = read(way, source, name, options)
+            found = read(runtime, source, name, options)
     except MoatError as error:
-        for begun in loads.recent(way.ledger, source.name, 1):
+        for begun in loads.recent(runtime.ledger, source.name, 1):
             if begun.run == name and begun.state == "open":
-                loads.give_up(way.ledger, begun, str(error))
-        task_failed(way, source.name, "read", "read", f"{type(error).__name__}: {error}", None, name)
+                loads.give_up(runtime.ledger, begun, str(error))
+        task_failed(
+            runtime,
+            source.name,
+            stage="read",
+            subject="read",
+            error=f"{type(error).__name__}: {error}",
+            number=None,
+            run=name,
+        )
         raise
     if found.unchanged:
-        if quiet := stale(way, source.name):
-            late(way, source.name, quiet)
-        return RunResult(way.load(found.load), None, watch.seconds)
-    current = way.load(found.load)
-    with _told(way, current, watch):
+        if quiet := stale(runtime, source.name):
+            late(runtime, source.name, quiet)
+        return RunResult(runtime.load(found.load), None, watch.seconds)
+    current = runtime.load(found.load)
+    with _told(runtime, current, watch):
         try:
-            return _go_on(way, source, current.id, by, watch)
+            return _go_on(runtime, source, current.id, by, watch)
         except MoatError as error:
-            loads.give_up(way.ledger, current, str(error))
+            loads.give_up(runtime.ledger, current, str(error))
             raise
 
 
-def finish(way: Way, source: Source, number: int, by: str) -> RunResult:
+def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
     """Go on with a load that a person released outside Airflow, from where it stopped; the gate may hold it again."""
-    current, watch = way.load(number), _Watch()
-    loads.renew(way.ledger, current, way.lease_s)
-    with _told(way, current, watch):
-        return _go_on(way, source, number, by, watch)
+    current, watch = runtime.load(number), _Watch()
+    loads.renew(runtime.ledger, current, runtime.lease_s)
+    with _told(runtime, current, watch):
+        return _go_on(runtime, source, number, by, watch)
 
 
 @contextmanager
-def _told(way: Way, current: Load, watch: _Watch) -> Iterator[None]:
+def _told(runtime: Runtime, current: Load, watch: _Watch) -> Iterator[None]:
     """Record the stage that fails as an incident, or as part of one."""
     try:
         yield
     except MoatError as error:
         said = f"{type(error).__name__}: {error}"
-        task_failed(way, current.source, watch.stage, watch.stage, said, current.id, current.run)
+        task_failed(
+            runtime,
+            current.source,
+            stage=watch.stage,
+            subject=watch.stage,
+            error=said,
+            number=current.id,
+            run=current.run,
+        )
         raise
 
 
-def _go_on(way: Way, source: Source, number: int, by: str, watch: _Watch) -> RunResult:
+def _go_on(runtime: Runtime, source: Source, number: int, by: str, watch: _Watch) -> RunResult:
     """Take a load that was read as far as it may go; what is done already is left as it is."""
-    if not _embedded(way, source, number, watch):
-        return RunResult(way.load(number), None, watch.seconds)
-    found = verdict(way, number)
+    if not _embedded(runtime, source, number, watch):
+        return RunResult(runtime.load(number), None, watch.seconds)
+    found = verdict(runtime, number)
     if found.unjudged:
         with watch("gate"):
             for family in found.unjudged:
-                check(way, source, number, family)
-        found = decide(way, source, number)
+                check(runtime, source, number, family)
+        found = decide(runtime, source, number)
     if found.outcome == "block":
-        loads.reject(way.ledger, number, "gate", found.reason)
-    elif released(way.load(number), found):
+        loads.reject(runtime.ledger, number, "gate", found.reason)
+    elif released(runtime.load(number), found):
         with watch("load"):
-            load(way, source, number)
+            load(runtime, source, number)
         with watch("promote"):
-            promote(way, source, number, by)
-    return RunResult(way.load(number), found, watch.seconds)
+            promote(runtime, source, number, by)
+    return RunResult(runtime.load(number), found, watch.seconds)
 
 
-def _embedded(way: Way, source: Source, number: int, watch: _Watch) -> bool:
+def _embedded(runtime: Runtime, source: Source, number: int, watch: _Watch) -> bool:
     """Prepare and embed every batch; False where the load waits for its budget, and nothing is embedded."""
-    batches = range(way.load(number).counts["batches"])
+    batches = range(runtime.load(number).counts["batches"])
 
     def prepared(batch: int) -> None:
-        if not _staged(way, source, number, "aside", batch):  # the last file of a batch that is prepared
+        if not _staged(runtime, source, number, "aside", batch):  # the last file of a batch that is prepared
             with watch("parse → clean → chunk"):
-                prepare(way, source, number, batch)
+                prepare(runtime, source, number, batch)
 
     if source.limits.budget and batches:
         for batch in batches:
             prepared(batch)
         with watch("budget"):
-            judge(way, source, number)
-        if way.load(number).state == "held":
+            judge(runtime, source, number)
+        if runtime.load(number).state == "held":
             return False
     for batch in batches:
         prepared(batch)
-        if not _staged(way, source, number, "embed", batch):
+        if not _staged(runtime, source, number, "embed", batch):
             with watch("embed"):
-                embed(way, source, number, batch)
+                embed(runtime, source, number, batch)
     return True
 
 
-def _staged(way: Way, source: Source, number: int, stage: str, batch: int) -> bool:
-    return way.staging.exists(batch_path(source.name, number, stage, batch))
+def _staged(runtime: Runtime, source: Source, number: int, stage: str, batch: int) -> bool:
+    return runtime.staging.exists(batch_path(source.name, number, stage, batch))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from moat.incidents.triage.evidence import Aside, Column, Evidence, Fault, Segment, Shift
+from moat.incidents.triage.evidence import Aside, ColumnEvidence, Evidence, Fault, Segment, Shift
 from moat.incidents.triage.rank import SIGNATURES, ranked, steps_of
 from moat.settings import PROJECT
 
@@ -14,29 +14,31 @@ COUNTS = {"listed": 1_000, "visible": 1_000, "new": 5, "changed": 20, "vanished"
 
 
 def task(stage: str, message: str, error: str = "SourceUnavailable") -> Fault:
-    return Fault("task", stage, stage, "block", error, message)
+    return Fault(kind="task", stage=stage, subject=stage, severity="block", error=error, message=message)
 
 
 def check(name: str, seen: str = "seen; allowed: less", measure: str = "", severity: str = "hold") -> Fault:
-    return Fault("check", "read", name, severity, "", seen, 1, measure)
+    return Fault(
+        kind="check", stage="read", subject=name, severity=severity, error="", message=seen, n=1, measure=measure
+    )
 
 
 def of(*faults: Fault, **known: Any) -> Evidence:
     """Evidence of some faults; measures as name=(value, usual) under `moved` have departed."""
     moved = {
-        name: Shift(name, value, usual, 9.0 if value > usual else -9.0)
+        name: Shift(name=name, value=value, usual=usual, z=9.0 if value > usual else -9.0)
         for name, (value, usual) in known.pop("moved", {}).items()
     }
-    return Evidence("docs", **{"stage": faults[0].stage if faults else "read", "load": 7, "faults": faults, "shifts": moved, "counts": COUNTS, **known})  # fmt: skip
+    return Evidence(source="docs", **{"stage": faults[0].stage if faults else "read", "load": 7, "faults": faults, "shifts": moved, "counts": COUNTS, **known})  # fmt: skip
 
 
-def columns(**types: str) -> tuple[Column, ...]:
+def columns(**types: str) -> tuple[ColumnEvidence, ...]:
     """Columns by name, type and share of NULL: "text" or "text 0.4"."""
-    return tuple(Column(name, told.split()[0], float([*told.split(), "0"][1])) for name, told in types.items())
+    return tuple(ColumnEvidence(name, told.split()[0], float([*told.split(), "0"][1])) for name, told in types.items())
 
 
 def folder(value: str, bad: int, of_bad: int, whole: int, kind: str = "folder") -> Segment:
-    return Segment(kind, value, bad, of_bad, whole, 1_000)
+    return Segment(of=kind, value=value, bad=bad, bad_all=of_bad, whole=whole, whole_all=1_000)
 
 
 HELD = check("mass deletion", "400 of 1,000 visible documents vanish (40%); allowed: at most 30%")
@@ -75,7 +77,7 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("column_retyped", of(check("columns"), columns_before=ROWS, columns=columns(id="integer", body="text", team="integer"))),
     ("column_emptied", of(check("nulls", measure="nulls:body"), moved={"nulls:body": (1.0, 0.01)}, columns_before=ROWS, columns=columns(id="integer", body="text 1.0", team="text"))),
     ("column_emptied", of(check("nulls", measure="nulls:team"), moved={"nulls:team": (0.4, 0.02)})),
-    ("schema_added", of(check("new columns", severity="warn"), columns_before=ROWS, columns=(*ROWS, Column("fax", "text", 0.0)))),
+    ("schema_added", of(check("new columns", severity="warn"), columns_before=ROWS, columns=(*ROWS, ColumnEvidence("fax", "text", 0.0)))),
     ("column_values_changed", of(check("median"), moved={"median:amount": (40_000.0, 400.0)})),
     ("schema_changed", of(task("read", "source docs: Catalog Error: Table with name cases does not exist!", "FatalError"))),
     ("one_text", of(check("equal documents"), moved={"duplicates.equal": (0.5, 0.0), "volume.changed": (500.0, 20.0)}, counts={**COUNTS, "changed": 500})),
@@ -119,7 +121,7 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("hidden_text", of(check("hidden text", "9 documents hold text that is not shown"))),
     ("prompt_injection", of(check("prompt injection", "2 documents speak to a model"))),
     ("budget_exceeded", of(check("budget", "9,000,000 tokens for the model, allowed: 1,000,000"))),
-    ("late_load", of(Fault("late", "promote", "deadline", "warn", "", "it is not promoted 6 hours after it was queued"))),
+    ("late_load", of(Fault(kind="late", stage="promote", subject="deadline", severity="warn", error="", message="it is not promoted 6 hours after it was queued"))),
     ("code_changed", of(task("clean", "'NoneType' object has no attribute 'text'", "AttributeError"), changes=("code: 0.1 → 0.2",))),
     ("settings_changed", of(task("clean", "it went wrong", "ValueError"), changes=("setting MOAT_BATCH_MB: changed",))),
     ("package_upgraded", of(task("clean", "it went wrong", "ValueError"), changes=("code: 0.1 → 0.2", "package unstructured: 0.27 → 0.28"))),
@@ -154,10 +156,10 @@ def test_every_cause_is_in_the_documentation_with_its_title() -> None:
 
 def test_where_nothing_is_wrong_nothing_is_named() -> None:
     usual = {
-        name: Shift(name, 1.0, 1.0, 0.4)
+        name: Shift(name=name, value=1.0, usual=1.0, z=0.4)
         for name in ("volume.listed", "parsing.characters", "vectors.auc", "nulls:body")
     }
-    assert ranked(Evidence("docs", shifts=usual, counts=COUNTS, columns=ROWS, columns_before=ROWS)) == ()
+    assert ranked(Evidence(source="docs", shifts=usual, counts=COUNTS, columns=ROWS, columns_before=ROWS)) == ()
 
 
 def test_a_departure_to_the_good_side_accuses_nobody() -> None:
@@ -180,7 +182,9 @@ def test_documents_that_kept_their_text_are_not_said_to_hold_another_one() -> No
     swollen = {"volume.new": (800.0, 5.0)}
     missed = of(check("recall@5"), check("new documents", measure="volume.new"), moved=swollen)
     assert ranked(missed)[0].name == "bodies_swapped"
-    kept = replace(missed, shifts={**missed.shifts, "volume.rewritten": Shift("volume.rewritten", 0.0, 0.0)})
+    kept = replace(
+        missed, shifts={**missed.shifts, "volume.rewritten": Shift(name="volume.rewritten", value=0.0, usual=0.0)}
+    )
     assert [c.name for c in ranked(kept)] == ["volume_growth", "bodies_swapped"]
 
 

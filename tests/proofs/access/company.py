@@ -5,7 +5,7 @@ from typing import Any
 
 from moat.index.store import Store
 from moat.ledger.members import principals_of
-from moat.ledger.policies import tokens_of
+from moat.ledger.policies import access_tokens_of
 from moat.settings import Settings
 from tests.proofs.access.harness import Moat, Shelf
 
@@ -70,7 +70,9 @@ def text_of(moat: Moat, who: str, key: str = PAY) -> list[str]:
 def index_lets_in(moat: Moat, who: str, key: str = PAY) -> bool:
     """Whether the filter alone would give somebody a visible chunk of a document."""
     with moat.ledger.read() as connection:
-        tokens = set(tokens_of(connection, moat.ledger.tenant, principals_of(connection, moat.ledger.tenant, who)))
+        tokens = set(
+            access_tokens_of(connection, moat.ledger.tenant, principals_of(connection, moat.ledger.tenant, who))
+        )
     here = moat.store.read_back(
         [moat_id for moat_id, (k, _) in moat.ids([(key, moat.shelf.texts[key])]).items() if k == key]
     )

@@ -32,11 +32,11 @@ from moat.ledger.checks import CheckResult
 from moat.ledger.loads import Load
 from moat.ledger.members import replace_members
 from moat.ledger.tables import document
-from moat.maintenance.access_sync import Synced, sync_access
+from moat.maintenance.access_sync import SyncedAccess, sync_access
 from moat.readers.reader import Fetched, Gone, Reading, raw
 from moat.records import Chunk, Embedded, IndexObject, Listed, Planned, Prepared, RawDocument, SetAside
 from moat.retrieve import Retriever
-from moat.runtime import Options, ReadResult, Way, path
+from moat.runtime import Options, ReadResult, Runtime, path
 from moat.settings import Settings
 from moat.source import AccessFiles, Limits, Source
 from moat.stages.load import load as load_stage
@@ -54,7 +54,7 @@ class Embedding:
     def info(self) -> ModelInfo:
         return INFO
 
-    def embed(self, texts: Sequence[str], lane: str = "bulk") -> np.ndarray:
+    def embed(self, texts: Sequence[str], priority: str = "bulk") -> np.ndarray:
         return np.stack([vector(text) for text in texts])
 
     def close(self) -> None: ...
@@ -101,9 +101,15 @@ def migrated(settings: Settings) -> None:
     made.close()
 
 
-def way_of(settings: Settings, lines: list[str] | None = None) -> Way:
+def way_of(settings: Settings, lines: list[str] | None = None) -> Runtime:
     tell = (lambda line: None) if lines is None else lines.append
-    return Way(settings, Ledger.open(settings), Staging(settings.staging), EnvironmentConnections({}), tell)
+    return Runtime(
+        settings=settings,
+        ledger=Ledger.open(settings),
+        staging=Staging(settings.staging),
+        connections=EnvironmentConnections({}),
+        progress=tell,
+    )
 
 
 def one_chunk(
@@ -112,31 +118,31 @@ def one_chunk(
     """A document of one chunk, as prepare and embed would leave it."""
     identity = document_id(tenant, source, key)
     chunk = Chunk(
-        chunk_id(identity, text, 0, (key,)),
-        identity,
-        key,
-        text,
-        "",
-        "text",
-        None,
-        0,
-        len(text.split()) + 2,
-        text_hash(text),
+        id=chunk_id(identity, text, 0, (key,)),
+        document_id=identity,
+        key=key,
+        text=text,
+        heading="",
+        kind="text",
+        page=None,
+        position=0,
+        n_tokens=len(text.split()) + 2,
+        text_hash=text_hash(text),
     )
     prepared = Prepared(
-        identity,
-        key,
-        f"shelf:{key}",
-        key,
-        "text/plain",
-        fingerprint,
-        content_hash(text.encode()),
-        policy,
-        version,
-        (f"half={key.partition('/')[0]}",),
-        0,
-        len(text),
-        1,
+        id=identity,
+        key=key,
+        uri=f"shelf:{key}",
+        title=key,
+        media_type="text/plain",
+        fingerprint=fingerprint,
+        content_hash=content_hash(text.encode()),
+        policy=policy,
+        access_version=version,
+        metadata=(f"half={key.partition('/')[0]}",),
+        n_pages=0,
+        n_characters=len(text),
+        n_chunks=1,
     )
     return prepared, chunk, Embedded(chunk.id, chunk.text_hash, vector(text).tobytes())
 
@@ -190,18 +196,18 @@ def _stage(ledger: Ledger, store: Store, current: Load, papers: Iterable[Paper])
     store.write(
         [
             IndexObject(
-                c.id,
-                current.source,
-                p.id,
-                p.key,
-                writers[c.id],
-                c.kind,
-                p.title,
-                c.heading,
-                c.text,
-                p.metadata,
-                allow[p.id].tokens,
-                e.vector,
+                id=c.id,
+                source=current.source,
+                document=p.id,
+                key=p.key,
+                load=writers[c.id],
+                kind=c.kind,
+                title=p.title,
+                heading=c.heading,
+                text=c.text,
+                metadata=p.metadata,
+                allow=allow[p.id].tokens,
+                vector=e.vector,
             )
             for p, c, e in three
         ]
@@ -216,7 +222,15 @@ def _take_back(ledger: Ledger, papers: Sequence[Paper]) -> None:
         for p in (p for p in papers if p.source == source):
             wanted = policy(p.rule).within(p.directory) if p.rule else None
             identity = document_id(ledger.tenant, source, p.key)
-            observed.append(Observed(identity, p.key, wanted, wanted.digest(ledger.tenant) if wanted else None, True))
+            observed.append(
+                Observed(
+                    document=identity,
+                    key=p.key,
+                    wanted=wanted,
+                    digest=wanted.digest(ledger.tenant) if wanted else None,
+                    same_content=True,
+                )
+            )
         access_sync.revoke(ledger, source, observed, access.begin(ledger, source), "proof")
 
 
@@ -272,7 +286,7 @@ class Moat:
     """One source on its way: each stage a method, parse and model left out."""
 
     def __init__(self, settings: Settings, shelf: Shelf, name: str = "shelf", **limits: Any) -> None:
-        self.settings, self.shelf, self.way = settings, shelf, way_of(settings)
+        self.settings, self.shelf, self.runtime = settings, shelf, way_of(settings)
         given = {"max_vanished_ratio": 1.0, "max_failed_ratio": 1.0, "max_duplicate_ratio": 1.0, **limits}
         self.source = Source(name=name, reader=shelf, access=AccessFiles(), limits=Limits(**given))
         self.store: Store = WeaviateStore.open(settings, "writer")
@@ -281,11 +295,11 @@ class Moat:
 
     @property
     def ledger(self) -> Ledger:
-        return self.way.ledger
+        return self.runtime.ledger
 
     def read(self, run: str = "") -> ReadResult:
         self._runs += 1
-        return read_stage(self.way, self.source, run or f"proof:{self._runs}", Options())
+        return read_stage(self.runtime, self.source, run or f"proof:{self._runs}", Options())
 
     def prepare(self, found: ReadResult) -> None:
         """What prepare leaves: each text is one chunk."""
@@ -301,33 +315,35 @@ class Moat:
                     r.fingerprint,
                     r.access_version,
                 )
-                for r in self.way.staging.read(at, RawDocument)
+                for r in self.runtime.staging.read(at, RawDocument)
             ]
             for stage, kind, records in (
                 ("document", Prepared, [m[0] for m in made]),
                 ("chunk", Chunk, [m[1] for m in made]),
                 ("aside", SetAside, []),
             ):
-                self.way.staging.write(self._at(found.load, stage, batch.number), kind, records)
+                self.runtime.staging.write(self._at(found.load, stage, batch.number), kind, records)
 
     def embed(self, found: ReadResult) -> None:
-        loads.note(self.ledger, self.way.load(found.load), {}, INFO.key)
+        loads.note(self.ledger, self.runtime.load(found.load), {}, INFO.key)
         for batch in found.batches:
-            chunks = self.way.staging.read(self._at(found.load, "chunk", batch.number), Chunk)
+            chunks = self.runtime.staging.read(self._at(found.load, "chunk", batch.number), Chunk)
             vectors = [Embedded(c.id, c.text_hash, vector(c.text).tobytes()) for c in chunks]
-            self.way.staging.write(self._at(found.load, "embed", batch.number), Embedded, vectors)
+            self.runtime.staging.write(self._at(found.load, "embed", batch.number), Embedded, vectors)
 
     def gate(self, found: ReadResult) -> None:
         """Every family of checks passed."""
         for family in FAMILIES:
-            passed = CheckResult(family.name, family.name, "warn", True, "looked", "")
-            checks.keep(self.ledger, self.way.load(found.load), family.name, [passed])
+            passed = CheckResult(
+                name=family.name, family=family.name, severity="warn", passed=True, seen="looked", allowed=""
+            )
+            checks.keep(self.ledger, self.runtime.load(found.load), family.name, [passed])
 
     def load(self, found: ReadResult, store: Store | None = None) -> None:
-        load_stage(self.way, self.source, found.load, store or self.store)
+        load_stage(self.runtime, self.source, found.load, store or self.store)
 
     def promote(self, found: ReadResult, store: Store | None = None) -> None:
-        promote_stage(self.way, self.source, found.load, "proof", store or self.store)
+        promote_stage(self.runtime, self.source, found.load, "proof", store or self.store)
 
     def run(self, *between: Callable[[], object]) -> ReadResult:
         """The whole way; `between` are done after read, prepare, embed, gate, load and promote, as far as there are any."""
@@ -342,8 +358,8 @@ class Moat:
                 todo.pop(0)()
         return found
 
-    def sync(self, store: Store | None = None) -> Synced:
-        return sync_access(self.way, self.source, "proof", store or self.store)
+    def sync(self, store: Store | None = None) -> SyncedAccess:
+        return sync_access(self.runtime, self.source, "proof", store or self.store)
 
     def groups(self, groups: Mapping[str, Sequence[str]], directory: str = "staff") -> None:
         replace_members(self.ledger, directory, groups, "proof")
@@ -378,14 +394,14 @@ class Moat:
     def reopen(self) -> None:
         """As after a restart of everything that talks to ledger and index."""
         self.close()
-        self.way = way_of(self.settings)
+        self.runtime = way_of(self.settings)
         self.store = WeaviateStore.open(self.settings, "writer")
         self.door = retriever(self.settings)
 
     def close(self) -> None:
         self.door.close()
         self.store.close()
-        self.way.close()
+        self.runtime.close()
 
     def _at(self, number: int, stage: str, batch: int) -> str:
         return path(self.source.name, number, stage, f"{batch:04}.parquet")

@@ -22,7 +22,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import select, update
 
-from moat.access.policy import token
+from moat.access.policy import access_token
 from moat.embedding.client import embedder_of
 from moat.index.store import Query, Store, WeaviateStore
 from moat.ledger import Ledger, members
@@ -30,9 +30,9 @@ from moat.ledger.members import replace_members
 from moat.ledger.tables import audit, directory, source
 from moat.retrieve import Retriever
 from moat.search.identity import Bearer, Service
-from moat.search.results import Answer
+from moat.search.results import SearchResult
 from moat.settings import Settings
-from tests.company import ANN, HUGO, Company, collection_of_its_own, opened_way
+from tests.company import ANN, HUGO, Company, collection_of_its_own, open_runtime
 from tests.issuer import Issuer
 
 QUESTION = "What does a crane driver earn?"
@@ -46,10 +46,10 @@ def company(
 ) -> Iterator[Company]:
     folder = tmp_path_factory.mktemp("closed")
     with collection_of_its_own(weaviate_server, embedder_server, folder / "home") as settings:
-        made = Company(opened_way(settings), folder / "docs")
+        made = Company(open_runtime(settings), folder / "docs")
         made.run()
         yield made
-        made.way.close()
+        made.runtime.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,10 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
 @pytest.fixture
 def known(company: Company) -> Iterator[Ledger]:
     """The ledger; groups and sources are put back in the end."""
-    replace_members(company.way.ledger, "test", GROUPS, "test")
-    yield company.way.ledger
-    replace_members(company.way.ledger, "test", GROUPS, "test")
-    with company.way.ledger.write() as connection:
+    replace_members(company.runtime.ledger, "test", GROUPS, "test")
+    yield company.runtime.ledger
+    replace_members(company.runtime.ledger, "test", GROUPS, "test")
+    with company.runtime.ledger.write() as connection:
         connection.execute(update(source).values(access_until=None))
 
 
@@ -73,13 +73,13 @@ def opened(company: Company, known: Ledger) -> Iterator[Callable[..., Retriever]
     made: list[Retriever] = []
 
     def door(store: Store | None = None, embedder: Any = None, settings: Settings | None = None) -> Retriever:
-        settings = settings or company.way.settings
+        settings = settings or company.runtime.settings
         made.append(
             Retriever(
                 settings,
                 Ledger(settings.ledger, settings.tenant),
                 store or WeaviateStore.open(settings, "reader"),
-                embedder or embedder_of(company.way.settings, company.way.connections),
+                embedder or embedder_of(company.runtime.settings, company.runtime.connections),
             )
         )
         return made[-1]
@@ -98,8 +98,8 @@ def ids(company: Company) -> list[str]:
     return found
 
 
-def asked(door: Retriever, way: str, asker: Any, ids: Sequence[str], **given: Any) -> Any:
-    match way:
+def asked(door: Retriever, runtime: str, asker: Any, ids: Sequence[str], **given: Any) -> Any:
+    match runtime:
         case "get":
             return door.get(ids, asker)
         case "count":
@@ -107,7 +107,7 @@ def asked(door: Retriever, way: str, asker: Any, ids: Sequence[str], **given: An
         case "aggregate":
             return door.aggregate(asker, "source", **given)
         case _:
-            return door.search(QUESTION, asker, mode=way, **given)  # type: ignore[arg-type]
+            return door.search(QUESTION, asker, mode=runtime, **given)  # type: ignore[arg-type]
 
 
 def empty(given: Any) -> bool:
@@ -122,13 +122,13 @@ def lines(ledger: Ledger) -> list[tuple[str, str, str]]:
 
 
 def gives_nothing(door: Retriever, asker: Any, ids: Sequence[str], *, who: str, says: str, action: str, ways: Sequence[str] = WAYS, **given: Any) -> None:  # fmt: skip
-    for way in ways:
+    for runtime in ways:
         before = len(lines(door._ledger))
-        answer = asked(door, way, asker, ids, **given)
-        assert empty(answer), way
-        assert says in (answer.refused or ""), (way, answer.refused)
+        answer = asked(door, runtime, asker, ids, **given)
+        assert empty(answer), runtime
+        assert says in (answer.refused or ""), (runtime, answer.refused)
         (line,) = lines(door._ledger)[before:]
-        assert line[:2] == (who, action), way
+        assert line[:2] == (who, action), runtime
         for secret in (QUESTION, getattr(asker, "token", "") or QUESTION):
             assert secret not in line[2]
             assert secret not in answer.refused
@@ -136,11 +136,11 @@ def gives_nothing(door: Retriever, asker: Any, ids: Sequence[str], *, who: str, 
 
 def test_a_good_asker_finds_it_by_every_way(opened: Callable[..., Retriever], ids: list[str], issuer: Issuer, company: Company) -> None:  # fmt: skip
     """Without this, a door that is always shut would pass everything below."""
-    door = opened(settings=issuer.trusted(company.way.settings))
+    door = opened(settings=issuer.trusted(company.runtime.settings))
     for asker in (HUGO, Service("payroll", ("group:people",)), Bearer(issuer.token("hugo@example.com"))):
-        for way in WAYS:
-            answer = asked(door, way, asker, ids)
-            assert not empty(answer), (way, asker, answer.refused)
+        for runtime in WAYS:
+            answer = asked(door, runtime, asker, ids)
+            assert not empty(answer), (runtime, asker, answer.refused)
     assert "people/pay.md" in {hit.document_key for hit in door.get(ids, HUGO)}
     assert "people/pay.md" not in {hit.document_key for hit in door.get(ids, ANN)}
 
@@ -161,7 +161,7 @@ ASKERS: dict[str, tuple[Any, str, str]] = {
     "compatibility characters": ("user:ｈugo@example.com", "user:ｈugo@example.com", "compatibility"),
     "an invisible character": ("user:hugo\u200b@example.com", "user:hugo\u200b@example.com", "U+200B"),
     "without its accent": ("user:zoe@example.com", "user:zoe@example.com", "nobody knows"),
-    "a token of the index": (token("default", "group:people"), "a text of 34 characters", "no principal"),
+    "a token of the index": (access_token("default", "group:people"), "a text of 34 characters", "no principal"),
     "five thousand characters": ("user:" + "h" * 5_000, "user:" + "h" * 507, "characters at the most"),
     "a service without principals": (Service("bot", ()), "service:bot", "must stand for 1"),
     "a service that nobody knows": (Service("bot", ("group:nowhere",)), "service:bot", "nobody knows group:nowhere"),
@@ -199,9 +199,9 @@ def test_a_source_whose_access_cannot_be_read_any_more_is_masked(opened: Callabl
     door = opened()
     with known.write() as connection:
         connection.execute(update(source).values(access_until=datetime.now(UTC) - timedelta(seconds=1)))
-    for way in WAYS:
-        answer = asked(door, way, HUGO, ids)
-        assert empty(answer), way
+    for runtime in WAYS:
+        answer = asked(door, runtime, HUGO, ids)
+        assert empty(answer), runtime
         assert answer.refused is None
     with known.write() as connection:
         connection.execute(update(source).values(access_until=datetime.now(UTC) + timedelta(hours=1)))
@@ -212,9 +212,9 @@ def test_five_thousand_groups_are_exact_and_past_the_limit_there_is_nothing(open
     door = opened()
     many = {f"group:g{n}": [ANN] for n in range(5_000)}
     replace_members(known, "test", {**GROUPS, **many}, "test")
-    for way in WAYS:
-        assert not empty(asked(door, way, HUGO, ids)), way
-        assert "people/pay.md" not in str(asked(door, way, ANN, ids)), way
+    for runtime in WAYS:
+        assert not empty(asked(door, runtime, HUGO, ids)), runtime
+        assert "people/pay.md" not in str(asked(door, runtime, ANN, ids)), runtime
     assert door.count(ANN).documents == 2
     replace_members(known, "test", {**GROUPS, **many, "group:people": [HUGO, "group:g4999"]}, "test")
     assert door.search(QUESTION, ANN)[0].document_key == "people/pay.md"
@@ -301,12 +301,12 @@ TOKENS: dict[str, tuple[Callable[[Issuer], str], str]] = {
 def test_a_token_that_does_not_hold_proves_nobody(case: str, opened: Callable[..., Retriever], company: Company, issuer: Issuer, ids: list[str], caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
     made, says = TOKENS[case]
     asker = Bearer(made(issuer))
-    gives_nothing(opened(settings=issuer.trusted(company.way.settings)), asker, ids, who="a token", says=says, action="query denied")  # fmt: skip
+    gives_nothing(opened(settings=issuer.trusted(company.runtime.settings)), asker, ids, who="a token", says=says, action="query denied")  # fmt: skip
     assert not asker.token or asker.token not in caplog.text + repr(asker)
 
 
 def test_a_token_passed_as_a_name_is_neither_taken_nor_repeated(opened: Callable[..., Retriever], company: Company, issuer: Issuer, ids: list[str], caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
-    door, secret = opened(settings=issuer.trusted(company.way.settings)), issuer.token("hugo@example.com")
+    door, secret = opened(settings=issuer.trusted(company.runtime.settings)), issuer.token("hugo@example.com")
     for asker in (secret, f"user:{secret}", f"Bearer {secret}"):
         gives_nothing(door, asker, ids, who=f"a text of {len(asker):,} characters", says="pass Bearer", action="query denied")  # fmt: skip
     gives_nothing(door, Service(secret, (HUGO,)), ids, who="a Service", says="a service has a name", action="query denied")  # fmt: skip
@@ -317,7 +317,7 @@ def test_a_token_passed_as_a_name_is_neither_taken_nor_repeated(opened: Callable
 
 
 def test_a_proved_stranger_is_named_in_the_audit(opened: Callable[..., Retriever], company: Company, issuer: Issuer, ids: list[str]) -> None:  # fmt: skip
-    door = opened(settings=issuer.trusted(company.way.settings))
+    door = opened(settings=issuer.trusted(company.runtime.settings))
     asker = Bearer(issuer.token("stranger@example.com"))
     gives_nothing(door, asker, ids, who="user:stranger@example.com", says="nobody knows", action="query denied")
     asker = Bearer(issuer.token("people,group:people"))
@@ -326,7 +326,7 @@ def test_a_proved_stranger_is_named_in_the_audit(opened: Callable[..., Retriever
 
 def test_keys_come_from_a_server_and_are_not_asked_for_each_time(opened: Callable[..., Retriever], company: Company, issuer: Issuer, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     with issuer.served() as where:
-        door = opened(settings=issuer.trusted(company.way.settings, where))
+        door = opened(settings=issuer.trusted(company.runtime.settings, where))
         issuer.asked = 0
         for kid in ("rsa-1", "ec-1", "rsa-1"):
             assert not empty(door.count(Bearer(issuer.token("hugo@example.com", kid))))
@@ -346,7 +346,7 @@ def test_keys_come_from_a_server_and_are_not_asked_for_each_time(opened: Callabl
 def test_when_the_keys_cannot_be_read_no_token_holds(status: int, opened: Callable[..., Retriever], company: Company, issuer: Issuer, ids: list[str], monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     asker = Bearer(issuer.token("hugo@example.com"))
     with issuer.served() as where:
-        door = opened(settings=issuer.trusted(company.way.settings, where))
+        door = opened(settings=issuer.trusted(company.runtime.settings, where))
         issuer.status = status
         gives_nothing(door, asker, ids, who="a token", says="cannot be read", action="query denied")
         issuer.status = 200
@@ -363,13 +363,13 @@ def test_when_the_keys_cannot_be_read_no_token_holds(status: int, opened: Callab
 def test_a_jwks_that_is_none_proves_nobody(body: str, opened: Callable[..., Retriever], company: Company, issuer: Issuer, ids: list[str], tmp_path: Path) -> None:  # fmt: skip
     file = tmp_path / "jwks.json"
     file.write_text(body)
-    door = opened(settings=issuer.trusted(company.way.settings, str(file)))
+    door = opened(settings=issuer.trusted(company.runtime.settings, str(file)))
     says = "no key" if "oct" in body else "cannot be read"
     gives_nothing(door, Bearer(issuer.token("hugo@example.com")), ids, who="a token", says=says, action="query denied")
 
 
 def test_a_token_names_the_claim_that_the_setting_says(opened: Callable[..., Retriever], company: Company, issuer: Issuer) -> None:  # fmt: skip
-    door = opened(settings=issuer.trusted(company.way.settings, jwt_claim="upn"))
+    door = opened(settings=issuer.trusted(company.runtime.settings, jwt_claim="upn"))
     assert door.count(Bearer(issuer.token("ann@example.com", upn="Hugo@Example.com"))).documents == 3
     assert door.count(Bearer(issuer.token("hugo@example.com"))).refused
 
@@ -402,7 +402,7 @@ def test_settings_that_would_trust_anybody_are_refused(wrong: dict[str, str]) ->
 )
 def test_an_empty_or_broken_scope_is_no_scope_openrag_759(filters: Any, says: str, opened: Callable[..., Retriever], ids: list[str]) -> None:  # fmt: skip
     """linagora/openrag#759: an empty list of scopes became no filter, and everything was found."""
-    ways = [way for way in WAYS if way != "get"]
+    ways = [runtime for runtime in WAYS if runtime != "get"]
     gives_nothing(opened(), HUGO, ids, who=HUGO, says=says, action="query failed", ways=ways, filters=filters)
 
 
@@ -410,7 +410,7 @@ def test_an_empty_or_broken_scope_is_no_scope_openrag_759(filters: Any, says: st
     "filters",
     [
         {"allow": ["public"]},
-        {"allow": [token("default", "group:people")]},
+        {"allow": [access_token("default", "group:people")]},
         {"load": "1"},
         {"text": "crane"},
         {"document": ["*"]},
@@ -424,10 +424,10 @@ def test_an_empty_or_broken_scope_is_no_scope_openrag_759(filters: Any, says: st
 def test_an_injected_filter_finds_nothing(filters: Any, opened: Callable[..., Retriever], ids: list[str]) -> None:
     """It reaches no property but its own: any other name is one of metadata. Nothing is wrong, so nothing is refused."""
     door = opened()
-    for way in WAYS:
-        if way != "get":
-            answer = asked(door, way, HUGO, ids, filters=filters)
-            assert empty(answer), way
+    for runtime in WAYS:
+        if runtime != "get":
+            answer = asked(door, runtime, HUGO, ids, filters=filters)
+            assert empty(answer), runtime
             assert answer.refused is None
 
 
@@ -460,7 +460,7 @@ def test_access_that_is_stored_is_access_that_is_filtered_by_langflow_openrag_13
         asked: list[Query] = []  # noqa: RUF012
 
         def __init__(self) -> None:
-            self.inner = WeaviateStore.open(company.way.settings, "reader")
+            self.inner = WeaviateStore.open(company.runtime.settings, "reader")
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self.inner, name)
@@ -474,7 +474,7 @@ def test_access_that_is_stored_is_access_that_is_filtered_by_langflow_openrag_13
     for mode in ("vector", "keyword", "hybrid"):
         door.search(QUESTION, ANN, mode=mode)  # type: ignore[arg-type]
     assert len(store.asked) == 3
-    mine = {"public", token("default", ANN), token("default", "group:everyone")}
+    mine = {"public", access_token("default", ANN), access_token("default", "group:everyone")}
     assert all(set(query.tokens) == mine for query in store.asked)
 
 
@@ -490,19 +490,19 @@ def test_an_inherited_restriction_holds_by_every_way_elastic_connectors_4095(com
         index.close()
         door = opened()
         assert "people/deep/deeper/bonus.md" in {hit.document_key for hit in door.get(ids, HUGO)}
-        for way in WAYS[:4]:
-            assert "bonus" not in str([hit.document_key for hit in asked(door, way, ANN, ids)]), way
+        for runtime in WAYS[:4]:
+            assert "bonus" not in str([hit.document_key for hit in asked(door, runtime, ANN, ids)]), runtime
         assert door.count(ANN).documents == 2
     finally:
         (folder / "bonus.md").unlink()
         company.run()
 
 
-def test_ids_of_another_tenant_are_not_found_and_its_people_not_known_onyx_12580(company: Company, opened: Callable[..., Retriever], make_way: Any, tmp_path: Path, ids: list[str]) -> None:  # fmt: skip
+def test_ids_of_another_tenant_are_not_found_and_its_people_not_known_onyx_12580(company: Company, opened: Callable[..., Retriever], make_runtime: Any, tmp_path: Path, ids: list[str]) -> None:  # fmt: skip
     """onyx#12580: a cache of permissions was shared by tenants. One server, one ledger, two tenants."""
-    settings = company.way.settings.model_copy(update={"tenant": "other"})
-    foreign = Company(make_way(settings), tmp_path / "others")
-    members.replace_members(foreign.way.ledger, "test", {"group:everyone": [ANN], "group:people": [ANN, "user:eve@example.com"]}, "test")  # fmt: skip
+    settings = company.runtime.settings.model_copy(update={"tenant": "other"})
+    foreign = Company(make_runtime(settings), tmp_path / "others")
+    members.replace_members(foreign.runtime.ledger, "test", {"group:everyone": [ANN], "group:people": [ANN, "user:eve@example.com"]}, "test")  # fmt: skip
     foreign.run()
     index = foreign.index()
     theirs = [o.id for o in index.every()]
@@ -554,7 +554,7 @@ def _raises(error: Exception) -> Callable[[], Any]:
     ],
 )
 def test_an_embedder_that_fails_gives_nothing(embed: Any, says: str, opened: Callable[..., Retriever], company: Company, ids: list[str]) -> None:  # fmt: skip
-    settings = company.way.settings.model_copy(update={"search_timeout_s": 1.0}) if "TIMEOUT" in says else None
+    settings = company.runtime.settings.model_copy(update={"search_timeout_s": 1.0}) if "TIMEOUT" in says else None
     door = opened(embedder=Embeds(embed), settings=settings)
     gives_nothing(door, HUGO, ids, who=HUGO, says=says, action="query failed", ways=["vector", "hybrid"])
     assert not empty(door.search("crane driver", HUGO, mode="keyword"))
@@ -562,7 +562,7 @@ def test_an_embedder_that_fails_gives_nothing(embed: Any, says: str, opened: Cal
 
 def test_an_index_that_refuses_gives_nothing_and_ids_are_still_the_ledgers(opened: Callable[..., Retriever], company: Company, ids: list[str]) -> None:  # fmt: skip
     """A collection that is not there, or that the key may not read. A server that went down: tests/test_retrieve.py."""
-    door = opened(settings=company.way.settings.model_copy(update={"collection": "Nowhere"}))
+    door = opened(settings=company.runtime.settings.model_copy(update={"collection": "Nowhere"}))
     gives_nothing(
         door, HUGO, ids, who=HUGO, says="Weaviate at", action="query failed", ways=["vector", "keyword", "hybrid"]
     )
@@ -574,7 +574,7 @@ def test_an_index_that_goes_between_two_pages_gives_nothing_of_the_first(opened:
         """Gives a full page of what nobody may see, so that a second is asked for; then its connection is closed."""
 
         def __init__(self) -> None:
-            self.inner, self.asked = WeaviateStore.open(company.way.settings, "reader"), 0
+            self.inner, self.asked = WeaviateStore.open(company.runtime.settings, "reader"), 0
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self.inner, name)
@@ -587,18 +587,20 @@ def test_an_index_that_goes_between_two_pages_gives_nothing_of_the_first(opened:
             gone = [(f"00000000-0000-0000-0000-{n:012}", 0.1) for n in range(query.limit)]
             return (found[:1] + gone)[: query.limit]
 
-    for way in ("vector", "keyword", "hybrid"):
+    for runtime in ("vector", "keyword", "hybrid"):
         store = Going()
-        gives_nothing(opened(store), HUGO, ids, who=HUGO, says="closed", action="query failed", ways=[way])
+        gives_nothing(opened(store), HUGO, ids, who=HUGO, says="closed", action="query failed", ways=[runtime])
         assert store.asked == 2
 
 
 def test_a_ledger_that_is_gone_gives_nothing_and_the_log_says_so(opened: Callable[..., Retriever], company: Company, ids: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
-    door = opened(settings=company.way.settings.model_copy(update={"ledger_url": f"sqlite:///{tmp_path}/no/ledger.db"}))
+    door = opened(
+        settings=company.runtime.settings.model_copy(update={"ledger_url": f"sqlite:///{tmp_path}/no/ledger.db"})
+    )
     with caplog.at_level(logging.WARNING):
-        for way in WAYS:
-            answer = asked(door, way, HUGO, ids)
-            assert empty(answer), way
+        for runtime in WAYS:
+            answer = asked(door, runtime, HUGO, ids)
+            assert empty(answer), runtime
             assert "did not answer" in answer.refused
     assert caplog.text.count(f"for {HUGO}: LedgerUnavailable") == len(WAYS)
     assert "no audit line could be written" in caplog.text
@@ -608,11 +610,11 @@ def test_a_locked_ledger_keeps_nobody_waiting_and_gets_its_line_later(opened: Ca
     monkeypatch.setattr("moat.search.guard.AUDIT_S", 0.2)
     door = opened()
     before = len(lines(door._ledger))
-    locker = sqlite3.connect(company.way.settings.ledger.removeprefix("sqlite:///"), isolation_level=None)
+    locker = sqlite3.connect(company.runtime.settings.ledger.removeprefix("sqlite:///"), isolation_level=None)
     locker.execute("BEGIN IMMEDIATE")
     started = time.monotonic()
-    for way in WAYS:
-        answer = asked(door, way, "user:stranger@example.com", ids)
+    for runtime in WAYS:
+        answer = asked(door, runtime, "user:stranger@example.com", ids)
         assert empty(answer)
         assert answer.refused
     assert time.monotonic() - started < 10
@@ -641,4 +643,4 @@ def test_many_at_once_each_get_their_own(opened: Callable[..., Retriever], ids: 
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert isinstance(door.get(ids, ANN), Answer)
+    assert isinstance(door.get(ids, ANN), SearchResult)

@@ -140,7 +140,7 @@ class Machine(RuleBasedStateMachine):
     def read_again(self) -> None:
         """The task is tried again, from the start of its load."""
         assert self.found is not None
-        self._read(self.moat.way.load(self.found.load).run)
+        self._read(self.moat.runtime.load(self.found.load).run)
 
     @precondition(lambda self: self.found is not None)
     @rule()
@@ -173,7 +173,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def another_run_takes_over(self) -> None:
         assert self.found is not None
-        loads.give_up(self.moat.ledger, self.moat.way.load(self.found.load), "killed")
+        loads.give_up(self.moat.ledger, self.moat.runtime.load(self.found.load), "killed")
         self._no_load()
         self._read("")
 

@@ -11,7 +11,7 @@ from moat.embedding.client import embedder_of
 from moat.ledger import projection
 from moat.ledger.members import replace_members
 from moat.retrieve import Retriever
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.source import Chunking, Limits, LocalFiles, Public, Source
 from moat.stages.run import run
 
@@ -40,10 +40,10 @@ def scifact(corpus: Path, folder: Path) -> Source:
     )
 
 
-def ranked_by_brute_force(way: Way, questions: dict[str, str]) -> dict[str, list[str]]:
+def ranked_by_brute_force(runtime: Runtime, questions: dict[str, str]) -> dict[str, list[str]]:
     """Documents by their best chunk, over every vector that the ledger has as visible."""
-    embedder = embedder_of(way.settings, way.connections)
-    pairs = list(projection.visible_vectors(way.ledger, "scifact", embedder.info().key))
+    embedder = embedder_of(runtime.settings, runtime.connections)
+    pairs = list(projection.visible_vectors(runtime.ledger, "scifact", embedder.info().key))
     keys = np.array([pair.key.removesuffix(".txt") for pair in pairs])
     vectors = np.frombuffer(b"".join(pair.vector for pair in pairs), "<f4").reshape(len(pairs), -1)
     asked = embedder.embed(list(questions.values()), "query")
@@ -53,13 +53,13 @@ def ranked_by_brute_force(way: Way, questions: dict[str, str]) -> dict[str, list
 
 
 def test_search_finds_what_brute_force_finds(
-    way: Way, shared: Path, tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+    runtime: Runtime, shared: Path, tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     full = pytestconfig.getoption("--full")
     folder, kind = (shared / "scifact", "_train") if full else (shared / "scifact_mini", "")
-    replace_members(way.ledger, "test", {"group:readers": [READER]}, "test")
+    replace_members(runtime.ledger, "test", {"group:readers": [READER]}, "test")
     (tmp_path / "corpus").mkdir()
-    result = run(way, scifact(folder / "corpus.jsonl", tmp_path / "corpus"), Options(), "test")
+    result = run(runtime, scifact(folder / "corpus.jsonl", tmp_path / "corpus"), Options(), "test")
     assert result.load.state == "promoted", result.load.reason
 
     lines = (folder / f"queries{kind}.jsonl").read_text().splitlines()
@@ -71,9 +71,9 @@ def test_search_finds_what_brute_force_finds(
     questions = {q["_id"]: q["text"] for q in map(json.loads, lines) if q["_id"] in relevant}
     assert len(questions) >= 100
 
-    brute = ranked_by_brute_force(way, questions)
+    brute = ranked_by_brute_force(runtime, questions)
     found: dict[str, dict[str, list[str]]] = {"vector": {}, "hybrid": {}, "keyword": {}}
-    with Retriever.from_settings(way.settings, way.connections) as door:
+    with Retriever.from_settings(runtime.settings, runtime.connections) as door:
         for mode, ranked in found.items():
             for query, text in questions.items():
                 hits = door.search(text, READER, limit=TOP, mode=mode)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ from moat.incidents.lifecycle import late, task_failed
 from moat.ledger import incidents, loads
 from moat.ledger.members import replace_members
 from moat.readers.reader import Reading
-from moat.runtime import Options, Way
+from moat.runtime import Options, Runtime
 from moat.settings import Settings
 from moat.source import AccessFiles, Columns, Golden, Limits, LocalFiles, Risks, Source, WarehouseRows
 from moat.stages.budget import judge
@@ -30,7 +30,7 @@ from moat.stages.load import load
 from moat.stages.prepare import prepare
 from moat.stages.promote import promote
 from moat.stages.read import read
-from tests.company import opened_way
+from tests.company import open_runtime
 from tests.proofs.trust.company import Company, Size, copied
 from tests.proofs.trust.defect import Defect, World
 from tests.proofs.trust.endpoint import Endpoint, mailbox, serving
@@ -87,7 +87,7 @@ class Simulation:
 
     def __init__(self, settings: Settings, company: Company, endpoint: Endpoint, post: list[Any]) -> None:
         self.settings, self.company, self.endpoint, self.post = settings, company, endpoint, post
-        self.way = opened_way(settings, self._hear)
+        self.runtime = open_runtime(settings, self._hear)
         self.lines: list[str] = []
         self.golden = tuple(sorted(company.papers)[:: max(1, len(company.papers) // FIRST_GOLDEN)][:FIRST_GOLDEN])
         company.kept.update(self.golden)
@@ -118,7 +118,7 @@ class Simulation:
             f"group:{t}": everyone[i::5] for i, t in enumerate(["legal", "sales", "engineering", "finance", "support"])
         }
         with time_machine.travel(self._moment("papers", -1), tick=True):
-            replace_members(self.way.ledger, "test", {"group:everyone": everyone, **teams}, "test")
+            replace_members(self.runtime.ledger, "test", {"group:everyone": everyone, **teams}, "test")
 
     def _questions(self, name: str, asked: Mapping[str, str]) -> Path:
         """A file of golden questions, each with the one document that answers it."""
@@ -154,19 +154,19 @@ class Simulation:
         day, number, step = self.company.today, 0, "read"
         run = f"cli:night {day}"
         try:
-            plan = read(self.way, source, run, options)
+            plan = read(self.runtime, source, run, options)
             number = plan.load
             if plan.unchanged:
-                if quiet := stale(self.way, source.name):
-                    late(self.way, source.name, quiet)
+                if quiet := stale(self.runtime, source.name):
+                    late(self.runtime, source.name, quiet)
                     return Night(source.name, day, "warned", (("freshness", "warn", quiet),))
                 return Night(source.name, day, "unchanged", number=number)
             for step, work in self._steps(source, plan.load, [b.number for b in plan.batches]):  # noqa: B007  told below
                 if work() == "stop":
-                    reason = self.way.load(number).reason or ""
+                    reason = self.runtime.load(number).reason or ""
                     return Night(source.name, day, "held", (("budget", "hold", reason),), number=number)
             step = "decide"
-            verdict = decide(self.way, source, plan.load)
+            verdict = decide(self.runtime, source, plan.load)
         except Exception as error:  # noqa: BLE001  whatever a task raises, its failure is what Airflow tells
             self._task_failed(source, step, f"{type(error).__name__}: {error}", number, run)
             return Night(source.name, day, "blocked", (), f"{step}: {type(error).__name__}: {error}", number)
@@ -179,20 +179,20 @@ class Simulation:
         """The tasks of a load between read and decide, as its DAG has them."""
 
         def budget() -> str:
-            judge(self.way, source, number)
-            return "stop" if self.way.load(number).state == "held" else ""
+            judge(self.runtime, source, number)
+            return "stop" if self.runtime.load(number).state == "held" else ""
 
         for batch in batches:
-            yield "prepare", lambda batch=batch: prepare(self.way, source, number, batch)
+            yield "prepare", lambda batch=batch: prepare(self.runtime, source, number, batch)
         if source.limits.budget and batches:
             yield "budget", budget
         for batch in batches:
-            yield "embed", lambda batch=batch: embed(self.way, source, number, batch)
+            yield "embed", lambda batch=batch: embed(self.runtime, source, number, batch)
         for family in FAMILIES:
-            yield "gate", lambda family=family: check(self.way, source, number, family.name)
+            yield "gate", lambda family=family: check(self.runtime, source, number, family.name)
 
     def _task_failed(self, source: Source, step: str, error: str, number: int, run: str) -> None:
-        task_failed(self.way, source.name, step, step, error, number or None, run)
+        task_failed(self.runtime, source.name, step, step, error, number or None, run)
 
     def _finish(self, name: str, night: Night) -> None:
         """Promote what a clean night brought; a false alarm is released, as the person on duty would."""
@@ -202,9 +202,9 @@ class Simulation:
         assert night.outcome != "blocked", f"a clean night was blocked: {night}"
         with time_machine.travel(self._moment(name, self.company.today) + datetime.timedelta(minutes=20), tick=True):
             if night.outcome == "held":
-                loads.release(self.way.ledger, night.number, "test", "it is as it should be")
-            load(self.way, source, night.number)
-            promote(self.way, source, night.number, "test")
+                loads.release(self.runtime.ledger, night.number, "test", "it is as it should be")
+            load(self.runtime, source, night.number)
+            promote(self.runtime, source, night.number, "test")
 
     def keep(self, to: Path) -> "Kept":
         """Keep everything as it is, so that defects can be tried one after another."""
@@ -225,13 +225,13 @@ class Simulation:
             for undo in world.undo:
                 stack.callback(undo)
             night = self._quiet(defect.source, world) if defect.still else self._defective(defect.source, world)
-            mine = [i for i in incidents.listing(self.way.ledger, defect.source) if i.id not in kept.incidents]
+            mine = [i for i in incidents.listing(self.runtime.ledger, defect.source) if i.id not in kept.incidents]
             causes = tuple(str(c["name"]) for c in (mine[0].detail.get("causes") or ())) if mine else ()
             return Found(defect.name, strength, night, causes, len(mine), len(self.post) - before)
 
     def _defective(self, name: str, world: World) -> Night:
         if world.fill_disk:
-            number = max((one.id for one in loads.recent(self.way.ledger)), default=0) + 1
+            number = max((one.id for one in loads.recent(self.runtime.ledger)), default=0) + 1
             draft = Path(f"{self.settings.staging}/{name}/{number}/read/plan.parquet.{os.getpid()}.draft")
             draft.parent.mkdir(parents=True, exist_ok=True)
             draft.symlink_to("/dev/full")  # a device on which no space is ever left
@@ -247,7 +247,7 @@ class Simulation:
         return night
 
     def close(self) -> None:
-        self.way.close()
+        self.runtime.close()
 
 
 class Kept:
@@ -260,13 +260,13 @@ class Kept:
         with sqlite3.connect(self._file) as source, sqlite3.connect(to / "ledger.db") as target:
             source.backup(target)
         self._back = copied(simulation.company, to)
-        self.incidents = {i.id for i in incidents.listing(simulation.way.ledger, resolved=True)}
-        self._loads = {one.id for one in loads.recent(simulation.way.ledger, limit=100_000)}
+        self.incidents = {i.id for i in incidents.listing(simulation.runtime.ledger, resolved=True)}
+        self._loads = {one.id for one in loads.recent(simulation.runtime.ledger, limit=100_000)}
 
     def back(self) -> None:
         """Bring everything back but the times of files."""
         s = self._s
-        s.way.close()
+        s.runtime.close()
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 self._file.with_name(self._file.name + suffix).unlink()
@@ -275,7 +275,13 @@ class Kept:
             if folder.name.isdigit() and int(folder.name) not in self._loads:
                 shutil.rmtree(folder)
         self._back()
-        s.way = Way(s.settings, type(s.way.ledger).open(s.settings), s.way.staging, s.way.connections, s.way.progress)
+        s.runtime = Runtime(
+            settings=s.settings,
+            ledger=type(s.runtime.ledger).open(s.settings),
+            staging=s.runtime.staging,
+            connections=s.runtime.connections,
+            progress=s.runtime.progress,
+        )
 
     def settle(self) -> None:
         """A run by day that finds everything the same: files that were brought back have new times."""

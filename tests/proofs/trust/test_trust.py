@@ -83,12 +83,14 @@ def test_the_gate_keeps_its_promises(simulation: Simulation, nights: list[Night]
 
 
 def test_five_hundred_failing_tasks_are_one_message(simulation: Simulation, kept: Kept) -> None:
-    before, known = len(simulation.post), {i.id for i in incidents.listing(simulation.way.ledger)}
+    before, known = len(simulation.post), {i.id for i in incidents.listing(simulation.runtime.ledger)}
     try:
         for n in range(500):
             error = f"EmbedderUnavailable: the embedder did not answer in 6 tries: 503 (batch {n})"
-            task_failed(simulation.way, "papers", "batch.embed", f"embed {n}", error, None, "airflow:papers:one-run")
-        assert len([i for i in incidents.listing(simulation.way.ledger) if i.id not in known]) == 1
+            task_failed(
+                simulation.runtime, "papers", "batch.embed", f"embed {n}", error, None, "airflow:papers:one-run"
+            )
+        assert len([i for i in incidents.listing(simulation.runtime.ledger) if i.id not in known]) == 1
         assert len(simulation.post) - before == 1
     finally:
         kept.back()

@@ -14,7 +14,7 @@ class Cause:
     evidence: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
     """How far a fault reaches: in documents and chunks, in people who read them or would miss them, in loads."""
 

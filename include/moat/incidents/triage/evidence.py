@@ -12,7 +12,7 @@ LINE = 200  # characters of an evidence line
 TOO_FAR = 3.5  # robust z from which a measure is called unusual
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A failed check or task, or a load that is late."""
 
@@ -33,7 +33,7 @@ class Fault:
         return _cut(f"{self.subject} failed{times}: {self.error or self.message}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
     """One measure of the load beside what is usual for it."""
 
@@ -55,7 +55,7 @@ class Shift:
         return right and (self.failed or abs(self.z) >= TOO_FAR)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A part of a source that has more of the bad documents than of all: a folder, a file type, an author."""
 
@@ -95,7 +95,7 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnEvidence:
     """A column of the rows, or a field of their records."""
 
     name: str
@@ -103,7 +103,7 @@ class Column:
     nulls: float  # share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that is known of a fault."""
 
@@ -117,8 +117,8 @@ class Evidence:
     changes: tuple[str, ...] = ()  # of code, packages, settings, declaration, credentials, in words
     segments: tuple[Segment, ...] = ()
     aside: tuple[Aside, ...] = ()
-    columns: tuple[Column, ...] = ()
-    columns_before: tuple[Column, ...] = ()
+    columns: tuple[ColumnEvidence, ...] = ()
+    columns_before: tuple[ColumnEvidence, ...] = ()
     clock: tuple[int, float] | None = None  # minutes that most dates moved by, and the share of them that did
     empty_sizes: int = 0  # listed documents of size 0
     missed: int = 0  # documents behind a failed golden question that vanish

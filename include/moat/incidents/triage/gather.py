@@ -11,16 +11,16 @@ from moat.checks.audience import policy_of
 from moat.checks.baselines import LEARNED_FROM
 from moat.checks.candidate import Candidate
 from moat.errors import MoatError
-from moat.incidents.triage.evidence import Aside, Column, Evidence, Fault, Segment, Shift
+from moat.incidents.triage.evidence import Aside, ColumnEvidence, Evidence, Fault, Segment, Shift
 from moat.incidents.triage.impact import MOST_MEMBERSHIPS, Touched
-from moat.incidents.triage.segments import Shares, Trait
+from moat.incidents.triage.segments import SegmentShares, Trait
 from moat.ledger import checks, documents, history, measures
 from moat.ledger.incidents import Happening
 from moat.ledger.loads import Load
 from moat.ledger.members import people_of_groups
 from moat.provenance import changed
 from moat.records import Planned, Prepared
-from moat.runtime import Way, batch_path, path
+from moat.runtime import Runtime, batch_path, path
 from moat.source import Source
 
 FEWEST = 5  # loads before, from which on a measure has a usual range
@@ -36,59 +36,70 @@ Traits = tuple[list[Trait], list[Trait]]  # of bad documents, and of the others
 
 
 def gathered(
-    way: Way, source: Source | None, load: Load | None, name: str, happenings: Sequence[Happening]
+    runtime: Runtime, source: Source | None, load: Load | None, name: str, happenings: Sequence[Happening]
 ) -> tuple[Evidence, Touched | None]:
     """What is known of a fault of the source `name`, and what its load would have changed."""
     here = [h for h in happenings if h.kind != "check" or load is None or h.load_id == load.id] or list(happenings)
-    faults = _faults(way, load, here)
+    faults = _faults(runtime, load, here)
     stage = here[0].stage if here else ""
     if load is None:
-        aside = tuple(Aside(*held) for held in history.quarantined(way.ledger, name))
-        return Evidence(name, stage, None, faults, aside=aside), None
-    last = history.before(way.ledger, name, load.id)
-    candidate = Candidate(way, source, load) if source is not None else None
-    touched, plan = _planned(way, load)
+        aside = tuple(Aside(*held) for held in history.quarantined(runtime.ledger, name))
+        return Evidence(source=name, stage=stage, load=None, faults=faults, aside=aside), None
+    last = history.before(runtime.ledger, name, load.id)
+    candidate = Candidate(runtime=runtime, source=source, load=load) if source is not None else None
+    touched, plan = _planned(runtime, load)
     if touched is not None and candidate is not None:
         touched.chunks = sum(p.n_chunks for p in _safely(candidate.prepared()))
     evidence = Evidence(
-        name,
-        stage,
-        load.id,
-        faults,
-        _shifts(way, load, faults),
-        load.counts,
-        last.counts if last else {},
-        changed(last.context or {}, load.context or {}) if last else (),
-        _segments(way, candidate, faults, plan),
-        tuple(Aside(*held) for held in history.quarantined(way.ledger, name, load.id)),
-        _columns(way, load),
-        _columns(way, last),
-        _clock(way, name, plan),
-        sum(1 for p in plan if p.size == 0 and p.what in ("new", "changed")) if _sized(source) else 0,
-        _missed(way, load, plan),
-        _empty_groups(way, touched),
-        _moved_keys(way, candidate, plan),
-        _newest(way, name, plan),
+        source=name,
+        stage=stage,
+        load=load.id,
+        faults=faults,
+        shifts=_shifts(runtime, load, faults),
+        counts=load.counts,
+        counts_before=last.counts if last else {},
+        changes=changed(last.context or {}, load.context or {}) if last else (),
+        segments=_segments(runtime, candidate, faults, plan),
+        aside=tuple(Aside(*held) for held in history.quarantined(runtime.ledger, name, load.id)),
+        columns=_columns(runtime, load),
+        columns_before=_columns(runtime, last),
+        clock=_clock(runtime, name, plan),
+        empty_sizes=sum(1 for p in plan if p.size == 0 and p.what in ("new", "changed")) if _sized(source) else 0,
+        missed=_missed(runtime, load, plan),
+        empty_groups=_empty_groups(runtime, touched),
+        moved_keys=_moved_keys(runtime, candidate, plan),
+        newest=_newest(runtime, name, plan),
     )
     return evidence, touched
 
 
-def _faults(way: Way, load: Load | None, happenings: Sequence[Happening]) -> tuple[Fault, ...]:
-    results = {r.name: r for r in checks.of_load(way.ledger, load.id)} if load is not None else {}
+def _faults(runtime: Runtime, load: Load | None, happenings: Sequence[Happening]) -> tuple[Fault, ...]:
+    results = {r.name: r for r in checks.of_load(runtime.ledger, load.id)} if load is not None else {}
     found = []
     for h in happenings:
         named = ERROR.match(h.message) if h.kind == "task" else None
         measure = results[h.subject].measure if h.kind == "check" and h.subject in results else ""
         error, message = (named[1].rpartition(".")[2], named[2]) if named else ("", h.message)
-        found.append(Fault(h.kind, h.stage, h.subject, h.severity, error, message, h.n, measure))
+        found.append(
+            Fault(
+                kind=h.kind,
+                stage=h.stage,
+                subject=h.subject,
+                severity=h.severity,
+                error=error,
+                message=message,
+                n=h.n,
+                measure=measure,
+            )
+        )
     return tuple(found)
 
 
-def _shifts(way: Way, load: Load, faults: Sequence[Fault]) -> dict[str, Shift]:
+def _shifts(runtime: Runtime, load: Load, faults: Sequence[Fault]) -> dict[str, Shift]:
     """Every measure of the load beside its history."""
-    past = measures.history(way.ledger, load)
+    past = measures.history(runtime.ledger, load)
     failed = {f.measure for f in faults if f.measure}
-    every = measures.of_load(way.ledger, load.id).items()
+    every = measures.of_load(runtime.ledger, load.id).items()
     now = {name: value for name, value in every if not name.startswith(BOOKS)}
     now |= {name: 0.0 for name in failed if name not in now}
     return {
@@ -99,7 +110,9 @@ def _shifts(way: Way, load: Load, faults: Sequence[Fault]) -> dict[str, Shift]:
 def _shift(name: str, value: float, before: Sequence[float], failed: bool) -> Shift:
     """A measure beside its history. Where the gate has learned what is usual, it is the one that says what departs."""
     usual, z = _usual(value, before)
-    return Shift(name, value, usual, z if failed or len(before) < LEARNED_FROM else 0.0, failed)
+    return Shift(
+        name=name, value=value, usual=usual, z=z if failed or len(before) < LEARNED_FROM else 0.0, failed=failed
+    )
 
 
 def _usual(value: float, before: Sequence[float]) -> tuple[float | None, float]:
@@ -116,12 +129,12 @@ def _usual(value: float, before: Sequence[float]) -> tuple[float | None, float]:
     return median, (value - median) / max(spread, matters / 3.5)
 
 
-def _planned(way: Way, load: Load) -> tuple[Touched | None, list[Planned]]:
+def _planned(runtime: Runtime, load: Load) -> tuple[Touched | None, list[Planned]]:
     """What the plan of a load would change."""
     where = path(load.source, load.id, "read", "plan.parquet")
-    if not _there(way, where):
+    if not _there(runtime, where):
         return None, []
-    touched, plan = Touched(), list(_safely(way.staging.read(where, Planned)))
+    touched, plan = Touched(), list(_safely(runtime.staging.read(where, Planned)))
     for one in plan:
         if one.what == "vanished":
             touched.n_gone += 1
@@ -131,9 +144,9 @@ def _planned(way: Way, load: Load) -> tuple[Touched | None, list[Planned]]:
     return touched, plan
 
 
-def _there(way: Way, where: str) -> bool:
+def _there(runtime: Runtime, where: str) -> bool:
     try:
-        return way.staging.exists(where)
+        return runtime.staging.exists(where)
     except (MoatError, OSError):
         return False
 
@@ -147,25 +160,25 @@ def _safely(records: Iterator[T]) -> Iterator[T]:
 
 
 def _segments(
-    way: Way, candidate: Candidate | None, faults: Sequence[Fault], plan: list[Planned]
+    runtime: Runtime, candidate: Candidate | None, faults: Sequence[Fault], plan: list[Planned]
 ) -> tuple[Segment, ...]:
     """The parts of the source that have more of the bad documents than of all."""
     if candidate is None:
         return ()
     said = " ".join(f"{f.subject} {f.measure}" for f in faults if f.kind == "check").lower()
-    bad, good = _gone(way, candidate, plan) if re.search("vanish|mass deletion|listed|fewest", said) else ([], [])
+    bad, good = _gone(runtime, candidate, plan) if re.search("vanish|mass deletion|listed|fewest", said) else ([], [])
     if not bad:
         bad, good = _marked(candidate, said, plan)
-    shares = Shares()
+    shares = SegmentShares()
     shares.add(bad, bad=True)
     shares.add(good, bad=False)
     return shares.segments()
 
 
-def _gone(way: Way, candidate: Candidate, plan: list[Planned]) -> Traits:
+def _gone(runtime: Runtime, candidate: Candidate, plan: list[Planned]) -> Traits:
     """Documents that vanish, beside those that stay."""
     gone = {p.key for p in plan if p.what == "vanished"}
-    stay = history.first_seen(way.ledger, candidate.source.name).keys() - gone
+    stay = history.first_seen(runtime.ledger, candidate.source.name).keys() - gone
     return [Trait(key) for key in gone], [Trait(key) for key in stay]
 
 
@@ -193,16 +206,16 @@ def _marked(candidate: Candidate, said: str, plan: list[Planned]) -> Traits:
 def _prepared(candidate: Candidate) -> Iterator[tuple[Prepared, int]]:
     for batch in candidate.batches:
         where = batch_path(candidate.source.name, candidate.load.id, "document", batch)
-        for one in candidate.way.staging.read(where, Prepared):
+        for one in candidate.runtime.staging.read(where, Prepared):
             yield one, batch
 
 
-def _columns(way: Way, load: Load | None) -> tuple[Column, ...]:
+def _columns(runtime: Runtime, load: Load | None) -> tuple[ColumnEvidence, ...]:
     """The columns of the rows that a load read, as its gate measured them; none of other sources."""
-    found = measures.of_load(way.ledger, load.id) if load is not None else {}
+    found = measures.of_load(runtime.ledger, load.id) if load is not None else {}
     names = [name.removeprefix("column:") for name in found if name.startswith("column:")]
     kinds = dict(name.removeprefix("kind:").rpartition("=")[::2] for name in found if name.startswith("kind:"))
-    return tuple(Column(name, kinds.get(name, ""), found.get(f"nulls:{name}", 0.0)) for name in names)
+    return tuple(ColumnEvidence(name, kinds.get(name, ""), found.get(f"nulls:{name}", 0.0)) for name in names)
 
 
 def _sized(source: Source | None) -> bool:
@@ -210,17 +223,20 @@ def _sized(source: Source | None) -> bool:
     return source is not None and not hasattr(source.reader, "sql")
 
 
-def _missed(way: Way, load: Load, plan: list[Planned]) -> int:
+def _missed(runtime: Runtime, load: Load, plan: list[Planned]) -> int:
     """How many of the documents behind failed golden questions vanish."""
     asked = {
-        key for r in checks.of_load(way.ledger, load.id) if r.family == "golden" and not r.passed for key in r.documents
+        key
+        for r in checks.of_load(runtime.ledger, load.id)
+        if r.family == "golden" and not r.passed
+        for key in r.documents
     }
     return sum(1 for p in plan if p.what == "vanished" and p.key in asked)
 
 
-def _empty_groups(way: Way, touched: Touched | None) -> tuple[str, ...]:
+def _empty_groups(runtime: Runtime, touched: Touched | None) -> tuple[str, ...]:
     """Groups without anybody in them that a good part of a load is for; none where no groups are known at all."""
-    there = people_of_groups(way.ledger, MOST_MEMBERSHIPS) if touched is not None else None
+    there = people_of_groups(runtime.ledger, MOST_MEMBERSHIPS) if touched is not None else None
     if not there or touched is None:
         return ()
     named = Counter[str]()
@@ -234,23 +250,23 @@ def _empty_groups(way: Way, touched: Touched | None) -> tuple[str, ...]:
     return tuple(sorted(group for group, n in named.items() if n >= MANY * touched.policies.total()))[:5]
 
 
-def _moved_keys(way: Way, candidate: Candidate | None, plan: list[Planned]) -> float:
+def _moved_keys(runtime: Runtime, candidate: Candidate | None, plan: list[Planned]) -> float:
     """The share of the vanished documents whose content comes back under another key."""
     gone = [p.key for p in plan if p.what == "vanished"]
     if candidate is None or not gone:
         return 0.0
     new = {p.key for p in plan if p.what == "new"}
     there = {p.content_hash for p in _safely(candidate.prepared()) if p.key in new}
-    known = documents.known(way.ledger, candidate.source.name, gone)
+    known = documents.known(runtime.ledger, candidate.source.name, gone)
     return sum(k.content_hash in there for k in known.values()) / len(gone)
 
 
-def _newest(way: Way, name: str, plan: list[Planned]) -> float | None:
+def _newest(runtime: Runtime, name: str, plan: list[Planned]) -> float | None:
     """The share of vanished documents that were among the newest tenth; None where nothing vanished."""
     gone = {p.key for p in plan if p.what == "vanished"}
     if not gone:
         return None
-    seen = history.first_seen(way.ledger, name)
+    seen = history.first_seen(runtime.ledger, name)
     if len(seen) < 20:
         return None
     since = sorted(seen.values())[int(len(seen) * 0.9)]
@@ -260,12 +276,12 @@ def _newest(way: Way, name: str, plan: list[Planned]) -> float | None:
     return len(gone & newest) / len(gone)
 
 
-def _clock(way: Way, name: str, plan: list[Planned]) -> tuple[int, float] | None:
+def _clock(runtime: Runtime, name: str, plan: list[Planned]) -> tuple[int, float] | None:
     """By how many minutes most dates moved, where it is a whole number of quarter hours, and how many of them did."""
     moved = [p for p in plan if p.what == "changed" and _date(p.fingerprint) is not None][:MOST_DATES]
     if len(moved) < FEWEST_DATES:
         return None
-    were = history.fingerprints(way.ledger, name, [p.key for p in moved])
+    were = history.fingerprints(runtime.ledger, name, [p.key for p in moved])
     steps = Counter[int]()
     for one in moved:
         now, was = _date(one.fingerprint), _date(were.get(one.key, ""))

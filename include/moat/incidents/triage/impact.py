@@ -40,7 +40,7 @@ def reach_of(ledger: Ledger, source: str, touched: Touched | None, since: dateti
         n_chunks = touched.chunks + history.chunks_of(ledger, source, gone)
         n = touched.policies.total() + touched.n_gone
     policies = {policy_of(body): n for body, n in bodies.items() if body}
-    return Reach(n, n_chunks, _people(ledger, policies), _public(policies), loads)
+    return Reach(documents=n, chunks=n_chunks, people=_people(ledger, policies), public=_public(policies), loads=loads)
 
 
 def _people(ledger: Ledger, policies: Iterable[Policy]) -> int:

@@ -38,7 +38,7 @@ class Trait:
 
 
 @dataclass(slots=True)
-class Shares:
+class SegmentShares:
     """Counts documents by what they belong to, the bad ones beside all."""
 
     whole: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -62,7 +62,9 @@ class Shares:
             return ()
         values = Counter(kind for kind, _ in self.whole)
         found = [
-            Segment(kind, value, n, self.n_bad, self.whole[kind, value], self.n_whole)
+            Segment(
+                of=kind, value=value, bad=n, bad_all=self.n_bad, whole=self.whole[kind, value], whole_all=self.n_whole
+            )
             for (kind, value), n in self.bad.items()
             if 1 < values[kind] <= MOST_VALUES
         ]
