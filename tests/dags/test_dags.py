@@ -1,9 +1,6 @@
 """The DAGs as Airflow itself reads them, and one of them run by Airflow from end to end."""
 
 import json
-import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ from moat.index.store import WeaviateStore
 from moat.ledger import loads
 from moat.settings import PROJECT, Settings
 from tests.company import ANN, LEAVE, Company
+from tests.dagbag import HEAD, LIMITED
 
 SOURCES = ("contracts", "handbook", "tickets")
 MAINTENANCE = ("held_access", "reconcile", "replay_quarantine", "sync_access", "sync_directory")
@@ -32,72 +30,11 @@ HEAVY = (
     "unstructured",
     "weaviate",
 )
-DESCRIBE = """
-import json, sys
-from pathlib import Path
-folder = sys.argv[1]
-import airflow.sdk, airflow.dag_processing.dagbag  # what every task has anyway
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-before = set(sys.modules)
-bag = airflow.dag_processing.dagbag.BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
-loaded = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
-from airflow.serialization.serialized_objects import DagSerialization
-
-def failing(t):  # a mapped task has its callback as it was given
-    found = t.on_failure_callback or ()
-    return [c.__name__ for c in (found if isinstance(found, (list, tuple)) else (found,))]
-
-def task(t):
-    return {
-        "group": t.task_group.group_id, "group_name": t.task_group.group_display_name, "name": t.task_display_name,
-        "up": sorted(t.upstream_task_ids), "above": sorted(u.task_id for u in t.get_flat_relatives(upstream=True)),
-        "pool": t.pool, "queue": t.queue, "retries": t.retries, "retry_delay_s": t.retry_delay.total_seconds(),
-        "backs_off": bool(t.retry_exponential_backoff), "longest_s": t.max_retry_delay and t.max_retry_delay.total_seconds(),
-        "policy": t.retry_policy and [[r.exception_path, r.action.value] for r in t.retry_policy.rules],
-        "owner": t.owner, "rule": t.trigger_rule.value, "gives_up": "give_up" in failing(t), "told": bool(failing(t)), "mapped": t.get_closest_mapped_task_group() is not None,
-        "outlets": [o.name for o in t.outlets],
-    }
-
-def dag(d):
-    DagSerialization.to_dict(d)
-    return {
-        "owner": d.owner, "tags": sorted(d.tags), "doc": d.doc_md, "about": d.description, "schedule": d.schedule is not None,
-        "catchup": d.catchup, "at_once": d.max_active_runs, "tasks": {t.task_id: task(t) for t in d.tasks},
-        "deadlines": [[a.name, a.interval.total_seconds(), type(a.reference).__name__, a.callback.path, a.callback.kwargs] for a in d.deadline or ()],
-        "params": {n: {"value": p.value, "about": p.description, **p.schema} for n, p in ((n, d.params.get_param(n)) for n in d.params)},
-        "file": Path(d.fileloc).name,
-    }
-
-print("ANSWER" + json.dumps({"errors": bag.import_errors, "loaded": loaded, "dags": {i: dag(d) for i, d in bag.dags.items()}}))
-"""
-
-
-def asked_of_airflow(code: str, home: Path, *arguments: str, **env: str) -> Any:
-    """What some Python answers in a fresh process with Airflow's paths, as a task has them."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=home,
-        env={
-            **os.environ,
-            "AIRFLOW_HOME": str(home / "airflow"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-            "AIRFLOW__CORE__DAGS_FOLDER": arguments[0],
-            "PYTHONPATH": f"{PROJECT}:{PROJECT / 'include'}",
-            **env,
-        },
-        check=False,
-    )
-    answers = [line.removeprefix("ANSWER") for line in done.stdout.splitlines() if line.startswith("ANSWER")]
-    assert len(answers) == 1, f"{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
-    return json.loads(answers[0])
 
 
 @pytest.fixture(scope="module")
-def bag(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return asked_of_airflow(DESCRIBE, tmp_path_factory.mktemp("bag"), str(PROJECT / "dags"))
+def bag(dag_bags: Any) -> Any:
+    return dag_bags["shipped"]
 
 
 @pytest.fixture(scope="module")
@@ -246,41 +183,38 @@ def docs_dag(folder: Path, source: str) -> Path:
     dags = folder / "dags"
     dags.mkdir()
     (dags / "ingest.py").write_text((PROJECT / "dags" / "ingest.py").read_text())
-    (dags / "docs.py").write_text(
-        '"""Documents. (Airflow DAG)"""\nfrom ingest import ingest\nfrom include.source import *\n' + source
-    )
+    (dags / "docs.py").write_text(HEAD + source)
     return dags
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("file", "words"),
     [
         (
-            "ingest(Source(name='docs', reader=LocalFiles(path='x'), acess=AccessFiles()))",
+            "misspelt_field.py",
             ["source 'docs'", "acess: Source has no such field", "Did you mean access?", "It takes name, reader"],
         ),
         (
-            "ingest(Source(name='docs', reader=LocalFiles(path='x'), access=AccessFiles(), limits=Limits(min_document=1)))",
+            "misspelt_limit.py",
             ["source 'docs'", "limits.min_document", "Did you mean min_documents?", "It takes min_documents"],
         ),
         (
-            "ingest(Source(name='docs', reader=LocalFiles(path='x'), access=ObjectTags(allow='readers')))",
+            "rule_that_does_not_fit.py",
             ["source 'docs'", "access=ObjectTags needs tags", "it takes Groups, Public, AccessFiles"],
         ),
     ],
 )
 def test_a_wrong_field_is_an_import_error_that_names_the_source_and_what_is_allowed(
-    source: str, words: list[str], tmp_path: Path
+    file: str, words: list[str], dag_bags: Any
 ) -> None:
-    right = "\ningest(Source(name='right', reader=LocalFiles(path='x'), access=AccessFiles()))\n"
-    dags = docs_dag(tmp_path, source)
-    (dags / "right.py").write_text((dags / "docs.py").read_text().replace(source, right))
-    found = asked_of_airflow(DESCRIBE, tmp_path, str(dags))
-    (error,) = found["errors"].values()
-    last = error.strip().splitlines()[-1]
+    last = dag_bags["made"]["errors"][file].strip().splitlines()[-1]
     for word in words:
         assert word in last
-    assert list(found["dags"]) == ["right"], "one bad file takes no other down"
+
+
+def test_one_bad_file_takes_no_other_down(dag_bags: Any) -> None:
+    assert len(dag_bags["made"]["errors"]) == 3
+    assert set(dag_bags["made"]["dags"]) == {"right", "dear", "free"}
 
 
 TRY = """
@@ -309,7 +243,7 @@ print("ANSWER" + json.dumps(runs))
 
 
 def test_airflow_takes_a_source_the_whole_way_and_stops_what_a_check_could_not_see(
-    served: Settings, make_runtime: Any, tmp_path: Path
+    served: Settings, make_runtime: Any, asked_of_airflow: Any, tmp_path: Path
 ) -> None:
     company = Company(make_runtime(served), tmp_path / "docs")
     declared = "ingest(Source(name={!r}, reader=LocalFiles(path={!r}), access=AccessFiles(){}), schedule=None)\n"
@@ -350,14 +284,8 @@ def test_airflow_takes_a_source_the_whole_way_and_stops_what_a_check_could_not_s
     index.close()
 
 
-LIMITED = "ingest(Source(name={!r}, reader=LocalFiles(path={!r}), access=AccessFiles(), limits=Limits(max_tokens=10)), schedule=None)\n"
-
-
-def test_a_source_with_a_budget_asks_between_all_of_its_chunks_and_the_first_vector(tmp_path: Path) -> None:
-    dags = docs_dag(
-        tmp_path, LIMITED.format("dear", "x") + LIMITED.format("free", "x").replace("Limits(max_tokens=10)", "Limits()")
-    )
-    found = asked_of_airflow(DESCRIBE, tmp_path, str(dags))["dags"]
+def test_a_source_with_a_budget_asks_between_all_of_its_chunks_and_the_first_vector(dag_bags: Any) -> None:
+    found = dag_bags["made"]["dags"]
     free, dear = found["free"]["tasks"], found["dear"]["tasks"]
     assert set(dear) - set(free) == {"batch.budget"}
     assert dear["batch.budget"]["up"] == ["batch.prepare"]
@@ -432,7 +360,7 @@ print("ANSWER" + json.dumps(runs))
 
 
 def test_a_load_over_its_budget_waits_in_airflow_and_nothing_is_embedded_before_a_person_says_so(
-    served: Settings, make_runtime: Any, tmp_path: Path
+    served: Settings, make_runtime: Any, asked_of_airflow: Any, tmp_path: Path
 ) -> None:
     company = Company(make_runtime(served), tmp_path / "docs")
     dags = docs_dag(tmp_path, LIMITED.format("docs", str(company.folder)))

@@ -15,7 +15,8 @@ from ldaptor.inmemory import ReadOnlyInMemoryLDAPEntry
 from ldaptor.protocols import pureber, pureldap
 from ldaptor.protocols.ldap import ldaperrors
 from ldaptor.protocols.ldap.ldapserver import LDAPServer
-from twisted.internet import defer, protocol, reactor, ssl
+from twisted.internet import defer, protocol, ssl
+from twisted.internet import reactor as installed
 
 PAGED = b"1.2.840.113556.1.4.319"
 STARTTLS = b"1.3.6.1.4.1.1466.20037"
@@ -149,6 +150,7 @@ class Factory(protocol.ServerFactory):
 def main(file: Path) -> None:
     told = json.loads(file.read_text())
     factory = Factory(file)
+    reactor: Any = installed  # its interfaces leave `self` out, which mypy does not follow
     reactor.listenTCP(told["port"], factory, interface="127.0.0.1")
     if factory.options:
         reactor.listenSSL(told["tls_port"], factory, factory.options, interface="127.0.0.1")

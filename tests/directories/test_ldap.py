@@ -123,7 +123,7 @@ def certified(folder: Path, host: str) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def ldap_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     import socket
 
     made = Site(tmp_path_factory.mktemp("ldap"))
@@ -138,9 +138,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(server: Site) -> Site:
-    server.reset()
-    return server
+def site(ldap_server: Site) -> Site:
+    ldap_server.reset()
+    return ldap_server
 
 
 class TestLdap(DirectoryContract):
@@ -266,7 +266,7 @@ def test_every_answer_says_whether_to_wait_or_what_to_do(
     with pytest.raises(kind, match=words):
         if "users" in changed:
             Directory(name="hr", reader=Ldap(conn_id="ad", base=BASE, **changed))
-        site.read(**changed)
+        site.read(None, **changed)
 
 
 def test_a_filter_that_is_none_needs_a_person(site: Site) -> None:

@@ -120,7 +120,7 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Site]:
+def scim_server() -> Iterator[Site]:
     service = Service()
     with make_server("127.0.0.1", 0, service, WSGIServer, Quiet) as http:
         thread = threading.Thread(target=http.serve_forever)
@@ -133,9 +133,9 @@ def server() -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(server: Site) -> Site:
-    server.service.reset()
-    return server
+def site(scim_server: Site) -> Site:
+    scim_server.service.reset()
+    return scim_server
 
 
 class TestScim(DirectoryContract):

@@ -15,7 +15,6 @@ from moat.ledger import Ledger, holds
 from moat.ledger.members import directories, memberships
 from moat.local import samples
 from moat.settings import PROJECT
-from tests.dags.test_dags import DESCRIBE, asked_of_airflow
 
 TRY = """
 import json, sys
@@ -59,7 +58,9 @@ def project(tmp_path: Path) -> Path:
     return made
 
 
-def test_airflow_swaps_what_is_sound_holds_what_is_not_and_asks_once(project: Path, tmp_path: Path) -> None:
+def test_airflow_swaps_what_is_sound_holds_what_is_not_and_asks_once(
+    project: Path, asked_of_airflow: Any, tmp_path: Path
+) -> None:
     many = {"staff": [f"user:p{i}@example.com" for i in range(12)]}
     okta, hr = str(project / "okta.yaml"), str(project / "hr.yaml")
     steps = [
@@ -95,8 +96,8 @@ def test_airflow_swaps_what_is_sound_holds_what_is_not_and_asks_once(project: Pa
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return asked_of_airflow(DESCRIBE, tmp_path_factory.mktemp("bag"), str(PROJECT / "dags"))
+def shipped(dag_bags: Any) -> Any:
+    return dag_bags["shipped"]
 
 
 def test_the_shipped_dag_has_a_task_for_every_directory_and_imports_no_directorys_library(shipped: Any) -> None:
