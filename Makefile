@@ -3,56 +3,74 @@ PYTHON ?= python3
 UV_VERSION = 0.13.9
 VENV = .venv
 BIN = $(VENV)/bin
-# Two processes, each with servers of its own, a file of tests at a time; the slow ones come first.
+# Two processes that share the servers, a file of tests at a time; the slow ones come first.
 SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
 export UV_NO_PROGRESS = 1
 
-.PHONY: run test check stop clean lock quality sweep trust mutants setup
+.PHONY: run stop test unit proofs check fmt docs lock clean help setup programs
+.PHONY: access data e2e machine sweep trust quality wheel mutants
 
-run: setup
+help: ## List these targets
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+run: setup ## Set up everything, run three sample sources, serve the Airflow UI
 	@$(BIN)/python -m moat.local run $(ARGS)
 
-test: $(VENV)/.dev
-	@$(BIN)/python -m moat.local programs
-	@$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
+stop: ## Stop what make run started
+	@test ! -x $(BIN)/python || $(BIN)/python -m moat.local stop
 
-check: $(VENV)/.dev
+test: check programs ## Set up everything, lint, type-check and run all tests but the long proofs
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/proofs --durations 10 $(ARGS)
+
+unit: $(VENV)/.dev ## Run the tests that need no server, with the coverage of the package
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/proofs -m "not server" --cov moat --cov-report term:skip-covered $(ARGS)
+
+proofs: programs ## Run the long proofs, one after the other, with a line for each
+	$(BIN)/python -m tests.proofs $(ARGS)
+
+check: $(VENV)/.dev ## Lint and type-check, without tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-stop:
-	@test ! -x $(BIN)/python || $(BIN)/python -m moat.local stop
+fmt: $(VENV)/.dev ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
-clean: stop
-	rm -rf .moat .venv .pytest_cache .mypy_cache .ruff_cache
+docs: $(VENV)/.dev ## Build the documentation's site into site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
+
+# Each of the long proofs alone; `make proofs` runs them in this order, on less data where they take hours.
+access: programs ## Prove promises, races and failing closed: who may read what
+	$(BIN)/python -m tests.proofs access
+data: programs ## Load real documents: hostile ones, mail with its readers, questions of programmers
+	$(BIN)/python -m tests.proofs data
+e2e: programs ## Run Moat under a whole Airflow, with tasks killed and wrong loads
+	$(BIN)/python -m tests.proofs e2e
+wheel: programs ## Ask through the wheel, installed beside another project's include
+	$(BIN)/python -m tests.proofs wheel
+machine: programs ## Let a state machine move access at random beside an oracle
+	$(BIN)/python -m tests.proofs machine
+sweep: programs ## Ask who reads what half a million times, beside the oracle; an hour or more
+	$(BIN)/python -m pytest tests/proofs/access/test_sweep.py --sweep 500000 --timeout 86400 -s
+trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md
+	$(BIN)/python -m pytest tests/proofs/trust --full -s
+quality: programs ## Measure retrieval on the whole of SciFact (test data that is not shipped)
+	$(BIN)/python -m pytest tests/proofs/quality --full -s
+mutants: programs ## Put bugs in on purpose, in a copy: each must turn a test red
+	$(BIN)/python tests/proofs/mutants/run.py $(ARGS)
+
+lock: ## Pin every package with its hash, after a change of requirements*.in
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+
+clean: stop ## Remove the environment, all state and what tools left
+	rm -rf .moat .venv .pytest_cache .mypy_cache .ruff_cache .coverage site
 
 setup: $(VENV)/.ready
 
-# Retrieval quality on the whole of SciFact, beside brute force; needs ../shared/data.
-quality: $(VENV)/.dev
+programs: $(VENV)/.dev
 	@$(BIN)/python -m moat.local programs
-	$(BIN)/python -m pytest tests/proofs/quality --full -s
-
-# Who reads what, half a million times, beside the oracle in tests/access; an hour or more.
-sweep: $(VENV)/.dev
-	@$(BIN)/python -m moat.local programs
-	$(BIN)/python -m pytest tests/proofs/access/test_sweep.py --sweep 500000 --timeout 86400 -s
-
-# A simulated company: half a year of clean nights, then every kind of defect in five strengths; writes bench/TRUST.md.
-trust: $(VENV)/.dev
-	@$(BIN)/python -m moat.local programs
-	$(BIN)/python -m pytest tests/proofs/trust --full -s
-
-# Bugs put in on purpose, one at a time, in a copy: each must turn a test red.
-mutants: $(VENV)/.dev
-	@$(BIN)/python -m moat.local programs
-	$(BIN)/python tests/proofs/mutants/run.py $(ARGS)
-
-lock:
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 12) else "Moat needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
@@ -60,10 +78,10 @@ $(BIN)/uv:
 	$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 
 $(VENV)/.ready: requirements.txt pyproject.toml | $(BIN)/uv
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.txt
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.ready
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@touch $@

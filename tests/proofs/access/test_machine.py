@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from moat.ledger import holds, loads
+from moat.runtime import ReadResult
 from moat.search.identity import Asker, Service
 from moat.settings import Settings
 from tests.proofs.access.harness import Moat, Shelf, migrated, place
@@ -55,7 +56,8 @@ class Machine(RuleBasedStateMachine):
         settings = Machine.settings.model_copy(update={"home": home})
         self.shelf = Shelf()
         self.moat = Moat(settings, self.shelf, self.word, max_widened_documents=MOST_WIDENED)
-        self.promise, self.found, self.stage = Promise(MOST_WIDENED), None, ""
+        self.promise, self.stage = Promise(MOST_WIDENED), ""
+        self.found: ReadResult | None = None
         self.access: dict[str, dict[str, Any] | None] = {"": {"allow": [ALL], "deny": []}}  # None: cannot be read
         self.members = {"group:red": [PEOPLE[0]], "group:blue": [PEOPLE[1]], "group:okta/red": [PEOPLE[2]]}
         self.ever = set[tuple[str, str]]()

@@ -66,6 +66,16 @@ def moat(weaviate_server: Settings, tmp_path: Path) -> Iterator[Moat]:
         made.close()
 
 
+def said_and_synced(moat: Moat, text: str, other: Moat) -> Callable[[], None]:
+    """The source says something else, and another lane passes by."""
+
+    def do() -> None:
+        says(moat, text)
+        other.sync()
+
+    return do
+
+
 def revoked(moat: Moat) -> Callable[[], None]:
     """The source lets Ina out and the lane passes by; from then on she reads nothing."""
 
@@ -219,7 +229,7 @@ def test_a_listing_that_is_older_than_a_revocation_does_not_take_it_back(moat: M
     moat.sync()
     assert reads(moat, ANN)
     other = twin()
-    at_end_of_listing(moat, lambda: (says(moat, ONLY_HR), other.sync()))
+    at_end_of_listing(moat, said_and_synced(moat, ONLY_HR, other))
     moat.sync()  # has listed everyone
     assert not reads(moat, ANN)
     settled_without(moat, ANN)
@@ -232,7 +242,7 @@ def test_a_load_whose_listing_is_older_than_a_revocation_does_not_take_it_back(
     moat.sync()
     moat.shelf.texts[PAY] = SECOND
     other = twin()
-    at_end_of_listing(moat, lambda: (says(moat, ONLY_HR), other.sync()))
+    at_end_of_listing(moat, said_and_synced(moat, ONLY_HR, other))
     moat.run()
     assert text_of(moat, INA) == [SECOND]
     assert not reads(moat, ANN)
@@ -244,7 +254,7 @@ def test_a_widening_that_was_listed_before_a_revocation_is_not_recorded_after_it
 ) -> None:
     other = twin()
     says(moat, ALL)
-    at_end_of_listing(moat, lambda: (says(moat, ONLY_HUGO), other.sync()))
+    at_end_of_listing(moat, said_and_synced(moat, ONLY_HUGO, other))
     moat.sync()  # has listed everyone, which is more than the ledger ever had
     for who in (ANN, INA):
         settled_without(moat, who)
@@ -417,6 +427,10 @@ def test_a_revocation_outlives_an_index_that_is_killed_before_it_hears_of_it(bin
     def started() -> servers.Server:
         return servers.weaviate(program(WEAVIATE, binaries, print), tmp_path / "index", port, grpc_port, keys).wait()
 
+    def killed() -> None:
+        running.process.kill()
+        running.process.wait()
+
     running = started()
     try:
         with place(server, tmp_path / "home") as settings:
@@ -425,9 +439,7 @@ def test_a_revocation_outlives_an_index_that_is_killed_before_it_hears_of_it(bin
             assert reads(moat, INA)
             says(moat, ONLY_HUGO)
             with pytest.raises(IndexUnavailable):
-                moat.sync(
-                    Heard(moat.store, before={"set_allow": lambda: (running.process.kill(), running.process.wait())})
-                )  # type: ignore[arg-type]
+                moat.sync(Heard(moat.store, before={"set_allow": killed}))  # type: ignore[arg-type]
             running.stop()
             running = started()
             moat.reopen()

@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -70,7 +70,7 @@ def test_the_organisation_has_everything_that_goes_wrong_elsewhere(org: Organisa
     assert sum(0 < len(org.readable(a)) < 2_500 for a in first) >= 200
 
 
-def _depth(groups: dict[str, list[str]]) -> int:  # type: ignore[type-arg]
+def _depth(groups: Mapping[str, Sequence[str]]) -> int:
     """How many groups deep somebody can be, counted without going in circles."""
 
     def below(group: str, above: frozenset[str]) -> int:

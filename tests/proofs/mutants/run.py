@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant(
         "allow is cut into words",
         "include/moat/index/schema.py",
-        'Property("allow", "text[]", "field", True, False)',
-        'Property("allow", "text[]", "word", True, False)',
+        'Property(name="allow", data_type="text[]", tokenization="field"',
+        'Property(name="allow", data_type="text[]", tokenization="word"',
         f"{STORE}tokens_are_terms_of_their_own_never_words",
     ),
     Mutant(

@@ -152,7 +152,11 @@ def folder_vanished(world: World, strength: int, dice: Random) -> None:
 def mount_lost(world: World, strength: int, dice: Random) -> None:
     away = world.company.folder.with_name("papers.away")
     world.company.folder.rename(away)
-    world.undo.append(lambda: away.rename(world.company.folder))
+
+    def back() -> None:
+        away.rename(world.company.folder)
+
+    world.undo.append(back)
 
 
 @files("folders renamed, with every document in them", "documents moved: 2, 8, 25, 60, 100 %")

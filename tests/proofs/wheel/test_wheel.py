@@ -1,0 +1,94 @@
+"""The wheel in an environment of its own, in an application that has an `include` of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moat.settings import PROJECT, Settings
+from tests.company import ANN, Company
+
+UV = PROJECT / ".venv" / "bin" / "uv"
+SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "requirements.in")
+ASK = """
+import json, sys
+import include.source  # the application's own
+from moat import Bearer, Retriever, Service, Source
+from moat.retrieve import Hit
+
+with Retriever.from_settings() as retriever:
+    found = retriever.search(*sys.argv[1:3])
+    count = retriever.count(sys.argv[2])
+print(json.dumps({
+    "texts": [hit.text for hit in found], "refused": found.refused, "documents": count.documents,
+    "theirs": include.source.OURS, "airflow": any(name.startswith("airflow") for name in sys.modules),
+}))
+"""
+
+
+def ran(*command: str | Path, **given: Any) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **given)
+    assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built of a copy, so that the project's folder stays as it is."""
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copytree(PROJECT / "include", copy / "include", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in SHIPPED:
+        shutil.copy(PROJECT / name, copy)
+    ran(UV, "build", "--quiet", "--wheel", "--out-dir", copy / "dist", copy)
+    (made,) = (copy / "dist").glob("*.whl")
+    return made
+
+
+def test_the_wheel_holds_the_package_and_nothing_that_could_clash(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"moat"}
+    versions = {file.name for file in (PROJECT / "include/moat/ledger/migrations/versions").glob("*.py")}
+    assert {name.rpartition("/")[2] for name in names if "/versions/" in name} == versions
+    assert {"moat/py.typed", "moat/ledger/migrations/env.py"} <= set(names)
+
+
+def test_an_application_asks_through_it_beside_its_own_include(
+    wheel: Path, company: Company, served: Settings, tmp_path: Path
+) -> None:
+    company.run()
+    bare, app = tmp_path / "bare", tmp_path / "app"
+    ran(UV, "venv", "--quiet", "--python", sys.executable, bare)
+    pins = ("--constraint", PROJECT / "requirements.txt")
+    ran(UV, "pip", "install", "--quiet", "--python", bare / "bin" / "python", *pins, wheel)
+    (app / "include").mkdir(parents=True)
+    (app / "include" / "__init__.py").touch()
+    (app / "include" / "source.py").write_text("OURS = 'the application has an include of its own'\n")
+    (app / "ask.py").write_text(ASK)
+    out = ran(
+        bare / "bin" / "python", "ask.py", "How long is parental leave?", ANN, cwd=app, env=environment_of(served)
+    )
+    answer = json.loads(out.strip().splitlines()[-1])
+    assert answer["refused"] is None
+    assert answer["texts"][0] == "Parental leave lasts twenty weeks."
+    assert answer["documents"] == 2
+    assert answer["theirs"] == "the application has an include of its own"
+    assert answer["airflow"] is False
+
+
+def environment_of(served: Settings) -> Mapping[str, str]:
+    """The settings of the real servers, as an application's environment has them, and nothing of this process's."""
+    names = ("home", "collection", "embedder_port", "weaviate_port", "weaviate_grpc_port")
+    ours = {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in names}
+    return {
+        "PATH": os.environ["PATH"],
+        "MOAT_WEAVIATE_READER_KEY": served.weaviate_reader_key.get_secret_value(),
+        **ours,
+    }
