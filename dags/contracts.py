@@ -1,4 +1,4 @@
-"""Contracts: objects in S3, readable by the principals in their tag `readers`. (Airflow DAG)"""
+"""Contracts: objects in S3, readable by the principals in their `readers` tag. (Airflow DAG)"""
 
 from ingest import ingest
 

@@ -1,4 +1,4 @@
-"""The company handbook: files in folders, readable by whom the access files beside them say. (Airflow DAG)"""
+"""The company handbook: files in folders, readable as their access files say. (Airflow DAG)"""
 
 from ingest import ingest
 

@@ -1,4 +1,4 @@
-"""Asks a person about a change of access that waits: a widening beyond its limits, a directory that shrank. (Airflow DAG)"""
+"""Asks a person about a held access change. (Airflow DAG)"""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ with DAG(
     "held_access",
     schedule=None,
     start_date=datetime(2026, 1, 1),
-    is_paused_upon_creation=False,  # a question in a paused DAG would reach nobody
+    is_paused_upon_creation=False,  # a paused DAG would never ask
     tags=["moat", "maintenance"],
-    description="Asks a person about a held change of access",
-    doc_md="""A run for each hold, started by `sync_access` or `sync_directory`. Under **Required Actions** stands what
-waits and why: release it or reject it. What narrows access never waits here. `moat access held` lists the same.""",
+    description="Asks a person about a held access change",
+    doc_md="""One run per hold, started by `sync_access` or `sync_directory`. **Required Actions** shows what is held and
+why: release or reject it. Changes that narrow access are never held. `moat access held` lists the same holds.""",
     params={
-        "hold": Param(1, type="integer", minimum=1, title="Hold", description="Its number, from `moat access held`.")
+        "hold": Param(
+            1, type="integer", minimum=1, title="Hold", description="Number of the hold, from `moat access held`."
+        )
     },
     catchup=False,
     default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(seconds=20), "retry_policy": RETRY},
 ):
-    DecideHold(task_id="decide", task_display_name="release or reject?", hold="{{ params.hold }}")
+    DecideHold(task_id="decide", task_display_name="release or reject", hold="{{ params.hold }}")

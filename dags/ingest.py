@@ -1,4 +1,4 @@
-"""The whole way of one source, as an Airflow DAG:
+"""The DAG of one source, with every stage of the way (Airflow):
 
 read → [ parse → clean → chunk → embed ] over batches → gate → decide → load → promote
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import (
+from airflow.sdk import (  # type: ignore[attr-defined]  # it exports some names lazily
     DAG,
     Asset,
     DeadlineAlert,
@@ -31,33 +31,33 @@ PARAMS = {
         False,
         type="boolean",
         title="Read everything again",
-        description="Changed or not; what comes out the same is neither embedded nor written again.",
+        description="Read unchanged documents too. Identical results are neither embedded nor written again.",
     ),
     "only": Param(
         [],
         type="array",
         items={"type": "string"},
         title="Only these keys",
-        description="One a line; empty: the whole source.",
+        description="One key per line; empty for the whole source.",
     ),
     "limit": Param(
         None,
         type=["null", "integer"],
         minimum=1,
-        title="At the most so many documents",
-        description="New and changed ones; the rest waits for the next run.",
+        title="Maximum documents",
+        description="Limit of new and changed documents; the rest waits for the next run.",
     ),
     "expected": Param(
         None,
         type=["null", "string"],
-        title="Out of the ordinary",
-        description="Why this run will differ, such as a backfill: learned bounds only warn, and nothing is learned from it.",
+        title="Expected change (reason)",
+        description="Reason why this run will differ, such as a backfill. Learned bounds then only warn, and learn nothing from it.",
     ),
     "dry_run": Param(
         False,
         type="boolean",
         title="Dry run",
-        description="Show the plan and its cost in the log of `read`; write nothing.",
+        description="Show the plan and its cost in the log of the task `read`; write nothing.",
     ),
 }
 
@@ -65,7 +65,17 @@ PARAMS = {
 def ingest(
     source: Source, schedule: Any = None, deadline_hours: float = 6.0, start: datetime = datetime(2026, 1, 1)
 ) -> DAG:
-    """The DAG of a source; `schedule` is whatever Airflow takes. Its id, and its asset, are the source's name."""
+    """Create the DAG of a source; its id and asset are the source's name.
+
+    Args:
+        source: The declared source.
+        schedule: Anything that Airflow accepts as a schedule; None for manual runs only.
+        deadline_hours: Hours from queueing to promotion after which the run is reported as late.
+        start: Start date of the DAG.
+
+    Returns:
+        The DAG, for the module that declares the source.
+    """
     with DAG(
         source.name,
         schedule=schedule,
@@ -144,11 +154,11 @@ def ingest(
 
         @task_group(group_id="batch", group_display_name="parse → clean → chunk → embed")
         def batch(batch: dict[str, int]) -> None:
-            embed(LOAD, prepare(LOAD, batch))
+            embed(LOAD, prepare(LOAD, batch))  # type: ignore[arg-type]  # what a task returns, when it has run
 
         @task_group(group_id="batch", group_display_name="parse → clean → chunk → budget → embed")
         def budgeted(batches: Any) -> None:
-            """What a load costs is known when all of it is cut into chunks, so nothing is embedded before."""
+            """Chunk every batch before embedding, because only then is the cost known."""
             budget = DecideBudget(
                 task_id="budget", source=source, load=LOAD, task_display_name="budget", on_failure_callback=give_up
             )
@@ -211,17 +221,17 @@ def ingest(
 
 BUDGET = """
 
-This source has a budget: when everything is cut into chunks, **budget** counts what the model would be given, and waits for a
-person under Required Actions where that is more than one load may cost. Nothing is embedded before."""
+This source has a budget: after chunking, **budget** counts the tokens to embed and, above the limit of one load, waits for a
+person under Required Actions. Nothing is embedded before."""
 
 
 def _doc(source: Source) -> str:
     return f"""{source.description or source.name}
 
-**read** compares `{type(source.reader).__name__}` with the ledger and stages what is new and changed; **parse → clean →
-chunk → embed** runs per batch; each task of the **gate** is a family of checks, and the red one names the broken rule;
-**decide** passes, waits for a person under Required Actions, or blocks; **load** writes invisible and proves it by reading
-back; **promote** makes the whole load visible at once.{BUDGET if source.limits.budget else ""}
+**read** compares `{type(source.reader).__name__}` with the ledger and stages new and changed documents; **parse → clean →
+chunk → embed** runs per batch; each task of the **gate** is a family of checks, and a failed one names the violated limit;
+**decide** passes the load, waits for a person under Required Actions, or blocks; **load** writes objects that are not yet
+visible and verifies them by reading back; **promote** makes the whole load visible at once.{BUDGET if source.limits.budget else ""}
 
-Access: `{type(source.access).__name__}`. Held, failed or wrong: see docs/operations.md, or `moat loads`, `moat explain {source.name} KEY`.
+Access: `{type(source.access).__name__}`. If a load is held, failed or wrong: see docs/operations.md, or `moat loads`, `moat explain {source.name} KEY`.
 """

@@ -1,4 +1,4 @@
-"""Source against ledger against Weaviate: counts, orphans, access drift. Reports, and repairs when asked. (Airflow DAG)"""
+"""Compares source, ledger and Weaviate: counts, orphans, access. Repairs on request. (Airflow DAG)"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ with DAG(
             False,
             type="boolean",
             title="Repair",
-            description="Write what the index lacks, from the ledger; remove what it should not hold.",
+            description="Write objects missing from the index, and remove those that the ledger does not know.",
         )
     },
     default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": RETRY, **WATCHED},
@@ -32,7 +32,7 @@ with DAG(
 
     @task
     def compare(*, params: Any = None) -> list[dict[str, Any]]:
-        """The task is red when something does not agree and was not repaired."""
+        """Fails if differences remain unrepaired."""
         from dataclasses import asdict
 
         from moat.dagfile import declared

@@ -1,4 +1,4 @@
-"""Try quarantined documents again: marks them, then runs their sources for just those keys. (Airflow DAG)"""
+"""Marks quarantined documents and runs their sources for these keys. (Airflow DAG)"""
 
 from __future__ import annotations
 
@@ -10,35 +10,38 @@ from airflow.sdk import DAG, Param, task
 from moat_notifiers import WATCHED
 from moat_tasks import RETRY, open_runtime
 
-TEXT = {"type": ["null", "string"]}
+TEXT: dict[str, Any] = {"type": ["null", "string"]}
 with DAG(
     "replay_quarantine",
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
-    is_paused_upon_creation=False,  # it has no schedule, and who triggers it should not wait for a switch
+    is_paused_upon_creation=False,  # it has no schedule, so a trigger should run at once
     tags=["moat", "maintenance"],
     description="Tries quarantined documents again",
     doc_md=__doc__,
     params={
-        "source": Param(None, **TEXT, title="Source", description="Empty: every source."),
+        "source": Param(None, **TEXT, title="Source", description="Empty for all sources."),
         "key": Param(
-            None, **TEXT, title="Key", description="One document, however often it failed; empty: all that match."
+            None, **TEXT, title="Key", description="One document, however often it failed; empty for all that match."
         ),
-        "stage": Param(None, **TEXT, title="Stage", description="read or parse; empty: both."),
+        "stage": Param(None, **TEXT, title="Stage", description="read or parse; empty for both."),
         "reason": Param(
-            None, **TEXT, title="Error", description="Such as ParseFailed, AccessUnknown, TooLarge; empty: any."
+            None, **TEXT, title="Error", description="Such as ParseFailed, AccessUnknown or TooLarge; empty for any."
         ),
         "since": Param(
-            None, **TEXT, title="Failed since", description="2026-07-05, 2026-07-05T14:30, or 24h or 7d ago, in UTC."
+            None,
+            **TEXT,
+            title="Failed since",
+            description="UTC time such as 2026-07-05 or 2026-07-05T14:30, or an age such as 24h or 7d.",
         ),
-        "until": Param(None, **TEXT, title="Failed before", description="Written as the one above; empty: till now."),
+        "until": Param(None, **TEXT, title="Failed before", description="Same format; empty for now."),
         "again": Param(
             False,
             type="boolean",
-            title="Those too that failed three times",
-            description="The same bytes would most likely fail again, so without this they rest.",
+            title="Include documents that failed three times",
+            description="Otherwise they are skipped, because the same bytes would most likely fail again.",
         ),
     },
     default_args={
@@ -52,7 +55,7 @@ with DAG(
 
     @task
     def mark(*, params: Any = None) -> list[dict[str, Any]]:
-        """Mark what matches; one run a source, for those keys."""
+        """Mark matching documents; returns one run per source, with its keys."""
         from moat.ledger.quarantine import Which, known_source, left_resting, replay
         from moat.timeparse import moment
 

@@ -1,4 +1,4 @@
-"""The permission lane: who may read what, read alone and often; no document is fetched or embedded. (Airflow DAG)"""
+"""Access sync: reads who may read what, often; fetches and embeds nothing. (Airflow DAG)"""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ with DAG(
     max_active_runs=1,
     is_paused_upon_creation=False,  # while it is paused, revocations wait for the next load
     tags=["moat", "maintenance"],
-    description="Brings every source's access up to date, revocations first",
-    doc_md="""Reads who may read what, and nothing else, from every source that is loaded, a task each.
+    description="Updates the access of every source, revocations first",
+    doc_md="""Reads only who may read what, from every loaded source, one task per source.
 
-What **narrows** holds as soon as it is recorded, and the index is patched. What would become **public**, or be read by more
-people in more documents than `Limits.max_widened_documents`, **waits**: the DAG `held_access` asks a person under Required
-Actions. A source that cannot be read keeps its access and its task is red; after `Limits.max_access_age_hours` its documents
-are masked. See docs/access.md.""",
+A change that **narrows** access applies as soon as it is recorded, and the index is patched. Documents that would become
+**public**, and more widened documents than `Limits.max_widened_documents`, are **held**: the DAG `held_access` asks a person
+under Required Actions. A source that cannot be read keeps its access and its task fails; after
+`Limits.max_access_age_hours` its documents are masked. See docs/access.md.""",
     params={
         "sources": Param(
             [],
             type="array",
             items={"type": "string"},
             title="Only these sources",
-            description="One a line; empty: all of them.",
+            description="One source per line; empty for all.",
         )
     },
     default_args={
@@ -45,7 +45,7 @@ are masked. See docs/access.md.""",
 
     @task
     def sources(*, params: Any = None) -> list[str]:
-        """The sources that are loaded, and the DAG files that are broken, whose tasks will say so."""
+        """Loaded sources, and broken DAG files, whose tasks report the error."""
         from moat.dagfile import declared
         from moat.ledger import projection
         from moat.maintenance.access_sync import undeclared
@@ -61,7 +61,7 @@ are masked. See docs/access.md.""",
 
     @task(task_display_name="access", map_index_template="{{ label }}")
     def access(name: str) -> dict[str, Any]:
-        """Red when the source's access cannot be read. What widens beyond the limits waits in the DAG held_access."""
+        """Fails if access cannot be read; excessive widening waits in held_access."""
         from moat.dagfile import source_named
         from moat.maintenance.access_sync import summary, sync_access
 

@@ -1,4 +1,4 @@
-"""Directories of people and groups: who is in which group, read whole every half hour. (Airflow DAG)"""
+"""Reads directories of people and groups completely every half hour. (Airflow DAG)"""
 
 from moat_directories import sync_directories
 

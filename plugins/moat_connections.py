@@ -1,4 +1,4 @@
-"""Airflow's connections and SQL hooks, in the form that Moat's stages take them."""
+"""Airflow's connections and SQL hooks, adapted to Moat's interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PASSING = {"OperationalError", "InterfaceError", "IOException", "ConnectionExcep
 
 
 class AirflowConnections:
-    """Connections from wherever Airflow keeps them. Airflow is imported at the first use."""
+    """Connections stored in Airflow, in any of its backends. Imports Airflow at first use."""
 
     def get(self, conn_id: str) -> Connection:
         found = _connection(conn_id)
@@ -37,7 +37,7 @@ class AirflowConnections:
         found = _connection(conn_id)
         try:
             hook = found.get_hook()
-        except (AirflowException, AttributeError):  # no such type, or one that has no hook, such as generic
+        except (AirflowException, AttributeError):  # unknown type, or one without a hook, such as generic
             hook = None
         if not hasattr(hook, "get_conn") or not hasattr(hook, "placeholder"):
             raise SettingsError(f"connection {conn_id!r} is of type {found.conn_type or 'none'}: it has no SQL hook")
@@ -45,7 +45,7 @@ class AirflowConnections:
 
 
 class HookSql:
-    """Rows through a common-sql hook, with a server-side cursor where the database has one."""
+    """Rows from a common-sql hook, with a server-side cursor if the database has one."""
 
     def __init__(self, conn_id: str, hook: Any) -> None:
         self._conn_id, self._hook = conn_id, hook
@@ -96,7 +96,7 @@ def _connection(conn_id: str) -> Any:
 
 
 def _errors(driver: Any) -> tuple[type[BaseException], ...]:
-    """The driver's own root of errors (PEP 249), found through the package that a connection or hook uses."""
+    """The base exception (PEP 249) of the driver's package."""
     if hasattr(driver, "get_conn"):
         packages: Sequence[str] = ("psycopg2", "psycopg", "duckdb", "MySQLdb", "pymysql", "sqlite3")
     else:

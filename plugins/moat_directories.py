@@ -1,4 +1,4 @@
-"""The DAG that keeps directories of people in step, from what a DAG file declares."""
+"""The DAG that syncs the directories declared in a DAG file."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from moat_tasks import RETRY, ask_about, open_runtime, run_of
 if TYPE_CHECKING:
     from moat.directories.directory import Directory
 
-DOC = """Who is in which group, from every directory that `dags/sync_directory.py` declares, a task each.
+DOC = """Group memberships from every directory that `dags/sync_directory.py` declares, one task per directory.
 
-A task reads its directory **whole**, looks at what would **go**, and **swaps** all of its groups in one transaction.
-Where more would go than the directory's declaration allows, the groups stay as they are, the task is red and names the
+A task reads its directory **completely**, counts what would be **removed**, and **replaces** all of its groups in one
+transaction. If more would be removed than the declaration allows, the groups stay unchanged, the task fails and names the
 hold, and the DAG `held_access` asks a person under Required Actions; `moat access release ID` and `moat access reject ID`
-do the same. A release reads the directory again, and what is still so passes.
+do the same. A release reads the directory again and applies the change if it is still the same.
 
-A directory that could not be read for longer than its `max_age_hours` makes **every search refuse**, for nobody knows
-any more who was taken out of a group. See docs/access.md.
+A directory that could not be read for longer than its `max_age_hours` makes **every search refuse**, because removals
+from its groups are no longer known. See docs/access.md.
 """
 
 
 def sync_directories(*directories: Directory, schedule: Any = timedelta(minutes=30)) -> DAG:
-    """The DAG `sync_directory` with a task for each directory; `schedule` is whatever Airflow takes."""
+    """Create the DAG `sync_directory`, one task per directory. Takes any Airflow schedule."""
     with DAG(
         "sync_directory",
         schedule=schedule,
         start_date=datetime(2026, 1, 1),
         catchup=False,
         max_active_runs=1,
-        is_paused_upon_creation=False,  # a directory that nobody reads makes every search refuse
+        is_paused_upon_creation=False,  # an outdated directory makes every search refuse
         tags=["moat", "maintenance"],
         description="Keeps directories of people and groups in step",
         doc_md=DOC,
@@ -58,7 +58,7 @@ def sync_directories(*directories: Directory, schedule: Any = timedelta(minutes=
 
 
 def _sync(name: str) -> dict[str, Any]:
-    """Read, judge, swap; red where a person has to look first."""
+    """Read a directory and replace its groups; fails if held."""
     from moat.dagfile import directory_named
     from moat.directories.sync import sync
 

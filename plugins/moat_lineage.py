@@ -1,8 +1,8 @@
-"""OpenLineage events of read, gate, load and promote say what was read, what was written and what was found.
+"""OpenLineage events of read, gate, load and promote: inputs, outputs and check results.
 
-Airflow's provider emits an event when a task starts, succeeds or fails, and asks the task's operator what
-to say by a method of a known name. An operator that `emits` has been called with has that method. Where
-OpenLineage is off nobody asks, and nothing of this is imported.
+Airflow's provider emits an event when a task starts, succeeds or fails, and calls a method of a known
+name on the operator to get its facets. `emits` adds this method to an operator. If OpenLineage is off
+the method is never called, and nothing for it is imported.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ SEVERITIES = {"block": "error", "hold": "error", "warn": "warn"}  # ours in the 
 
 
 def emits(task: Any, source: Source, stage: Stage) -> None:
-    """Let a task's events carry the facts of its stage; `task` is an operator, or what a decorated function returned."""
+    """Add a stage's facts to the events of an operator or decorated task."""
     operator = getattr(task, "operator", task)
     operator.get_openlineage_facets_on_complete = _Facets(source, stage)
 
 
 class _Facets:
-    """The method that the provider calls at the end of a task, failed or not. An object, so that a DAG can be copied."""
+    """The method that the provider calls; an object, so that DAGs can be copied."""
 
     def __init__(self, source: Source, stage: Stage) -> None:
         self._source, self._stage = source, stage
@@ -74,7 +74,7 @@ def _lineage(facts: TaskLineage) -> Any:
 
 
 def _load_facet(facts: TaskLineage) -> Any:
-    """The load that the task worked on, by its number in the ledger."""
+    """A facet with the load that the task worked on."""
     import attr
     from openlineage.client.facet_v2 import RunFacet
 
@@ -90,7 +90,7 @@ def _load_facet(facts: TaskLineage) -> Any:
 
 
 def _facets(one: Dataset) -> dict[str, Any]:
-    """What holds of a dataset whoever reads or writes it: its columns, where they came from, its version."""
+    """Facets of a dataset as input or output: columns, their origin, version."""
     from openlineage.client.facet_v2 import (
         column_lineage_dataset,
         dataset_version_dataset,
@@ -128,7 +128,7 @@ def _facets(one: Dataset) -> dict[str, Any]:
 
 
 def _found(one: Dataset) -> dict[str, Any]:
-    """What was counted and checked when the dataset was read."""
+    """Counts and check results of an input dataset."""
     from openlineage.client.facet_v2 import data_quality_assertions_dataset, data_quality_metrics_input_dataset
 
     found: dict[str, Any] = {}

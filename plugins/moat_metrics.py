@@ -1,7 +1,7 @@
-"""Serves /moat/metrics on Airflow's API server: the ledger's numbers, for who has MOAT_METRICS_KEY.
+"""Serves /moat/metrics on Airflow's API server: the ledger's numbers, protected by MOAT_METRICS_KEY.
 
-Every component of Airflow imports this file, and only the API server is ever asked: whatever costs
-something is imported, and the ledger opened, at the first request.
+Every component of Airflow imports this file, but only the API server serves requests: expensive
+imports and the ledger connection wait for the first request.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ from airflow.plugins_manager import AirflowPlugin
 from moat.errors import MoatError
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from moat.settings import Settings
 
 PLAIN = "text/plain; charset=utf-8"
 
 
 class Metrics:
-    """An ASGI application with one page. Without a key set it is not there; with a wrong one it says nothing."""
+    """An ASGI application with one page. Without a configured key it returns 404."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._registry: Any = None
 
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         status, kind, body = await asyncio.to_thread(self.answer, scope)
@@ -37,8 +39,8 @@ class Metrics:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-    def answer(self, scope: dict[str, Any]) -> tuple[int, str, bytes]:
-        """Status, content type and body. A request without the key learns nothing but whether a key is set."""
+    def answer(self, scope: MutableMapping[str, Any]) -> tuple[int, str, bytes]:
+        """Status, content type and body. Without the key reveals only whether one is set."""
         from moat.settings import Settings
 
         path = scope["path"].removeprefix(scope.get("root_path", "")).rstrip("/")
@@ -63,8 +65,8 @@ class Metrics:
             return 200, CONTENT_TYPE, text(self._registry)
 
 
-def _given(scope: dict[str, Any], key: str) -> bool:
-    """Whether the request bears the key; compared in a time that says nothing of it."""
+def _given(scope: MutableMapping[str, Any], key: str) -> bool:
+    """Whether the request has the right key, compared in constant time."""
     said = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
     return len(said) == 1 and hmac.compare_digest(said[0], f"Bearer {key}".encode())
 

@@ -1,11 +1,11 @@
-"""Notifiers for any DAG's callbacks, and the callbacks of Moat's own: a failure is an incident, told once.
+"""Notifiers for any DAG's callbacks, and Moat's own callbacks: a failure is one incident.
 
     on_failure_callback=MailNotifier("mail_default", to=["oncall@example.com"])
-    on_success_callback=MailNotifier(...)                 # ends what it told of
+    on_success_callback=MailNotifier(...)                 # ends the incident
     callback=SyncCallback(MailNotifier, kwargs={...})     # of a DeadlineAlert
 
-The ledger lets an incident be told once and again when it has changed, whoever notices it how often: of 500
-tasks that fail of the same, one speaks, through its own channel and through those of MOAT_TELL.
+The ledger sends one notification per state of an incident: of 500 tasks that fail for the same
+reason, one notifies, through its own channel and those of MOAT_TELL.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ Came = Literal["failed", "late", "well"]
 
 
 class _Notifier(BaseNotifier):
-    """Opens, joins or ends the incident of what its callback is called for, and lets its channel tell too."""
+    """Opens, joins or ends an incident, and notifies through its channel.
+
+    Args:
+        conn_id: Airflow connection of the channel.
+        to: Further mail addresses.
+        source: Name of the incident's source; by default the DAG's id.
+    """
 
     kind = ""
 
@@ -39,6 +45,11 @@ class _Notifier(BaseNotifier):
         self.conn_id, self.to, self.source = conn_id, tuple(to), source
 
     def notify(self, context: Any) -> None:
+        """Record and notify; a failure to do so is logged, not raised.
+
+        Args:
+            context: Airflow's context of the callback.
+        """
         _notice(context, f"{self.kind}:{self.conn_id}", self.to, self.source)
 
     async def async_notify(self, context: Any) -> None:
@@ -46,30 +57,46 @@ class _Notifier(BaseNotifier):
 
 
 class MailNotifier(_Notifier):
-    """By the mail server of an `smtp` connection, to the given addresses and to those of MOAT_TELL_TO."""
+    """Notifies by mail through an `smtp` connection, to `to` and the addresses of MOAT_TELL_TO.
+
+    Args:
+        conn_id: Airflow connection of type `smtp`.
+        to: Further mail addresses.
+        source: Name of the incident's source; by default the DAG's id.
+    """
 
     kind = "smtp"
 
 
 class SlackNotifier(_Notifier):
-    """By a webhook of Slack's form: a `slackwebhook` connection."""
+    """Notifies by a Slack-compatible webhook.
+
+    Args:
+        conn_id: Airflow connection of type `slackwebhook`.
+        source: Name of the incident's source; by default the DAG's id.
+    """
 
     kind = "slack"
 
 
 class WebhookNotifier(_Notifier):
-    """By a webhook that takes JSON: an `http` connection; with a password in it the message is signed."""
+    """Notifies by a JSON webhook; signs the message if the connection has a password.
+
+    Args:
+        conn_id: Airflow connection of type `http`.
+        source: Name of the incident's source; by default the DAG's id.
+    """
 
     kind = "webhook"
 
 
 def went_wrong(context: Any) -> None:
-    """on_failure_callback of the maintenance DAGs."""
+    """on_failure_callback of the maintenance DAGs: opens or joins an incident."""
     _notice(context)
 
 
 def went_well(context: Any) -> None:
-    """on_success_callback of the maintenance DAGs: what an earlier run of the same failed of is over."""
+    """on_success_callback of the maintenance DAGs: ends incidents of earlier failed runs."""
     _notice(context)
 
 
@@ -77,7 +104,7 @@ WATCHED = {"on_failure_callback": went_wrong, "on_success_callback": went_well} 
 
 
 def _notice(context: Mapping[str, Any], channel: str = "", to: Sequence[str] = (), source: str = "") -> None:
-    """Make an incident of what happened, or end it. What goes wrong here is logged and hides no task's own error."""
+    """Open, join or end an incident; never hide the task's error."""
     dag, run, task = _where(context)
     source = source or _source(context, dag)
     came = _came(context)
@@ -104,7 +131,7 @@ def _failed(runtime: Runtime, context: Mapping[str, Any], where: tuple[str, str]
     (source, stage), (dag, run, task) = where, who
     error = context.get("exception")
     if dag in STAGES and isinstance(error, AirflowFailException):
-        said = str(error)  # here it is no decision of a gate's, but what a person has to look at
+        said = str(error)  # in a maintenance DAG this is a finding for a person, not a gate decision
     elif isinstance(error, BaseException):
         said = f"{type(error).__name__}: {error}"
     else:
@@ -121,7 +148,7 @@ def _failed(runtime: Runtime, context: Mapping[str, Any], where: tuple[str, str]
 
 
 def _over(runtime: Runtime, source: str, runs: str, task: str) -> None:
-    """End the incidents that runs of this DAG opened for the source, by this task alone."""
+    """End incidents that only earlier runs of this task opened."""
     from moat.incidents.notify import tell
     from moat.ledger import incidents
 
@@ -134,7 +161,7 @@ def _over(runtime: Runtime, source: str, runs: str, task: str) -> None:
 
 
 def _through(runtime: Runtime, channel: str, to: Sequence[str]) -> Runtime:
-    """The way with one channel more, and more addresses."""
+    """The runtime with one more channel and more addresses in its settings."""
     from moat.settings import parted
 
     if not channel:
@@ -148,7 +175,7 @@ def _through(runtime: Runtime, channel: str, to: Sequence[str]) -> Runtime:
 
 
 def _came(context: Mapping[str, Any]) -> Came:
-    """A deadline's callback has no task; a task's own failure has its exception, a run's has its state."""
+    """What the callback reports: late, failed or well."""
     if "deadline" in context:
         return "late"
     states = {
@@ -159,7 +186,7 @@ def _came(context: Mapping[str, Any]) -> Came:
 
 
 def _where(context: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The DAG, its run and the task; a run's callback or a deadline's has no task."""
+    """DAG, run and task; the callback of a run or deadline has no task."""
     run, dag, ti = context.get("dag_run"), context.get("dag"), context.get("ti")
     dag_id = _get(dag, "dag_id") or _get(run, "dag_id") or _get(ti, "dag_id") or "airflow"
     task_id = _get(ti, "task_id") or _get(context.get("task"), "task_id") or "run"
@@ -167,11 +194,11 @@ def _where(context: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _source(context: Mapping[str, Any], dag: str) -> str:
-    """Whose incident it is: the source that a task of sync_access names, else the DAG."""
+    """Source of the incident: for sync_access the task's source, otherwise the DAG."""
     label = context.get("label")
     return str(label) if dag == "sync_access" and label else dag
 
 
 def _get(one: Any, name: str) -> Any:
-    """A field of an object, or of the plain form that a deadline's callback is given."""
+    """A field of an object, or of the dictionary that a deadline callback gets."""
     return one.get(name) if isinstance(one, Mapping) else getattr(one, name, None)

@@ -1,4 +1,4 @@
-"""What Moat's DAGs need of Airflow beside the decorators: doors for a task, the gate's decision, retries."""
+"""Airflow parts of Moat's DAGs: the runtime of a task, the gate's decision, retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("airflow.task")
 
-# The two roots that end in a task: one may be tried again, the other needs a person.
+# The two base errors of a task: one is retried, the other needs a person.
 RETRY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
@@ -34,14 +34,16 @@ RETRY = ExceptionRetryPolicy(
 
 @contextmanager
 def open_runtime() -> Iterator[Runtime]:
-    """Settings, ledger, staging and connections of this task, its progress in the task's log."""
+    """Open the runtime of a task, with its progress in the task's log."""
     from moat_connections import AirflowConnections
 
     from moat.runtime import Runtime
 
-    runtime = Runtime.open(
-        AirflowConnections(), progress=lambda line: [log.info("%s", part) for part in line.splitlines()]
-    )
+    def progress(line: str) -> None:
+        for part in line.splitlines():
+            log.info("%s", part)
+
+    runtime = Runtime.open(AirflowConnections(), progress=progress)
     try:
         yield runtime
     finally:
@@ -49,24 +51,24 @@ def open_runtime() -> Iterator[Runtime]:
 
 
 def run_of(context: Context | dict[str, Any]) -> str:
-    """Who makes the load, as the ledger keeps it."""
+    """Identity of the run that makes a load, as stored in the ledger."""
     return f"airflow:{context['dag'].dag_id}:{context['run_id']}"
 
 
 def ask_about(hold: int) -> None:
-    """Start the run of the DAG held_access that asks a person about a held change of access, unless it is there."""
+    """Trigger the held_access run that asks about a hold."""
     from airflow.sdk.exceptions import ErrorType
     from airflow.sdk.execution_time.comms import ErrorResponse, TriggerDagRun
     from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
 
-    # What TriggerDagRunOperator sends; as an operator it would end the task, whose own end is another.
+    # The request of TriggerDagRunOperator, which cannot be used here because it would end the task.
     answer = SUPERVISOR_COMMS.send(TriggerDagRun(dag_id="held_access", run_id=f"hold-{hold}", conf={"hold": hold}))
     if isinstance(answer, ErrorResponse) and answer.error != ErrorType.DAGRUN_ALREADY_EXISTS:
         log.warning("hold %s: the DAG held_access was not started: %s; `moat access release %s`", hold, answer, hold)
 
 
 def give_up(context: Context) -> None:
-    """After the last try, let the next run take over at once instead of waiting for the lease to end."""
+    """After the last try, release the lease for the next run."""
     from moat.errors import MoatError
     from moat.ledger import loads
 
@@ -83,12 +85,12 @@ def give_up(context: Context) -> None:
 
 
 def noticed(context: Context) -> None:
-    """After the last try, make the failure an incident of its source, or part of the one that is there."""
+    """After the last try, open or join an incident of the source."""
     from moat.errors import MoatError
     from moat.incidents.lifecycle import stage_of, task_failed
 
     if (context.get("params") or {}).get("dry_run"):
-        return  # nobody's documents wait for it
+        return  # a dry run delays no documents
     error, task = context.get("exception"), context["task"].task_id
     said = f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else str(error or "it failed")
     try:
@@ -107,38 +109,38 @@ def noticed(context: Context) -> None:
 
 
 class _Asks(HITLOperator):
-    """Release or Reject, with a reason for the audit, under Required Actions."""
+    """Asks for Release or Reject with a reason, under Required Actions."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["params"] = {
             "reason": Param(
-                None, type=["null", "string"], title="Why", description="Goes into the audit.", source="task"
+                None, type=["null", "string"], title="Reason", description="Recorded in the audit.", source="task"
             )
         }
         super().__init__(options=["Release", "Reject"], **kwargs)
 
     def answered(self, context: Context, event: dict[str, Any]) -> tuple[bool, str, str]:
-        """What a person said: whether to release, who they are, and why."""
+        """The answer of a person: whether to release, who answered, and why."""
         answer = super().execute_complete(context, event)
         by = f"airflow:{(event.get('responded_by_user') or {}).get('name', 'somebody')}"
         return answer["chosen_options"] == ["Release"], by, str((event.get("params_input") or {}).get("reason") or "")
 
 
 class _AsksAboutLoad(_Asks):
-    """Lets a load wait for a person, who releases or rejects it.
+    """Holds a load until a person releases or rejects it.
 
-    Under Required Actions, or by `moat release` and `moat reject`; the one who answers first is heard.
+    Under Required Actions, or by `moat release` and `moat reject`; the first answer counts.
     """
 
     template_fields = (*HITLOperator.template_fields, "load")
 
     def __init__(self, *, source: Source, load: str, **kwargs: Any) -> None:
-        super().__init__(subject=f"Load of {source.name} waits: release it, or reject it?", **kwargs)
+        super().__init__(subject=f"A load of {source.name} is held: release or reject?", **kwargs)
         self._source, self.load = source, load
 
     @property
     def number(self) -> int:
-        """The load's number. Raises AirflowFailException where `read` left none."""
+        """Number of the load. Raises AirflowFailException if `read` left none."""
         if not self.load.isdigit():
             raise AirflowFailException("there is no load to decide on: see the task `read`")
         return int(self.load)
@@ -158,7 +160,7 @@ class _AsksAboutLoad(_Asks):
 
 
 class DecideBudget(_AsksAboutLoad):
-    """Lets a load that would cost more than its budget wait for a person, before anything of it is embedded."""
+    """Holds a load over its budget for a person, before anything is embedded."""
 
     def execute(self, context: Context) -> Any:
         from moat.stages.budget import judge, report
@@ -174,7 +176,7 @@ class DecideBudget(_AsksAboutLoad):
 
 
 class Decide(_AsksAboutLoad):
-    """Passes a load on, lets it wait for a person, or blocks it, by what the gate has recorded."""
+    """Passes, holds or blocks a load by the gate's recorded verdict."""
 
     def execute(self, context: Context) -> Any:
         from moat.checks.verdict import verdict
@@ -205,12 +207,12 @@ class Decide(_AsksAboutLoad):
 
 
 class DecideHold(_Asks):
-    """Asks a person about a change of access that waits, and brings in what they release."""
+    """Asks a person about a held access change, and applies it on release."""
 
     template_fields = (*HITLOperator.template_fields, "hold")
 
     def __init__(self, *, hold: str, **kwargs: Any) -> None:
-        super().__init__(subject="A change of access waits: release it, or reject it?", **kwargs)
+        super().__init__(subject="An access change is held: release or reject?", **kwargs)
         self.hold = hold
 
     def execute(self, context: Context) -> Any:
@@ -234,9 +236,10 @@ class DecideHold(_Asks):
 
 
 def late(source: str, hours: float, **context: Any) -> None:
-    """A run has missed its deadline: an incident, or part of the one that holds it up.
+    """Report a missed deadline as an incident.
 
-    It runs in the executor without the task's context, so it has the source's name and nothing else.
+    Opens one, or joins the one that delays the run. Runs in the executor without the task's context, so
+    it only has the source's name.
     """
     from moat.errors import MoatError
     from moat.incidents.lifecycle import late as noticed_late

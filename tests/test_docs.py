@@ -42,7 +42,7 @@ from moat.source import (
 
 DOCS = PROJECT / "docs"
 ADRS = sorted((DOCS / "adr").glob("[0-9]*.md"))
-PAGES = [*sorted(DOCS.rglob("*.md")), *(PROJECT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md"))]
+PAGES = [*sorted(DOCS.rglob("*.md")), *(PROJECT / name for name in ("AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md"))]
 LINKED = [*PAGES, PROJECT / "README.md"]
 TABLE = ("<!-- settings: begin -->\n", "<!-- settings: end -->\n")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -246,8 +246,9 @@ def checks() -> Iterator[tuple[str, str, str]]:
             continue  # they judge what families left: that one left nothing, that a number is out of its bounds
         for call in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "CheckResult":
+                given = {k.arg: k.value for k in call.keywords}
                 name, family, severity = (
-                    ast.unparse(argument).removeprefix("f").strip("'") for argument in call.args[:3]
+                    ast.unparse(given[word]).removeprefix("f").strip("'") for word in ("name", "family", "severity")
                 )
                 yield name.partition("{")[0], family, severity
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow.fs as fs
 import pytest
 
+from moat.errors import StagingError
 from moat.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
-from moat.staging import Staging, StagingError
+from moat.staging import Staging
 
 RAW = [
     RawDocument(
@@ -27,7 +28,7 @@ RAW = [
 EACH = [
     RAW[0],
     Planned(
-        key="k", uri="u", fingerprint="f", size=3, policy=None, what="new", why="why", access_version=0, known_hash=""
+        key="k", uri="u", fingerprint="f", size=3, policy=None, what="new", why="new", access_version=0, known_hash=""
     ),
     Prepared(
         id="i",
@@ -125,8 +126,13 @@ def test_the_same_works_on_s3(s3_server: str) -> None:
     import boto3
     from pyarrow.fs import S3FileSystem
 
-    keys = {"aws_access_key_id": "moat", "aws_secret_access_key": "moat-secret"}
-    client = boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1", **keys)
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server,
+        region_name="us-east-1",
+        aws_access_key_id="moat",
+        aws_secret_access_key="moat-secret",
+    )
     client.create_bucket(Bucket="staging")
     filesystem = S3FileSystem(
         access_key="moat",

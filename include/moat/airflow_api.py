@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the command line needs it: to answer a load that waits there."""
+"""Client of Airflow's REST API, to answer a load that waits there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,17 @@ from moat.errors import AirflowUnavailable, FatalError
 from moat.ledger.loads import Load
 from moat.settings import Settings
 
-TASKS = {"gate": "decide", "budget": "batch.budget"}  # of a source's DAG, that ask a person about a load
+TASKS = {"gate": "decide", "budget": "batch.budget"}  # tasks of a source's DAG that ask a person about a load
 
 
 @contextmanager
 def client(settings: Settings) -> Iterator[httpx.Client]:
-    """A client that is logged in. Raises AirflowUnavailable, FatalError for a wrong password."""
+    """Open a client that is logged in.
+
+    Raises:
+        AirflowUnavailable: Airflow did not answer.
+        FatalError: MOAT_AIRFLOW_URL is not set, or the login is refused.
+    """
     if not settings.airflow_url:
         raise FatalError("MOAT_AIRFLOW_URL is not set: where does Airflow answer?")
     login = {"username": settings.airflow_user, "password": settings.airflow_password.get_secret_value()}
@@ -34,16 +39,26 @@ def client(settings: Settings) -> Iterator[httpx.Client]:
 
 
 def answer_held(settings: Settings, load: Load, option: str, reason: str) -> bool:
-    """Answer the task that waits for a person about a load; False for one that no Airflow run makes.
+    """Answer the task that waits for a person's decision on a load.
 
-    The load as it was before the answer: it says what it waits for, or what it was released from last.
+    Args:
+        settings: Settings with Airflow's address and login.
+        load: The load as it was before the decision.
+        option: `Release` or `Reject`.
+        reason: Reason for the audit.
+
+    Returns:
+        False for a load that no Airflow run makes.
+
+    Raises:
+        AirflowUnavailable: Airflow did not accept the answer.
     """
     if not load.run.startswith("airflow:"):
         return False
     _, dag, run = load.run.split(":", 2)
     asked = load.held_for or ("budget" if load.budget_by and not load.decided_by else "gate")
     answer = _answer(settings, dag, run=run, task=TASKS[asked], option=option, reason=reason)
-    if not answer.is_success and answer.status_code != 409:  # 409: somebody answered there meanwhile
+    if not answer.is_success and answer.status_code != 409:  # 409: already answered in Airflow
         raise AirflowUnavailable(
             f"run {run} of {dag} did not take the answer: {answer.status_code} {answer.text[:300]}; answer it in Airflow under Required Actions"
         )
@@ -51,7 +66,7 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
 
 
 def answer_hold(settings: Settings, hold: int, option: str, reason: str) -> bool:
-    """Answer the run of held_access that asks about a hold, so that it asks nobody else; False where there is none."""
+    """Answer the `held_access` run that asks about a hold; False if there is none."""
     return _answer(settings, "held_access", run=f"hold-{hold}", task="decide", option=option, reason=reason).is_success
 
 

@@ -1,14 +1,14 @@
-"""Long streams in pieces of bounded size."""
+"""Split long streams into lists of bounded size."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
-IN_AT_ONCE = 1_000  # values of one IN (...): far below every database's limit
+IN_AT_ONCE = 1_000  # values of one IN (...), far below every database's limit
 
 
 def windows(values: Iterable[T], size: int = IN_AT_ONCE) -> Iterator[list[T]]:
-    """Values in lists of at most `size`."""
+    """Yield the values in lists of at most `size`."""
     window: list[T] = []
     for value in values:
         window.append(value)

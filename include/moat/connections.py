@@ -1,8 +1,8 @@
-"""Connections to the systems that documents come from, by the id that Airflow knows them by.
+"""Connections to the systems that documents come from, by Airflow's ids.
 
-`moat` knows no Airflow, so whoever runs a stage hands the connections in: a task gives those of
-Airflow (`plugins/moat_connections.py`, with its secrets backends and its SQL hooks), an application
-those of its environment.
+`moat` does not import Airflow, so whoever runs a stage passes the connections in: a task those of
+Airflow (`plugins/moat_connections.py`, with its secrets backends and SQL hooks), an application those
+of its environment.
 """
 
 import json
@@ -15,12 +15,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from moat.errors import SettingsError
 
-PROTOCOL = re.compile(r"[a-z]+://")  # of a host that is an address, such as https://example.com
+PROTOCOL = re.compile(r"[a-z]+://")  # protocol of a host that is a URL, such as https://example.com
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One connection, as Airflow has it."""
+    """One connection, with the fields that Airflow keeps."""
 
     conn_id: str
     conn_type: str
@@ -33,38 +33,60 @@ class Connection:
 
 
 class Sql(Protocol):
-    """A database to read rows from."""
+    """A database that rows are read from."""
 
     @property
     def placeholder(self) -> str:
-        """How a bound value is written in SQL: `?` or `%s`."""
+        """Placeholder of a bound value in SQL: `?` or `%s`."""
         ...
 
     def stream(
         self, sql: str, values: Sequence[object] = ()
     ) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
-        """Windows of (column names, rows), never the whole result in memory; one even when there are no rows.
+        """Run a query and stream its rows, never holding the whole result in memory.
 
-        Raises SourceUnavailable when the database does not answer, FatalError when it refuses the SQL.
+        Args:
+            sql: The query, with placeholders for values.
+            values: The values to bind, in order.
+
+        Yields:
+            Windows of (column names, rows); at least one window, even without rows.
+
+        Raises:
+            SourceUnavailable: The database did not answer.
+            FatalError: The database refuses the SQL.
         """
         ...
 
 
 class Connections(Protocol):
-    """Where connections come from. Raises SettingsError for an id that nobody defined."""
+    """Where connections come from; an unknown id raises SettingsError."""
 
-    def get(self, conn_id: str) -> Connection: ...
+    def get(self, conn_id: str) -> Connection:
+        """Return a connection by its id."""
+        ...
 
-    def sql(self, conn_id: str) -> Sql: ...
+    def sql(self, conn_id: str) -> Sql:
+        """Return the database behind a connection."""
+        ...
 
 
 class EnvironmentConnections:
-    """Connections of an application without Airflow: AIRFLOW_CONN_<ID>, as JSON or as a URI."""
+    """Connections of an application without Airflow: AIRFLOW_CONN_<ID>, as JSON or as a URI.
+
+    Args:
+        environment: Variables to read; None: those of this process.
+    """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._environment = os.environ if environment is None else environment
 
     def get(self, conn_id: str) -> Connection:
+        """Return a connection from its variable.
+
+        Raises:
+            SettingsError: The variable is unset, or is neither JSON nor a URI.
+        """
         name = f"AIRFLOW_CONN_{conn_id.upper()}"
         text = self._environment.get(name)
         if not text:
@@ -75,6 +97,7 @@ class EnvironmentConnections:
             raise SettingsError(f"{name} cannot be read as a connection: {type(error).__name__}") from None
 
     def sql(self, conn_id: str) -> Sql:
+        """Raise SettingsError: rows are read through Airflow's hooks only."""
         raise SettingsError(
             f"connection {conn_id!r}: rows are read through Airflow's hooks; run it by `moat run` or Airflow"
         )
@@ -95,7 +118,7 @@ def _from_json(conn_id: str, body: Mapping[str, Any]) -> Connection:
 
 
 def _from_uri(conn_id: str, text: str) -> Connection:
-    """TYPE://[PROTOCOL://]LOGIN:PASSWORD@HOST:PORT/SCHEMA?EXTRA, as Airflow reads and writes it."""
+    """Parse TYPE://[PROTOCOL://]LOGIN:PASSWORD@HOST:PORT/SCHEMA?EXTRA, as Airflow writes it."""
     conn_type, parted, rest = text.partition("://")
     if not parted:
         raise ValueError("a URI begins with the connection's type and ://")
@@ -117,5 +140,5 @@ def _from_uri(conn_id: str, text: str) -> Connection:
 
 
 def _type(conn_type: str) -> str:
-    """A connection's type by the name that Airflow keeps it under."""
+    """Normalize a connection's type to Airflow's name for it."""
     return "postgres" if conn_type == "postgresql" else conn_type.replace("-", "_")

@@ -1,8 +1,8 @@
-"""The sources and directories that DAG files declare, found without Airflow.
+"""Find the sources and directories that DAG files declare, without Airflow.
 
-A DAG file hands its Source to `ingest(...)`, its directories to `sync_directories(...)`. Here those
-names lead to a stand-in which only takes what it is given, so that the command line reads a DAG file
-in a tenth of a second.
+A DAG file passes its Source to `ingest(...)` and its directories to `sync_directories(...)`. Here
+stand-ins take their place and only collect the arguments, so the command line reads a DAG file in a
+tenth of a second.
 """
 
 import runpy
@@ -21,7 +21,11 @@ from moat.source import Source
 
 
 def sources_in(file: Path) -> list[Source]:
-    """The sources of one DAG file. Raises DeclarationError where it has none or cannot be read."""
+    """Return the sources of one DAG file.
+
+    Raises:
+        DeclarationError: The file declares no source, or cannot be read.
+    """
     found: list[Source] = []
     _run(file, "ingest", "ingest", lambda source, *_, **__: found.append(source))
     if not found:
@@ -31,14 +35,14 @@ def sources_in(file: Path) -> list[Source]:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What the DAG files of a folder declare. One that is broken takes none of the others down."""
+    """Sources of a folder's DAG files, and the files that are broken."""
 
     sources: dict[str, Source]
     broken: dict[str, DeclarationError]  # by the file's name
 
 
 def declared(folder: Path = PROJECT / "dags") -> Declared:
-    """The sources of the DAG files in a folder, by name; a file that declares none is passed over."""
+    """Collect the sources of a folder's DAG files, by name."""
     found, broken, where = dict[str, Source](), dict[str, DeclarationError](), dict[str, str]()
     for file in sorted(folder.glob("*.py")):
         if "ingest(" not in file.read_text("utf-8") or file.name == "ingest.py":
@@ -57,7 +61,7 @@ def declared(folder: Path = PROJECT / "dags") -> Declared:
 
 
 def all_sources(folder: Path = PROJECT / "dags") -> dict[str, Source]:
-    """Every source of the DAG files in a folder, by name. Raises DeclarationError where a file is broken."""
+    """Return every source of a folder's DAG files. Raises DeclarationError if a file is broken."""
     found = declared(folder)
     for error in found.broken.values():
         raise error
@@ -65,7 +69,11 @@ def all_sources(folder: Path = PROJECT / "dags") -> dict[str, Source]:
 
 
 def source_named(name: str, folder: Path = PROJECT / "dags") -> Source:
-    """A source by its name, whatever is wrong with other files. Raises DeclarationError with the names that there are."""
+    """Return a source by its name, even if other files are broken.
+
+    Raises:
+        DeclarationError: No DAG file declares it; the message lists the sources and broken files.
+    """
     found = declared(folder)
     if name in found.sources:
         return found.sources[name]
@@ -76,7 +84,7 @@ def source_named(name: str, folder: Path = PROJECT / "dags") -> Source:
 
 
 def all_directories(folder: Path = PROJECT / "dags") -> dict[str, Directory]:
-    """Every directory of people that the DAG files in a folder declare, by name."""
+    """Return every directory that a folder's DAG files declare, by name."""
     found: list[Directory] = []
     for file in sorted(folder.glob("*.py")):
         if "sync_directories(" in file.read_text("utf-8"):
@@ -85,7 +93,11 @@ def all_directories(folder: Path = PROJECT / "dags") -> dict[str, Directory]:
 
 
 def directory_named(name: str) -> Directory:
-    """A directory by its name. Raises DeclarationError with the names that there are."""
+    """Return a directory by its name.
+
+    Raises:
+        DeclarationError: No DAG file declares it; the message lists the directories.
+    """
     found = all_directories()
     if name not in found:
         raise DeclarationError(
@@ -95,13 +107,13 @@ def directory_named(name: str) -> Directory:
 
 
 def _run(file: Path, module: str, function: str, take: Callable[..., None]) -> None:
-    """Execute a DAG file with a stand-in for what it hands its declarations to."""
+    """Execute a DAG file with a stand-in for the function that takes its declarations."""
     with _standing_in(module, function, take):
         try:
             runpy.run_path(str(file))
         except MoatError:
-            raise  # a declaration that is wrong says so itself
-        except Exception as error:  # a DAG file is anybody's Python and may raise anything
+            raise  # a wrong declaration already names itself
+        except Exception as error:  # a DAG file is arbitrary Python and may raise anything
             raise DeclarationError(f"{file} cannot be read as a DAG file: {type(error).__name__}: {error}") from error
 
 

@@ -1,8 +1,8 @@
-"""Declarations that check themselves, with words for a person who misspelt one.
+"""Declarations that validate themselves, with messages for whoever misspelt one.
 
-A declaration inside another cannot know whose it is when it is made: Python builds
-`Limits(min_document=100)` before the `Source(...)` around it. So what is wrong with it is kept,
-and the Source, which has a name, raises all of it at once.
+A nested declaration cannot know its owner: Python builds `Limits(min_document=100)` before the
+`Source(...)` around it. So its errors are kept, and the Source, which has a name, raises all of them
+at once.
 """
 
 import difflib
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True)
 def declared(cls: type[T]) -> type[T]:
-    """A frozen dataclass whose fields are checked by type; `problems` tells what is wrong with one."""
+    """Make a frozen dataclass that checks its types and keeps its errors."""
     checked = dataclass(frozen=True, config=ConfigDict(extra="forbid", arbitrary_types_allowed=True))(cls)
     validate = checked.__init__
 
@@ -36,14 +36,14 @@ def declared(cls: type[T]) -> type[T]:
 
 @dataclass_transform(frozen_default=True)
 def declared_whole(cls: type[T]) -> type[T]:
-    """The outermost declaration: it has a `name` and a `wrong()`, and raises what is wrong inside it."""
+    """Make an outermost declaration, with `name` and `wrong()`, that raises every error inside it."""
     whole: Any = declared(cls)
     keep = whole.__init__
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         keep(self, *args, **kwargs)
         found = problems(self)
-        if found:  # its own fields are not all set, so look into what it was given
+        if found:  # some fields are not set, so look into the arguments
             found += [words for field, value in kwargs.items() for words in problems(value, field)]
         if found := found or self.wrong():
             name = kwargs.get("name") or (args[0] if args else "?")
@@ -54,7 +54,7 @@ def declared_whole(cls: type[T]) -> type[T]:
 
 
 def problems(declaration: object, path: str = "") -> list[str]:
-    """What is wrong with a declaration and with those inside it, each with its path."""
+    """Errors of a declaration and of those inside it, each with its path."""
     found = [f"{path}.{words}".lstrip(".") for words in getattr(declaration, "_problems", ())]
     if found or not is_dataclass(declaration):
         return found
@@ -64,7 +64,7 @@ def problems(declaration: object, path: str = "") -> list[str]:
 
 
 def _words(error: Any, owner: str, names: list[str]) -> str:
-    """One pydantic error as a sentence that names the field and what is allowed."""
+    """Turn a pydantic error into a sentence with the field and what is allowed."""
     where = ".".join(str(part) for part in error["loc"])
     match error["type"]:
         case "unexpected_keyword_argument":

@@ -1,48 +1,63 @@
-"""What went wrong, named by what happens next.
+"""Errors, named by what happens next.
 
     MoatError
       RetriableError      may succeed later           -> Airflow retries with back-off
-        SourceUnavailable   the source's system did not answer, or answered half
-        IndexUnavailable    Weaviate did not answer, or did not keep what it was given
+        SourceUnavailable   the source's system did not answer, or its listing broke off
+          SourceNotMounted    the source's folder is not there
+        IndexUnavailable    Weaviate did not answer, or did not store what was written
+          IndexNotKept        Weaviate answered and does not hold what was written
         EmbedderUnavailable the embedder did not answer, or asked to slow down
         LoadInProgress      another run of the same source holds its lease
         LedgerUnavailable   the ledger's database did not answer
         StagingError        a staged file is missing or damaged
         AirflowUnavailable  Airflow did not answer the command line
-        DirectoryUnavailable a directory of people did not answer, or answered half
-        TellingFailed       a channel did not take a message for people
-        DirectoryStale      a directory has not been read for longer than it allows
+        DirectoryUnavailable a directory of people did not answer, or its listing broke off
+        TellingFailed       a channel did not accept a message for people
+        DirectoryStale      a directory was last read longer ago than it allows
       FatalError          a person must act           -> fails at once
         SettingsError       a setting is missing or wrong
         DeclarationError    a Source(...) is declared wrongly
-        LedgerError         the ledger is not what this version expects
+        KeyListedTwice      a source lists two documents under one key
+        ColumnMissing       a query does not return a column that its declaration names
+        ParserBroken        the parser process does not start
+        LedgerError         the ledger is not at the revision of this version
         SchemaError         the live collection is not what Moat needs
-        ModelError          the embedder serves another model, or none that can be loaded
-        LoadRefused         a load may not take this step from the state that it is in
+        ModelError          the embedder serves another model, or cannot load it
+        LoadRefused         the state of a load does not allow this step
+          OverBudget          the load waits for a person, because it would exceed its budget
         Superseded          this run lost its lease; another run of the source took over
         GateBlocked         a check of severity block failed
         TooManyPrincipals   an asker stands for more principals than a query can carry
         TokenRefused        an asker's JWT is forged, expired or not meant for Moat
-        HoldRefused         a held change of access may not take this step
-        IncidentRefused     there is no such incident, or it is over already
-        AuditBroken         the audit's chain of hashes does not hold
-        ErasureRefused      an erasure cannot be done, or does not hold any more
+        HoldRefused         the state of a held change of access does not allow this step
+        IncidentRefused     there is no such incident, or it is closed
+        AuditBroken         the audit's chain of hashes is broken
+        ErasureRefused      an erasure cannot be done, or no longer holds
       DocumentError       this document only          -> quarantined, the rest goes on
-        AccessUnknown       nobody said who may read it
-        Unreadable          its source lists it and does not give its content
+        AccessUnknown       who may read it is unknown
+        Unreadable          its source lists it but does not give its content
         TooLarge            it is larger than the settings allow
-        ParseFailed         its bytes give no text
-        PrepareFailed       preparing it raised something that nobody foresaw
-        RiskFound           it holds what its source's policy sets aside
+        ParseFailed         its bytes yield no text
+          ParseCrashed        the parser crashed on it
+          ParseTimedOut       it took longer to parse than the settings allow
+          ParseOutOfMemory    it needs more memory than the settings allow
+          ParseTooMuchText    it gives more text than the settings allow
+          ParseUndecodable    its characters cannot be decoded
+          NothingLeft         no text is left of it after cleaning
+        PrepareFailed       preparing it raised an unexpected error
+        RiskFound           it contains what its source's policy quarantines
 
 A message says what was seen, what is allowed and what to do, with the ids.
-Each root has one catch site: RetriableError and FatalError in the retry policy of
-`plugins/moat_tasks.py`, DocumentError where documents stream through a stage.
+In a task, the retry policy of `plugins/moat_tasks.py` decides between RetriableError and FatalError; on the
+command line, `moat.cli` prints the message and exits with 75 or 1. DocumentError is caught where documents
+stream: `stages/prepare.py` quarantines the document, `stages/dry_run.py` counts it. Readers record TooLarge
+and Unreadable without raising them, and listing a document turns AccessUnknown into unknown access. For an
+asker, AccessUnknown denies the query (`search/guard.py`).
 """
 
 
 class MoatError(Exception):
-    """The root of everything that Moat raises on purpose."""
+    """Root of all errors that Moat raises on purpose."""
 
 
 class RetriableError(MoatError):
@@ -50,19 +65,27 @@ class RetriableError(MoatError):
 
 
 class FatalError(MoatError):
-    """No retry helps; the message says what a person has to do."""
+    """No retry helps; the message says what a person must do."""
 
 
 class DocumentError(MoatError):
-    """One document cannot go on; it is quarantined with this reason and the batch continues."""
+    """One document cannot go on; it is quarantined with the reason."""
 
 
 class SourceUnavailable(RetriableError):
     """The source's system did not answer, or its listing broke off."""
 
 
+class SourceNotMounted(SourceUnavailable):
+    """The source's folder is not there, or cannot be read."""
+
+
 class IndexUnavailable(RetriableError):
-    """Weaviate did not answer in time, or did not keep what it was given."""
+    """Weaviate did not answer in time, or did not store what was written."""
+
+
+class IndexNotKept(IndexUnavailable):
+    """Weaviate answered, and does not hold what was written, or holds what was deleted."""
 
 
 class EmbedderUnavailable(RetriableError):
@@ -78,7 +101,7 @@ class LedgerUnavailable(RetriableError):
 
 
 class StagingError(RetriableError):
-    """A staged file is missing or damaged; the task that wrote it can write it again."""
+    """A staged file is missing or damaged; its task can write it again."""
 
 
 class AirflowUnavailable(RetriableError):
@@ -90,11 +113,11 @@ class DirectoryUnavailable(RetriableError):
 
 
 class DirectoryStale(RetriableError):
-    """A directory has not been read for longer than it allows, so who is denied is not known."""
+    """A directory was last read longer ago than it allows, so denied people are unknown."""
 
 
 class TellingFailed(RetriableError):
-    """A channel did not take a message for people: mail, chat or pager."""
+    """A channel did not accept a message for people: mail, chat or pager."""
 
 
 class SettingsError(FatalError):
@@ -102,7 +125,19 @@ class SettingsError(FatalError):
 
 
 class DeclarationError(FatalError):
-    """A Source(...) is declared wrongly; the message names the source, the field and what is allowed."""
+    """A declaration is wrong; the message says where and what is allowed."""
+
+
+class KeyListedTwice(FatalError):
+    """A source lists two documents under one key, so one of them would be lost."""
+
+
+class ColumnMissing(FatalError):
+    """A query does not return a column that its declaration names."""
+
+
+class ParserBroken(FatalError):
+    """The parser process does not start on this machine."""
 
 
 class LedgerError(FatalError):
@@ -110,19 +145,23 @@ class LedgerError(FatalError):
 
 
 class SchemaError(FatalError):
-    """The live collection is not what Moat needs to keep its promises."""
+    """The live collection is not what Moat needs to enforce access."""
 
 
 class ModelError(FatalError):
-    """The embedder serves another model than the one that was asked for, or cannot load it."""
+    """The embedder serves another model than requested, or cannot load it."""
 
 
 class LoadRefused(FatalError):
-    """A load may not take this step from the state that it is in."""
+    """The state of a load does not allow this step."""
+
+
+class OverBudget(LoadRefused):
+    """The load would exceed its source's budget and waits for a person to decide."""
 
 
 class Superseded(FatalError):
-    """This run lost its lease on the source; another run took over and this one must stop."""
+    """This run lost its lease to another run and must stop."""
 
 
 class GateBlocked(FatalError):
@@ -138,27 +177,27 @@ class TokenRefused(FatalError):
 
 
 class HoldRefused(FatalError):
-    """A held change of access may not take this step from the state that it is in."""
+    """The state of a held change of access does not allow this step."""
 
 
 class IncidentRefused(FatalError):
-    """There is no such incident, or it may not take this step from the state that it is in."""
+    """There is no such incident, or its state does not allow this step."""
 
 
 class AuditBroken(FatalError):
-    """The audit's chain of hashes does not hold: a row was changed, removed or put in."""
+    """The audit's chain of hashes is broken: a row was changed, removed or inserted."""
 
 
 class ErasureRefused(FatalError):
-    """An erasure cannot be done now, or what was erased is there again."""
+    """An erasure cannot be done now, or erased content is back."""
 
 
 class AccessUnknown(DocumentError):
-    """Nobody said, in a form that can be read, who may see this document."""
+    """It is not known who may read this document, or who the asker is."""
 
 
 class Unreadable(DocumentError):
-    """The source lists the document and does not give its content: no permission, an archive tier, a damaged file."""
+    """The source lists the document but does not give its content."""
 
 
 class TooLarge(DocumentError):
@@ -166,12 +205,36 @@ class TooLarge(DocumentError):
 
 
 class ParseFailed(DocumentError):
-    """The document's bytes give no text that can be loaded."""
+    """The document's bytes yield no text that can be loaded."""
+
+
+class ParseCrashed(ParseFailed):
+    """The parser crashed on the document."""
+
+
+class ParseTimedOut(ParseFailed):
+    """The document took longer to parse than MOAT_PARSE_TIMEOUT_S."""
+
+
+class ParseOutOfMemory(ParseFailed):
+    """The document needs more memory than MOAT_PARSE_MEMORY_MB."""
+
+
+class ParseTooMuchText(ParseFailed):
+    """The document gives more text than MOAT_PARSE_OUTPUT_MB."""
+
+
+class ParseUndecodable(ParseFailed):
+    """The document's characters cannot be decoded."""
+
+
+class NothingLeft(ParseFailed):
+    """No text is left of the document after cleaning and taking out what is hidden."""
 
 
 class PrepareFailed(DocumentError):
-    """Preparing the document raised something that nobody foresaw; the message has its class and place."""
+    """Preparing the document raised an unexpected error; the message has its class and place."""
 
 
 class RiskFound(DocumentError):
-    """The document holds personal data, secrets, hidden text or an injection that its source sets aside; never the value."""
+    """The document contains a risk that its source quarantines; the message never quotes it."""

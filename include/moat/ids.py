@@ -1,7 +1,7 @@
 """Every id and hash, in one place.
 
-Ids come only from the source's own key: never from position, content order or vector. Parts of a
-joined key are length-prefixed, so that ("ab", "c") and ("a", "bc") stay apart.
+Ids derive from the source's own key, never from position, order or vector. Parts of a joined key are
+length-prefixed, so that ("ab", "c") and ("a", "bc") stay apart.
 """
 
 import base64
@@ -12,44 +12,44 @@ NAMESPACE = UUID("5f0f4b0e-6d5a-5d0e-9a53-6d6f61740001")
 
 
 def joined(*parts: str) -> str:
-    """The parts as one string that no other list of parts gives."""
+    """Join parts into a string that no other list of parts gives."""
     return "".join(f"{len(part.encode())}:{part}" for part in parts)
 
 
 def document_id(tenant: str, source: str, key: str) -> str:
-    """UUID of a document: the same for as long as its source calls it by the same key."""
+    """UUID of a document, stable for as long as its source keeps its key."""
     return str(uuid5(NAMESPACE, joined("document", tenant, source, key)))
 
 
 def chunk_id(document: str, embedded_text: str, nth: int, shown: tuple[str, ...] = ()) -> str:
-    """UUID of a chunk: its document, its text with heading path, which of equal texts it is, what is shown with it.
+    """UUID of a chunk: its document, its text, and what is shown.
 
-    `document` is a `document_id`, so tenant, source and key are inside it. An unchanged chunk of a
-    changed document keeps its id, wherever it moved to. `shown` is the document's title and
-    metadata, which the index holds with each chunk and searches by: an object is never changed
-    under those who may see it, so where these move, it is another object, with the same vector.
+    `document` is a `document_id`, so it includes tenant, source and key. `embedded_text` includes the heading
+    path, and `nth` tells equal texts of a document apart; so an unchanged chunk keeps its id wherever it moves.
+    `shown` is the document's title and metadata, which the index stores and searches with each chunk. When
+    they change, the chunk gets a new id and keeps its vector, because a visible object is never rewritten.
     """
     return str(uuid5(NAMESPACE, joined("chunk", document, embedded_text, str(nth), *shown)))
 
 
 def content_hash(content: bytes) -> str:
-    """SHA-256 of raw bytes, hexadecimal: decides whether a document is parsed again."""
+    """SHA-256 of raw bytes, in hex; a document is parsed again when it changes."""
     return hashlib.sha256(content).hexdigest()
 
 
 def text_hash(text: str) -> str:
-    """SHA-256 of a text, hexadecimal: decides whether it is embedded again."""
+    """SHA-256 of a text, in hex; a text is embedded again when it changes."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def digest(*parts: str) -> str:
-    """160 bits over the parts, as 32 characters of a-z and 2-7: what tokens and policies are named by."""
+    """160-bit digest of the parts, as 32 characters of a-z and 2-7."""
     raw = hashlib.sha256(joined(*parts).encode()).digest()[:20]
     return base64.b32encode(raw).decode().lower()
 
 
 def is_id(text: str) -> bool:
-    """Whether a text is an id as Moat writes them, in upper or lower case."""
+    """Whether a text is an id as Moat writes them, in either case."""
     try:
         return str(UUID(text)) == text.lower()
     except ValueError:

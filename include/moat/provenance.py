@@ -1,7 +1,7 @@
-"""What a load is made with, by name, so that what changed just before a fault can be told.
+"""Provenance of a load: what it is made with, by name.
 
-Values are short and safe to show: versions, names, digests. Secrets and credentials are there only as
-digests under a key that does not stand beside them.
+It shows what changed before a fault. Values are short and safe to show: versions, names, digests. Secrets
+and credentials appear only as digests under a key that is not stored beside them.
 """
 
 import hashlib
@@ -37,15 +37,24 @@ PACKAGES = (
 )
 CODE = ("include", "dags", "plugins")
 SHORT = 12  # characters of a digest
-KEY = "key of the digests"  # names beside what is compared
+KEY = "key of the digests"  # recorded, but no difference by itself
 REVISION = "revision"
 
 
 def provenance_of(runtime: Runtime, source: Source, recipe: str) -> dict[str, str]:
-    """Versions, settings, declaration and credentials of this moment. `recipe` is how bytes become chunks."""
+    """Return the provenance of a load that begins now.
+
+    Args:
+        runtime: The runtime of the load.
+        source: The declared source.
+        recipe: Digest of how bytes become chunks, as `recipe_of` gives it.
+
+    Returns:
+        Versions, settings, declaration and credentials by name; secrets as digests.
+    """
     try:
         key = _key(runtime.settings)
-    except OSError:  # no folder of its own to write to: nothing to compare credentials by
+    except OSError:  # no writable folder: credentials cannot be compared between loads
         key = secrets.token_bytes(32)
     return {
         "code": f"{_version('moat')} {_code()}",
@@ -65,7 +74,7 @@ def provenance_of(runtime: Runtime, source: Source, recipe: str) -> dict[str, st
 
 
 def changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
-    """What differs, in words, each beginning with the name of what it is; nothing where one side knows nothing."""
+    """Describe the differences of two provenances; none if one is empty."""
     if not before or not after:
         return ()
     comparable = before.get(KEY) == after.get(KEY)
@@ -92,7 +101,7 @@ def _words(name: str, was: str, now: str) -> str:
 
 
 def _keyed(name: str) -> bool:
-    """Whether a value is a digest under the key, so that another key gives another one of the same."""
+    """Whether a value is a digest under the key."""
     field = Settings.model_fields.get(name.removeprefix(f"setting {PREFIX}").lower())
     return name.startswith("credentials ") or (field is not None and field.annotation is SecretStr)
 
@@ -106,7 +115,7 @@ def _under(key: bytes, text: str) -> str:
 
 
 def _key(settings: Settings) -> bytes:
-    """The key of the digests of secrets: the same on every machine that has the writer's key, else one of this machine."""
+    """Key for digests of secrets, from the writer's key or this machine."""
     if writer := settings.weaviate_writer_key.get_secret_value():
         return hashlib.sha256(f"moat context {writer}".encode()).digest()
     file = settings.home / "context.key"
@@ -117,7 +126,7 @@ def _key(settings: Settings) -> bytes:
         with os.fdopen(descriptor, "wb") as out:
             out.write(secrets.token_bytes(32))
         try:
-            os.link(made, file)  # the first one stays
+            os.link(made, file)  # the first writer wins
         except FileExistsError:
             pass
         finally:
@@ -134,7 +143,10 @@ def _version(package: str) -> str:
 
 @cache
 def _code() -> str:
-    """A digest of every Python file of ours: a process runs what it imported, whatever stands there later."""
+    """Digest of every Python file of the project.
+
+    Taken once per process, which keeps running what it imported.
+    """
     digest = hashlib.sha256()
     for folder in CODE:
         for file in sorted((PROJECT / folder).rglob("*.py")):
@@ -144,7 +156,7 @@ def _code() -> str:
 
 @cache
 def _revision() -> str:
-    """The commit of a git checkout; empty where it is none."""
+    """Commit of a git checkout; empty outside of one."""
     git = PROJECT / ".git"
     try:
         head = (git / "HEAD").read_text("utf-8").strip()
@@ -173,13 +185,13 @@ def _declared(source: Source) -> list[str]:
 
 
 def _query(source: Source) -> str:
-    """The SQL that the source's rows come from."""
+    """SQL that the source's rows come from; empty if it has none."""
     file = PROJECT / "dags" / "sql" / str(getattr(source.reader, "sql", ""))
     return file.read_text("utf-8", "replace") if file.is_file() else ""
 
 
 def _settings(settings: Settings, key: bytes) -> Iterator[tuple[str, str]]:
-    """Settings that are not at their default: a digest of each."""
+    """Yield a digest of each setting that differs from its default."""
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         if value == field.default or name in ("home", "tenant"):
@@ -191,7 +203,7 @@ def _settings(settings: Settings, key: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _connections(settings: Settings, source: Source) -> list[str]:
-    """Ids of the connections that the way of this source uses."""
+    """Ids of the connections that a load of this source uses."""
     found = list(_conn_ids(source))
     if settings.embedder == "endpoint":
         found.append(settings.embedder_conn_id)
@@ -211,7 +223,7 @@ def _conn_ids(declaration: object) -> Iterator[str]:
 
 
 def _credentials(runtime: Runtime, conn_id: str, key: bytes) -> str:
-    """A digest of whom a connection logs in as, and where."""
+    """Digest of where a connection leads and whom it logs in as."""
     try:
         found: Connection = runtime.connections.get(conn_id)
     except SettingsError:

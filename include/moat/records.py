@@ -1,6 +1,6 @@
-"""The frozen records that travel: between stages as objects, between tasks as Parquet.
+"""Frozen records that are passed between stages, and as Parquet between tasks.
 
-Fields are flat, and of the types that `include/moat/staging.py` knows: str, int, float, bool, bytes,
+Fields are flat and of the types that `include/moat/staging.py` supports: str, int, float, bool, bytes,
 their optional forms, and tuples of str.
 """
 
@@ -12,16 +12,29 @@ from moat.ids import text_hash
 
 T = TypeVar("T")
 What = Literal["new", "changed", "access", "vanished", "unchanged"]
-FINGERPRINT_MOVED = "its fingerprint moved"  # why, where the source changed a document by itself
+Why = Literal[
+    "",  # unchanged: nothing to do
+    "new",  # it was not loaded before
+    "fingerprint",  # its fingerprint moved: the source changed it
+    "recipe",  # it was prepared by an older recipe
+    "asked",  # a person or a full run asks for it
+    "access",  # only its access moved
+    "access known",  # its access is known again
+    "lag",  # the index holds an older access
+    "not listed",  # its source does not list it any more
+    "unknown",  # nobody said who may read it
+    "resting",  # its bytes rest in quarantine
+    "erased",  # it was erased for good
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A document as its source lists it: enough to tell whether it changed, without its content."""
+    """A document as its source lists it, without its content."""
 
     key: str
     uri: str
-    fingerprint: str  # moves whenever the content may have moved
+    fingerprint: str  # changes whenever the content may have changed
     size: int  # bytes; 0 where the source does not say
     policy: str | None  # canonical JSON of the policy; None: unknown
     reason: str = ""  # why access is unknown
@@ -29,7 +42,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """What this load does with one document, and why."""
+    """What a load does with one document, and why."""
 
     key: str
     uri: str
@@ -37,23 +50,23 @@ class Planned:
     size: int
     policy: str | None
     what: What
-    why: str
-    access_version: int  # of the ledger's access when it was compared; 0: not there
-    known_hash: str  # of the content that the ledger has, to tell a moved fingerprint from a change
+    why: Why
+    access_version: int  # of its access in the ledger when compared; 0: not in the ledger
+    known_hash: str  # of the content in the ledger, to tell a touched document from a changed one
 
     @property
     def edited(self) -> bool:
-        """Whether the source changed it, and not another recipe or a person has it read again."""
-        return self.what == "changed" and self.why == FINGERPRINT_MOVED
+        """Whether the source itself changed it, rather than a new recipe or a person's request."""
+        return self.what == "changed" and self.why == "fingerprint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawDocument:
-    """A document's bytes as they were fetched, with what the source said of it at that moment."""
+    """A document's bytes as fetched, with the source's metadata at that moment."""
 
     key: str
     uri: str
-    name: str  # file name, for a first guess of the type
+    name: str  # file name, a first hint at its type
     fingerprint: str
     content: bytes
     content_hash: str
@@ -65,18 +78,18 @@ class RawDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A piece of a parsed document, in reading order."""
+    """A part of a parsed document, in reading order."""
 
     kind: Literal["heading", "text", "list", "table"]
-    text: str  # a table is Markdown, its header first
-    level: int = 0  # of a heading, 1 is the highest
+    text: str  # a table is Markdown, header first
+    level: int = 0  # of a heading; 1 is the highest
     page: int | None = None
-    hidden: str = ""  # how it is kept from a person's eye: css, colour, size, markup; empty: it is shown
+    hidden: str = ""  # why a person does not see it: css, colour, size, markup; empty: it is shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A document as text with structure, on its way from parse to chunk."""
+    """A document as structured text, on its way from parse to chunk."""
 
     key: str
     uri: str
@@ -88,7 +101,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A document that went through parse, clean and chunk: what load writes into the ledger."""
+    """A document after parse, clean and chunk, as load writes it to the ledger."""
 
     id: str
     key: str
@@ -103,20 +116,20 @@ class Prepared:
     n_pages: int
     n_characters: int
     n_chunks: int
-    n_replaced: int = 0  # characters that stand for what could not be decoded
-    language: str = ""  # ISO 639-1; empty: too little text to tell
+    n_replaced: int = 0  # replacement characters (U+FFFD) for bytes that could not be decoded
+    language: str = ""  # ISO 639-1; empty: too little text to detect it
     risks: tuple[str, ...] = ()  # "family:kind=n", such as "personal:EMAIL_ADDRESS=3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A piece of a document's text that fits into the embedding model, heading path included."""
+    """A piece of a document's text that fits the embedding model, heading path included."""
 
     id: str
     document_id: str
     key: str
     text: str
-    heading: str  # the path of headings, " › " between
+    heading: str  # path of headings, joined by " › "
     kind: str
     page: int | None
     position: int  # 0 for the first chunk of the document
@@ -125,17 +138,18 @@ class Chunk:
 
     @property
     def embedded_text(self) -> str:
+        """The text that the model embeds."""
         return embedded_text(self.heading, self.text)
 
 
 def embedded_text(heading: str, text: str) -> str:
-    """What the model sees of a chunk: the heading path, an empty line, the text."""
+    """Join heading path and text as the model embeds them."""
     return f"{heading}\n\n{text}" if heading else text
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A chunk's vector: little-endian float32, as many as the model has dimensions."""
+    """A chunk's vector as little-endian float32, one number per dimension of the model."""
 
     chunk_id: str
     text_hash: str
@@ -144,29 +158,30 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexObject:
-    """A chunk as it stands in the index."""
+    """A chunk as stored in the index."""
 
     id: str
     source: str
-    document: str  # its document's id
+    document: str  # id of its document
     key: str
-    load: int  # that wrote it
+    load: int  # number of the load that wrote it
     kind: str
     title: str
     heading: str
     text: str
     metadata: tuple[str, ...]
-    allow: tuple[str, ...]  # opaque tokens; empty: nobody
+    allow: tuple[str, ...]  # access tokens; empty: nobody
     vector: bytes  # little-endian float32
 
     @property
     def text_hash(self) -> str:
+        """Hash of the embedded text."""
         return text_hash(embedded_text(self.heading, self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetAside:
-    """A document that cannot go on, with the stage, the reason, and its bytes where they were fetched."""
+    """A quarantined document: stage, reason, and where its bytes are."""
 
     key: str
     uri: str
@@ -179,7 +194,7 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What passes between the tasks of one batch: where its records stand and how many there are."""
+    """A batch of a load, as passed between its tasks."""
 
     number: int
     n_documents: int
@@ -187,6 +202,6 @@ class Batch:
 
 
 def record_of(kind: type[T], values: Iterable[Any]) -> T:
-    """A record from values in the order of its fields, such as a row of the ledger."""
+    """Build a record from values in the order of its fields."""
     names = (field.name for field in fields(kind))  # type: ignore[arg-type]
     return kind(**dict(zip(names, values, strict=True)))

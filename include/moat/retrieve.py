@@ -1,4 +1,4 @@
-"""The only way to read: who asks, what may they see, and then once more, what may they see now.
+"""The only read path: verify the asker, search, then check access once more.
 
     from include.retrieve import Retriever
 
@@ -6,8 +6,8 @@
         for hit in r.search("How long is parental leave?", asker="user:alice@example.com"):
             print(hit.score, hit.title, hit.text)
 
-One rule for all: `search`, `get`, `count` and `aggregate` give what the asker may read at this
-moment. Any error, any time-out and any asker whom nobody knows give nothing, and a line in the audit.
+`search`, `get`, `count` and `aggregate` return what the asker may read at this moment. They never
+raise: an error, a timeout or an unknown asker gives an empty result and an entry in the audit.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,11 +35,20 @@ from moat.settings import Settings, environment
 
 __all__ = ["Bearer", "Count", "Hit", "Retriever", "SearchResult", "Service", "Share", "Shares"]
 
-MOST_CANDIDATES = 10_000  # what Weaviate gives of one query
+MOST_CANDIDATES = 10_000  # maximum results of one query in Weaviate
 
 
 class Retriever:
-    """Answers people, services and bearers of tokens. Holds the reader's key; safe to use from several threads."""
+    """Answers people, services and bearers of a JWT; safe to use from several threads.
+
+    It reads the index with the reader's key. Use it as a context manager, or call `close` at the end.
+
+    Args:
+        settings: Settings of this process.
+        ledger: The tenant's ledger, which decides what may be read.
+        store: The index, opened with the reader's key.
+        embedder: Embeds the questions; it must serve the model that the documents were embedded with.
+    """
 
     def __init__(self, settings: Settings, ledger: Ledger, store: Store, embedder: Embedder) -> None:
         self._ledger, self._store, self._embedder = ledger, store, embedder
@@ -49,7 +58,24 @@ class Retriever:
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None, connections: Connections | None = None) -> "Retriever":
-        """A retriever on the settings of this process. Raises SettingsError, LedgerError, IndexUnavailable with the way out."""
+        """Open a retriever on the settings of this process.
+
+        Args:
+            settings: Settings to use; None: read from the environment.
+            connections: Source of connections, for an embedder that is an endpoint; None: `AIRFLOW_CONN_<ID>` of
+                the environment.
+
+        Returns:
+            A retriever that the caller closes.
+
+        Raises:
+            SettingsError: A setting or a connection is missing or wrong.
+            LedgerError: The ledger is not at the revision of this version.
+            LedgerUnavailable: The ledger's database did not answer.
+            IndexUnavailable: Weaviate did not answer.
+            ModelError: The embedder serves another model or revision.
+            EmbedderUnavailable: The embedder did not answer.
+        """
         settings = settings or Settings.load()
         connections = connections or EnvironmentConnections(environment())
         reading = settings.model_copy(update={"weaviate_timeout_s": settings.search_timeout_s})
@@ -63,12 +89,26 @@ class Retriever:
     def search(
         self, question: str, asker: Asker, limit: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
     ) -> SearchResult:
-        """At the most `limit` chunks that answer the question and that the asker may read now.
+        """Return the chunks that best answer a question and that the asker may read.
 
-        `asker` is a principal such as `user:alice@example.com`, for whom the application vouches; a
-        Service; or a Bearer, whose token is verified. `filters` narrow by `source`, `key`, `kind`
-        (text or table) or a name of the source's metadata, each to one value or any of several;
-        they never widen.
+        Args:
+            question: The question in the asker's words; it must not be empty.
+            asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
+                `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
+            limit: Maximum number of hits, from 1 to 1,000.
+            mode: `hybrid` combines `vector` and `keyword`; either can be chosen alone.
+            filters: Values by name: `source`, `key`, `kind` (`text` or `table`) or a name of the source's
+                metadata, each with one value or several, of which any may match. Filters never widen access.
+
+        Returns:
+            Hits, best first. Empty with `refused` set for an error, a timeout or an unknown asker.
+
+        Example:
+            The five best tables of one source:
+
+                hits = r.search(
+                    "travel rates", asker="user:alice@example.com", limit=5, filters={"source": "handbook", "kind": "table"}
+                )
         """
 
         def work(who: Identity) -> SearchResult:
@@ -79,10 +119,18 @@ class Retriever:
         return self._ask(f"search {str(mode)[:16]}", asker, work, SearchResult, question)
 
     def get(self, chunk_ids: Sequence[str], asker: Asker) -> SearchResult:
-        """Of these chunks those that the asker may read now, each once, in the order of the ids.
+        """Return those of the given chunks that the asker may read, in the given order.
 
-        At the most 1,000 ids. One that is not there, that may not be read, or that is no id at all
-        is left out, and nothing tells which. The index is not asked: the ledger is the truth.
+        The ledger answers, not the index. A chunk that does not exist, that may not be read, or whose id is
+        malformed is left out, and the result does not show which of these it was.
+
+        Args:
+            chunk_ids: Up to 1,000 ids of chunks, such as `Hit.chunk_id`; repeated ids are returned once.
+            asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
+                `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
+
+        Returns:
+            Hits with score 1. Empty with `refused` set for an error, a timeout or an unknown asker.
         """
 
         def work(who: Identity) -> SearchResult:
@@ -95,7 +143,16 @@ class Retriever:
         return self._ask("get", asker, work, SearchResult)
 
     def count(self, asker: Asker, filters: Filters | None = None) -> Count:
-        """How many documents and chunks the asker may read now, exactly."""
+        """Count the documents and chunks that the asker may read, exactly.
+
+        Args:
+            asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
+                `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
+            filters: As for `search`; None: everything.
+
+        Returns:
+            The count. Both numbers are 0, with `refused` set, for an error, a timeout or an unknown asker.
+        """
 
         def work(who: Identity) -> Count:
             check_filters(filters or {})
@@ -106,9 +163,24 @@ class Retriever:
         return self._ask("count", asker, work, Count)
 
     def aggregate(self, asker: Asker, by: str, filters: Filters | None = None) -> Shares:
-        """The same by the values of `source`, `key`, `kind` or a name of the metadata, the largest first.
+        """Count the documents and chunks that the asker may read, by value of a property.
 
-        A document that has several values is counted with each, one that has none with none.
+        A document with several values counts for each of them; one without a value counts for none.
+
+        Args:
+            asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
+                `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
+            by: `source`, `key`, `kind`, or a name of the sources' metadata.
+            filters: As for `search`; None: everything.
+
+        Returns:
+            Shares by value, largest first. Empty with `refused` set for an error, a timeout or an unknown asker.
+
+        Example:
+            Documents per source:
+
+                for source, share in r.aggregate("user:alice@example.com", by="source").items():
+                    print(source, share.documents)
         """
 
         def work(who: Identity) -> Shares:
@@ -125,7 +197,7 @@ class Retriever:
     def _ask(
         self, query: str, asker: Asker, work: Callable[[Identity], G], nothing: Callable[[], G], *secrets: Any
     ) -> G:
-        """What the work gives to the verified asker, in time; nothing otherwise."""
+        """Run a query for the verified asker in time; otherwise return the empty result."""
         tokens = [asker.token] if isinstance(asker, Bearer) else []
         asking = Asking(name_of(asker), query, [s for s in (*secrets, *tokens) if isinstance(s, str)])
 
@@ -160,12 +232,12 @@ class Retriever:
                 )
             )
             with self._ledger.read() as connection:
-                # Asked again: what was revoked while the index searched is gone as well.
+                # Expanded again, so that access revoked during the index search is gone as well.
                 mine = self._principals(connection, who)
                 seen = second_look(connection, tenant, mine, [chunk_id for chunk_id, _ in found])
                 before, hidden = hidden, invisible(connection, tenant)
             if set(before) - set(hidden):
-                continue  # a load was promoted meanwhile: what it replaced is gone, what it brought was left out
+                continue  # a load was promoted meanwhile: its chunks were hidden from this search, so search again
             if len(seen) >= limit or len(found) < n or n == MOST_CANDIDATES:
                 break
             n = min(MOST_CANDIDATES, 4 * n)
@@ -181,6 +253,7 @@ class Retriever:
         return vector
 
     def close(self) -> None:
+        """Close the index, the embedder and the ledger."""
         self._store.close()
         self._embedder.close()
         self._ledger.close()

@@ -1,4 +1,4 @@
-"""What every stage of the way works with, and what a run may ask for."""
+"""The runtime of a stage, the options of a run, and paths in staging."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,27 +19,44 @@ from moat.tracing import counted, span
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Progress = Callable[[str], None]  # a line for the person who watches
+Progress = Callable[[str], None]  # takes one line of progress
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What one run asks for, beside what its source declares."""
+    """Options of one run, beside what its source declares."""
 
     full: bool = False  # read and prepare everything again, changed or not
-    only: tuple[str, ...] = ()  # these keys and no others
-    limit: int | None = None  # new and changed documents at the most; the rest waits for the next run
-    expected: str = ""  # why this run is out of the ordinary: learned bounds only warn, and nothing is learned from it
+    only: tuple[str, ...] = ()  # keys to compare and load; empty: the whole source
+    limit: int | None = None  # maximum number of new and changed documents; the rest waits for the next run
+    expected: str = ""  # reason of an expected change: learned bounds only warn, and nothing is learned
 
     @property
     def whole(self) -> bool:
-        """Whether the run compares the whole source, so that what is not listed has vanished."""
+        """Whether the run compares the whole source, so that unlisted documents count as vanished."""
         return not self.only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """One process's doors to settings, ledger, staging and connections."""
+    """Settings, ledger, staging and connections of one process.
+
+    Attributes:
+        settings: Settings of this process.
+        ledger: The tenant's ledger.
+        staging: Staging area, where records travel between stages.
+        connections: Connections to the systems that documents come from.
+        progress: Called with each line of progress; the default prints it.
+
+    Example:
+        Run a source without Airflow:
+
+            runtime = Runtime.open(EnvironmentConnections())
+            try:
+                print(run(runtime, source, Options(limit=20), by="me").passed)
+            finally:
+                runtime.close()
+    """
 
     settings: Settings
     ledger: Ledger
@@ -49,7 +66,20 @@ class Runtime:
 
     @classmethod
     def open(cls, connections: Connections, progress: Progress = print) -> "Runtime":
-        """The way of this process's settings. Raises SettingsError, LedgerError with the way out."""
+        """Open a runtime on the settings of this process.
+
+        Args:
+            connections: Source of connections: Airflow's in a task, otherwise those of the environment.
+            progress: Called with each line of progress.
+
+        Returns:
+            A runtime that the caller closes.
+
+        Raises:
+            SettingsError: A setting is missing or wrong.
+            LedgerError: The ledger is not at the revision of this version.
+            LedgerUnavailable: The ledger's database did not answer.
+        """
         settings = Settings.load()
         return cls(
             settings=settings,
@@ -61,10 +91,18 @@ class Runtime:
 
     @property
     def lease_s(self) -> float:
+        """Duration of a load's lease, in seconds."""
         return self.settings.lease_minutes * 60
 
     def reading(self, source: Source) -> Reading:
-        """What the source's reader is opened with."""
+        """Return what a source's reader is opened with.
+
+        Args:
+            source: The declared source.
+
+        Returns:
+            The source's access rule and directory, with connections, project folder and size limit.
+        """
         most = self.settings.max_document_mb << 20
         return Reading(
             source=source.name,
@@ -76,14 +114,29 @@ class Runtime:
         )
 
     def load(self, number: int) -> Load:
+        """Return a load of the ledger.
+
+        Args:
+            number: Number of the load.
+
+        Returns:
+            The load as the ledger has it now.
+
+        Raises:
+            LoadRefused: There is no load of this number.
+        """
         return get(self.ledger, number)
 
     def close(self) -> None:
+        """Close the ledger."""
         self.ledger.close()
 
 
 def staging_of(settings: Settings, connections: Connections) -> Staging:
-    """The staging area of the settings; an s3:// one with keys and endpoint from its connection."""
+    """Open the staging area of the settings.
+
+    An s3:// area takes its keys and endpoint from a connection.
+    """
     uri = settings.staging
     if not uri.startswith("s3://") or not settings.staging_conn_id:
         return Staging(uri)
@@ -104,24 +157,25 @@ def staging_of(settings: Settings, connections: Connections) -> Staging:
 
 
 def path(source: str, load: int, stage: str, name: str) -> str:
-    """Where a stage of a load puts a file in staging."""
+    """Path of a stage's file in staging."""
     return f"{source}/{load}/{stage}/{name}"
 
 
 def batch_path(source: str, load: int, stage: str, batch: int) -> str:
-    """Where a stage of a load puts the records of one batch in staging."""
+    """Path of one batch's records in staging."""
     return path(source, load, stage, f"{batch:04}.parquet")
 
 
 def raw_path(runtime: Runtime, source: str, key: str) -> str:
-    """Where the bytes of a quarantined document stand in staging."""
+    """Path of a quarantined document's bytes in staging."""
     return f"{source}/quarantine/{document_id(runtime.settings.tenant, source, key)}"
 
 
 def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Count the seconds of a stage into its load, by batch where it has batches, whether it succeeds or not.
+    """Decorate a stage to record its seconds in its load and to trace it.
 
-    For a function of (way, source, number, …), whoever calls it: a task of Airflow, or `moat run`.
+    Seconds are recorded whether the stage succeeds or not, and by batch where it has batches. The stage must
+    name its parameters `runtime` and `number` (of the load), and `batch` if it has one.
     """
 
     def of(work: Callable[P, R]) -> Callable[P, R]:
@@ -146,17 +200,18 @@ def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """What `read` found, and the batches that it staged."""
+    """Result of `read`: the load, its batches in staging, and its counts."""
 
     load: int
     batches: tuple[Batch, ...]
     counts: Mapping[str, int]
-    unchanged: bool  # nothing to do: the load has ended
+    unchanged: bool  # nothing to load: the load has ended
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the result as a dict of plain values."""
         return asdict(self)
 
 
 def nobodys(counts: Mapping[str, int]) -> bool:
-    """Whether nothing of a source is visible yet, and of no listed document it is known who may read it."""
+    """Whether nothing is visible yet and access is unknown for every listed document."""
     return not counts.get("visible", 0) and 0 < counts.get("listed", 0) == counts.get("unknown", 0)

@@ -1,7 +1,7 @@
 """Typed settings, read once from the environment, inside a task and never at import.
 
-Order, the first that speaks wins: the environment, `.env` in the project folder, `$MOAT_HOME/env`
-(which `make run` writes: the ports and keys of the servers that it started).
+Order of precedence: the environment, `.env` in the project folder, `$MOAT_HOME/env` (written by
+`make run`, with the ports and keys of the servers that it started).
 """
 
 import difflib
@@ -22,7 +22,7 @@ CHANNEL = re.compile(r"^(?:smtp|slack|webhook):[\w.-]+$")
 
 
 def _project() -> Path:
-    """The Airflow project that this code stands in; installed as a wheel it stands in none, so the current folder."""
+    """Folder of the Airflow project; in a wheel, the current folder."""
     above = Path(__file__).resolve().parents[2]
     return above if (above / "dags" / "ingest.py").is_file() else Path.cwd()
 
@@ -31,7 +31,7 @@ PROJECT = _project()
 
 
 class Settings(BaseModel):
-    """Everything that can be set. Each field is the environment variable MOAT_<FIELD>."""
+    """All settings. Each field is the environment variable MOAT_<FIELD>."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -171,7 +171,7 @@ class Settings(BaseModel):
     @field_validator("tell")
     @classmethod
     def _channels(cls, value: str) -> str:
-        """Read where it is set, so that a misspelt channel is known before the first incident."""
+        """Validated when set, so that a misspelt channel is known before the first incident."""
         if strange := [one for one in parted(value) if not CHANNEL.match(one)]:
             raise ValueError(f"{', '.join(strange)}: write smtp:CONNECTION, slack:CONNECTION or webhook:CONNECTION")
         return value
@@ -186,7 +186,7 @@ class Settings(BaseModel):
     @field_validator("jwt_algorithms")
     @classmethod
     def _asymmetric(cls, value: str) -> str:
-        """Whoever can verify a token of HS… could make one, and `none` is anybody's."""
+        """Refuse HS…, whose verifiers could also sign, and `none`, which anybody could forge."""
         names = [name.strip() for name in value.split(",")]
         if not set(names) <= ASYMMETRIC:
             raise ValueError(f"only of {', '.join(sorted(ASYMMETRIC))}, with commas")
@@ -195,7 +195,7 @@ class Settings(BaseModel):
     @field_validator("jwt_jwks")
     @classmethod
     def _trusted(cls, value: str) -> str:
-        """Keys that come without TLS are whoever's stands in between."""
+        """Refuse keys that are fetched without TLS, which a man in the middle could replace."""
         url = urlsplit(value)
         local = url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost", "::1")
         if "://" in value and url.scheme != "https" and not local:
@@ -204,7 +204,14 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls) -> "Settings":
-        """The settings of this process. Raises SettingsError that names the variable and what it takes."""
+        """Read the settings of this process.
+
+        Returns:
+            The settings, with defaults for variables that are unset or empty.
+
+        Raises:
+            SettingsError: A variable is unknown or wrong; the message names it and what it takes.
+        """
         values = environment()
         fields = cls.model_fields
         given = {name.removeprefix(PREFIX).lower(): value for name, value in values.items() if name.startswith(PREFIX)}
@@ -236,12 +243,12 @@ class Settings(BaseModel):
 
 
 def parted(value: str) -> tuple[str, ...]:
-    """The parts of a setting that takes several, with commas between."""
+    """Split a setting that holds several values, separated by commas."""
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def environment() -> dict[str, str]:
-    """The environment, completed from `.env` and `$MOAT_HOME/env`, without changing it."""
+    """The environment, completed from `.env` and `$MOAT_HOME/env`; os.environ stays unchanged."""
     own = {**dotenv_values(PROJECT / ".env"), **os.environ}
     home = Path(own.get("MOAT_HOME") or PROJECT / ".moat")
     return {name: value for name, value in {**dotenv_values(home / "env"), **own}.items() if value is not None}

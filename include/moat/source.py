@@ -1,6 +1,6 @@
-"""What a DAG file declares: a source, whole, checked when the file is parsed.
+"""Declarations of a DAG file: a source and its parts, checked when the file is parsed.
 
-Nothing here touches a system or imports one's library: every task pays for what a DAG file imports.
+Nothing here connects to a system or imports a client library, because every task imports the DAG file.
 """
 
 import re
@@ -30,17 +30,28 @@ __all__ = [
 ]
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
-RESERVED = ("verify", "list")  # what stands after `moat erase` where a source's name does
+RESERVED = ("verify", "list")  # subcommands of `moat erase`, so no source may have these names
 
 
 @declared
 class Chunking:
-    """How documents are cut: in tokens of the embedding model, heading path included."""
+    """Size of chunks, in tokens of the embedding model, heading path included.
+
+    Attributes:
+        target_tokens: Maximum tokens of a chunk, at least 32. A lower limit of the model applies instead.
+        overlap_tokens: Maximum tokens that a chunk repeats from the one before, from 0 to half of `target_tokens`.
+
+    Example:
+        Longer chunks for prose:
+
+            Chunking(target_tokens=400, overlap_tokens=40)
+    """
 
     target_tokens: int = 200
     overlap_tokens: int = 20
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         if self.target_tokens < 32:
             return [f"target_tokens={self.target_tokens}: at least 32"]
         if not 0 <= self.overlap_tokens <= self.target_tokens // 2:
@@ -50,27 +61,32 @@ class Chunking:
 
 @declared
 class Limits:
-    """What the gate allows. A ratio is from 0 to 1."""
+    """Thresholds of the gate and of the budget. A ratio is from 0 to 1.
 
-    min_documents: int = 0  # a listing with fewer holds
-    max_vanished_ratio: float = 0.3  # of the visible documents that one load may remove
-    max_failed_ratio: float = 0.1  # of the documents of one load that may end in quarantine
-    max_garbled_ratio: float = 0.2  # of a load's documents that may have characters which were lost, or decoded wrongly
-    max_duplicate_ratio: float = 0.2  # of a load's chunks that may repeat another's text
-    max_identical_vectors_ratio: float = 0.02  # of a load's texts whose vector equals another text's
-    max_widened_documents: int = (
-        1_000  # that more people may read from one reading on; that one becomes public always holds
-    )
-    max_access_age_hours: float = 24.0  # after its access could last be read a source's documents are masked
-    max_tokens: int | None = None  # that one load may give to the model; more waits for a person, before any is
-    max_cost: float | None = None  # of one load, in the currency of MOAT_COST_PER_MILLION_TOKENS
+    Example:
+        Hold a load that removes more than 5 % of the documents or embeds more than a million tokens:
+
+            Limits(max_vanished_ratio=0.05, max_tokens=1_000_000)
+    """
+
+    min_documents: int = 0  # a smaller listing holds the load
+    max_vanished_ratio: float = 0.3  # share of the visible documents that one load may remove
+    max_failed_ratio: float = 0.1  # share of a load's documents that may be quarantined
+    max_garbled_ratio: float = 0.2  # share of a load's documents with lost or wrongly decoded characters
+    max_duplicate_ratio: float = 0.2  # share of a load's chunks that repeat the text of another
+    max_identical_vectors_ratio: float = 0.02  # share of a load's texts whose vector equals another's
+    max_widened_documents: int = 1_000  # documents that one reading may open to more people; going public always holds
+    max_access_age_hours: float = 24.0  # documents are masked once their access was last read longer ago
+    max_tokens: int | None = None  # embedded by one load; more waits for a person before embedding; None: no limit
+    max_cost: float | None = None  # of one load, in MOAT_CURRENCY; needs MOAT_COST_PER_MILLION_TOKENS; None: no limit
 
     @property
     def budget(self) -> bool:
-        """Whether a load has to ask before it embeds more than it may."""
+        """Whether a load is compared with a budget before it embeds."""
         return self.max_tokens is not None or self.max_cost is not None
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         found = [
             f"{name}={getattr(self, name)}: 0 or more"
             for name in ("min_documents", "max_widened_documents")
@@ -91,30 +107,51 @@ RiskAction = Literal["allow", "redact", "hold", "quarantine"]
 
 @declared
 class Risks:
-    """What becomes of a document with something in it that should not reach a model, by family.
+    """Action per risk family, for content that should not reach a model.
 
-    `allow` counts it, `redact` takes it out before the text is cut into chunks, `hold` lets the load wait for
-    a person, `quarantine` sets the document aside. Reports give kinds and counts, never the value.
+    `allow` counts the finding, `redact` removes it before the text is chunked, `hold` holds the load until a
+    person decides, `quarantine` quarantines the document. Reports give kinds and counts, never the value.
+
+    Example:
+        Redact personal data, and quarantine documents with secrets:
+
+            Risks(personal="redact", secrets="quarantine")
     """
 
-    personal: RiskAction = "allow"  # names of people's accounts, cards, phones, mail: presidio's patterns
+    personal: RiskAction = "allow"  # mail addresses, phone, card, account and identity numbers: presidio's patterns
     secrets: RiskAction = "redact"  # keys, tokens and passwords: detect-secrets
-    hidden: RiskAction = "redact"  # what a person would not see: CSS, colour, zero-width, bidi, Unicode tags
-    injection: RiskAction = "hold"  # words that speak to a model instead of a reader
+    hidden: RiskAction = "redact"  # text that a person does not see: CSS, colour, zero-width, bidi, Unicode tags
+    injection: RiskAction = "hold"  # text that addresses a model instead of a reader
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; every field is checked by its type."""
         return []
 
 
 @declared
 class Golden:
-    """Questions with the documents that must answer them: a YAML file of {question, documents}, each with an `asker` or none."""
+    """Golden questions, with the documents that must answer them, in a YAML file.
+
+    Each entry has a `question` and its `documents` (keys that must be found), or an `asker` with `never` (keys
+    that this asker must not be able to read), or all of them.
+
+    Attributes:
+        file: Path of the YAML file, relative to the project.
+        k: Number of results that may contain an answer, 1 or more.
+        min_recall: Mean recall@k below which the load is held, from 0 to 1.
+
+    Example:
+        Hold a load if fewer than 90 % of the answers are found:
+
+            Golden("include/samples/golden/handbook.yaml", k=5, min_recall=0.9)
+    """
 
     file: str
     k: int = 5
     min_recall: float = 0.8
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         found = [] if self.file else ["file is empty"]
         found += [] if self.k > 0 else [f"k={self.k}: 1 or more"]
         return found + ([] if 0 <= self.min_recall <= 1 else [f"min_recall={self.min_recall}: from 0 to 1"])
@@ -122,9 +159,34 @@ class Golden:
 
 @declared_whole
 class Source:
-    """A source: where its documents are, who may read them, what its loads must keep.
+    """Declare a source: its documents, who may read them, and its limits.
 
-    Raises DeclarationError that names the source, each wrong field and what is allowed.
+    Attributes:
+        name: Id of the source and of its DAG: lower-case letters, digits and `_`, at most 64 characters,
+            beginning with a letter. It is part of every document's id.
+        reader: Where the documents are: `LocalFiles`, `S3Objects`, `WarehouseRows`, or a `Reader` of your own.
+        access: Rule that says who may read each document: `Groups`, `Public`, `AccessFiles`, `ObjectTags`,
+            `Columns`, or an `AccessRule` of your own.
+        chunking: Size of chunks.
+        limits: Thresholds of the gate and of the budget.
+        risks: Action per risk family.
+        golden: Golden questions; None: none are asked.
+        owner: Owner of the DAG in Airflow.
+        description: Description of the DAG in Airflow.
+        directory: Name of the `Directory` that bare group names of the access rule belong to; empty: groups of
+            the company's own.
+
+    Raises:
+        DeclarationError: A field is wrong; the message names the source, each field and what is allowed.
+
+    Example:
+        Files of a folder that one group may read:
+
+            Source(
+                name="handbook",
+                reader=LocalFiles("include/samples/handbook", patterns=("*.md",)),
+                access=Groups(("staff",)),
+            )
     """
 
     name: str
@@ -136,9 +198,10 @@ class Source:
     golden: Golden | None = None
     owner: str = "moat"
     description: str = ""
-    directory: str = ""  # whose groups the access rule's bare group names are; empty: the company's own names
+    directory: str = ""
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         found = []
         if not NAME.match(self.name):
             found.append(f"name={self.name!r}: small letters, digits and _, beginning with a letter, at most 64")

@@ -1,7 +1,8 @@
-"""Record batches as Parquet in a local folder or S3: written whole or not at all, checksummed.
+"""Record batches as Parquet in a local folder or S3.
 
-A path inside staging is relative: `handbook/17/chunk/0003.parquet`. The same task writes the same
-paths, so a retry replaces what a killed try left.
+A file is written whole or not at all, with a checksum. A path inside staging is relative:
+`handbook/17/chunk/0003.parquet`. The same task writes the same paths, so a retry replaces what a failed
+try left.
 """
 
 import hashlib
@@ -42,11 +43,14 @@ class Staging:
         self._local = isinstance(filesystem, pafs.LocalFileSystem)
 
     def at(self, path: str) -> str:
-        """The full URI of a path in staging."""
+        """Return the full URI of a path in staging."""
         return f"{self.uri}/{path}"
 
     def write(self, path: str, kind: type[T], records: Iterable[T]) -> int:
-        """Write records of one kind; returns how many. What stood at the path is replaced at the end."""
+        """Write records of one kind, and return their number.
+
+        An existing file is replaced once all records are written.
+        """
         schema, n = schema_of(kind), 0
         with self._replacing(path) as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
             for rows in _groups(records):
@@ -58,7 +62,7 @@ class Staging:
         return n
 
     def read(self, path: str, kind: type[T]) -> Iterator[T]:
-        """The records at a path, streamed. Raises StagingError for a missing or damaged file."""
+        """Stream the records at a path. Raises StagingError for a missing or damaged file."""
         with self._proved(path) as source:
             file = pq.ParquetFile(source)
             if file.schema_arrow.names != [f.name for f in fields(kind)]:  # type: ignore[arg-type]
@@ -69,28 +73,29 @@ class Staging:
                 yield from (kind(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True))
 
     def write_bytes(self, path: str, content: bytes) -> str:
-        """Write plain bytes; returns their URI."""
+        """Write plain bytes and return their URI."""
         with self._replacing(path) as sink:
             sink.write(content)
         return self.at(path)
 
     def read_bytes(self, path: str) -> bytes:
-        """The plain bytes at a path. Raises StagingError for a missing or damaged file."""
+        """Read plain bytes. Raises StagingError for a missing or damaged file."""
         with self._proved(path) as source:
             return source.read()
 
     def exists(self, path: str) -> bool:
+        """Whether there is a file at a path."""
         return bool(self._fs.get_file_info(f"{self._root}/{path}").type == pafs.FileType.File)
 
     def files(self, path: str) -> list[str]:
-        """Paths of all files in a folder and the folders inside it, checksums and drafts among them, sorted."""
+        """Sorted paths of all files below a folder, including checksums and drafts."""
         inside = self._fs.get_file_info(pafs.FileSelector(f"{self._root}/{path}", recursive=True, allow_not_found=True))
         return sorted(f.path.removeprefix(f"{self._root}/") for f in inside if f.type == pafs.FileType.File)
 
     def column(self, path: str, name: str) -> Iterator[str]:
-        """The texts of one column of a Parquet file, whatever records it holds; none where it has no such column.
+        """Stream one text column of a Parquet file, whatever its records.
 
-        Raises StagingError for a missing or damaged file.
+        A file without the column gives nothing. Raises StagingError for a missing or damaged file.
         """
         with self._proved(path) as source:
             file = pq.ParquetFile(source)
@@ -99,12 +104,12 @@ class Staging:
                     yield from (value for value in batch.column(0).to_pylist() if value is not None)
 
     def remove(self, path: str) -> None:
-        """Remove a file or a whole folder; nothing happens where there is none."""
+        """Remove a file or a whole folder, if it exists."""
         info = self._fs.get_file_info(f"{self._root}/{path}")
         if info.type == pafs.FileType.Directory:
             if self._local:
                 self._fs.delete_dir(info.path)
-            else:  # S3 has no folders: removing one as such fails while its objects go one by one
+            else:  # S3 has no folders, and deleting one fails midway: delete its objects
                 inside = self._fs.get_file_info(pafs.FileSelector(info.path, recursive=True))
                 for file in inside:
                     if file.type == pafs.FileType.File:
@@ -116,7 +121,7 @@ class Staging:
 
     @contextmanager
     def _proved(self, path: str) -> Iterator[BinaryIO]:
-        """The file at a path, opened after its checksum was found right."""
+        """Open a file whose checksum is right."""
         full = f"{self._root}/{path}"
         try:
             with self._fs.open_input_file(f"{full}.sha256") as source:
@@ -144,7 +149,7 @@ class Staging:
 
     @contextmanager
     def _replacing(self, path: str) -> Iterator[Any]:
-        """A sink that becomes the file at its path only when all was written."""
+        """Open a sink that replaces the file at its path once all is written."""
         full = f"{self._root}/{path}"
         if self._local:
             os.makedirs(os.path.dirname(full), exist_ok=True)
@@ -162,7 +167,7 @@ class Staging:
             if self._local:
                 os.replace(draft, full)
                 Path(f"{full}.sha256").write_bytes(checksum)
-            else:  # S3 shows an object when its upload is complete
+            else:  # S3 shows an object only when its upload is complete
                 with open(draft, "rb") as source, self._fs.open_output_stream(full) as target:
                     shutil.copyfileobj(source, target, 8 << 20)
                 with self._fs.open_output_stream(f"{full}.sha256") as target:
@@ -202,7 +207,7 @@ def _values(column: pa.Array) -> list[Any]:
 
 
 def _groups(records: Iterable[T]) -> Iterator[list[T]]:
-    """Records in groups that fit into memory, large bytes counted."""
+    """Group records so that a row group fits into memory."""
     group: list[T] = []
     size = 0
     for record in records:

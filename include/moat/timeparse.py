@@ -1,4 +1,4 @@
-"""A moment as a person writes it: a date, a time, or how long ago."""
+"""Parse a moment: a date, a time, or how long ago."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,9 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def moment(words: str, now: datetime) -> datetime:
-    """The moment that `2026-07-05`, `2026-07-05T14:30` or `24h` means; UTC where no zone is written.
+    """Parse a moment such as `2026-07-05`, `2026-07-05T14:30` or `24h`.
 
-    A date alone is its first moment. Raises FatalError for anything else.
+    UTC unless a zone is given. A date means its first moment. Raises FatalError for anything else.
     """
     if ago := AGO.fullmatch(words.strip()):
         return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})

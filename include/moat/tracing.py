@@ -1,4 +1,4 @@
-"""A span for each stage of a load, where OpenTelemetry is on; where it is not, nothing.
+"""OpenTelemetry spans for the stages of a load; without a provider they do nothing.
 
 Airflow with `[traces] otel_on` sets the provider and opens a span for the task: a stage's span is its child.
 """
@@ -12,7 +12,10 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 @contextmanager
 def span(stage: str, source: str, load: int, batch: int | None = None) -> Iterator[Span]:
-    """The span of a stage. An error gives it its class; the message stays in the log, for it may quote a document."""
+    """Open the span of a stage.
+
+    An error sets its class only, because its message may quote a document.
+    """
     attributes: dict[str, str | int] = {"moat.stage": stage, "moat.source": source, "moat.load": load}
     if batch is not None:
         attributes["moat.batch"] = batch
@@ -29,7 +32,7 @@ def span(stage: str, source: str, load: int, batch: int | None = None) -> Iterat
 
 
 def counted(made: Span, counts: object) -> None:
-    """Put what a stage has counted onto its span; whatever else a stage returns is left out."""
+    """Set a stage's counts as attributes of its span; other results are left out."""
     if not made.is_recording() or not isinstance(counts, Mapping):
         return
     for name, value in counts.items():

@@ -18,13 +18,14 @@ SHARE = Measure(
 )
 PLAIN = Measure(name="level", title="level", scale="plain", least=0.1)
 DAYS = 150
+Series = Sequence[float] | np.ndarray
 
 
 def day(n: int) -> datetime:
     return START + timedelta(days=n)
 
 
-def history(**series: Sequence[float]) -> dict[str, list[PastMeasure]]:
+def history(**series: Series) -> dict[str, list[PastMeasure]]:
     """One load a day."""
     return {name: [PastMeasure(n, day(n), float(v)) for n, v in enumerate(values)] for name, values in series.items()}
 
@@ -39,7 +40,7 @@ def departures(
     return [r for r in judge([measure], measured, past, day(when), expected) if not r.passed]
 
 
-def over_time(measure: Measure, values: Sequence[float], of: Sequence[float] | None = None) -> list[str]:
+def over_time(measure: Measure, values: Series, of: Series | None = None) -> list[str]:
     """The severities that a series of days would have met, each day judged by those before it."""
     name = measure.name + ("en" if measure.name.endswith(":") else "")
     past: dict[str, list[PastMeasure]] = {name: [], **({measure.of: []} if of is not None else {})}

@@ -115,7 +115,7 @@ RUIN: dict[str, tuple[Callable[[str], str | bytes], str]] = {
         lambda text: text.replace("crane", "cr\ufffdne").replace("pier", "p\ufffder"),
         "share of documents with characters lost",
     ),
-    "nearly emptied": (lambda text: text[:12], "characters a document"),
+    "nearly emptied": (lambda text: text[:12], "characters per document"),
     "another language": (
         lambda text: text.split("\n")[0] + "\n\n" + "Der Kran hebt die Container und der Hafenmeister quittiert sie. " * 4,
         "share of documents in language de",

@@ -1,6 +1,5 @@
 """`moat access` as a person types it: read access now, look at what waits, decide it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from tests.company import ANN, HUGO
 
 
 @pytest.fixture
-def loaded(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:  # noqa: F811
+def loaded(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Place:  # noqa: F811
     """A loaded place, whose own DAG files are those that the commands find."""
     dags = Path(fresh.dag).parent
     monkeypatch.setattr("moat.cli.access.declared", lambda: dagfile.declared(dags))

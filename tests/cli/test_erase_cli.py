@@ -1,7 +1,6 @@
 """`moat audit` and `moat erase` as a person types them: what they print, give and refuse."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tests.company import HUGO, PAY
 
 
 @pytest.fixture
-def loaded(fresh: Place, moat: Any) -> Iterator[Place]:  # noqa: F811
+def loaded(fresh: Place, moat: Any) -> Place:  # noqa: F811
     moat(fresh, "members", "load", str(fresh.folder / "../groups.yaml"))
     assert moat(fresh, "run", fresh.dag).code == 0
     return fresh
@@ -97,4 +96,4 @@ def test_a_key_may_be_tombstoned_before_anything_was_loaded(fresh: Place, moat: 
 @pytest.mark.parametrize("name", ["verify", "list"])
 def test_no_source_is_called_as_a_command_of_erase_is(name: str) -> None:
     with pytest.raises(DeclarationError, match=f"`moat erase {name}` is a command"):
-        Source(name=name, reader=LocalFiles(path="x"), access=Groups(allow=["everyone"]))
+        Source(name=name, reader=LocalFiles(path="x"), access=Groups(allow=("everyone",)))

@@ -1,6 +1,5 @@
 """`moat incidents`, `moat incident`, `moat health` and `moat event` as a person types them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from tests.cli.test_cli import Place, fresh, moat  # noqa: F401
 
 
 @pytest.fixture
-def place(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:  # noqa: F811
+def place(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Place:  # noqa: F811
     """A loaded place, whose own DAG files are those that the commands find."""
     dags = Path(fresh.dag).parent
     monkeypatch.setattr("moat.cli.incidents.declared", lambda: dagfile.declared(dags))

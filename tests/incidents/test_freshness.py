@@ -1,6 +1,7 @@
 """How often a source brings something, and when that is overdue."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,12 @@ def nights(ledger: Ledger, days: int, quiet: frozenset[int] = frozenset(), until
         for n in range(days):
             at = MONDAY + timedelta(days=n)
             some = at.weekday() not in quiet and (until is None or at <= until)
-            row = {"tenant": ledger.tenant, "source": "s", "state": "promoted" if some else "unchanged", "fence": n}
+            row: dict[str, Any] = {
+                "tenant": ledger.tenant,
+                "source": "s",
+                "state": "promoted" if some else "unchanged",
+                "fence": n,
+            }
             row |= {"run": "test", "options": {}, "counts": {"new": 3} if some else {}, "opened_at": at}
             connection.execute(load.insert().values(**row))
 

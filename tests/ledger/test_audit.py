@@ -131,7 +131,9 @@ def forged(ledger: Ledger, at: int, follows: int) -> Callable[[Connection], None
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         texts = (last.hash, ledger.tenant, moment.isoformat(), "user:x", "act", "s", body)
         joined = "".join(f"{len(t.encode())}:{t}" for t in texts)
-        values = dict(zip(("previous", "tenant", "at", "actor", "action", "subject"), texts, strict=False))
+        values: dict[str, object] = dict(
+            zip(("previous", "tenant", "at", "actor", "action", "subject"), texts, strict=False)
+        )
         values |= {"id": at, "at": moment, "detail": detail, "hash": hashlib.sha256(joined.encode()).hexdigest()}
         connection.execute(audit.insert().values(values))
 

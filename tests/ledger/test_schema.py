@@ -6,8 +6,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import insert, select, text
 
-from moat.errors import LedgerError
-from moat.ledger import Ledger, LedgerUnavailable, _alembic
+from moat.errors import LedgerError, LedgerUnavailable
+from moat.ledger import Ledger, _alembic
 from moat.ledger.members import directories, principals_of
 from moat.ledger.tables import member, metadata, policy, policy_entry
 from moat.settings import Settings

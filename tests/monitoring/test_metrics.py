@@ -54,7 +54,13 @@ def test_the_numbers_are_the_ledgers(ledger: Ledger) -> None:
     spending.spend(ledger, made.id, "embed", 0, 2.0, 700)
     spending.spend(ledger, made.id, "embed", 1, 3.0, 300)
     with ledger.write() as connection:
-        whole = {"tenant": ledger.tenant, "source": "tickets", "uri": "u", "stage": "parse", "error": "ParseFailed"}
+        whole: dict[str, Any] = {
+            "tenant": ledger.tenant,
+            "source": "tickets",
+            "uri": "u",
+            "stage": "parse",
+            "error": "ParseFailed",
+        }
         whole |= {"reason": "r", "fingerprint": "f", "recipe": "r", "attempts": 1, "load_id": made.id}
         whole |= {"first_at": datetime.now(UTC), "last_at": datetime.now(UTC)}
         for n, state in enumerate(["set aside", "set aside", "resolved"]):

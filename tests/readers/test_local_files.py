@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from moat.access.rules import AccessFiles, Groups
+from moat.access.rules import AccessFiles, AccessRule, Groups
 from moat.connections import EnvironmentConnections
 from moat.errors import SourceUnavailable
 from moat.readers.local_files import LocalFiles
@@ -17,24 +17,32 @@ from tests.contracts.reader import ReaderContract, System
 class TestLocalFiles(ReaderContract):
     @pytest.fixture
     def system(self, tmp_path: Path) -> System:
+        def put(name: str, text: str) -> None:
+            (tmp_path / f"{name}.md").write_text(text)
+
+        def break_listing() -> None:
+            tmp_path.rename(tmp_path.with_suffix(".gone"))
+
         return System(
             LocalFiles(path=str(tmp_path)),
             EnvironmentConnections(),
-            put=lambda name, text: (tmp_path / f"{name}.md").write_text(text) and None,
+            put=put,
             remove=lambda name: (tmp_path / f"{name}.md").unlink(),
-            break_listing=lambda: tmp_path.rename(tmp_path.with_suffix(".gone")) and None,
+            break_listing=break_listing,
             key_of=lambda name: f"{name}.md",
         )
 
 
-def listed(folder: Path, patterns: tuple[str, ...] = ("*",), rule: object = None) -> dict[str, tuple[str | None, str]]:
+def listed(
+    folder: Path, patterns: tuple[str, ...] = ("*",), rule: AccessRule | None = None
+) -> dict[str, tuple[str | None, str]]:
     reading = Reading(
         source="s",
         rule=rule or Groups(allow=("all",)),
         connections=EnvironmentConnections(),
         project=PROJECT,
         max_bytes=1 << 20,
-    )  # type: ignore[arg-type]
+    )
     with LocalFiles(path=str(folder), patterns=patterns).open(reading) as reader:
         return {one.key: (one.policy, one.reason) for one in reader.listing()}
 

@@ -172,15 +172,16 @@ def test_a_budget_in_money_without_a_price_is_refused_before_anything_is_read(co
 
 
 def test_a_cost_is_tokens_by_their_price_and_hours_of_embedding_by_the_machines() -> None:
-    priced = Settings(cost_per_million_tokens=0.5, cost_per_hour=3.6, currency="CHF")
+    priced = Settings.model_validate({"cost_per_million_tokens": 0.5, "cost_per_hour": 3.6, "currency": "CHF"})
+    free = Settings.model_validate({})
     counted = {"read": (100.0, 0), "embed": (1_000.0, 4_000_000)}
     assert cost(priced, counted) == pytest.approx(2.0 + 1.0)
-    assert cost(Settings(), counted) == 0
+    assert cost(free, counted) == 0
     assert (
         spending_line(priced, Spending.of(priced, counted))
         == "4,000,000 tokens, 3.00 CHF; read 100.0 s, embed 1,000.0 s"
     )
-    assert "0.00" not in spending_line(Settings(), Spending.of(Settings(), counted)), "no price is no cost of nothing"
+    assert "0.00" not in spending_line(free, Spending.of(free, counted)), "no price is no cost of nothing"
 
 
 def test_a_dry_run_tells_what_it_would_cost(company: Company) -> None:

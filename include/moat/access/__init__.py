@@ -1,1 +1,1 @@
-"""Who may read what: policies, and the rules that give them."""
+"""Access policies, and the rules that derive them."""

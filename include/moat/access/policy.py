@@ -1,7 +1,7 @@
-"""Who may read what: principals, policies, and the tokens that stand for them in the index.
+"""Access policies: principals, and the access tokens that stand for them in the index.
 
-Access has three states, never two: known, known and empty (nobody), and unknown. Unknown is never
-loaded and never shown. One canonicaliser serves the write side and the query side.
+Access has three states, never two: known, known and empty (nobody), and unknown. Documents of unknown
+access are never loaded and never shown. Loading and searching share one way to canonicalize principals.
 """
 
 import json
@@ -17,14 +17,14 @@ from moat.ids import digest
 PUBLIC = "public"
 KINDS = ("user", "group")
 TOKEN = re.compile(r"^(?:public|[ugp]:[a-z2-7]{32})$")
-PLAIN_LIMIT = 256  # principals; a wider policy is stored as one token, so that a change is one write
+PLAIN_LIMIT = 256  # principals; a wider policy is one token, so that a change is one write
 
 
 def canonical(principal: str) -> str:
-    """`user:Alice@Example.com` -> `user:alice@example.com`.
+    """Canonicalize a principal: `user:Alice@Example.com` -> `user:alice@example.com`.
 
-    Raises AccessUnknown for anything that two systems could read differently: no kind, an empty
-    name, white space, control or invisible characters, compatibility characters.
+    Raises AccessUnknown for anything that two systems could read differently: no kind, an empty name, white
+    space, control or invisible characters, compatibility characters.
     """
     kind, colon, name = principal.partition(":")
     if not colon or kind not in KINDS:
@@ -43,7 +43,7 @@ def canonical(principal: str) -> str:
 
 
 def directory_of(principal: str) -> str:
-    """The directory that a canonical group belongs to: `okta` of `group:okta/00g1`; "" for a name of the company's own."""
+    """Directory of a canonical group: `okta` of `group:okta/00g1`; otherwise ""."""
     kind, _, name = principal.partition(":")
     directory, parted, _ = name.partition("/")
     return directory if kind == "group" and parted else ""
@@ -51,7 +51,7 @@ def directory_of(principal: str) -> str:
 
 @lru_cache(65_536)  # an asker may stand for thousands, in every search
 def access_token(tenant: str, principal: str) -> str:
-    """The opaque token of a canonical principal: what `allow` holds in the index."""
+    """The access token of a canonical principal, as `allow` in the index holds it."""
     if principal == PUBLIC:
         return PUBLIC
     kind = principal.partition(":")[0]
@@ -60,10 +60,14 @@ def access_token(tenant: str, principal: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Readable by whoever is in every layer (any of its principals) and not in deny. Deny wins.
+    """Who may read: one principal of every layer, and none in deny.
 
-    Principals are canonical; `public` in a layer lets in everyone who is known. A policy with an
-    empty layer is known and empty: nobody.
+    Principals are canonical; `public` in a layer stands for every known asker. A policy with an empty layer
+    is known and empty: nobody may read.
+
+    Attributes:
+        layers: Sets of principals; an asker needs one of each set.
+        deny: Principals that may not read, whatever the layers say.
     """
 
     layers: tuple[frozenset[str], ...]
@@ -71,12 +75,12 @@ class Policy:
 
     @classmethod
     def of(cls, allow: Iterable[str], deny: Iterable[str] = (), public: bool = False) -> "Policy":
-        """One layer from principals as people write them. Raises AccessUnknown for an unreadable one."""
+        """Make a policy of one layer from principals as people write them. Raises AccessUnknown."""
         layer = frozenset(canonical(p) for p in allow) | (frozenset([PUBLIC]) if public else frozenset())
         return cls((layer,), frozenset(canonical(p) for p in deny)).normal()
 
     def normal(self) -> "Policy":
-        """The same policy in its one normal form, so that equal policies have equal digests."""
+        """Return the normal form of the policy, so that equal policies have equal digests."""
         layers = {layer - self.deny for layer in self.layers}
         if frozenset() in layers or not layers:
             return Policy((frozenset(),))
@@ -85,23 +89,23 @@ class Policy:
         return Policy(tuple(sorted(least, key=sorted)), self.deny)
 
     def both(self, other: "Policy") -> "Policy":
-        """Readable by those whom both policies let in."""
+        """Return the policy of those who satisfy both policies."""
         return Policy(self.layers + other.layers, self.deny | other.deny).normal()
 
     def allows(self, principals: frozenset[str]) -> bool:
-        """Whether someone with these canonical principals may read. `public` is everyone's."""
+        """Whether someone with these canonical principals may read; everyone has `public`."""
         everyone = principals | {PUBLIC}
         return not (self.deny & everyone) and all(layer & everyone for layer in self.layers)
 
     def widens(self, old: "Policy") -> bool:
-        """Whether this policy could let in someone whom `old` keeps out. In doubt: yes."""
+        """Whether this policy could admit someone whom `old` does not; yes if in doubt."""
         if self.nobody:
             return False
         narrower = all(PUBLIC in was or any(new <= was for new in self.layers) for was in old.layers)
         return not (narrower and self.deny >= old.deny)
 
     def within(self, directory: str) -> "Policy":
-        """The same policy with its bare group names read as groups of a directory: `group:x` -> `group:okta/x`."""
+        """Return the policy with bare groups qualified by a directory: `group:x` -> `group:okta/x`."""
         if not directory:
             return self
 
@@ -115,15 +119,16 @@ class Policy:
 
     @property
     def nobody(self) -> bool:
+        """Whether nobody may read."""
         return frozenset() in self.layers
 
     @property
     def plain(self) -> bool:
-        """Any of a few principals: stored as their own tokens."""
+        """Whether it is any of a few principals, stored as their tokens."""
         return not self.deny and len(self.layers) == 1 and len(self.layers[0]) <= PLAIN_LIMIT
 
     def words(self) -> str:
-        """In words: `any of group:hr, user:a@x.org and any of group:all, but not user:b@x.org`."""
+        """Describe the policy: `any of group:hr and any of group:all, but not user:b@x.org`."""
         if self.nobody:
             return "nobody"
         layers = (
@@ -133,7 +138,7 @@ class Policy:
         return " and ".join(layers) + (f", but not {', '.join(sorted(self.deny))}" if self.deny else "")
 
     def text(self) -> str:
-        """Canonical JSON: what the ledger keeps and staging carries."""
+        """Serialize as canonical JSON, for the ledger and staging."""
         return json.dumps(
             {"layers": [sorted(layer) for layer in self.layers], "deny": sorted(self.deny)},
             ensure_ascii=False,
@@ -143,15 +148,16 @@ class Policy:
 
     @classmethod
     def from_text(cls, text: str) -> "Policy":
+        """Read a policy from its JSON."""
         body = json.loads(text)
         return cls(tuple(frozenset(layer) for layer in body["layers"]), frozenset(body["deny"]))
 
     def digest(self, tenant: str) -> str:
-        """What the policy is called in the ledger."""
+        """Name of the policy in the ledger."""
         return digest("policy", tenant, self.text())
 
     def tokens(self, tenant: str) -> tuple[str, ...]:
-        """What `allow` holds for it in the index, sorted; empty for nobody."""
+        """Access tokens of the policy in the index, sorted; empty if nobody may read."""
         if self.nobody:
             return ()
         if self.plain:
@@ -161,11 +167,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a source's rule said of one document: a policy, or unknown with the reason why."""
+    """Access to one document by its source's rule: a policy, or unknown with the reason."""
 
     policy: Policy | None
     reason: str = ""
 
     @classmethod
     def unknown(cls, reason: str) -> "Access":
+        """Return unknown access with its reason."""
         return cls(None, reason)

@@ -1,7 +1,7 @@
-"""How a source says who may read its documents.
+"""Access rules: how a source says who may read its documents.
 
-A rule gets the facts that the reader knows of a document and answers with Access: a policy, or
-unknown with the reason. It never guesses: what it cannot read is unknown.
+A rule takes the facts that the reader knows of a document and returns Access: a policy, or unknown with
+the reason. It never guesses: what it cannot read is unknown.
 """
 
 import fnmatch
@@ -22,7 +22,7 @@ Beside = Callable[[str], str | None]  # path of a file beside the documents -> i
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a reader knows of a document that may bear on who reads it."""
+    """What a reader knows of a document that may decide its access."""
 
     path: str
     columns: Mapping[str, object] = field(default_factory=dict)
@@ -31,20 +31,49 @@ class Facts:
 
 @runtime_checkable
 class AccessRule(Protocol):
-    """Who may read: `needs` names what the reader must offer, `judge` gives the judge of one listing."""
+    """A declared rule that derives the access to each document.
+
+    Example:
+        The outline of a rule of your own, which reads a column:
+
+            @declared
+            class Owner:
+                needs: ClassVar[Needs] = "columns"
+
+                def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+                    return lambda facts: Access(Policy.of([f"user:{facts.columns['owner']}"]))
+
+                def wrong(self) -> list[str]:
+                    return []
+    """
 
     @property
-    def needs(self) -> Needs: ...
+    def needs(self) -> Needs:
+        """What the reader must offer: `nothing`, `columns`, `tags` or `files beside`."""
+        ...
 
-    def judge(self, beside: Beside) -> Callable[[Facts], Access]: ...
+    def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        """Return the function that judges the documents of one listing.
+
+        Args:
+            beside: Reads a file beside the documents by its path; None if it does not exist.
+
+        Returns:
+            A function from the facts of a document to its access. It may raise AccessUnknown.
+        """
+        ...
 
     def wrong(self) -> list[str]:
-        """What a person must correct in the declaration; empty when it can be used."""
+        """Validate the declaration.
+
+        Returns:
+            What a person must correct, a sentence per error; empty if the declaration is valid.
+        """
         ...
 
 
 def principals(values: Iterable[object], kind: str) -> list[str]:
-    """Values as principals: one without `user:` or `group:` in front gets `kind`."""
+    """Turn values into principals; one without `user:` or `group:` in front gets `kind`."""
     texts = [str(value).strip() for value in values]
     return [text if text.partition(":")[0] in KINDS else f"{kind}:{text}" for text in texts]
 
@@ -58,7 +87,19 @@ def _policy(allow: Iterable[str], deny: Iterable[str], where: str) -> Access:
 
 @declared
 class Groups:
-    """Every document of the source is readable by any of these; a bare name is a group."""
+    """Let any of these principals read every document of the source.
+
+    Principals are written `user:ID` or `group:ID`. A bare name is a group.
+
+    Attributes:
+        allow: Principals that may read, at least one.
+        deny: Principals that may not read, even if they are in `allow`.
+
+    Example:
+        Staff without contractors:
+
+            Groups(("staff", "user:ceo@example.com"), deny=("contractors",))
+    """
 
     allow: tuple[str, ...]
     deny: tuple[str, ...] = ()
@@ -68,10 +109,12 @@ class Groups:
         return _policy(principals(self.allow, "group"), principals(self.deny, "group"), "Groups")
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        """Give every document the same access."""
         access = self._access()
         return lambda facts: access
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         reason = self._access().reason
         if not self.allow:
             return ["allow is empty: nobody could read the source. Name a group, or write Public() if everyone may."]
@@ -80,25 +123,40 @@ class Groups:
 
 @declared
 class Public:
-    """Every document of the source is readable by everyone who is known. Said in words, on purpose."""
+    """Let every known asker read every document of the source.
+
+    It has no fields; it exists so that public access is always declared on purpose.
+    """
 
     needs: ClassVar[Needs] = "nothing"
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        """Give every document public access."""
         access = Access(Policy.of((), public=True))
         return lambda facts: access
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         return []
 
 
 @declared
 class Columns:
-    """A row says itself who may read it, in columns.
+    """Read access from columns of the row itself.
 
-    A column holds one principal, several with `separator` between, or an array. A bare value is a
-    principal of `kind`. NULL or a blank text is unknown; an empty array is nobody. No value means
-    public, whatever it says.
+    A column holds one principal, several with `separator` between, or an array. NULL or a blank text is
+    unknown access; an empty array is nobody. No value makes a row public.
+
+    Attributes:
+        allow: Column of the principals that may read.
+        deny: Column of the principals that may not read; None: there is none.
+        kind: Kind of a bare value: `group` or `user`.
+        separator: Text between principals.
+
+    Example:
+        Rows that a team and named people may read:
+
+            Columns(allow="readers", deny="blocked", kind="user", separator=";")
     """
 
     allow: str
@@ -109,9 +167,11 @@ class Columns:
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The columns that the rule reads."""
         return (self.allow, self.deny) if self.deny else (self.allow,)
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        """Judge each row by its columns."""
         return self._access
 
     def _access(self, facts: Facts) -> Access:
@@ -127,7 +187,7 @@ class Columns:
         return _policy(principals(allow, self.kind), principals(deny, self.kind), "columns")
 
     def _values(self, value: object) -> list[object] | None:
-        """The values of a cell, None where it says nothing."""
+        """Values of a cell; None if it is NULL or blank."""
         if value is None or (isinstance(value, float) and value != value):
             return None
         if isinstance(value, str):
@@ -139,12 +199,27 @@ class Columns:
         return [value]
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         return [] if self.separator else ["separator is empty"]
 
 
 @declared
 class ObjectTags:
-    """An S3 object says in its tags who may read it: principals with `separator` between."""
+    """Read access from the tags of an S3 object.
+
+    Without the tag, or with an empty one, access is unknown.
+
+    Attributes:
+        allow: Tag of the principals that may read.
+        deny: Tag of the principals that may not read; None: there is none.
+        kind: Kind of a bare value: `group` or `user`.
+        separator: Text between principals.
+
+    Example:
+        Objects with a tag such as `readers=group:legal user:ceo@example.com`:
+
+            ObjectTags(allow="readers")
+    """
 
     allow: str
     deny: str | None = None
@@ -153,6 +228,7 @@ class ObjectTags:
     needs: ClassVar[Needs] = "tags"
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        """Judge each object by its tags."""
         return self._access
 
     def _access(self, facts: Facts) -> Access:
@@ -167,32 +243,37 @@ class ObjectTags:
         return _policy(principals(allow, self.kind), principals(filter(None, deny), self.kind), "tags")
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         return [] if self.separator else ["separator is empty"]
 
 
 @declared
 class AccessFiles:
-    """A YAML file in a folder says who may read what lies below; the nearest upward decides.
+    """Read access from a YAML file in each folder; the nearest one upward decides.
 
         allow: [group:hr, user:ceo@example.com]     # [] is nobody; or  public: true
         deny: [user:temp@example.com]
-        inherit: true          # who reads must also be let in by the next file upward
+        inherit: true          # the next file upward must allow the reader, too
         patterns:              # the first that matches the path below this folder decides
           - match: "payroll/*"
             allow: [group:payroll]
 
-    A file that cannot be read, or that does not speak for a document, leaves it unknown; Moat
-    never looks past it to a wider one.
+    A file that cannot be read, or that has no entry for a document, makes its access unknown; Moat never
+    falls back to a wider file above it.
+
+    Attributes:
+        name: Name of the access files.
     """
 
     name: str = ".access.yaml"
     needs: ClassVar[Needs] = "files beside"
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+        """Judge each document by the nearest access file, each read once per listing."""
         parsed: dict[str, Any] = {}
 
         def entry(folder: str) -> Any:
-            """The access file of a folder: a mapping, None where there is none, a text that says what is wrong."""
+            """Access file of a folder, None without one, or its error."""
             if folder not in parsed:
                 text = beside(posixpath.join(folder, self.name))
                 try:
@@ -226,11 +307,12 @@ class AccessFiles:
         return lambda facts: access(facts.path, posixpath.dirname(facts.path))
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         return [] if self.name and "/" not in self.name else [f"name {self.name!r} is not a file's name"]
 
 
 def _speaks(entry: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
-    """The part of an access file that decides for a path below its folder."""
+    """Return the part of an access file that decides for a path below its folder."""
     for pattern in entry.get("patterns", ()):
         if fnmatch.fnmatchcase(path, pattern["match"]):
             return dict(pattern)
@@ -238,7 +320,7 @@ def _speaks(entry: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
 
 
 def _checked(body: Any) -> Mapping[str, Any]:
-    """An access file's content, or AccessUnknown that says what in it cannot be read."""
+    """Validate an access file's content. Raises AccessUnknown with its error."""
     if not isinstance(body, dict):
         raise AccessUnknown("it must be a mapping with allow, deny, public, inherit, patterns")
     for part in [body, *_list_of(body, "patterns", dict)]:
@@ -259,7 +341,10 @@ def _checked(body: Any) -> Mapping[str, Any]:
 
 
 def _list_of(part: Mapping[str, Any], name: str, kind: type) -> list[Any]:
-    """A list under `name`, empty where the name is absent. `allow:` with nothing behind it is no list."""
+    """A list under `name`, empty if the name is absent.
+
+    `allow:` without a value is an error.
+    """
     value = part.get(name, [])
     if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
         raise AccessUnknown(f"{name} must be a list of {'texts' if kind is str else 'patterns'}, not {value!r}")

@@ -1,7 +1,7 @@
-"""The gate's checks, by family. A check is a function of the candidate that gives CheckResults.
+"""The gate's checks, by family. A check is a function from a Candidate to CheckResults.
 
-To add one, write it in its family's file; to add a family, write a file and name it in FAMILIES:
-its task appears in every source's DAG by the title.
+To add a check, write it in its family's file. To add a family, write a file and list it in FAMILIES:
+its task appears in every source's DAG under the title.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +14,16 @@ if TYPE_CHECKING:  # every DAG file imports this module, and the ledger is heavy
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Checks that look at the same thing: one task of the gate."""
+    """Related checks that run as one task of the gate.
+
+    Args:
+        name: Task id in the DAG and name in the ledger.
+        title: Label of the task in Airflow.
+        module: Module whose `run(candidate)` returns the results.
+    """
 
     name: str
-    title: str  # what a person reads on the task
+    title: str  # label of the task in Airflow
     module: str
 
 

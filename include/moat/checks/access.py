@@ -1,4 +1,4 @@
-"""Whether it is known of every chunk who may read it, and whether too many lose their readers or gain new ones."""
+"""Checks that access is known, and how many documents lose or gain readers."""
 
 from dataclasses import dataclass, field
 
@@ -32,7 +32,7 @@ MEASURES = (
     ),
     Measure(
         name="access.nobody",
-        title="share of documents that are nobody's",
+        title="share of documents without readers",
         scale="share",
         least=0.05,
         side="high",
@@ -67,21 +67,21 @@ MEASURES = (
 
 @dataclass(slots=True, kw_only=True)
 class AccessSeen:
-    """What one pass over a load's documents leaves."""
+    """Access found in one pass over a load's documents."""
 
     n: int = 0
     unknown: list[str] = field(default_factory=list)
     public: list[str] = field(default_factory=list)
     nobody: list[str] = field(default_factory=list)
-    policies: dict[Policy, tuple[int, str]] = field(default_factory=dict)  # how many documents, and one's key
+    policies: dict[Policy, tuple[int, str]] = field(default_factory=dict)  # number of documents, and the key of one
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """One document without a readable policy blocks the load. Nobody is an answer, unknown is none.
+    """Check access. One document without a readable policy blocks; an empty policy is known access.
 
-    Documents whose access became unknown are masked already; that so many are lost waits for a person, and so does
-    a source of which nothing is visible and no access is known: its rule was forgotten, or is written for others. So
-    does the first public document of a source, whose rule does not say that all of it is.
+    Documents whose access became unknown are already masked; losing too many of them waits for a
+    person. So does a source with nothing visible and no known access, whose rule was forgotten or does
+    not fit; and the first public document of a source whose rule does not make all of it public.
     """
     looked = _looked(candidate)
     masked = [p.key for p in candidate.plan() if p.what == "access" and p.why == "unknown"]
@@ -134,7 +134,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             family="access",
             severity="hold",
             passed=len(left) <= limit * visible,
-            seen=f"{len(left):,} of {visible:,} visible documents are let to nobody, or to groups that nobody is in",
+            seen=f"{len(left):,} of {visible:,} visible documents would have no readers, or only empty groups",
             allowed=f"at most {limit:.0%} (Limits.max_vanished_ratio)",
             documents=tuple(left[:5]),
         ),
@@ -144,7 +144,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             severity="block",
             passed=not looked.unknown,
             seen=f"access of {looked.n - len(looked.unknown):,} of {looked.n:,} documents is known; "
-            f"{len(looked.public):,} are public, {len(looked.nobody):,} are nobody's",
+            f"{len(looked.public):,} are public, {len(looked.nobody):,} have no readers",
             allowed="100 %",
             documents=tuple(looked.unknown[:5]),
         ),
@@ -152,7 +152,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
 
 
 def _left(candidate: Candidate) -> list[str]:
-    """Keys of documents whose content stays and whose new access lets nobody in, as far as groups are known."""
+    """Keys of unchanged documents whose new access has no known readers."""
     moved = [p for p in candidate.plan() if p.what == "access" and p.policy]
     audience, empty = Audience(candidate.runtime.ledger), dict[str, bool]()
     for p in moved:
@@ -163,7 +163,7 @@ def _left(candidate: Candidate) -> list[str]:
 
 def _looked(candidate: Candidate) -> AccessSeen:
     looked, tenant = AccessSeen(), candidate.runtime.settings.tenant
-    read = dict[str, tuple[Policy, bool]]()  # policy, and whether it gives tokens alone, by its text
+    read = dict[str, tuple[Policy, bool]]()  # policy and whether it only has access tokens, by its text
     for p in candidate.prepared():
         looked.n += 1
         if p.policy not in read:
@@ -184,12 +184,12 @@ def _looked(candidate: Candidate) -> AccessSeen:
 
 
 def public(policy: Policy) -> bool:
-    """Whether it lets in everyone who is known, but for those whom it denies."""
+    """Whether a policy admits every known asker, except those it denies."""
     return any(PUBLIC in layer for layer in policy.layers)
 
 
 def _newly_public(candidate: Candidate, looked: AccessSeen) -> list[str]:
-    """The public documents of a load, where its source is known and never had one."""
+    """Public documents of a load whose source is known and never had one."""
     if not looked.public or isinstance(candidate.source.access, Public):
         return []
     known, had_public = access_sync.promoted_before(candidate.runtime.ledger, candidate.source.name)
@@ -197,7 +197,7 @@ def _newly_public(candidate: Candidate, looked: AccessSeen) -> list[str]:
 
 
 def _measure(candidate: Candidate, looked: AccessSeen, masked: list[str]) -> None:
-    """Leave in the candidate how widely its documents may be read."""
+    """Record how widely the candidate's documents may be read."""
     counts, measured, behind = candidate.load.counts, candidate.measured, candidate.behind
     measured["access.listed"], measured["access.documents"] = counts.get("listed", 0), looked.n
     if counts.get("listed", 0):

@@ -1,4 +1,4 @@
-"""Who may read documents that a load brings: whether somebody may read two of them, and how many may read one."""
+"""The audience of policies: common readers and number of readers."""
 
 from collections.abc import Iterable
 
@@ -6,14 +6,14 @@ from moat.access.policy import PUBLIC, Policy
 from moat.errors import TooManyPrincipals
 from moat.ledger import Ledger, members
 
-MOST_WITNESSES = 64  # principals of one policy that are tried
+MOST_WITNESSES = 64  # principals tried per policy
 MOST_ASKED = 5_000  # principals whose groups are looked up
-MOST_MEMBERSHIPS = 200_000  # of all directories; where there are more, a group counts as one reader
-UNREADABLE = Policy((frozenset(),))  # as nobody's: that it cannot be read is found elsewhere
+MOST_MEMBERSHIPS = 200_000  # of all directories; above that, a group counts as one reader
+UNREADABLE = Policy((frozenset(),))  # without readers: another check reports that it cannot be read
 
 
 def policy_of(text: str) -> Policy:
-    """The policy that a record carries; one that cannot be read lets nobody in."""
+    """The policy of a record; an unreadable one admits nobody."""
     try:
         return Policy.from_text(text)
     except (ValueError, KeyError, TypeError):
@@ -21,7 +21,7 @@ def policy_of(text: str) -> Policy:
 
 
 class Audience:
-    """Answers about policies, by the groups that the ledger has now. Remembers what it was asked."""
+    """Answers questions about policies by the ledger's current groups, with a cache."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -31,10 +31,10 @@ class Audience:
         self._n: dict[Policy, int] = {}
 
     def in_common(self, one: Policy, other: Policy) -> bool:
-        """Whether somebody who may read under both policies is known; in doubt not.
+        """Whether a reader permitted by both policies is known; False in doubt.
 
-        Such a one is a principal that either policy names, with every group above it, or anybody where both
-        are public. Two groups that merely have a member in common are not found: nobody is named for both.
+        Such a reader is a principal that either policy names, with every group above it, or anybody if both
+        are public. Two groups that merely share a member are not found: neither policy names that member.
         """
         if one.nobody or other.nobody:
             return False
@@ -51,7 +51,7 @@ class Audience:
         return self._common[pair]
 
     def together(self, found: Iterable[tuple[str, Policy]], most: int = 5) -> tuple[str, ...]:
-        """The keys of the first few documents that may be told beside each other."""
+        """Keys of the first few documents that may be named side by side."""
         chosen: dict[str, Policy] = {}
         for key, policy in found:
             if key not in chosen and all(self.in_common(policy, other) for other in chosen.values()):
@@ -61,16 +61,17 @@ class Audience:
         return tuple(chosen)
 
     def count(self, policy: Policy) -> int:
-        """How many people may read under a policy that is not public: its groups expanded, denied ones left out.
+        """Number of people who may read under a policy that is not public.
 
-        Where the directories have too many memberships for that, its principals.
+        Groups are expanded and denied principals left out. If the directories have too many memberships
+        for that, the number of its principals.
         """
         if policy not in self._n:
             self._n[policy] = self._count(policy)
         return self._n[policy]
 
     def none(self, policy: Policy) -> bool:
-        """Whether a policy names only groups without anybody in them; in doubt not, as where no group is known."""
+        """Whether a policy names only empty groups; False in doubt."""
         if policy.nobody:
             return True
         self._known()

@@ -1,8 +1,8 @@
-"""learn: what a load measured against the loads before it -> departures from their usual range.
+"""learn: what a load measured against earlier loads -> departures from the usual range.
 
-A measure is compared with the loads that were let through, on the same kind of day, and departs
-where it lies beyond what their spread, their trend and the number of things that it speaks of
-explain, and by more than changes that matter at all.
+A measure is compared with earlier promoted loads on the same kind of day. It departs if it lies
+outside what their spread, their trend and the number of things measured explain, and if the change
+is large enough to matter.
 """
 
 import math
@@ -16,12 +16,12 @@ from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
 from moat.ledger.measures import PastMeasure
 
-LEARNED_FROM = 14  # loads of the kind that is compared with
-TREND_FROM = 28  # loads, from which a trend is told from a spread
-MILD, SEVERE = 4.0, 7.0  # robust standard deviations; the first warns, the second does what the measure says
-LEAST_SPREAD = 4.0  # a change of `Measure.least` is so many of them at the least, so that nothing smaller departs
-FEWEST = 4  # things that a share or a mean must speak of to hold a load, or to warn of a milder departure
-NEWEST = 3  # loads that show together that a level has moved for good
+LEARNED_FROM = 14  # number of loads to compare with
+TREND_FROM = 28  # number of loads from which a trend is fitted
+MILD, SEVERE = 4.0, 7.0  # robust standard deviations; the first warns, the second has the measure's severity
+LEAST_SPREAD = 4.0  # a change of `Measure.least` is at least that many, so that no smaller change departs
+FEWEST = 4  # sample size of a share or mean needed to hold a load, or to warn of a milder departure
+NEWEST = 3  # loads that together show a permanent change of level
 SUMMARY = "learned bounds"
 
 History = Mapping[str, Sequence[PastMeasure]]
@@ -29,25 +29,25 @@ History = Mapping[str, Sequence[PastMeasure]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
-    """Where a measure usually lies on its own scale, as the loads of one kind tell it."""
+    """The usual range of a measure, on its own scale."""
 
     low: float
     high: float
     spread: float
-    extremes: tuple[float, float]  # of those loads, the wildest left out
+    extremes: tuple[float, float]  # range of those loads without outliers
     n: int
     days: str  # which loads these are, in words
-    one: float  # spread that a single thing would have, where the measure is a mean or a share of many
-    n_things: float  # that all those loads spoke of
+    one: float  # spread of a single thing, if the measure is a mean or share of many
+    n_things: float  # sample size over all those loads
 
 
 def judge(
     measures: Sequence[Measure], measured: Mapping[str, float], history: History, when: datetime, expected: str
 ) -> list[CheckResult]:
-    """One result for each measure that departs, and one that sums up the others; the caller names the family.
+    """Compare measures with their usual range: one result per departure and one summary.
 
-    `expected` says why a run is out of the ordinary: then a departure only warns. Raises ValueError for a
-    measure that is no number.
+    The caller sets the family. `expected` is the reason for an expected change: departures then only
+    warn. Raises ValueError for a measured value that is not a number.
     """
     if wrong := sorted(name for name, value in measured.items() if not math.isfinite(value)):
         raise ValueError(f"measured what is no number: {', '.join(wrong)}")
@@ -67,7 +67,7 @@ def judge(
             if found := _compared(measure, name, value, usual, n):
                 departed.append(found)
     if expected:
-        because = "; told only, because this run is out of the ordinary"
+        because = "; only a warning, because this run is out of the ordinary"
         departed = [replace(r, severity="warn", allowed=r.allowed + because) for r in departed]
     within = len(judged - {r.measure for r in departed})
     told = (
@@ -83,7 +83,7 @@ def judge(
 
 
 def _names(measure: Measure, measured: Mapping[str, float], history: History) -> Iterator[str]:
-    """The names that a measure stands for in this load."""
+    """Names of a measure in this load."""
     if not measure.name.endswith(":"):
         yield from [measure.name] if measure.name in measured else []
         return
@@ -93,7 +93,7 @@ def _names(measure: Measure, measured: Mapping[str, float], history: History) ->
 
 
 def _past(measure: Measure, name: str, history: History) -> Sequence[PastMeasure]:
-    """What earlier loads measured; a share that a load of them did not have is none, where the measure says so."""
+    """Earlier values of a measure; a missing share may count as zero."""
     if measure.absent == "unknown" or not measure.name.endswith(":"):
         return history.get(name, ())
     loads = {p.load: p for n, past in history.items() if n.startswith(measure.name) for p in past}
@@ -102,12 +102,12 @@ def _past(measure: Measure, name: str, history: History) -> Sequence[PastMeasure
 
 
 def _of_name(measure: Measure, name: str) -> str:
-    """The measure that says of how many things this one speaks; of each column its own, where both have many names."""
+    """Name of this measure's sample size, which may be per column."""
     return measure.of + name.removeprefix(measure.name) if measure.of.endswith(":") else measure.of
 
 
 def _of(measure: Measure, name: str, history: History) -> dict[int, float]:
-    """Of how many things a measure spoke, by load."""
+    """Sample size of a measure, by load."""
     return {p.load: p.value for p in history.get(_of_name(measure, name), ())} if measure.of else {}
 
 
@@ -116,7 +116,7 @@ def _weekend(at: datetime) -> bool:
 
 
 def _usual(measure: Measure, past: Sequence[PastMeasure], of: Mapping[int, float], when: datetime) -> Usual | None:
-    """The usual range for a load on such a day; None before enough loads were seen."""
+    """The usual range for a load on such a day, if already known."""
     ordinary = [p for p in past if p.how != "extraordinary"]
     alike = [p for p in ordinary if _weekend(p.at) == _weekend(when)]
     if len(alike) >= LEARNED_FROM:
@@ -128,36 +128,38 @@ def _usual(measure: Measure, past: Sequence[PastMeasure], of: Mapping[int, float
             found = finer if finer.spread < found.spread / 2 else found
     elif len(ordinary) >= LEARNED_FROM and len(alike) >= 2:
         found = _fitted(measure, ordinary, of, when, "like this one")
-        # The other days say little of this kind of day, where the two lie apart.
+        # Where the two kinds of day lie apart, the other days say little about this one.
         apart = abs(_median([_scaled(measure, p.value) for p in alike]) - (found.low + found.high) / 2)
         found = replace(found, spread=found.spread + apart)
     else:
         return None
-    if measure.severity == "warn":  # nobody is told of what any other day has shown
+    if measure.severity == "warn":  # no warning for a value seen on any other day
         values = _trimmed([_scaled(measure, p.value) for p in ordinary])
         found = replace(found, extremes=values)
-    # What people let through holds until loads of this kind of day show it by themselves.
+    # Released values stay usual until loads of this kind of day show the level themselves.
     since = alike[-NEWEST:][0].load
     accepted = [_scaled(measure, p.value) for p in past if p.load >= since and p.how != "usual"]
     return replace(found, low=min([found.low, *accepted]), high=max([found.high, *accepted]))
 
 
 def _fitted(measure: Measure, pool: Sequence[PastMeasure], of: Mapping[int, float], when: datetime, days: str) -> Usual:
-    """Centre and spread of some loads: around their trend, where there are enough of them, else their median."""
+    """Centre and spread of some loads, around their trend or median."""
     values = np.array([_scaled(measure, p.value) for p in pool])
     if len(pool) >= TREND_FROM:
         x = np.array([(p.at - pool[0].at).total_seconds() for p in pool]) / 86_400
         slope, level = _theil_sen(x, values)
         gap = float(x[-1]) / (len(x) - 1)
-        at = min((when - pool[0].at).total_seconds() / 86_400, float(x[-1]) + 4 * gap)  # no trend goes on for ever
+        at = min(
+            (when - pool[0].at).total_seconds() / 86_400, float(x[-1]) + 4 * gap
+        )  # no trend is extrapolated without limit
         centre, residuals = level + slope * at, values - (level + slope * x)
     else:
         centre = float(np.median(values))
         residuals = values - centre
     off = np.abs(residuals)
-    # The median alone would take half of all loads for rare where their spread has long tails.
+    # With long tails the median alone would call half of all loads unusual.
     spread = max(1.4826 * float(np.median(off)), float(np.quantile(off, 0.9)) / 1.645) * (1 + 6 / len(pool))
-    newest = float(np.median(values[-NEWEST:]))  # where a level has moved for good, this is what is usual now
+    newest = float(np.median(values[-NEWEST:]))  # after a permanent change of level, the new usual value
     things = np.array([of.get(p.load, 0.0) for p in pool])
     one = 1.4826 * float(np.median(off * np.sqrt(things))) if measure.of else 0.0
     low, high = min(centre, newest), max(centre, newest)
@@ -174,7 +176,7 @@ def _fitted(measure: Measure, pool: Sequence[PastMeasure], of: Mapping[int, floa
 
 
 def _theil_sen(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and level of a line through points, whatever a quarter of them does."""
+    """Slope and level of a robust line through points; tolerates a quarter of outliers."""
     i, j = np.triu_indices(len(x), 1)
     apart = x[j] > x[i]
     slope = float(np.median((y[j] - y[i])[apart] / (x[j] - x[i])[apart])) if apart.any() else 0.0
@@ -182,7 +184,7 @@ def _theil_sen(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 def _compared(measure: Measure, name: str, value: float, usual: Usual, n: float | None) -> CheckResult | None:
-    """The result for a value that departs; None for one that does not."""
+    """The result for a value that departs, otherwise None."""
     x = _scaled(measure, value)
     side, edge, off = ("high", usual.high, x - usual.high) if x > usual.high else ("low", usual.low, usual.low - x)
     if off <= 0 or measure.side not in (side, "both") or usual.extremes[0] <= x <= usual.extremes[1]:
@@ -213,22 +215,22 @@ def _compared(measure: Measure, name: str, value: float, usual: Usual, n: float 
 
 
 def _surprise(share: float, usual_share: float, n: float, usual: Usual) -> float:
-    """How far a share of n things lies from what chance gives, in standard deviations (a deviance)."""
-    least = 1 / (usual.n_things + 2)  # what was never seen among so many may still be
+    """Distance of a share of n things from chance, in standard deviations (a deviance)."""
+    least = 1 / (usual.n_things + 2)  # never seen so far does not mean impossible
     p, q = share, min(max(usual_share, least), 1 - least)
     distance = sum(a * math.log(a / b) for a, b in ((p, q), (1 - p, 1 - q)) if a > 0)
-    together = max(1.0, 2 * usual.one)  # things that come together are fewer than they look
+    together = max(1.0, 2 * usual.one)  # correlated things count as fewer
     return math.sqrt(2 * n * max(distance, 0.0)) / together
 
 
 def _least(measure: Measure, edge: float, side: str) -> float:
-    """The least change that matters, on the measure's own scale, from the edge of what is usual."""
+    """The smallest change that matters, from the edge of the usual range."""
     if measure.scale == "count":
         return math.log1p(measure.least)
     if measure.scale == "plain":
         return measure.least
     share = math.sin(edge) ** 2
-    room = share if side == "low" else 1 - share  # on the way to none, or to all
+    room = share if side == "low" else 1 - share  # room left towards 0 or 1
     start = max(room, measure.least)
     return math.asin(math.sqrt(min(1.0, start))) - math.asin(math.sqrt(max(0.0, start - measure.least)))
 
@@ -240,7 +242,7 @@ def _scaled(measure: Measure, value: float) -> float:
 
 
 def _shown(measure: Measure, x: float) -> str:
-    """A value of the measure's own scale, as a person reads it."""
+    """A value on the measure's own scale, formatted for people."""
     if measure.scale == "share":
         return f"{math.sin(min(max(x, 0.0), math.pi / 2)) ** 2:.1%}"
     value = max(math.expm1(min(x, 700.0)), 0.0) if measure.scale == "count" else x
@@ -252,7 +254,7 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _trimmed(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """The range of some values without their wildest: one in fourteen on each side."""
+    """The range of some values without outliers: one in fourteen on each side."""
     ordered = np.sort(values)
     cut = max(1, len(ordered) // LEARNED_FROM)
     return float(ordered[cut]), float(ordered[-1 - cut])

@@ -1,4 +1,4 @@
-"""A load that stands before the gate: everything in staging and in the ledger that checks look at."""
+"""A load at the gate, as the checks read it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,15 @@ from moat.source import Source
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One load of one source, read as streams; a check leaves in it what it measured."""
+    """One load of one source, read as streams, with its measured values.
+
+    Args:
+        runtime: Ledger, staging, settings and connections.
+        source: The declared source.
+        load: The load to check, as stored in the ledger.
+        measured: Measured values by the names of `Measure`; filled by the checks.
+        behind: Keys of a few documents behind a measured value, by its name; filled by the checks.
+    """
 
     runtime: Runtime
     source: Source
@@ -27,7 +35,7 @@ class Candidate:
 
     @property
     def n_documents(self) -> int:
-        """How many documents this load is made of, those that were set aside among them."""
+        """Number of documents in this load, including quarantined ones."""
         n = self.load.counts.get
         return n("new", 0) + n("changed", 0) - n("touched", 0) - n("gone", 0)
 
@@ -43,23 +51,23 @@ class Candidate:
             yield from self.runtime.staging.read(self._path("chunk", batch), Chunk)
 
     def embedded(self) -> Iterator[tuple[Chunk, Embedded]]:
-        """Every chunk with its vector. Raises ValueError where the two files do not match."""
+        """Every chunk with its vector. Raises ValueError if the two files do not match."""
         for batch in self.batches:
             yield from self.embedded_of(batch)
 
     def embedded_of(self, batch: int) -> Iterator[tuple[Chunk, Embedded]]:
-        """The same of one batch."""
+        """Every chunk of one batch with its vector. Raises ValueError."""
         chunks = self.runtime.staging.read(self._path("chunk", batch), Chunk)
         vectors = self.runtime.staging.read(self._path("embed", batch), Embedded)
         for chunk, embedded in zip(chunks, vectors, strict=True):
             if (chunk.id, chunk.text_hash) != (embedded.chunk_id, embedded.text_hash):
                 raise ValueError(
-                    f"batch {batch}: the vector of {embedded.chunk_id} stands where chunk {chunk.id} was expected"
+                    f"batch {batch}: the vector of {embedded.chunk_id} is in the place of chunk {chunk.id}"
                 )
             yield chunk, embedded
 
     def whole(self) -> Iterator[tuple[Prepared, list[Chunk]]]:
-        """Every document with its chunks. Raises ValueError for a chunk whose document is not there."""
+        """Every document with its chunks. Raises ValueError for a chunk without its document."""
         for batch in self.batches:
             of = {p.id: p for p in self.runtime.staging.read(self._path("document", batch), Prepared)}
             chunks = self.runtime.staging.read(self._path("chunk", batch), Chunk)
@@ -69,7 +77,7 @@ class Candidate:
                 yield of[identity], list(of_it)
 
     def aside(self) -> Iterator[SetAside]:
-        """Documents of this load that ended in quarantine, from fetching and from parsing."""
+        """Documents of this load that were quarantined while fetching or parsing."""
         yield from self.runtime.staging.read(path(self.source.name, self.load.id, "read", "aside.parquet"), SetAside)
         for batch in self.batches:
             yield from self.runtime.staging.read(self._path("aside", batch), SetAside)

@@ -1,4 +1,4 @@
-"""Whether the model sees every chunk whole, and what the chunks of a load are like."""
+"""Checks that the model reads every chunk in full."""
 
 import math
 import zlib
@@ -12,12 +12,12 @@ from moat.ids import text_hash
 from moat.ledger.checks import CheckResult
 from moat.records import Chunk
 
-SAMPLE = 2_000  # documents that are searched for lines which all of them have
-SHORTEST_LINE = 12  # characters; less repeats by chance
-FEWEST_REPEATS, REPEATED_RATIO = 3, 0.1  # documents, from which a line is a running head and not their own
+SAMPLE = 2_000  # documents searched for repeated lines
+SHORTEST_LINE = 12  # characters; shorter lines repeat by chance
+FEWEST_REPEATS, REPEATED_RATIO = 3, 0.1  # documents from which a repeated line counts as boilerplate
 
 MEASURES = (
-    Measure(name="chunks.each", title="chunks a document", scale="count", least=0.25, of="documents"),
+    Measure(name="chunks.each", title="chunks per document", scale="count", least=0.25, of="documents"),
     Measure(
         name="chunks.tokens.p10",
         title="tokens of a short chunk (10 %)",
@@ -29,7 +29,7 @@ MEASURES = (
     ),
     Measure(name="chunks.tokens.p50", title="tokens of a chunk (median)", scale="count", least=0.3, of="documents"),
     Measure(name="chunks.tokens.p90", title="tokens of a long chunk (90 %)", scale="count", least=0.3, of="documents"),
-    Measure(name="chunks.density", title="characters a token", scale="plain", least=0.5, of="documents"),
+    Measure(name="chunks.density", title="characters per token", scale="plain", least=0.5, of="documents"),
     Measure(
         name="chunks.boilerplate",
         title="share of text that many documents repeat",
@@ -44,7 +44,7 @@ MEASURES = (
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """A chunk that the model would cut, or whose hash is not its text's, blocks."""
+    """Block chunks that the model would truncate or whose hash is wrong."""
     most = max_tokens_of(folder_of(candidate.runtime.settings.model))
     n, long, empty, wrong = 0, list[str](), list[str](), list[str]()
     longest, like = 0, _Like(candidate.n_documents)
@@ -90,19 +90,19 @@ def run(candidate: Candidate) -> list[CheckResult]:
 
 
 class _Like:
-    """What chunks are like, counted while they pass by."""
+    """Statistics of chunks, counted while they are streamed."""
 
     def __init__(self, n_documents: int) -> None:
         self._every = max(1, -(-n_documents // SAMPLE))
-        self._lengths = Counter[int]()  # of tokens; as many entries as the model is long
+        self._lengths = Counter[int]()  # by number of tokens, up to the model's limit
         self._n = self._characters = self._headings = self._tables = 0
-        self._lines: dict[int, list[int]] = {}  # hash of a line: documents that have it, its length
+        self._lines: dict[int, list[int]] = {}  # hash of a line: number of documents with it, its length
         self._document, self._own = "", set[int]()
         self._documents = self._sampled = 0
         self._logarithms, self._chunks = 0.0, 0
 
     def seen(self, chunks: Iterable[Chunk]) -> Iterable[Chunk]:
-        """The chunks themselves, counted; those of a document stand together."""
+        """Pass chunks through and count them; those of a document are adjacent."""
         for c in chunks:
             self._add(c)
             yield c
@@ -154,7 +154,7 @@ class _Like:
         return 0.0
 
     def _boilerplate(self) -> float:
-        """The share of the sample's text in lines that many of its documents have."""
+        """Share of the sample's text in lines that occur in many of its documents."""
         least = max(FEWEST_REPEATS, REPEATED_RATIO * self._sampled)
         every = sum(n * length for n, length in self._lines.values())
         return sum(n * length for n, length in self._lines.values() if n >= least) / every if every else 0.0

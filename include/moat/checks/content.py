@@ -1,7 +1,8 @@
-"""Whether documents hold what should not reach a model: personal data, secrets, hidden text, words to a model.
+"""Checks for personal data, secrets, hidden text and prompt injections.
 
-What becomes of them their source's Risks says, and `moat.risks` did it before the text was cut. Here it is counted:
-a family whose policy is hold waits for a person, and every family's share of documents has a learned range.
+The source's Risks decide what is done with them, and `moat.risks` did that before chunking. Here they
+are counted: a family whose policy is hold waits for a person, and every family's share of documents
+has a learned range.
 """
 
 from collections import Counter
@@ -28,7 +29,7 @@ DONE: dict[RiskAction, str] = {"allow": "left in", "redact": "taken out", "hold"
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """Kinds and counts of every family, never a value; one that is to be held holds where anything was found."""
+    """Count findings by family, never their values; hold where the policy says so."""
     n, found = 0, {family: Counter[str]() for family in FAMILIES}
     documents: dict[str, list[str]] = {family: [] for family in FAMILIES}
     for p in candidate.prepared():

@@ -1,7 +1,7 @@
-"""Whether the same text came too often: chunk by chunk, document by document, and nearly.
+"""Checks for repeated text: equal chunks, equal documents and near duplicates.
 
-Chunks are counted whoever reads them. Documents are compared only where somebody is known who may read both:
-what one circle reads is never named beside what another does.
+Chunks are counted whoever may read them. Documents are compared only if somebody is known who may
+read both: documents of one audience are never named beside those of another.
 """
 
 import re
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from datasketch import MinHash
 
 FEWEST_DUPLICATES = 20  # a small load may repeat a letterhead
-MOST_COMPARED = 20_000  # documents, and texts with the visible ones; of a larger load a sample
-MOST_CANDIDATES = 50  # that one document is compared with
-MOST_CHARACTERS = 4_000  # of a document, from its beginning, that are compared
+MOST_COMPARED = 20_000  # documents, and texts compared with the visible ones; larger loads are sampled
+MOST_CANDIDATES = 50  # candidates per document
+MOST_CHARACTERS = 4_000  # compared per document, from its beginning
 NEAR = 0.7  # Jaccard of two documents' shingles
-NEAR_RATIO = 0.5  # of a load's documents or texts, from which on it is told before anything is learned
+NEAR_RATIO = 0.5  # share of a load's documents or texts that warns before a bound is learned
 PERMUTATIONS = 64
 WORDS, CHARACTERS = 3, 8  # of a shingle; characters in a script without spaces
-LONGEST_WORD = 20  # characters in the mean; more is a script without spaces
-FEWEST_SHINGLES = 8  # in less text anything is near
+LONGEST_WORD = 20  # mean characters per word; more means a script without spaces
+FEWEST_SHINGLES = 8  # in shorter texts anything is near
 
 MEASURES = (
     Measure(
@@ -76,7 +76,7 @@ MEASURES = (
 
 @dataclass(slots=True)
 class EqualDocuments:
-    """The documents of one policy that are equal as a whole."""
+    """Documents of one policy with equal text."""
 
     policy: Policy
     n: int
@@ -86,18 +86,18 @@ class EqualDocuments:
 
 @dataclass(slots=True, kw_only=True)
 class Duplicates:
-    """What one pass over a load leaves."""
+    """Texts found in one pass over a load."""
 
     n_chunks: int
     n_documents: int
     texts: Counter[bytes]
-    groups: dict[bytes, dict[Policy, EqualDocuments]]  # by the digest of the whole text; of a sample
+    groups: dict[bytes, dict[Policy, EqualDocuments]]  # by digest of the whole text; a sample
     sample: dict[str, tuple[str, Policy]]  # key and policy by text hash
 
 
 @dataclass(slots=True)
 class Matches:
-    """How many of how many, and a few that may be told beside each other."""
+    """Matches out of a total, and keys that may be named together."""
 
     found: int
     n: int
@@ -112,7 +112,7 @@ class Matches:
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """Too many chunks or documents that are equal hold; those that are nearly so, or there already, warn."""
+    """Hold too many equal chunks or documents; warn about near duplicates."""
     audience, limit = Audience(candidate.runtime.ledger), candidate.source.limits.max_duplicate_ratio
     rate = min(1.0, MOST_COMPARED / max(1, candidate.load.counts.get("fetched", 0)))
     seen = _seen(candidate, rate)
@@ -168,7 +168,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
 
 
 def _seen(candidate: Candidate, rate: float) -> Duplicates:
-    """One pass over the load. Of a large one, documents are taken by the digest of their text: equal ones together."""
+    """Collect texts in one pass; large loads are sampled by text digest."""
     seen = Duplicates(n_chunks=0, n_documents=0, texts=Counter(), groups=defaultdict(dict), sample={})
     texts, policies = Lowest[tuple[str, Policy]](MOST_COMPARED), dict[str, Policy]()
     for prepared, chunks in candidate.whole():
@@ -195,7 +195,7 @@ def _seen(candidate: Candidate, rate: float) -> Duplicates:
 
 
 def _common(candidate: Candidate, audience: Audience, seen: Duplicates) -> tuple[str, ...]:
-    """Documents with the texts that repeat most."""
+    """Documents with the most repeated texts."""
     common = {h for h, times in seen.texts.most_common(3) if times > 1}
     return audience.together(
         (prepared.key, policy_of(prepared.policy))
@@ -205,7 +205,7 @@ def _common(candidate: Candidate, audience: Audience, seen: Duplicates) -> tuple
 
 
 def _equal(audience: Audience, seen: Duplicates) -> Matches:
-    """Documents that somebody may read twice, under two keys."""
+    """Documents that somebody may read under two keys."""
     found, told = 0, list[tuple[str, Policy]]()
     for of_policy in seen.groups.values():
         some = list(of_policy.values())[:MOST_CANDIDATES]
@@ -218,8 +218,8 @@ def _equal(audience: Audience, seen: Duplicates) -> Matches:
 
 
 def _near(audience: Audience, seen: Duplicates) -> Matches:
-    """Documents with a twin that is not equal, by MinHash and LSH."""
-    from datasketch import MinHashLSH  # a second of import, which a load without documents need not pay
+    """Near duplicates that are not equal, by MinHash and LSH."""
+    from datasketch import MinHashLSH  # takes a second to import; a load without documents does without
 
     groups = [
         (digest, group, group.mark)
@@ -242,7 +242,7 @@ def _near(audience: Audience, seen: Duplicates) -> Matches:
         if near:
             twins |= {at, *near}
             told += [(one.keys[0], one.policy) for one in (group, groups[near[0]][1])]
-        # One stands for all that are near it and read by the same, so that a flood of one template stays cheap.
+        # One document represents all near ones with the same audience, so that many copies of a template stay cheap.
         represented = any(groups[other][1].policy == group.policy for other in near)
         if not represented and len(candidates) < MOST_CANDIDATES:
             lsh.insert(at, mark)
@@ -250,11 +250,11 @@ def _near(audience: Audience, seen: Duplicates) -> Matches:
 
 
 def _again(candidate: Candidate, audience: Audience, seen: Duplicates) -> Matches:
-    """Texts that visible documents have which stay, and which somebody may read beside the new one."""
+    """Texts that visible documents with a common audience already have."""
     ledger, name = candidate.runtime.ledger, candidate.source.name
     there = having(ledger, name, seen.sample)
     wanted = {identity for row in there for identity in (row.one, row.other)}
-    if wanted:  # what this load replaces or what vanishes with it, as in a folder that moved, is no twin
+    if wanted:  # documents that this load replaces or removes, as when a folder moves, are no duplicates
         wanted -= {p.id for p in candidate.prepared() if p.id in wanted}
         gone = (document_id(ledger.tenant, name, p.key) for p in candidate.plan() if p.what == "vanished")
         wanted -= {identity for identity in gone if identity in wanted}
@@ -271,7 +271,7 @@ def _again(candidate: Candidate, audience: Audience, seen: Duplicates) -> Matche
 
 
 def marked(chunks: list[Chunk]) -> "MinHash | None":
-    """The MinHash of a document's shingles; None where it has too few to tell."""
+    """The MinHash of a document's shingles; None if it has too few."""
     from datasketch import MinHash
 
     shingles = shingles_of("\n".join(c.text for c in chunks[: MOST_CHARACTERS // 100])[:MOST_CHARACTERS])
@@ -283,7 +283,7 @@ def marked(chunks: list[Chunk]) -> "MinHash | None":
 
 
 def shingles_of(text: str) -> list[int]:
-    """The different runs of words of a text, or of characters where its script has no spaces, as 32 bits each."""
+    """Distinct shingles of a text as 32-bit hashes: words, or characters without spaces."""
     parts, size = re.findall(r"\w+", text.lower()), WORDS
     if parts and sum(map(len, parts)) > LONGEST_WORD * len(parts):
         parts, size = list("".join(parts)), CHARACTERS

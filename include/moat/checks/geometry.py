@@ -1,4 +1,4 @@
-"""How a set of vectors lies: what one set has of itself, and how far it stands from another. Rows are of length 1."""
+"""Geometry of sets of vectors, given as rows of length 1."""
 
 import math
 
@@ -9,16 +9,17 @@ SEED = 7
 
 
 def pairwise_cosine(vectors: np.ndarray) -> float:
-    """Mean cosine of two different rows, from -1 to 1. It rises where texts, or their vectors, become alike."""
+    """Mean cosine of two different rows, from -1 to 1."""
     n = len(vectors)
     total = vectors.sum(axis=0, dtype=np.float64)
     return float((total @ total - np.square(vectors, dtype=np.float64).sum()) / (n * (n - 1)))
 
 
 def centroid_shift(vectors: np.ndarray, others: np.ndarray) -> float:
-    """1 − cosine of the two sets' centroids, from 0 to 2, as it would be of very many rows.
+    """1 − cosine of two centroids, from 0 to 2, corrected for small samples.
 
-    The mean of few rows is mostly their own noise: so its length is taken without the rows' product with themselves.
+    The mean of few rows is mostly noise, so its length is computed without the rows' products with
+    themselves.
     """
     lengths = max(pairwise_cosine(vectors), 1e-3) * max(pairwise_cosine(others), 1e-3)
     product = float(vectors.mean(axis=0, dtype=np.float64) @ others.mean(axis=0, dtype=np.float64))
@@ -26,8 +27,8 @@ def centroid_shift(vectors: np.ndarray, others: np.ndarray) -> float:
 
 
 def separability(vectors: np.ndarray, others: np.ndarray) -> float:
-    """AUC by which a linear classifier tells the rows of two sets apart, cross-validated: 0.5 not at all, 1 always."""
-    from sklearn.linear_model import LogisticRegression  # seconds of import, which only large loads pay
+    """Cross-validated AUC of a linear classifier between two sets: 0.5 none, 1 complete."""
+    from sklearn.linear_model import LogisticRegression  # takes seconds to import; only large loads need it
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -40,7 +41,7 @@ def separability(vectors: np.ndarray, others: np.ndarray) -> float:
 
 
 def hubness(vectors: np.ndarray, k: int = 10) -> float:
-    """Skewness of how often a row is among another's k nearest: high where a few rows answer everything."""
+    """Skewness of the k-occurrence; high if few rows are neighbours of many."""
     near = vectors @ vectors.T
     np.fill_diagonal(near, -2.0)
     nearest = np.argpartition(-near, k, axis=1)[:, :k]

@@ -1,4 +1,4 @@
-"""Questions with known answers, asked of the whole candidate before anyone else can; some as a person would."""
+"""Golden questions: known answers, searched in the whole candidate before it is visible."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -45,16 +45,16 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, the keys that must answer it, and as whom: then some keys must not be there for them."""
+    """A golden question with required keys, and forbidden ones for its asker."""
 
     question: str
     documents: tuple[str, ...]
-    asker: str = ""  # canonical; empty: access is not looked at
+    asker: str = ""  # canonical; empty: access is ignored
     never: tuple[str, ...] = ()
 
 
 class VisibleVectors(NamedTuple):
-    """Some chunks that would be visible: their document's key, its policy's digest, and the vectors as rows."""
+    """Some chunks visible after this load: document keys, policy digests, and vectors as rows."""
 
     keys: list[str]
     policies: list[str | None]
@@ -62,10 +62,10 @@ class VisibleVectors(NamedTuple):
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """Recall@k by brute force over all that would be visible: no index, so nothing but the content is judged.
+    """Measure recall@k by brute force over all chunks visible after this load.
 
-    A question with an asker is answered from what they may read after this load alone. A document that a
-    question keeps from its asker, and that they could read, blocks.
+    No index is used. A question with an asker is answered from what they may read after this load. A
+    document that a question forbids and that its asker could read blocks.
     """
     golden = candidate.source.golden
     if golden is None:
@@ -100,9 +100,9 @@ def run(candidate: Candidate) -> list[CheckResult]:
 
 
 def _keep_best(found: dict[str, float], names: np.ndarray, at: np.ndarray, scores: np.ndarray, k: int) -> None:
-    """Let a window's best documents into those that a question has found, k at the most."""
+    """Merge a window's best documents into a question's top k."""
     of_document = np.full(len(names), -2.0, np.float32)
-    np.maximum.at(of_document, at, np.nan_to_num(scores, nan=-2.0))  # what is no number answers nothing
+    np.maximum.at(of_document, at, np.nan_to_num(scores, nan=-2.0))  # a NaN score is no answer
     for i in np.argsort(-of_document)[:k]:
         if of_document[i] > -2.0:
             found[str(names[i])] = max(found.get(str(names[i]), -2.0), float(of_document[i]))
@@ -111,7 +111,7 @@ def _keep_best(found: dict[str, float], names: np.ndarray, at: np.ndarray, score
 
 
 def _kept(questions: Sequence[Question], leaked: list[set[str]]) -> CheckResult:
-    """Whether no asker could read what a question keeps from them."""
+    """Check that no asker could read a document that their question forbids."""
     told = [f"{q.asker}: {', '.join(sorted(of_it))}" for q, of_it in zip(questions, leaked, strict=True) if of_it]
     return CheckResult(
         name="never for its asker",
@@ -152,14 +152,14 @@ def _recall(
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Between which the mean lies in 95 of 100 resamples of the questions: how much of it is theirs, and how much chance."""
+    """95 % bootstrap confidence interval of the mean."""
     drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(np.asarray(values)[drawn].mean(axis=1), [0.025, 0.975])
     return float(low), float(high)
 
 
 def questions_of(file: Path) -> list[Question]:
-    """The questions of a golden file. Raises FatalError that says of the first wrong one what it must have."""
+    """Read a golden file. Raises FatalError for an invalid question."""
     try:
         body = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -191,7 +191,7 @@ def _question(one: Any, where: str) -> Question:
 
 
 def _satisfied(candidate: Candidate, asker: str) -> frozenset[str]:
-    """Digests of the policies that let an asker in, groups expanded as for a search; none for one whom nobody knows."""
+    """Digests of the policies that an asker satisfies, as in a search."""
     ledger = candidate.runtime.ledger
     with ledger.read() as connection:
         known = members.principals_of(connection, ledger.tenant, asker)
@@ -199,7 +199,7 @@ def _satisfied(candidate: Candidate, asker: str) -> frozenset[str]:
 
 
 def _windows(candidate: Candidate, model: str) -> Iterator[VisibleVectors]:
-    """All chunks that would be visible after this load, with the access that would hold then."""
+    """All chunks visible after this load, with the access that applies then."""
     ledger, name = candidate.runtime.ledger, candidate.source.name
     id_of = {p.key: p.id for p in candidate.prepared()}
     policy_of = {i: a.policy for i, a in projection.allowed(ledger, list(id_of.values())).items()}

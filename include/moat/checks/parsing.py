@@ -1,4 +1,4 @@
-"""What became of the documents that were fetched, and how their text came out."""
+"""Checks how many fetched documents parsed, and the quality of their text."""
 
 import math
 import re
@@ -11,21 +11,21 @@ from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
 from moat.records import Prepared
 
-SHORT = 100  # characters; less is hardly a document
-LONG_WORD = 20  # characters of a document's mean word; with more its spaces are lost, or its script has none
-FEWEST_GARBLED = 5  # documents; a few may quote such characters
-SHOWN = 5  # keys of documents that stand behind a result
-NAME = 150  # characters of a measure's name
-# What UTF-8 gives that was read as Windows' Latin: a lead byte as a letter, a continuation as a sign.
+SHORT = 100  # characters; shorter documents count as nearly empty
+LONG_WORD = 20  # mean characters per word; more means lost spaces, or a script without them
+FEWEST_GARBLED = 5  # documents; fewer may quote such characters
+SHOWN = 5  # keys of documents behind a result
+NAME = 150  # length of a measure's name
+# UTF-8 decoded as Windows-1252: a lead byte becomes a letter, a continuation byte a sign.
 _SIGN = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 MOJIBAKE = re.compile(f"[ÃÂÐÑ]{_SIGN}|â[€‚„]{_SIGN}|ðŸ{_SIGN}|ï¿½|ï»¿")
 
 MEASURES = (
-    Measure(name="parsing.characters", title="characters a document", scale="count", least=0.3, of="documents"),
-    Measure(name="parsing.page", title="characters a page", scale="count", least=0.4, of="parsing.paged"),
+    Measure(name="parsing.characters", title="characters per document", scale="count", least=0.3, of="documents"),
+    Measure(name="parsing.page", title="characters per page", scale="count", least=0.4, of="parsing.paged"),
     Measure(
         name="parsing.short",
-        title="share of documents with next to no text",
+        title="share of documents with almost no text",
         scale="share",
         least=0.05,
         side="high",
@@ -86,7 +86,7 @@ MEASURES = (
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """Too many documents in quarantine hold; a record without its fields, or a document without text, blocks."""
+    """Hold too many quarantined documents; block missing fields and empty documents."""
     limits = candidate.source.limits
     n, incomplete, empty, twice = 0, list[str](), list[str](), list[str]()
     seen: set[str] = set()
@@ -155,7 +155,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
 
 
 class _Texts:
-    """What the texts of a load are like, counted in one pass."""
+    """Statistics of a load's texts, counted in one pass."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -191,9 +191,9 @@ class _Texts:
                 self._stands(f"parsing.{name}", p.key)
 
     def tell(self, candidate: Candidate) -> list[str]:
-        """Write what was measured, the share of mojibake and of what was set aside with it.
+        """Record the measures, including the shares of mojibake and of quarantined documents.
 
-        Returns the keys of documents with characters that were lost or decoded wrongly.
+        Returns the keys of documents with lost or wrongly decoded characters.
         """
         c, measured, n = self._counts, candidate.measured, self._counts["n"]
         for a in candidate.aside():
@@ -238,5 +238,5 @@ class _Texts:
 
 
 def _shares(prefix: str, counts: Mapping[str, int], n: int) -> dict[str, float]:
-    """The share of each of some names; of a load that has documents and none of these, that of none."""
+    """The share of each name, or the share of none."""
     return {(prefix + name)[:NAME]: times / n for name, times in counts.items()} or ({prefix: 0.0} if n else {})

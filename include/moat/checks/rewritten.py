@@ -1,4 +1,4 @@
-"""Whether changed documents are still the documents that they were: an edit keeps most of a text, a mix-up little."""
+"""Detects mixed-up documents: an edit keeps most of a text, a mix-up keeps little."""
 
 from moat.checks.candidate import Candidate
 from moat.checks.duplicates import FEWEST_SHINGLES, shingles_of
@@ -6,16 +6,16 @@ from moat.checks.sample import Lowest
 from moat.ids import document_id
 from moat.ledger import projection
 
-MOST_COMPARED = 500  # changed documents; of more a sample
-KEPT = 0.5  # of the shorter text's shingles; a swapped body between the same headings keeps up to four tenths
-SHOWN = 5  # keys of documents that stand behind a result
+MOST_COMPARED = 500  # changed documents; more are sampled
+KEPT = 0.5  # of the shorter text's shingles; a swapped body under the same headings keeps up to 40 %
+SHOWN = 5  # keys of documents behind a result
 
 
 def measure(candidate: Candidate) -> None:
-    """Leave in the candidate the share of changed documents that keep less than half of their visible text.
+    """Record the share of changed documents that keep less than half of their visible text.
 
-    Measured where documents changed by themselves, not where another recipe prepared them again; texts of
-    fewer shingles than tell anything are left out.
+    Counts documents that changed themselves, not those prepared again by another recipe. Texts with too
+    few shingles are left out.
     """
     ledger, name = candidate.runtime.ledger, candidate.source.name
     changed = Lowest[str](MOST_COMPARED)
@@ -41,5 +41,5 @@ def measure(candidate: Candidate) -> None:
 
 
 def _shingles(texts: list[str]) -> set[int]:
-    """Of each text by itself: where a chunk ends may have moved."""
+    """Shingles of each text separately, because chunk boundaries may have moved."""
     return {shingle for text in texts for shingle in shingles_of(text)}

@@ -1,4 +1,4 @@
-"""A sample of a stream that is the same in every try, in any order: the values with the lowest hashes."""
+"""A deterministic sample of a stream: the values with the lowest hashes."""
 
 from typing import Generic, TypeVar
 
@@ -6,12 +6,12 @@ T = TypeVar("T")
 
 
 class Lowest(Generic[T]):
-    """At most `most` values, by hexadecimal hash, each once. Hashes are even, so it is as good as drawn by lot."""
+    """At most `most` distinct values by hexadecimal hash, a random sample."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._kept: dict[str, T] = {}
-        self._highest = ""  # of what can still come in; empty: anything
+        self._highest = ""  # highest hash that still enters; empty: any
 
     def add(self, hash_: str, value: T) -> None:
         if not self.most or (self._highest and hash_ > self._highest) or hash_ in self._kept:
@@ -25,5 +25,5 @@ class Lowest(Generic[T]):
         self._highest = max(self._kept, default="")
 
     def values(self) -> dict[str, T]:
-        """The sample by hash, the lowest first."""
+        """The sample by hash, lowest first."""
         return dict(sorted(self._kept.items())[: self.most])

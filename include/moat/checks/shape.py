@@ -1,4 +1,4 @@
-"""What the source looks like: the columns of its rows, or the kinds of its files, beside the loads before."""
+"""Compares the columns or file types of a source with earlier loads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,9 +11,9 @@ from moat.ledger.measures import PastMeasure, history
 from moat.readers.shape import Column, Shape
 from moat.runtime import path
 
-NAME = 120  # characters of a column's name that a measure has
+NAME = 120  # length of a column's name in a measure
 
-# A column's presence and its type are kept as measures of 1, so that the next load knows them: "column:body",
+# A column's presence and type are stored as measures of 1, so that the next load knows them: "column:body",
 # "kind:body=text". They have no usual range; the checks below compare them.
 MEASURES = (
     Measure(name="shape.rows", title="rows read", scale="count", least=0.1, side="low"),
@@ -31,13 +31,13 @@ MEASURES = (
     Measure(name="median:", title="median of", scale="count", least=1.0, of="rows:"),
     Measure(name="low:", title="low end (5 %) of", scale="count", least=1.0, of="rows:"),
     Measure(name="high:", title="high end (95 %) of", scale="count", least=1.0, of="rows:"),
-    # Of one value or form in place of another both shares move; names carry digests, never what a row says.
+    # If one value or form replaces another, both shares move. Names contain digests, never values of rows.
     Measure(name="value:", title="share of a value of", scale="share", least=0.1, of="shape.rows", absent="zero"),
     Measure(name="form:", title="share of a form of", scale="share", least=0.1, of="shape.rows", absent="zero"),
     Measure(name="length:", title="characters in", scale="count", least=0.5, of="rows:"),
     Measure(name="hour:", title="time of day of", scale="plain", least=0.9, of="rows:"),
     Measure(name="age:", title="hours since the newest", scale="plain", least=72.0, side="high", severity="warn"),
-    Measure(name="ahead:", title="hours that the newest lies ahead, of", scale="plain", least=0.9, side="high"),
+    Measure(name="ahead:", title="hours in the future of the newest", scale="plain", least=0.9, side="high"),
     Measure(
         name="suffix:", title="share of files that end in", scale="share", least=0.05, of="shape.files", absent="zero"
     ),
@@ -45,7 +45,7 @@ MEASURES = (
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """A column that is gone, or of another type than before, holds; a new one, or a new kind of file, is told."""
+    """Holds the load if a column disappeared or changed type; warns about new ones."""
     file = path(candidate.source.name, candidate.load.id, "read", "shape.json")
     if candidate.load.options.get("only") or not candidate.runtime.staging.exists(file):
         return []
@@ -90,7 +90,7 @@ def _measure_files(candidate: Candidate, files: Mapping[str, int]) -> None:
 
 
 def _columns(columns: Sequence[Column], before: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:
-    """The columns beside those of the newest load that was let through, each type beside the newest that is known."""
+    """Compare columns and their types with the newest promoted loads."""
     there = {c.name[:NAME]: c.type for c in columns}
     known = {name.removeprefix("column:"): past[-1].load for name, past in before.items() if name.startswith("column:")}
     newest = max(known.values(), default=None)
@@ -132,7 +132,7 @@ def _columns(columns: Sequence[Column], before: Mapping[str, Sequence[PastMeasur
 def _files(
     candidate: Candidate, files: Mapping[str, int], before: Mapping[str, Sequence[PastMeasure]]
 ) -> list[CheckResult]:
-    """Kinds of files beside all that were ever let through, once enough loads have shown what there is."""
+    """Compare file types with all promoted loads, once there are enough of them."""
     known = {name.removeprefix("suffix:") for name in before if name.startswith("suffix:")}
     loads = {p.load for name, past in before.items() if name.startswith("suffix:") for p in past}
     new = sorted(files.keys() - known) if len(loads) >= LEARNED_FROM else []

@@ -1,4 +1,4 @@
-"""Whether the vectors are vectors, of these texts, by the model that the visible ones are by."""
+"""Checks that vectors are valid and come from one model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,18 +14,18 @@ from moat.embedding.client import Embedder, embedder_of
 from moat.ledger import embeddings, loads, projection
 from moat.ledger.checks import CheckResult
 
-CANARIES = 32  # texts of a load that are embedded once more
-FEWEST_OF_BATCH = 2  # of them in each batch
-PAST_CANARIES = 8  # visible texts that are
-ALIKE = 0.999  # cosine of a text's two vectors; batches differ in the last digits
+CANARIES = 32  # texts of a load that are embedded again
+FEWEST_OF_BATCH = 2  # of them per batch
+PAST_CANARIES = 8  # visible texts embedded again
+ALIKE = 0.999  # cosine of a text's two vectors; batches differ in the last digits only
 LENGTH_TOLERANCE = 1e-3
 FEWEST_IDENTICAL = 3
-SAMPLE = 2_000  # texts that are measured
-PAST_DOCUMENTS, PAST_TEXTS = 500, 4  # visible documents, and texts of each, that they are compared with
-LOOKED_BACK = 500  # loads, for the newest that was promoted
-FEWEST = 20  # texts that have a mean
-FEWEST_TOLD_APART, MOST_TOLD_APART = 50, 1_000  # texts on each side of a classifier
-FEWEST_NEIGHBOURS = 100  # texts that have hubs
+SAMPLE = 2_000  # texts measured
+PAST_DOCUMENTS, PAST_TEXTS = 500, 4  # visible documents, and texts of each, to compare with
+LOOKED_BACK = 500  # loads searched for the newest promoted one
+FEWEST = 20  # fewest texts for a mean
+FEWEST_TOLD_APART, MOST_TOLD_APART = 50, 1_000  # fewest texts per class of the classifier
+FEWEST_NEIGHBOURS = 100  # fewest texts for hubness
 
 MEASURES = (
     Measure(name="vectors.norm", title="length of a vector (median)", scale="plain", least=0.001),
@@ -71,7 +71,7 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """A text and the vector that stands for it."""
+    """A text and its stored vector."""
 
     key: str
     text: str
@@ -80,30 +80,32 @@ class Canary:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Keys of canaries whose text gives another vector than it did, by what is wrong with that."""
+    """Keys of canaries whose text now gives another vector, by the kind of fault."""
 
     strange: list[str]
-    swapped: list[str]  # it is the one that another canary had
-    alike: list[str]  # another canary's text gives the same
+    swapped: list[str]  # it equals another canary's vector
+    alike: list[str]  # another canary's text gives the same one
 
 
 @dataclass(slots=True, kw_only=True)
 class VectorsSeen:
-    """What one pass over a load's vectors leaves."""
+    """Vectors found in one pass over a load."""
 
     n: int = 0
     wrong_size: list[str] = field(default_factory=list)
     not_finite: list[str] = field(default_factory=list)
     wrong_length: list[str] = field(default_factory=list)
     n_texts: int = 0
-    identical: dict[bytes, dict[bytes, str]] = field(default_factory=dict)  # key by text, by vector that several have
+    identical: dict[bytes, dict[bytes, str]] = field(default_factory=dict)  # key by text, per shared vector
     sample: dict[str, tuple[str, np.ndarray]] = field(default_factory=dict)  # key and sound vector by text hash
     canaries: list[Canary] = field(default_factory=list)
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """A vector of another size, with NaN, of another length than 1, or of another text blocks; so does a model that
-    has become another under its name. A load by another model than the visible vectors' holds.
+    """Block vectors of wrong size or length, with NaN, or of another text.
+
+    A model that changed under the same name blocks too. A load by another model than the visible
+    vectors' holds.
     """
     if not candidate.batches:
         return []
@@ -120,7 +122,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     made_by = candidate.load.model or now
     as_made = _as_made(candidate, looked, made_by)
     wrong = (of_load.strange, visible.strange, looked.not_finite, looked.wrong_size, looked.wrong_length)
-    if any(wrong):  # a text is embedded once: what is wrong must not come back with the next load
+    if any(wrong):  # texts are embedded once: delete wrong vectors so that the next load does not reuse them
         embeddings.forget(candidate.runtime.ledger, made_by, (chunk.text_hash for chunk in candidate.chunks()))
     _measure(candidate, looked, past)
     return [
@@ -160,7 +162,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
 
 
 def embedded_again(embedder: Embedder, canaries: Sequence[Canary]) -> Again:
-    """What comes of the canaries' texts when they are embedded once more."""
+    """Embed the canaries' texts again and compare."""
     again = embedder.embed([canary.text for canary in canaries])
     found = [
         (canary, made)
@@ -171,7 +173,7 @@ def embedded_again(embedder: Embedder, canaries: Sequence[Canary]) -> Again:
     swapped = [
         canary.key
         for canary, made in found
-        if canary.key not in alike  # one vector for many texts is another fault
+        if canary.key not in alike  # one vector for many texts is a different fault
         and any(
             other.text != canary.text and len(other.vector) == len(made) and float(other.vector @ made) >= ALIKE
             for other in canaries
@@ -185,7 +187,7 @@ def _looked(candidate: Candidate, dimensions: int) -> VectorsSeen:
     first, pairs = dict[bytes, tuple[bytes, str]](), set[bytes]()
     of_batch = max(FEWEST_OF_BATCH, -(-CANARIES // len(candidate.batches)))
     for batch in candidate.batches:
-        canaries = Lowest[Canary](of_batch)  # the lowest hashes: any texts, and the same in every try
+        canaries = Lowest[Canary](of_batch)  # the lowest hashes: a random sample, the same in every try
         for chunk, embedded in candidate.embedded_of(batch):
             looked.n += 1
             vector = np.frombuffer(embedded.vector, "<f4")
@@ -212,7 +214,7 @@ def _looked(candidate: Candidate, dimensions: int) -> VectorsSeen:
 
 
 def _past(candidate: Candidate, model: str) -> dict[str, tuple[str, np.ndarray]]:
-    """Key and vector of a sample of the visible texts, by text hash: of those that this model embedded."""
+    """Sampled visible texts of this model: key and vector by text hash."""
     ledger = candidate.runtime.ledger
     visible = projection.visible_sample(ledger, candidate.source.name, PAST_DOCUMENTS, PAST_TEXTS)
     key_of = {p.text_hash: p.key for p in visible}
@@ -221,7 +223,7 @@ def _past(candidate: Candidate, model: str) -> dict[str, tuple[str, np.ndarray]]
 
 
 def _canaries(candidate: Candidate, past: Mapping[str, tuple[str, np.ndarray]]) -> list[Canary]:
-    """A few visible texts, others in every load."""
+    """A few visible texts, different in every load."""
     number = str(candidate.load.id).encode()
     some = sorted(past, key=lambda h: blake2b(number + h.encode(), digest_size=8).digest())[:PAST_CANARIES]
     texts = projection.embedded_texts(candidate.runtime.ledger, candidate.source.name, some)
@@ -275,7 +277,7 @@ def _sound(candidate: Candidate, looked: VectorsSeen, dimensions: int, alike: Se
 
 
 def _as_made(candidate: Candidate, looked: VectorsSeen, model: str) -> CheckResult:
-    """Whether the staged vectors are those that the embedder gave for these texts, which the ledger keeps."""
+    """Check that staged vectors equal those that the embedder gave, which the ledger stores."""
     kept = embeddings.vectors(candidate.runtime.ledger, model, looked.sample)
     other = [
         key
@@ -294,7 +296,7 @@ def _as_made(candidate: Candidate, looked: VectorsSeen, model: str) -> CheckResu
 
 
 def _one_model(candidate: Candidate, now: str) -> CheckResult:
-    """Vectors of two models do not compare: a load by another one must bring everything that is visible."""
+    """Check for one model: a load by another one must replace everything visible."""
     name = candidate.source.name
     promoted = (one for one in loads.recent(candidate.runtime.ledger, name, LOOKED_BACK) if one.state == "promoted")
     before = next((one.model for one in promoted if one.model), None)
@@ -316,7 +318,7 @@ def _one_model(candidate: Candidate, now: str) -> CheckResult:
 
 
 def _measure(candidate: Candidate, looked: VectorsSeen, past: Mapping[str, tuple[str, np.ndarray]]) -> None:
-    """Leave in the candidate what its sample of sound vectors measures, as far as it has enough of them."""
+    """Record measures of the sample of sound vectors, where it has enough of them."""
     measured = candidate.measured
     measured["vectors.texts"], measured["vectors.sampled"] = looked.n_texts, len(looked.sample)
     if looked.n_texts:
@@ -330,7 +332,7 @@ def _measure(candidate: Candidate, looked: VectorsSeen, past: Mapping[str, tuple
     measured["vectors.cosine"] = geometry.pairwise_cosine(vectors)
     if len(vectors) >= FEWEST_NEIGHBOURS:
         measured["vectors.hubness"] = geometry.hubness(vectors)
-    # What did not change stands on both sides, and tells nothing.
+    # Unchanged texts are on both sides and say nothing.
     others = [vector for h, (_, vector) in past.items() if h not in looked.sample and len(vector) == vectors.shape[1]]
     if len(others) < FEWEST:
         return

@@ -1,4 +1,4 @@
-"""What the recorded results of a load come to: pass, hold for a person, or block."""
+"""Combines the recorded results of a load: pass, hold for a person, or block."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,11 +14,11 @@ Outcome = Literal["pass", "hold", "block"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate decided, and on what."""
+    """The gate's decision and the results behind it."""
 
     outcome: Outcome
     results: tuple[CheckResult, ...]
-    unjudged: tuple[str, ...] = ()  # families that left no result: their tasks failed, or never ran
+    unjudged: tuple[str, ...] = ()  # families without a result: their tasks failed, or never ran
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
@@ -30,7 +30,7 @@ class Verdict:
 
 
 def verdict(runtime: Runtime, number: int) -> Verdict:
-    """What the recorded results come to. A family that left none blocks: nobody looked."""
+    """Combines recorded results into a verdict. A family without results blocks."""
     found = results.of_load(runtime.ledger, number)
     there = {r.family for r in found}
     missing = [
@@ -55,5 +55,5 @@ def verdict(runtime: Runtime, number: int) -> Verdict:
 
 
 def released(load: Load, found: Verdict) -> bool:
-    """Whether the load may go on: the gate passed it, or held it and a person released it."""
+    """Whether the load passed the gate, or was held and then released."""
     return found.outcome == "pass" or (found.outcome == "hold" and load.state != "held" and bool(load.decided_by))

@@ -1,4 +1,4 @@
-"""How many documents came, and how many would go."""
+"""Checks how many documents arrive and how many vanish."""
 
 import math
 from datetime import timedelta
@@ -9,14 +9,14 @@ from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
 from moat.ledger.measures import history
 
-SHOWN = 5  # keys of documents that stand behind a result
+SHOWN = 5  # keys of documents behind a result
 
 MEASURES = (
     Measure(name="volume.listed", title="documents listed", scale="count", least=0.1, side="low"),
     Measure(name="volume.listed", title="documents listed", scale="count", least=0.5, side="high", severity="warn"),
     Measure(name="volume.new", title="new documents", scale="count", least=2.0, side="high"),
     Measure(name="volume.changed", title="changed documents", scale="count", least=2.0, side="high"),
-    # A holiday has next to none: what a source falls short of shows over a week.
+    # Holidays have almost none, so a shortfall shows only over a week.
     Measure(
         name="volume.week",
         title="documents new or changed within a week",
@@ -65,12 +65,12 @@ MEASURES = (
         side="high",
         of="documents",
     ),
-    Measure(name="volume.bytes", title="bytes a document", scale="count", least=1.0, of="documents"),
+    Measure(name="volume.bytes", title="bytes per document", scale="count", least=1.0, of="documents"),
 )
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """A source that shrinks by more than its limit, or lists nothing, waits for a person."""
+    """Hold a source that shrinks beyond its limit or lists nothing."""
     counts, limits = candidate.load.counts, candidate.source.limits
     listed, visible, vanished = counts.get("listed", 0), counts.get("visible", 0), counts.get("vanished", 0)
     gone = _measure(candidate)
@@ -110,7 +110,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
 
 
 def _measure(candidate: Candidate) -> tuple[str, ...]:
-    """Count what the plan holds; some keys that vanish."""
+    """Record the plan's counts; returns some keys that vanish."""
     counts, measured = candidate.load.counts, candidate.measured
     n = changed = 0
     logarithms = 0.0
@@ -128,10 +128,12 @@ def _measure(candidate: Candidate) -> tuple[str, ...]:
     measured["volume.listed"] = counts.get("listed", 0)
     measured["volume.visible"] = visible
     measured["volume.new"] = counts.get("new", 0)
-    measured["volume.changed"] = max(changed - touched, 0)  # prepared again by another recipe is no change of theirs
+    measured["volume.changed"] = max(
+        changed - touched, 0
+    )  # preparing again with another recipe is no change of the document
     measured["volume.moved"] = measured["volume.new"] + measured["volume.changed"]
     _measure_week(candidate)
-    measured["documents"] = documents  # that every family's shares and means speak of
+    measured["documents"] = documents  # sample size of every family's shares and means
     if visible:
         measured["volume.growth"] = min(measured["volume.new"] / visible, 1.0)
         measured["volume.churn"] = min(measured["volume.changed"] / visible, 1.0)
@@ -139,7 +141,7 @@ def _measure(candidate: Candidate) -> tuple[str, ...]:
     if documents:
         measured["volume.aside"] = min(len(aside) / documents, 1.0)
     if n:
-        measured["volume.bytes"] = math.expm1(logarithms / n)  # the geometric mean: one giant does not move it
+        measured["volume.bytes"] = math.expm1(logarithms / n)  # geometric mean: robust against one huge document
     found = {name: tuple(some) for name, some in keys.items()}
     candidate.behind.update({f"volume.{name}": some for name, some in found.items()})
     candidate.behind["volume.aside"] = tuple(aside[:SHOWN])
@@ -147,7 +149,7 @@ def _measure(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _measure_week(candidate: Candidate) -> None:
-    """What came within a week, this load among it, as soon as a week has gone by."""
+    """Record the arrivals of a week, once a week has passed."""
     past = history(candidate.runtime.ledger, candidate.load).get("volume.moved", [])
     since = candidate.load.opened_at - timedelta(days=7)
     if past and past[0].at <= since:

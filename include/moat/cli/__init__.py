@@ -21,10 +21,10 @@ for commands in (run, metrics, documents, loads, incidents, audit, erase, direct
 
 
 def main() -> None:
-    """Entry of the console script: an error of ours is one line, and what to do."""
+    """Entry point of the console script; prints Moat's errors as one line."""
     os.environ.update({name: value for name, value in environment().items() if name.startswith("AIRFLOW_CONN_")})
     try:
         app()
     except MoatError as error:
         err.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", markup=True)
-        sys.exit(1 if isinstance(error, FatalError) else 75)  # 75: EX_TEMPFAIL, the same call may succeed later
+        sys.exit(1 if isinstance(error, FatalError) else 75)  # 75: EX_TEMPFAIL, retrying may succeed

@@ -13,7 +13,7 @@ from moat.ledger import access, holds, projection
 from moat.ledger.holds import Hold
 from moat.maintenance.access_sync import SyncedAccess, report, settle, summary, sync_access, undeclared
 
-access_app = typer.Typer(no_args_is_help=True, help="Who may read what: read it now, and decide what waits.")
+access_app = typer.Typer(no_args_is_help=True, help="Read who may read what, and decide held changes.")
 
 
 def add(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def add(app: typer.Typer) -> None:
 
 
 def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
-    """Read the access of a source, or of every loaded one, and bring it to ledger and index."""
+    """Sync access of one source, or of all loaded ones, to ledger and index."""
     synced, broken = list[SyncedAccess](), list[MoatError]()
     with open_runtime(quiet=json) as runtime:
         if source:
@@ -36,7 +36,7 @@ def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Js
         for one in wanted:
             try:
                 synced.append(sync_access(runtime, one, me()))
-            except MoatError as error:  # the others' revocations do not wait for this one
+            except MoatError as error:  # revocations of other sources do not wait for this one
                 broken.append(error)
     if json:
         typer.echo(render.as_json(synced))
@@ -52,7 +52,7 @@ def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Js
 
 
 def access_state(json: Json = False) -> None:
-    """When each source's access was last read, and what is wrong where it was not."""
+    """Show when each source's access was last read, and the error if it failed."""
     with opened_ledger() as ledger:
         found = access.states(ledger)
     if json:
@@ -68,10 +68,10 @@ def access_state(json: Json = False) -> None:
 
 def access_held(
     number: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Decided ones as well.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include decided ones.")] = False,
     json: Json = False,
 ) -> None:
-    """Changes of access that wait for a person; with an ID what one of them is about."""
+    """List held access changes; with an ID, show one."""
     with opened_ledger() as ledger:
         found = [holds.get(ledger, number)] if number else holds.listing(ledger, None if every else "waiting")
     if json:
@@ -88,12 +88,12 @@ def access_held(
 
 
 def access_release(number: Number, because: Because = "", json: Json = False) -> None:
-    """Let a held change of access through, as far as it is still so."""
+    """Release a held access change, as far as it is still the same."""
     _settled(number, True, because, json)
 
 
 def access_reject(number: Number, because: Because = "", json: Json = False) -> None:
-    """Keep a held change of access out for as long as it is asked for."""
+    """Reject a held access change, for as long as it is requested."""
     _settled(number, False, because, json)
 
 

@@ -13,7 +13,7 @@ from moat.cli import render
 from moat.cli.shared import Json, err, opened_ledger, out
 from moat.ledger import audit
 
-audit_app = typer.Typer(no_args_is_help=True, help="Who did what: rows that each carry the hash of the one before.")
+audit_app = typer.Typer(no_args_is_help=True, help="Show and verify the audit, a hash chain of who did what.")
 
 
 def add(app: typer.Typer) -> None:
@@ -23,10 +23,10 @@ def add(app: typer.Typer) -> None:
 
 
 def verify(
-    head: Annotated[str | None, typer.Option(help="A hash that was written down earlier; it must be there.")] = None,
+    head: Annotated[str | None, typer.Option(help="Hash noted earlier that must be in the chain.")] = None,
     json: Json = False,
 ) -> None:
-    """Prove every row and the chain; an error names the first row that does not hold."""
+    """Verify every row and the chain; an error names the first invalid row."""
     with opened_ledger() as ledger:
         found = audit.verify(ledger, head, (lambda line: None) if json else err.print)
     typer.echo(render.as_json(found)) if json else out.print(
@@ -36,12 +36,12 @@ def verify(
 
 
 def tail(
-    n: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 20,
-    action: Annotated[str | None, typer.Option(help="Only these, such as promote, reject, erase.")] = None,
-    actor: Annotated[str | None, typer.Option(help="Only this one's.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of rows.")] = 20,
+    action: Annotated[str | None, typer.Option(help="Only this action, such as promote, reject or erase.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only this actor.")] = None,
     json: Json = False,
 ) -> None:
-    """The newest rows, the newest last."""
+    """Show the newest rows, newest last."""
     with opened_ledger() as ledger:
         found = audit.tail(ledger, n, action, actor)
     if json:
@@ -59,11 +59,11 @@ def tail(
 
 
 def export(
-    file: Annotated[str, typer.Argument(help="Where to; - is standard output.")],
-    since: Annotated[datetime | None, typer.Option(help="Rows from this moment on, UTC.")] = None,
+    file: Annotated[str, typer.Argument(help="Output file; - is standard output.")],
+    since: Annotated[datetime | None, typer.Option(help="Only rows from this time on, UTC.")] = None,
     json: Json = False,
 ) -> None:
-    """Write the rows as JSON lines, each with its hash; `include/moat/ledger/audit.py` says how to prove them without Moat."""
+    """Write the rows as JSON lines with hashes; `include/moat/ledger/audit.py` shows how to verify them."""
     if json and file == "-":
         raise typer.BadParameter("the lines are JSON already; --json is for the sum that follows a file")
     n, head, draft = 0, "", Path(f"{file}.part")
@@ -75,7 +75,7 @@ def export(
             if n % audit.TELL_EVERY == 0:
                 err.print(f"audit: {n:,} rows written")
     if file != "-":
-        os.replace(draft, file)  # whole or not at all
+        os.replace(draft, file)  # complete or not at all
     typer.echo(render.as_json({"file": file, "rows": n, "head": head})) if json else err.print(
         f"{n:,} rows; the newest has hash {head or 'none'}"
     )

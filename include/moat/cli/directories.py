@@ -11,7 +11,7 @@ from moat.directories.sync import SyncedDirectory, sync
 from moat.errors import FatalError, MoatError
 from moat.ledger.members import DirectoryState, directories, replace_members
 
-directory_app = typer.Typer(no_args_is_help=True, help="Directories of people and groups.")
+directory_app = typer.Typer(no_args_is_help=True, help="Read and list directories of people and groups.")
 
 
 def add(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def add(app: typer.Typer) -> None:
 
 
 def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
-    """Read a directory whole, or every one, and make the ledger's groups the same."""
+    """Read one directory, or all, and replace its groups in the ledger."""
     wanted = [directory_named(name)] if name else list(all_directories().values())
     progress: Any = (lambda line: None) if json else err.print
     synced, broken = list[SyncedDirectory](), list[MoatError]()
@@ -30,7 +30,7 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
         for directory in wanted:
             try:
                 synced.append(sync(ledger, connections(), directory, me(), progress))
-            except MoatError as error:  # the other directories do not wait for this one
+            except MoatError as error:  # other directories do not wait for this one
                 broken.append(error)
     if json:
         typer.echo(render.as_json(synced))
@@ -50,7 +50,7 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
 
 
 def directory_list(json: Json = False) -> None:
-    """Every directory: declared, in the ledger, or both."""
+    """List every directory, declared or in the ledger."""
     declared = all_directories()
     with opened_ledger() as ledger:
         states = {state.name: state for state in directories(ledger)}
@@ -74,7 +74,7 @@ def _row(name: str, declared: dict[str, Any], state: DirectoryState | None) -> t
 
 
 def directory_remove(name: str, json: Json = False) -> None:
-    """Empty a directory that no DAG file declares any more, so that no search waits for it to be read."""
+    """Empty an undeclared directory, so that searches stop waiting for it."""
     if name in all_directories():
         raise FatalError(f"a DAG file declares directory {name}, which would bring it back: take it out there first")
     with opened_ledger() as ledger:

@@ -22,15 +22,15 @@ from moat.timeparse import moment
 if TYPE_CHECKING:
     from moat.retrieve import Retriever
 
-As = Annotated[str, typer.Option("--as", help="Who asks, such as user:alice@example.com.")]
-TokenFile = Annotated[Path | None, typer.Option(help="A file with the JWT of whoever asks, instead of --as.")]
-Where = Annotated[list[str] | None, typer.Option("--filter", help="NAME=VALUE; may be given again.")]
+As = Annotated[str, typer.Option("--as", help="The asker, such as user:alice@example.com.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with the asker's JWT, instead of --as.")]
+Where = Annotated[list[str] | None, typer.Option("--filter", help="Filter NAME=VALUE; repeatable.")]
 Stage = Annotated[str | None, typer.Option(help="read or parse.")]
-Reason = Annotated[str | None, typer.Option(help="The error's name, such as ParseFailed.")]
-Since = Annotated[str | None, typer.Option(help="Failed last at this moment or later: 2026-07-05, or 24h, 7d ago.")]
-Until = Annotated[str | None, typer.Option(help="Failed last before this moment; written as --since.")]
+Reason = Annotated[str | None, typer.Option(help="Name of the error, such as ParseFailed.")]
+Since = Annotated[str | None, typer.Option(help="Last failure at or after this time: 2026-07-05, or 24h or 7d ago.")]
+Until = Annotated[str | None, typer.Option(help="Last failure before this time; same format as --since.")]
 
-quarantine_app = typer.Typer(no_args_is_help=True, help="Documents that were set aside.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Show and replay quarantined documents.")
 
 
 def add(app: typer.Typer) -> None:
@@ -48,11 +48,11 @@ def search(
     asker: As = "",
     token_file: TokenFile = None,
     limit: Annotated[int, typer.Option(min=1)] = 5,
-    mode: Annotated[str, typer.Option(help="vector, keyword or hybrid.")] = "hybrid",
+    mode: Annotated[str, typer.Option(help="Search mode: vector, keyword or hybrid.")] = "hybrid",
     where: Where = None,
     json: Json = False,
 ) -> None:
-    """Ask as somebody: what they may read, and nothing else."""
+    """Search as an asker: returns only what they may read."""
     with _door() as retriever:
         answer = retriever.search(question, _asker(asker, token_file), limit, mode, _filters(where))  # type: ignore[arg-type]
     if json:
@@ -75,11 +75,11 @@ def search(
 def count(
     asker: As = "",
     token_file: TokenFile = None,
-    by: Annotated[str, typer.Option(help="source, key, kind or a name of the metadata.")] = "source",
+    by: Annotated[str, typer.Option(help="Group by source, key, kind or a metadata name.")] = "source",
     where: Where = None,
     json: Json = False,
 ) -> None:
-    """How many documents and chunks somebody may read, exactly."""
+    """Count exactly the documents and chunks that an asker may read."""
     who = _asker(asker, token_file)
     with _door() as retriever:
         whole = retriever.count(who, _filters(where))
@@ -98,12 +98,14 @@ def count(
 def _door() -> "Retriever":
     from moat.retrieve import Retriever
 
-    logging.getLogger("moat.search.guard").setLevel(logging.CRITICAL)  # a refusal is in the answer; it is told once
+    logging.getLogger("moat.search.guard").setLevel(
+        logging.CRITICAL
+    )  # the answer contains the refusal; do not log it again
     return Retriever.from_settings()
 
 
 def _asker(asker: str, token_file: Path | None) -> Asker:
-    """The one who asks. Raises FatalError unless exactly one of both is given."""
+    """The asker. Raises FatalError unless exactly one of both is given."""
     if bool(asker) == (token_file is not None):
         raise FatalError("who asks? Give either --as user:… or --token-file FILE")
     return Bearer(token_file.read_text("utf-8").strip()) if token_file else asker
@@ -118,10 +120,10 @@ def _filters(where: list[str] | None) -> dict[str, list[str]]:
 
 
 def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
-    """A document's story: when seen, why embedded, skipped or quarantined, its chunks, who may read it.
+    """Explain a document: its loads, quarantine, chunks and access.
 
-    With --as, which rule lets somebody in or keeps them out. For operators: it tells of documents
-    that the asker may not see.
+    With --as, which rule gives an asker access or denies it. For operators: shows documents that the
+    asker may not see.
     """
     settings = Settings.load()
     with opened_ledger() as ledger:
@@ -173,10 +175,10 @@ def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
 def _print_why(found: Why) -> None:
     out.print(f"{found.asker}: {'reads it' if found.readable else 'does not read it'}: {found.reason}")
     for number, layer in enumerate(found.layers, 1):
-        by = "; ".join(" → ".join(runtime) for runtime in layer.by[:3]) or "they are none of these"
+        by = "; ".join(" → ".join(chain) for chain in layer.by[:3]) or "they are none of these"
         out.print(f"  layer {number}: any of {', '.join(layer.any_of) or 'nobody'}: {by}")
-    for runtime in found.deny:
-        out.print(f"  denied: {' → '.join(runtime)}")
+    for chain in found.deny:
+        out.print(f"  denied: {' → '.join(chain)}")
 
 
 def quarantine_list(
@@ -188,7 +190,7 @@ def quarantine_list(
     resolved: bool = False,
     json: Json = False,
 ) -> None:
-    """What was set aside, why, and until when it rests."""
+    """List quarantined documents, their errors, and until when they rest."""
     which = _which(None, stage, reason, since, until)
     with opened_ledger() as ledger:
         found = quarantine.listing(ledger, quarantine.known_source(ledger, source), which, resolved)
@@ -204,7 +206,7 @@ def quarantine_list(
 
 
 def quarantine_show(source: str, key: str, json: Json = False) -> None:
-    """One quarantined document."""
+    """Show one quarantined document."""
     with opened_ledger() as ledger:
         found = quarantine.listing(ledger, source, Which(key=key), resolved=True)
     if not found:
@@ -220,15 +222,15 @@ def _plain(found: Quarantined) -> dict[str, object]:
 
 def quarantine_replay(
     source: str | None = None,
-    key: Annotated[str | None, typer.Option(help="This document, however often it failed.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only this document, however often it failed.")] = None,
     stage: Stage = None,
     reason: Reason = None,
     since: Since = None,
     until: Until = None,
-    again: Annotated[bool, typer.Option("--again", help="Take those too that failed three times.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Include documents that failed three times.")] = False,
     json: Json = False,
 ) -> None:
-    """Try documents again at their source's next run, though nothing about them changed."""
+    """Try documents again at the next run of their source, although they are unchanged."""
     which = _which(key, stage, reason, since, until)
     with opened_ledger() as ledger:
         name = quarantine.known_source(ledger, source)
@@ -249,7 +251,7 @@ def quarantine_replay(
 
 
 def _which(key: str | None, stage: str | None, reason: str | None, since: str | None, until: str | None) -> Which:
-    """What of the quarantine a person means. Raises FatalError for a moment that cannot be read."""
+    """The quarantine filter of these options. Raises FatalError for an unreadable time."""
     now = datetime.now(UTC)
     return Which(
         key=key,

@@ -20,11 +20,11 @@ from moat.maintenance.erase import finish
 from moat.maintenance.erase import verify as verified
 from moat.runtime import Runtime
 
-DEFAULT = "SOURCE"  # no source is called so
+DEFAULT = "SOURCE"  # no source has this name
 
 
 class _SourceFirst(TyperGroup):
-    """`moat erase docs leave.md` beside `moat erase verify 3`: what names no command is a source's documents."""
+    """Treats a first word that is no command as a source."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in self.commands and args[0] != DEFAULT:
@@ -37,7 +37,7 @@ erase_app = typer.Typer(
     cls=_SourceFirst,
     no_args_is_help=True,
     context_settings={"ignore_unknown_options": True},
-    help="Remove documents for good, and prove that they are gone.",
+    help="Erase documents permanently, and verify erasures.",
 )
 
 
@@ -49,16 +49,18 @@ def add(app: typer.Typer) -> None:
 
 
 def erase(
-    source: Annotated[str, typer.Argument(help="The source's name.")],
-    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY...", help="Its documents.")] = None,
-    principal: Annotated[str, typer.Option(help="Documents that only this principal may read, in place of keys.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Erase what --principal finds.")] = False,
-    even_unknown: Annotated[bool, typer.Option("--even-unknown", help="A key that was never seen, too.")] = False,
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    keys: Annotated[list[str] | None, typer.Argument(metavar="KEY...", help="Keys of its documents.")] = None,
+    principal: Annotated[
+        str, typer.Option(help="Select documents that only this principal may read, instead of keys.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Erase the documents that --principal selects.")] = False,
+    even_unknown: Annotated[bool, typer.Option("--even-unknown", help="Accept keys that were never seen.")] = False,
     receipt: Annotated[Path | None, typer.Option(help="Write the receipt to this file.")] = None,
     because: Because = "",
     json: Json = False,
 ) -> None:
-    """Remove documents from index, staging and ledger, and never load them again; gives a receipt."""
+    """Erase documents from index, staging and ledger, and print a receipt."""
     if bool(keys) == bool(principal):
         raise ErasureRefused("name the documents by their keys, or by --principal, and not by both")
     with open_runtime(quiet=json) as runtime:
@@ -71,7 +73,7 @@ def erase(
             principal=principal,
             unknown="tombstone" if even_unknown else "refuse",
         )
-        begun = erasure.begin(runtime.ledger, asked)  # before the index is reached: from here on nobody sees them
+        begun = erasure.begin(runtime.ledger, asked)  # before the index is called: from here on they are invisible
         with _index(runtime) as index:
             done = finish(runtime, index, begun)
     if receipt is not None:
@@ -83,10 +85,10 @@ def erase(
 
 
 def verify(
-    receipt: Annotated[str, typer.Argument(metavar="ID|FILE", help="A receipt's number, or the file that holds it.")],
+    receipt: Annotated[str, typer.Argument(metavar="ID|FILE", help="Number of a receipt, or a file with one.")],
     json: Json = False,
 ) -> None:
-    """Look again whether what a receipt names is gone; ends with 1 where it is not."""
+    """Verify that a receipt's documents are gone; exit with 1 if not."""
     with open_runtime(quiet=json) as runtime:
         given = receipts.get(runtime.ledger, int(receipt)) if receipt.isdecimal() else _from_file(Path(receipt))
         with _index(runtime) as index:
@@ -101,7 +103,7 @@ def verify(
 
 
 def list_(json: Json = False) -> None:
-    """All erasures, the newest first; with --json their receipts."""
+    """List all erasures, newest first; with --json, their receipts."""
     with opened_ledger() as ledger:
         found = receipts.listing(ledger)
     if json:
@@ -116,7 +118,7 @@ def list_(json: Json = False) -> None:
 
 
 def _of_principal(ledger: Ledger, source: str, principal: str, yes: bool) -> list[str]:
-    """Keys of a principal's documents, told first; those of an erasure that was begun come along."""
+    """Keys of a principal's documents, printed first; includes those of unfinished erasures."""
     mine, others = erasure.alone(ledger, source, principal)
     keys = [*mine, *erasure.open_of(ledger, source, principal)]
     if not keys:
@@ -140,7 +142,7 @@ def _from_file(file: Path) -> Receipt:
 
 @contextmanager
 def _index(runtime: Runtime) -> Iterator[Store]:
-    """The index, with the key that can look for its collection where there is none yet."""
+    """The index, with the operator's key, which can tell whether the collection exists."""
     operator = runtime.settings.weaviate_operator_key.get_secret_value()
     index = WeaviateStore.open(runtime.settings, "operator" if operator else "writer")
     try:

@@ -18,7 +18,7 @@ from moat.ledger import Ledger, incidents, loads, measures
 from moat.ledger.incidents import Happening, Incident
 from moat.monitoring.health import health as standing
 
-Source = Annotated[str | None, typer.Option(help="Of this source only.")]
+Source = Annotated[str | None, typer.Option(help="Only this source.")]
 incident_app = typer.Typer(no_args_is_help=True, help="One incident.")
 COLOURS = {"warn": "yellow", "hold": "yellow", "block": "red"}
 
@@ -35,10 +35,10 @@ def add(app: typer.Typer) -> None:
 
 def incidents_(
     source: Source = None,
-    every: Annotated[bool, typer.Option("--all", help="Resolved ones as well.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Include resolved ones.")] = False,
     json: Json = False,
 ) -> None:
-    """What is in trouble, the newest first."""
+    """List incidents, newest first."""
     with opened_ledger() as ledger:
         found = incidents.listing(ledger, _known(ledger, source), every)
     if json:
@@ -55,7 +55,7 @@ def incidents_(
 
 
 def incident_show(number: Number, json: Json = False) -> None:
-    """Why it happened, how far it reaches, what mends it, and everything that failed."""
+    """Show an incident: causes, reach, commands that mend it, and all failures."""
     with opened_ledger() as ledger:
         one, happened = incidents.get(ledger, number), incidents.happenings(ledger, number)
     if json:
@@ -71,17 +71,20 @@ def incident_show(number: Number, json: Json = False) -> None:
 
 
 def incident_ack(number: Number, because: Because = "", json: Json = False) -> None:
-    """Say that you are on it: it goes on silently."""
+    """Acknowledge an incident: further failures join it silently."""
     _decided(number, "acknowledge", because, json)
 
 
 def incident_resolve(number: Number, because: Because = "", json: Json = False) -> None:
-    """Say that it is over: the next failure is another incident. A promoted load says so by itself."""
+    """Resolve an incident; the next failure opens another.
+
+    A promoted load resolves incidents by itself.
+    """
     _decided(number, "resolve", because, json)
 
 
 def health(json: Json = False) -> None:
-    """One line a source: is it fresh, what waits, what is in trouble, how it went. Ends with 1 where something is not well."""
+    """Show freshness, waiting loads and incidents of each source; exit with 1 on trouble."""
     found = declared()
     with opened_ledger() as ledger:
         every = standing(ledger, found.sources)
@@ -119,7 +122,7 @@ def health(json: Json = False) -> None:
 
 
 def event(source: Annotated[str | None, typer.Argument()] = None, because: Because = "", json: Json = False) -> None:
-    """Declare that a source is another from now on, so that its bounds are learned anew; without --because list what was declared."""
+    """Declare a permanent change of a source, to learn its bounds anew; without --because, list them."""
     with opened_ledger() as ledger:
         name = _known(ledger, source)
         if because and name is None:
@@ -138,7 +141,7 @@ def event(source: Annotated[str | None, typer.Argument()] = None, because: Becau
 
 
 def _known(ledger: Ledger, name: str | None) -> str | None:
-    """The name of a source that is declared or was loaded. Raises FatalError with the names that there are."""
+    """The name of a declared or loaded source. Raises FatalError listing the known names."""
     there = {*loads.sources(ledger), *(declared().sources if name else ())}
     if name is not None and name not in there:
         raise FatalError(
@@ -151,7 +154,7 @@ def _decided(number: int, step: str, because: str, json: bool) -> None:
     with open_runtime(quiet=True) as runtime:
         decide = incidents.acknowledge if step == "acknowledge" else incidents.resolve
         one = decide(runtime.ledger, number, me(), because)
-        if one.told:  # whoever heard of it hears that somebody is on it
+        if one.told:  # tell those who were notified that somebody is working on it
             tell(runtime, one)
     typer.echo(render.as_json(_plain(one))) if json else out.print(f"incident {number} of {one.source} is {one.state}")
 
@@ -166,7 +169,7 @@ def _seconds(span: timedelta | None) -> float | None:
 
 
 def _told(one: Incident) -> Iterator[str]:
-    """An incident in lines."""
+    """An incident as lines of text."""
     yield f"incident {one.id} of {one.source}: {one.state}, {one.severity}: {one.title}"
     yield (
         f"since {one.happened_at:%Y-%m-%d %H:%M}, noticed after {format_span(one.to_detect)}, at {one.stage}"
@@ -197,7 +200,7 @@ def _short(h: Happening) -> str:
 
 
 def _narrow(columns: tuple[str, ...], rows: Iterator[tuple[object, ...]], empty: str) -> None:
-    """A table that a terminal of 100 columns shows whole: the last column gives way, line by line."""
+    """Print a table that fits 100 columns: the last column wraps."""
     shown = Table(box=None, header_style="bold", pad_edge=False)
     for n, column in enumerate(columns):
         shown.add_column(column, no_wrap=n < len(columns) - 1, overflow="fold", ratio=None)

@@ -30,7 +30,7 @@ def add(app: typer.Typer) -> None:
 
 
 def loads_(source: Annotated[str | None, typer.Argument()] = None, limit: int = 20, json: Json = False) -> None:
-    """The newest loads."""
+    """List the newest loads."""
     with opened_ledger() as ledger:
         found = loads.recent(ledger, source, limit)
     if json:
@@ -55,7 +55,7 @@ def loads_(source: Annotated[str | None, typer.Argument()] = None, limit: int = 
 
 
 def load_show(number: Number, json: Json = False) -> None:
-    """One load with its counts and checks, what changed before it, what it cost, and its incident."""
+    """Show a load: counts, checks, changes before it, cost, and its incident."""
     settings = Settings.load()
     with opened_ledger() as ledger:
         load, results = loads.get(ledger, number), checks.of_load(ledger, number)
@@ -97,10 +97,10 @@ def load_show(number: Number, json: Json = False) -> None:
 
 
 def release(number: Number, because: Because = "", json: Json = False) -> None:
-    """Let a held load go on."""
+    """Release a held load."""
     with open_runtime(quiet=json) as runtime:
         waiting = loads.get(runtime.ledger, number)
-        # Outside Airflow this process goes on with the load, so it must know the source before it releases anything.
+        # Outside Airflow this process continues the load, so it must know the source before it releases anything.
         source = None if waiting.run.startswith("airflow:") else source_named(waiting.source)
         load = loads.release(runtime.ledger, number, me(), because)
         if not answer_held(runtime.settings, waiting, "Release", because) and source is not None:
@@ -111,7 +111,7 @@ def release(number: Number, because: Because = "", json: Json = False) -> None:
 
 
 def _standing(load: Load) -> str:
-    """Where a load stands after its release, and what is next."""
+    """State of a load after its release, and the next step."""
     name = f"load {load.id} of {load.source}"
     if load.state == "open":
         return f"{name} is released; its Airflow run goes on"
@@ -124,7 +124,7 @@ def _standing(load: Load) -> str:
 
 
 def reject(number: Number, because: Because = "", json: Json = False) -> None:
-    """End a load that is not visible yet; its source's next run starts afresh."""
+    """Reject a load that is not visible yet; the source's next run starts anew."""
     with open_runtime(quiet=json) as runtime:
         was = loads.get(runtime.ledger, number)
         load = loads.reject(runtime.ledger, number, me(), because)
@@ -134,7 +134,7 @@ def reject(number: Number, because: Because = "", json: Json = False) -> None:
 
 
 def rollback(number: Number, because: Because = "", json: Json = False) -> None:
-    """Make visible again what was visible before a load. Access stays as it is now."""
+    """Restore what was visible before a load. Access stays as it is now."""
     with opened_ledger() as ledger:
         load = loads.rollback(ledger, number, me(), because)
     typer.echo(render.as_json(load)) if json else out.print(

@@ -11,7 +11,7 @@ def add(app: typer.Typer) -> None:
 
 
 def metrics(json: Json = False) -> None:
-    """The ledger's numbers in Prometheus' text form, such as for its textfile collector."""
+    """Print the ledger's numbers in Prometheus' text format, such as for its textfile collector."""
     from moat.monitoring.metrics import registry_of, text
 
     with opened_ledger() as ledger:

@@ -1,4 +1,4 @@
-"""What people read: tables and sentences of the command line and of task logs."""
+"""Text output of the command line and of task logs."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from moat.stages.dry_run import Estimate
 
 
 def as_json(value: Any) -> str:
-    """Any record, or records, as JSON."""
+    """One or more records as JSON."""
     return json.dumps(_plain(value), ensure_ascii=False, indent=2)
 
 
@@ -31,7 +31,7 @@ def _plain(value: Any) -> Any:
 
 
 def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """Rows under headings; one sentence where there are none."""
+    """Print rows under headings, or one sentence if there are none."""
     shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
     for row in rows:
         shown.add_row(*(cell(value) for value in row))

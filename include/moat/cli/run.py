@@ -20,7 +20,7 @@ from moat.stages.dry_run import dry_run
 from moat.stages.run import RunResult
 from moat.stages.run import run as run_way
 
-members_app = typer.Typer(no_args_is_help=True, help="Who is in which group.")
+members_app = typer.Typer(no_args_is_help=True, help="Load group memberships.")
 
 
 def add(app: typer.Typer) -> None:
@@ -31,19 +31,17 @@ def add(app: typer.Typer) -> None:
 
 
 def run(
-    dag_file: Annotated[Path, typer.Argument(help="A file of dags/ that declares one source or more.")],
+    dag_file: Annotated[Path, typer.Argument(help="DAG file that declares one or more sources.")],
     dry: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its cost; write nothing.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Read everything again, changed or not.")] = False,
-    only: Annotated[list[str] | None, typer.Option("--only", help="This key and no other; may be given again.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only this key; repeatable.")] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At the most so many new and changed documents.")
+        int | None, typer.Option("--limit", min=1, help="Maximum number of new and changed documents.")
     ] = None,
-    expected: Annotated[
-        str, typer.Option("--expected", help="Why this run is out of the ordinary, such as a backfill.")
-    ] = "",
+    expected: Annotated[str, typer.Option("--expected", help="Reason of an expected change, such as a backfill.")] = "",
     json: Json = False,
 ) -> None:
-    """Take the sources of a DAG file the whole way, in this process, without Airflow."""
+    """Run all stages for the sources of a DAG file, without Airflow."""
     options, results = Options(full, tuple(only or ()), limit, expected), list[Any]()
     with open_runtime(quiet=json) as runtime:
         for source in sources_in(dag_file):
@@ -73,7 +71,7 @@ def _told(result: RunResult) -> None:
 
 
 def reconcile(
-    repair: Annotated[bool, typer.Option("--repair", help="Make the index agree with the ledger.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Correct the index from the ledger.")] = False,
     json: Json = False,
 ) -> None:
     """Compare sources, ledger and Weaviate."""
@@ -118,7 +116,7 @@ def reconcile(
 
 
 def doctor(json: Json = False) -> None:
-    """Settings, servers, versions, schema, model: each ok, or what to do."""
+    """Check settings, servers, versions, schema and model; print what to do."""
     found = examine(connections)
     if json:
         typer.echo(render.as_json(found))
@@ -134,7 +132,7 @@ def doctor(json: Json = False) -> None:
 
 
 def members_load(file: Path, directory: str = "file", json: Json = False) -> None:
-    """Make a directory's groups exactly those of a YAML file: {group:NAME: [user:… or group:…]}."""
+    """Replace a directory's groups from a YAML file: {group:NAME: [user:… or group:…]}."""
     try:
         body = yaml.safe_load(file.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -149,7 +147,7 @@ def members_load(file: Path, directory: str = "file", json: Json = False) -> Non
 
 
 def migrate(json: Json = False) -> None:
-    """Make or update the ledger's schema."""
+    """Create or migrate the ledger's schema."""
     settings = Settings.load()
     ledger = Ledger(settings.ledger, settings.tenant)
     ledger.migrate()

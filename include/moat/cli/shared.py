@@ -1,4 +1,4 @@
-"""What every command shares: consoles, options, and the doors to ledger and way."""
+"""Shared by all commands: consoles, options, access to ledger and runtime."""
 
 import getpass
 import os
@@ -17,26 +17,26 @@ from moat.ledger import Ledger
 from moat.runtime import Runtime
 from moat.settings import PROJECT, Settings
 
-WIDE = 240  # columns where no terminal says how many it has: nothing is cut off in a pipe
-# A document's words are printed as they are: what looks like markup is none, unless a line says markup=True.
+WIDE = 240  # columns without a terminal: nothing is cut off in a pipe
+# Document text is printed unchanged: markup is interpreted only where a line says markup=True.
 out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Because = Annotated[str, typer.Option("--because", help="Why; goes into the audit.")]
+Because = Annotated[str, typer.Option("--because", help="Reason, recorded in the audit.")]
 Number = Annotated[int, typer.Argument(metavar="ID")]
 
 
 def me() -> str:
-    """Who gives the command, as the audit keeps it."""
+    """Who runs the command, as recorded in the audit."""
     return f"cli:{getpass.getuser()}"
 
 
 def connections() -> Connections:
-    """Airflow's own, so that a source's connections are those of its DAG."""
+    """Airflow's connections, so that a source uses the same ones as its DAG."""
     for folder in ("plugins", "dags"):
         if str(PROJECT / folder) not in sys.path:
             sys.path.append(str(PROJECT / folder))
-    # Airflow tells on standard output what its hooks do, and there stands the answer.
+    # Airflow logs its hooks on standard output, which is for the command's result.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
     found: Connections = import_module("moat_connections").AirflowConnections()
     return found
@@ -61,7 +61,7 @@ def opened_ledger() -> Iterator[Ledger]:
 
 
 def raise_all(errors: Sequence[MoatError]) -> None:
-    """Tell every error; the last one ends the command."""
+    """Print every error but the last, and raise that one."""
     for error in errors[:-1]:
         err.print(f"{type(error).__name__}: {error}")
     if errors:

@@ -1,1 +1,1 @@
-"""Who is in which group: directories of people, read whole and swapped into the ledger."""
+"""Directories of people and groups: read whole and swapped into the ledger."""

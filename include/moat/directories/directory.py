@@ -1,6 +1,6 @@
-"""What a DAG file declares of a directory of people: where its groups are, and what one sync may take away.
+"""Declaration of a directory of people and groups.
 
-Nothing here touches a system or imports one's library: every task pays for what a DAG file imports.
+Nothing here connects to a system or imports a client library, because every task imports the DAG file.
 """
 
 from moat.declarations import declared_whole
@@ -16,21 +16,41 @@ __all__ = ["Directory", "GroupsFile", "GroupsQuery", "Ldap", "Scim"]
 
 @declared_whole
 class Directory:
-    """A directory of people and groups. Its groups are `group:NAME/ID`, apart from those of every other.
+    """Declare a directory of people and groups. Its groups are `group:NAME/ID`.
 
-    Raises DeclarationError that names the directory, each wrong field and what is allowed.
+    Attributes:
+        name: Name of the directory: lower-case letters, digits and `_`, at most 64 characters, beginning with
+            a letter.
+        reader: Where the groups are: `GroupsFile`, `GroupsQuery`, `Ldap`, `Scim`, or a `DirectoryReader` of
+            your own.
+        max_shrink_ratio: Share of all memberships that one sync may remove; more waits for a person.
+        max_group_shrink_ratio: Share of the members that one sync may remove from a group of at least 10.
+        max_age_hours: Hours since the last complete reading after which searches are refused, because denied
+            people may be unknown; None: never.
+        own_names: Whether groups are `group:ID` without the name, the company's own; for one directory only.
+        owner: Owner of the DAG in Airflow.
+        description: Description of the directory.
+
+    Raises:
+        DeclarationError: A field is wrong; the message names the directory, each field and what is allowed.
+
+    Example:
+        Groups of a SCIM service:
+
+            Directory(name="okta", reader=Scim(conn_id="okta_scim"), max_age_hours=12)
     """
 
     name: str
     reader: DirectoryReader
-    max_shrink_ratio: float = 0.3  # of all memberships that one sync may take away
-    max_group_shrink_ratio: float = 0.5  # of the members of one group of at least 10
-    max_age_hours: float | None = 24.0  # older: searches are refused, for who is denied is not known; None: never
-    own_names: bool = False  # groups are `group:ID`, the company's own names: for one directory only
+    max_shrink_ratio: float = 0.3  # share of all memberships that one sync may remove
+    max_group_shrink_ratio: float = 0.5  # share of the members of one group of at least 10
+    max_age_hours: float | None = 24.0  # older: searches are refused; None: never
+    own_names: bool = False  # groups are `group:ID`, for one directory only
     owner: str = "moat"
     description: str = ""
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         found = []
         if not NAME.match(self.name):
             found.append(f"name={self.name!r}: small letters, digits and _, beginning with a letter, at most 64")
@@ -43,8 +63,9 @@ class Directory:
 
     @property
     def max_age_s(self) -> int | None:
+        """Maximum age in seconds; None: no limit."""
         return None if self.max_age_hours is None else int(self.max_age_hours * 3_600)
 
     def group(self, group: str) -> str:
-        """The principal of a group by its id in this directory."""
+        """Principal of a group of this directory, by the group's id."""
         return f"group:{group}" if self.own_names else f"group:{self.name}/{group}"

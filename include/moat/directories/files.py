@@ -15,20 +15,31 @@ ENDINGS = (".yaml", ".yml", ".csv")
 
 @declared
 class GroupsFile:
-    """A file of groups: YAML of {group: [user:… or group:…]}, or CSV with the columns `group` and `member`.
+    """Read groups from a YAML or CSV file of the project.
 
-    In CSV a column `kind` (user or group) may say what a member is, and a row without a member is an
-    empty group. Whatever cannot be read refuses the file, with its line: nothing in it is guessed.
+    YAML maps each group to a list of its members, `user:ID` or `group:ID`. CSV has the columns `group` and
+    `member`, and optionally `kind` (`user` or `group`) of the member; a row without a member is an empty
+    group. Anything that cannot be read rejects the whole file, with its line.
+
+    Attributes:
+        path: Path of the file, relative to the project, ending in .yaml, .yml or .csv.
+
+    Example:
+        The company's own groups:
+
+            Directory(name="company", reader=GroupsFile("include/samples/groups.yaml"), own_names=True)
     """
 
     path: str
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         if self.path.endswith(ENDINGS):
             return []
         return [f"path={self.path!r}: a file of groups ends in {', '.join(ENDINGS)}"]
 
     def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
+        """Yield every group of the file. Raises FatalError, with the line of what is wrong."""
         file = Path(reading.project, self.path)
         try:
             text = file.read_text("utf-8-sig")
@@ -42,7 +53,7 @@ def _from_yaml(text: str, where: str) -> Iterator[DirectoryGroup]:
     import yaml
 
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)  # the nodes, for their lines and for keys that stand twice
+        root = yaml.compose(text, Loader=yaml.SafeLoader)  # nodes, for their lines and for repeated keys
     except yaml.YAMLError as error:
         raise FatalError(f"{where} is no YAML: {error}") from error
     if not isinstance(root, yaml.MappingNode):
@@ -75,7 +86,7 @@ def _member(node: Any, where: str) -> str:
 
 
 def _checked(principal: str, where: str) -> str:
-    """A principal that can be read, as it is written."""
+    """Return a principal unchanged if it can be read. Raises FatalError."""
     try:
         canonical(principal)
     except AccessUnknown as error:

@@ -13,7 +13,7 @@ from moat.directories.reader import DirectoryGroup, DirectoryReading, People
 from moat.errors import DirectoryUnavailable, FatalError
 
 ATTRIBUTE = re.compile(r"^[A-Za-z][A-Za-z0-9-]*$")
-PAGE = 500  # entries asked for at a time; every server allows that many
+PAGE = 500  # entries per page; every server allows that many
 CONNECT_S, ANSWER_S = 10, 60
 PAGED, RANGE = "1.2.840.113556.1.4.319", ";range="
 SUCCESS, NO_SUCH_OBJECT, SIZE_LIMIT, LOGIN = 0, 32, 4, {48, 49, 50, 53}
@@ -23,15 +23,31 @@ TLS = ("ldaps", "starttls", "none")
 
 @declared
 class Ldap:
-    """Every group below `base`, known by an immutable attribute, with the people and groups in it.
+    """Read every group below a base DN, with its people and groups.
 
-    `principal` names the attribute that says who a person is; one with several values goes by each of
-    them. For Active Directory: id="objectGUID", and users that leave out disabled accounts, such as
-    (&(objectCategory=person)(!(userAccountControl:1.2.840.113556.1.4.803:=2))).
+    The connection has host, port, login (the DN that binds; empty: anonymous) and password. Its extra takes
+    `tls` (`ldaps`, the default, `starttls` or `none`) and `ca_file`, certificates to trust instead of the
+    system's.
 
-    The connection: host, port, login (the DN that binds; empty: anonymous), password, and in its
-    extra `tls` (ldaps, which is the default, starttls or none) and `ca_file`, the certificates to
-    trust instead of the system's.
+    Attributes:
+        conn_id: Connection of the server.
+        base: DN below which people and groups are searched.
+        users: Filter of people, in parentheses.
+        principal: Attribute that identifies a person; with several values, a person has each of these ids.
+        groups: Filter of groups, in parentheses.
+        id: Attribute that identifies a group and never changes.
+        member: Attribute with the DNs of a group's members.
+        name: Attribute with a group's display name, which is shown and never compared.
+
+    Example:
+        Active Directory, without disabled accounts:
+
+            Ldap(
+                conn_id="ad",
+                base="DC=example,DC=com",
+                users="(&(objectCategory=person)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))",
+                id="objectGUID",
+            )
     """
 
     conn_id: str
@@ -44,6 +60,7 @@ class Ldap:
     name: str = "cn"
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         found = [f"{field} is empty" for field in ("conn_id", "base") if not getattr(self, field)]
         filters = [f for f in ("users", "groups") if not re.match(r"^\(.+\)$", getattr(self, f))]
         found += [f"{f}={getattr(self, f)!r}: a filter in parentheses, such as (objectClass=person)" for f in filters]
@@ -51,6 +68,7 @@ class Ldap:
         return found + [f"{f}={getattr(self, f)!r} is not an attribute's name" for f in names]
 
     def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
+        """Yield every group of the server. Raises DirectoryUnavailable, FatalError."""
         where = f"directory {reading.directory}"
         with _opened(reading.connections.get(self.conn_id), where) as server:
             people = People(reading.directory)
@@ -85,8 +103,8 @@ class Ldap:
 
 
 def same(dn: str) -> str:
-    """A DN in the one form that all spellings of it have: case, spaces around, and escapes do not matter."""
-    parts: list[tuple[str, str]] = [("", "")]  # text so far of each attribute and value, with what ends it
+    """Normalize a DN, so that spellings with other case, spaces or escapes are equal."""
+    parts: list[tuple[str, str]] = [("", "")]  # each attribute or value so far, with its terminator
     at = 0
     while at < len(dn):
         text, _ = parts[-1]
@@ -94,7 +112,7 @@ def same(dn: str) -> str:
             pairs = re.match(r"(?:\\[0-9A-Fa-f]{2})+", dn[at:])
             taken = pairs[0] if pairs else dn[at : at + 2]
             plain = bytes.fromhex(taken.replace("\\", "")).decode("utf-8", "replace") if pairs else taken[1:]
-            # What was escaped is kept apart from what separates, and from spaces that mean nothing.
+            # Escaped characters stay apart from separators and from insignificant spaces.
             parts[-1] = (text + "".join(f"\\{c}" if c in ",+ " else c for c in plain), "")
             at += len(taken)
             continue
@@ -113,7 +131,7 @@ def same(dn: str) -> str:
 
 @contextmanager
 def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
-    """A bound connection with its errors mapped. Certificates are checked, and referrals are not followed."""
+    """Open a bound connection that maps errors, verifies certificates and follows no referrals."""
     import ldap3
     from ldap3.core import exceptions
 
@@ -123,7 +141,7 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
         raise FatalError(f"{at}: tls is {mode!r} in its extra; it must be {', '.join(TLS)}")
     opened = None
     try:
-        # Hosts are checked by ldap3 itself; without `validate` it would take any certificate.
+        # ldap3 verifies the host by itself; without `validate` it would accept any certificate.
         tls = ldap3.Tls(validate=ssl.CERT_REQUIRED, ca_certs_file=connection.extra.get("ca_file"))
         host = connection.host.partition("://")[2] or connection.host
         server = ldap3.Server(
@@ -139,8 +157,8 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
             connection.login or None,
             connection.password or None,
             receive_timeout=ANSWER_S,
-            auto_referrals=False,  # the password goes to no other server
-            auto_range=False,  # ldap3's own keeps silent about a range that fails
+            auto_referrals=False,  # so the password goes to no other server
+            auto_range=False,  # ldap3's own ignores a range that fails
             check_names=False,
             return_empty_attributes=False,
         )
@@ -163,11 +181,11 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
         if opened is not None and opened.bound:
             opened.unbind()
         if opened is not None and opened.socket is not None:
-            opened.socket.close()  # ldap3 leaves it open where it could not be connected
+            opened.socket.close()  # ldap3 leaves it open if the connection fails
 
 
 class _Server:
-    """A bound connection, and what Moat asks of it."""
+    """A bound connection, with the queries that Moat needs."""
 
     def __init__(self, opened: Any, where: str) -> None:
         self._opened, self._where = opened, where
@@ -175,7 +193,7 @@ class _Server:
     def entries(
         self, base: str, condition: str, attributes: Sequence[str]
     ) -> Iterator[tuple[str, dict[str, list[bytes]]]]:
-        """Every entry below a DN with the values of some attributes, page by page, whole or an error."""
+        """Yield every entry below a DN, page by page; whole, or an error."""
         cookie: bytes | None = None
         while True:
             self._search(base, condition, attributes, "SUBTREE", cookie)
@@ -188,7 +206,7 @@ class _Server:
                 return
 
     def _values(self, entry: Mapping[str, Any], name: str) -> list[bytes]:
-        """All values of an attribute; Active Directory gives a large one in ranges of 1,500."""
+        """All values of an attribute; Active Directory returns many in ranges of 1,500."""
         found = _attribute(entry, name)
         values, last = found or ([], None)
         while last is not None:
@@ -209,7 +227,7 @@ class _Server:
 
 
 def _attribute(entry: Mapping[str, Any], name: str) -> tuple[list[bytes], int | None] | None:
-    """Values of an attribute, whatever its case, and where its range ends, if there is more; None where it has none."""
+    """Values of an attribute, and where its range ends, if any."""
     found = None
     for key, values in entry["raw_attributes"].items():
         plain, ranged, span = key.lower().partition(RANGE)
@@ -227,7 +245,7 @@ def _words(opened: Any) -> str:
 
 
 def _refuse(opened: Any, where: str, what: str) -> None:
-    """Raise what the server's answer means for whoever asked."""
+    """Raise what the server's answer means for the caller."""
     code, words = opened.result["result"], _words(opened)
     if code in PASSING:
         raise DirectoryUnavailable(f"{where}: {what}: {words}")

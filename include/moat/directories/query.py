@@ -6,16 +6,27 @@ from pathlib import Path
 from moat.access.policy import KINDS
 from moat.declarations import declared
 from moat.directories.reader import DirectoryGroup, DirectoryReading
-from moat.errors import DirectoryUnavailable, FatalError, SourceUnavailable
+from moat.errors import ColumnMissing, DirectoryUnavailable, FatalError, SourceUnavailable
 
 
 @declared
 class GroupsQuery:
-    """Every membership of a query in `dags/sql/`: the columns `group` and `member` name them.
+    """Read groups from a query in `dags/sql/`, one membership per row.
 
-    A NULL member is an empty group, as a LEFT JOIN gives it. `kind` names a column that says of each
-    member whether it is a `user` or a `group`; without one, a member is a user unless `group:` stands
-    in front of it.
+    A NULL member makes an empty group, as a LEFT JOIN gives it.
+
+    Attributes:
+        conn_id: Connection of the database, which needs a SQL hook in Airflow.
+        sql: Name of the file in `dags/sql/` with the query.
+        group: Column with the id of the group.
+        member: Column with the member.
+        kind: Column that says whether the member is a `user` or a `group`; None: a user, unless it begins with
+            `group:`.
+
+    Example:
+        Memberships of an HR system:
+
+            GroupsQuery(conn_id="hr", sql="members.sql", member="email")
     """
 
     conn_id: str
@@ -25,12 +36,14 @@ class GroupsQuery:
     kind: str | None = None
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         found = [f"{name} is empty" for name in ("conn_id", "sql", "group", "member") if not getattr(self, name)]
         if "/" in self.sql or not self.sql.endswith(".sql"):
             found.append(f"sql={self.sql!r} must be the name of a file in dags/sql, such as members.sql")
         return found
 
     def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
+        """Yield every group of the query. Raises DirectoryUnavailable, FatalError."""
         where = f"directory {reading.directory}, {self.sql}"
         groups: dict[str, list[str]] = {}
         for columns, rows in self._streamed(reading, where):
@@ -66,11 +79,11 @@ class GroupsQuery:
             ) from None
 
     def _places(self, columns: tuple[str, ...], where: str) -> tuple[int, int, int | None]:
-        """Where in a row the group, the member and its kind stand. A database may change a name's case."""
+        """Positions of group, member and kind in a row; a database may change a name's case."""
         places = {column.lower(): place for place, column in enumerate(columns)}
         wanted = [name for name in (self.group, self.member, self.kind) if name is not None]
         if missing := [name for name in wanted if name.lower() not in places]:
-            raise FatalError(f"{where}: it does not return {', '.join(missing)}; it returns {', '.join(columns)}")
+            raise ColumnMissing(f"{where}: it does not return {', '.join(missing)}; it returns {', '.join(columns)}")
         return (
             places[self.group.lower()],
             places[self.member.lower()],
@@ -82,5 +95,5 @@ class GroupsQuery:
             return member if member.partition(":")[0] in KINDS else f"user:{member}"
         if kind not in KINDS:
             raise FatalError(f"{where}: {self.kind} is {kind!r} beside member {member!r}; it must be user or group")
-        # Taken as it stands: a user who calls themselves `group:admins` is no group.
+        # Taken literally: a user named `group:admins` is no group.
         return f"{kind}:{member.removeprefix(f'{kind}:')}"

@@ -1,4 +1,4 @@
-"""What a reader of groups is: the one thing to write for a new kind of directory.
+"""Interface of a directory's reader, to write for a new system.
 
 `tests/contracts/directory.py` holds what every reader must keep.
 """
@@ -15,22 +15,25 @@ from moat.errors import AccessUnknown, FatalError
 
 @dataclass(frozen=True, slots=True)
 class DirectoryGroup:
-    """One group as its directory has it. A member is `user:…`, or `group:ID` of the same directory."""
+    """One group of a directory.
 
-    id: str  # immutable and the directory's own, never a display name
+    A member is `user:ID`, or `group:ID` of the same directory.
+    """
+
+    id: str  # immutable id of the directory, never a display name
     members: tuple[str, ...]
-    name: str = ""  # as people call it: shown, never compared
-    left_out: tuple[str, ...] = ()  # members of whom the directory does not say who they are
+    name: str = ""  # display name: shown, never compared
+    left_out: tuple[str, ...] = ()  # members that the directory does not identify
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryReading:
-    """What a reader works with."""
+    """What a reader of groups is given."""
 
-    directory: str
+    directory: str  # name of the directory, for messages
     connections: Connections
-    project: Path  # relative paths of a declaration start here
-    progress: Callable[[str], None]
+    project: Path  # base of a declaration's relative paths
+    progress: Callable[[str], None]  # takes one line of progress
 
 
 @runtime_checkable
@@ -38,20 +41,32 @@ class DirectoryReader(Protocol):
     """A declared reader of groups."""
 
     def wrong(self) -> list[str]:
-        """What a person must correct in the declaration; empty when it can be used."""
+        """Validate the declaration, without touching the system.
+
+        Returns:
+            What a person must correct, a sentence per error; empty if the declaration is valid.
+        """
         ...
 
     def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
-        """Every group of the directory, once, also those that are empty.
+        """Read every group of the directory, once each, including empty groups.
 
-        Raises DirectoryUnavailable when the directory does not answer or its listing breaks off, for
-        half a listing is none; FatalError when a person must act. Both name the directory.
+        Args:
+            reading: The directory's name, the connections, and where progress goes.
+
+        Yields:
+            Groups with their members.
+
+        Raises:
+            DirectoryUnavailable: The directory did not answer, or its listing broke off; a partial listing is
+                worthless. The message names the directory.
+            FatalError: A person must act. The message names the directory.
         """
         ...
 
 
 class People:
-    """The people of one reading, by what the directory's groups call them."""
+    """The people of one reading, by the keys that groups refer to them by."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -59,13 +74,13 @@ class People:
         self._owners: dict[str, str] = {}
 
     def add(self, key: str, names: Iterable[str], shown: str) -> None:
-        """Add one person with every name that they go by. Raises FatalError for a name that is another's too."""
+        """Add a person with all names. Raises FatalError for a taken one."""
         readable = []
         for name in names:
             try:
                 principal = canonical(f"user:{name}")
             except AccessUnknown:
-                continue  # nobody can ask under such a name either
+                continue  # no asker can have such a name either
             other = self._owners.setdefault(principal, shown)
             if other != shown:
                 raise FatalError(
@@ -79,5 +94,5 @@ class People:
         return key in self._principals
 
     def principals(self, key: str) -> tuple[str, ...]:
-        """Whom a key stands for; empty for somebody unknown, or without a name that can be read."""
+        """Principals of a key; empty for an unknown person or one without a readable name."""
         return self._principals.get(key, ())

@@ -1,4 +1,4 @@
-"""Groups of a SCIM 2.0 service (RFC 7643, RFC 7644): Okta, Entra, Keycloak and their like."""
+"""Groups of a SCIM 2.0 service (RFC 7643, RFC 7644), such as Okta, Entra or Keycloak."""
 
 import ssl
 import time
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import httpx
 
 PAGE = 200
-TRIES = 4  # of one request that is told to come again
+TRIES = 4  # of one request that the service asks to repeat
 LONGEST_WAIT_S = 60.0
 TIMEOUT_S = 60.0
 
@@ -26,30 +26,40 @@ Resource = Mapping[str, Any]
 
 @declared
 class Scim:
-    """Every group of a SCIM service, with its people and groups. Inactive people are in none.
+    """Read every group of a SCIM service, with its people and groups.
 
-    A person is known by `userName`, or by each of their `emails`.
+    Inactive people are in no group. The connection has host (https://host/path of the service) and password
+    (a bearer token), or login and password. Its extra takes `ca_file`, certificates to trust instead of the
+    system's.
 
-    The connection: host (https://host/path of the service), password (a bearer token), or login and
-    password, and in its extra `ca_file`, the certificates to trust instead of the system's.
+    Attributes:
+        conn_id: Connection of the service.
+        user: What identifies a person: `userName`, or each of their `emails`.
+
+    Example:
+        People by their mail addresses:
+
+            Scim(conn_id="okta_scim", user="emails")
     """
 
     conn_id: str
     user: Literal["userName", "emails"] = "userName"
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         return [] if self.conn_id else ["conn_id is empty"]
 
     def read(self, reading: DirectoryReading) -> Iterator[DirectoryGroup]:
+        """Yield every group of the service. Raises DirectoryUnavailable, FatalError."""
         with _opened(reading.connections.get(self.conn_id), f"directory {reading.directory}") as service:
             people = People(reading.directory)
             for user in service.every("Users"):
-                # Somebody inactive is known and has no name: nobody can ask as them.
+                # An inactive person is known but has no name, so that no asker can be them.
                 names = self._names(user) if user.get("active", True) is not False else []
                 people.add(user["id"], names, f"user {user['id']}")
             groups = {group["id"]: group for group in service.every("Groups")}
             for number, group in groups.items():
-                # A listing may leave members out altogether; only the group itself says that it is empty.
+                # A listing may omit members, so only the group itself proves that it is empty.
                 told = group if "members" in group else service.one("Groups", number)
                 members: list[str] = []
                 left_out = []
@@ -70,7 +80,7 @@ class Scim:
 
 
 def _kind(member: Resource) -> str:
-    """User, Group, or "" where neither the type nor the address of a member says which."""
+    """Kind of a member: User, Group, or "" if unclear."""
     if member.get("type"):
         return str(member["type"]).capitalize()
     address = str(member.get("$ref") or "")
@@ -100,13 +110,13 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Service]":
 
 
 class _Service:
-    """A SCIM service, and what Moat asks of it."""
+    """A SCIM service, with the queries that Moat needs."""
 
     def __init__(self, http: "httpx.Client", where: str) -> None:
         self._http, self._where = http, where
 
     def every(self, kind: str) -> Iterator[Resource]:
-        """Every resource of a kind, each once. Raises DirectoryUnavailable when the pages do not make a whole."""
+        """Yield every resource of a kind once. Raises DirectoryUnavailable if pages are missing."""
         seen: set[str] = set()
         while True:
             page = self._get(f"/{kind}", {"startIndex": len(seen) + 1, "count": PAGE})
@@ -133,7 +143,7 @@ class _Service:
             )
 
     def one(self, kind: str, number: str) -> Resource | None:
-        """One resource, None where it has gone meanwhile."""
+        """Read one resource; None if it is gone meanwhile."""
         found: Resource | None = self._get(f"/{kind}/{number}", {}, may_be_gone=True)
         return found
 
@@ -170,7 +180,7 @@ class _Service:
 
 
 def _wait_s(retry_after: str | None, attempt: int) -> float:
-    """How long a service asks to wait, in seconds or as a date; twice as long each time where it does not say."""
+    """Seconds to wait before the next try; doubled if not given."""
     try:
         seconds = float(retry_after or 2 ** (attempt - 1))
     except ValueError:

@@ -1,4 +1,7 @@
-"""Bring a directory's groups into the ledger: read whole, judge what would go, swap in one transaction."""
+"""Sync a directory's groups into the ledger.
+
+They are read whole, removals are judged, and all are swapped in one transaction.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,39 +18,55 @@ from moat.ledger.members import Pairs
 from moat.runtime import Progress
 from moat.settings import PROJECT
 
-FEWEST = 10  # memberships from which a share of them means something
+FEWEST = 10  # memberships below which a share of them means little
 TOLD = 20  # groups and members that a hold names, the most shrunk first
 TELL_EVERY = 1_000  # groups between two lines of progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncedDirectory:
-    """What came of one reading of a directory."""
+    """Result of one sync of a directory."""
 
     directory: str
     outcome: Literal["swapped", "unchanged", "held", "rejected"]
     n_groups: int
     n_memberships: int
-    n_left_out: int  # members of whom the directory does not say who they are
+    n_left_out: int  # members that the directory does not identify
     hold: int | None = None
-    opened: bool = False  # that the hold is new, so that somebody must be told
+    opened: bool = False  # whether the hold is new, so that people are notified
     reason: str = ""
 
     @property
     def passed(self) -> bool:
+        """Whether the ledger has the directory's groups now."""
         return self.outcome in ("swapped", "unchanged")
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the result as a dict of plain values."""
         return asdict(self)
 
 
 def sync(
     ledger: Ledger, connections: Connections, directory: Directory, by: str, progress: Progress = print
 ) -> SyncedDirectory:
-    """Make the ledger's groups those of the directory, unless too much would go: that waits for a person.
+    """Replace the ledger's groups of a directory, or hold the change if it would remove too much.
 
-    Raises what the reader raises, and DirectoryUnavailable when somebody else swapped meanwhile. Then,
-    and while it is held, the ledger keeps the groups that it has, and says since when.
+    While a change is held, and after an error, the ledger keeps the groups that it has, and records since
+    when.
+
+    Args:
+        ledger: The tenant's ledger.
+        connections: Source of connections.
+        directory: The declared directory.
+        by: Who syncs, for the audit.
+        progress: Called with each line of progress.
+
+    Returns:
+        What happened, with the numbers of groups and memberships.
+
+    Raises:
+        DirectoryUnavailable: The directory did not answer, or another sync replaced the groups meanwhile.
+        FatalError: A person must act.
     """
     revision, before = members.memberships(ledger, directory.name)
     try:
@@ -96,7 +115,7 @@ def _waiting(ledger: Ledger, name: str, digest: str, reason: str, detail: Mappin
 
 
 def _read(reading: DirectoryReading, directory: Directory) -> tuple[dict[str, list[str]], int]:
-    """The whole directory in canonical principals, and how many members are left out of it."""
+    """Read the whole directory in canonical principals, and count the members left out."""
     found: dict[str, DirectoryGroup] = {}
     for group in directory.reader.read(reading):
         try:
@@ -127,7 +146,7 @@ def _read(reading: DirectoryReading, directory: Directory) -> tuple[dict[str, li
 
 
 def _member(directory: Directory, member: str, found: Mapping[str, DirectoryGroup]) -> str | None:
-    """A member as a canonical principal; None for one that cannot be read, or a group that is not there."""
+    """Canonicalize a member; None if it cannot be resolved."""
     kind, _, name = member.partition(":")
     try:
         who = canonical(directory.group(name) if kind == "group" else member)
@@ -139,9 +158,10 @@ def _member(directory: Directory, member: str, found: Mapping[str, DirectoryGrou
 
 
 def _shrinking(directory: Directory, before: Pairs, now: Pairs) -> tuple[list[str], dict[str, Any]]:
-    """Why a swap may not pass by itself, and what a person reads before deciding; no reason where it may.
+    """Return the reasons to hold a change, and the details.
 
-    What counts is what goes, whatever comes: ten others in a group of ten are ten people who lost it.
+    There is no reason if it may pass. Only removals count, whatever is added: ten other people in a group of
+    ten are ten who lost it.
     """
     gone = before - now
     of_group, left, lost = (Counter(group for group, _ in pairs) for pairs in (before, now, gone))

@@ -1,8 +1,8 @@
 """Clients of an embedder: texts -> vectors of length 1.
 
-Three forms of an embedder behind one protocol: the resident one of this machine and any
-OpenAI-compatible server speak the same HTTP; in-process is for tests and for those who want no
-server. `tests/contracts/embedder.py` holds what each must keep.
+Three embedders behind one protocol: the resident one of this machine and any OpenAI-compatible server,
+over the same HTTP; and one in process, for tests and for setups without a server.
+`tests/contracts/embedder.py` holds what each must keep.
 """
 
 import base64
@@ -22,30 +22,60 @@ from moat.errors import EmbedderUnavailable, ModelError
 from moat.settings import Settings
 
 Priority = Literal["bulk", "query"]
-Vectors = np.ndarray  # float32, one row a text, each of length 1
+Vectors = np.ndarray  # float32, one row per text, each of length 1
 REQUEST = 256  # texts of one request
-AT_ONCE = 2  # requests under way
-PASSING = (408, 425, 429)  # answers that another try may change, beside those from 500 up
+AT_ONCE = 2  # parallel requests
+PASSING = (408, 425, 429)  # statuses that may pass with another try, beside those from 500 up
 TRIES = 6
-WAIT_S = 300.0  # at the most, for one answer
+WAIT_S = 300.0  # maximum, for one answer
 
 
 class Embedder(Protocol):
     """Turns texts into vectors."""
 
     def info(self) -> ModelInfo:
-        """Which model it serves. Raises EmbedderUnavailable."""
+        """Describe the model that the embedder serves.
+
+        Returns:
+            Its name, revision, dimensions and token limit.
+
+        Raises:
+            EmbedderUnavailable: The embedder did not answer.
+        """
         ...
 
     def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
-        """One row of float32 per text, in their order. Raises EmbedderUnavailable, ModelError."""
+        """Embed texts.
+
+        Args:
+            texts: Texts that are not empty. In bulk, each must fit the model's token limit.
+            priority: `query` goes before all `bulk` work.
+
+        Returns:
+            Array of float32 with shape (texts, dimensions), in the order of the texts, each row of length 1.
+
+        Raises:
+            EmbedderUnavailable: The embedder did not answer.
+            ModelError: The embedder refuses the request, or serves another model or revision.
+        """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection."""
+        ...
 
 
 class HttpEmbedder:
-    """An OpenAI-compatible embeddings server: `moat embedder`, TEI, vLLM, or a hosted endpoint."""
+    """An OpenAI-compatible embeddings server: `moat embedder`, TEI, vLLM, or a hosted endpoint.
+
+    Args:
+        url: Address of the server, without `/v1/embeddings`.
+        model: Name of the model to request.
+        key: Bearer key; empty: none.
+        known: The model's description; None: read from `/health` of the server.
+        wait_s: Maximum seconds for one answer.
+        tries: Maximum tries of one request.
+    """
 
     def __init__(
         self,
@@ -61,7 +91,7 @@ class HttpEmbedder:
         self._http = httpx.Client(
             base_url=url, headers=headers, timeout=httpx.Timeout(wait_s, connect=min(wait_s, 10.0)), trust_env=False
         )
-        self._client = f"{threading.get_ident():x}-{time.time_ns():x}"  # so that the server can be fair
+        self._client = f"{threading.get_ident():x}-{time.time_ns():x}"  # so that the server can let clients take turns
 
     def info(self) -> ModelInfo:
         if self._known is None:
@@ -71,7 +101,7 @@ class HttpEmbedder:
 
     def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
         info = self.info()
-        # While one answer travels, the next request is computed.
+        # While one answer is sent, the server computes the next.
         with ThreadPoolExecutor(AT_ONCE) as pool:
             parts = list(pool.map(lambda window: self._embed(window, priority, info), windows(texts, REQUEST)))
         return np.concatenate(parts) if parts else np.empty((0, info.dimensions), np.float32)
@@ -91,7 +121,7 @@ class HttpEmbedder:
         return _of_length_one(vectors)
 
     def _asked(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
-        """The answer, after as many tries as a busy or restarting server deserves."""
+        """Send a request, again while the server is busy or restarting."""
         reason = ""
         for attempt in range(self._tries):
             wait = min(30.0, 0.5 * 2**attempt)
@@ -117,7 +147,10 @@ class HttpEmbedder:
 
 
 class InProcessEmbedder:
-    """The model in this process: no server, and seconds of import in every process that uses it."""
+    """The model in this process, without a server.
+
+    Every process that uses it takes seconds to import it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         folder = folder_of(settings.model)
@@ -139,9 +172,20 @@ class InProcessEmbedder:
 
 
 def embedder_of(settings: Settings, connections: Connections, wait_s: float = WAIT_S, tries: int = TRIES) -> Embedder:
-    """The embedder of the settings; a resident one is started where none runs.
+    """Open the embedder of the settings, starting a resident one if none runs.
 
-    A search waits less, and tries once. Raises ModelError where the settings ask for another revision than it serves.
+    Args:
+        settings: Settings of this process.
+        connections: Source of connections, for an endpoint.
+        wait_s: Maximum seconds for one answer; a search waits less.
+        tries: Maximum tries of one request; a search tries once.
+
+    Returns:
+        The embedder, which the caller closes.
+
+    Raises:
+        ModelError: The embedder serves another model or revision than the settings name.
+        EmbedderUnavailable: The embedder did not start or answer.
     """
     embedder: Embedder
     if settings.embedder == "in_process":
@@ -194,7 +238,7 @@ def _vector(value: Any) -> np.ndarray:
 
 
 def _of_length_one(vectors: np.ndarray) -> Vectors:
-    """float32 rows of length 1; a row of zeros or with NaN stays as it is, for the gate to see."""
+    """Scale rows to length 1; zeros and NaN stay for the gate."""
     made = np.array(vectors, np.float32)
     lengths = np.linalg.norm(made, axis=1, keepdims=True)
     np.divide(made, lengths, out=made, where=lengths > 0)
@@ -207,7 +251,10 @@ def _retry_after(answer: httpx.Response, default: float) -> float:
 
 
 def model_of(settings: Settings, connections: Connections) -> str:
-    """The key of the model that the embedder serves: of a load that embedded nothing, and of a new collection."""
+    """Key of the model that the embedder serves.
+
+    For a load that embedded nothing, and for a new collection.
+    """
     embedder = embedder_of(settings, connections)
     try:
         return embedder.info().key

@@ -1,4 +1,4 @@
-"""The embedding model as files: where it is, how it cuts text into tokens, how many it takes."""
+"""The embedding model's files: their folder, revision, tokenizer and token limit."""
 
 import hashlib
 import importlib.util
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What an embedder says of its model. Vectors of equal `key` can stand in one collection."""
+    """Description of an embedder's model.
+
+    Vectors of equal `key` can be stored in one collection.
+    """
 
     model: str
     revision: str
@@ -26,13 +29,15 @@ class ModelInfo:
 
     @property
     def key(self) -> str:
+        """Name, revision and dimensions as one text of at most 64 characters."""
         return f"{self.model}@{self.revision}/{self.dimensions}"[-64:]
 
 
 def folder_of(model: str) -> Path:
-    """The folder of a model: a package that carries it, a folder, or the local Hugging Face cache.
+    """Folder of a model on this machine; nothing is downloaded.
 
-    Nothing is downloaded. Raises ModelError with the three ways.
+    It is in a package that carries it, a folder, or the local Hugging Face cache. Raises ModelError, naming the
+    three ways, if it is in none of them.
     """
     package = model.replace("-", "_").replace("/", ".")
     if package.isidentifier() and (spec := importlib.util.find_spec(package)) and spec.submodule_search_locations:
@@ -53,7 +58,7 @@ def folder_of(model: str) -> Path:
 
 @lru_cache(maxsize=4)
 def revision_of(folder: Path) -> str:
-    """The revision of a model's files: the commit in a Hugging Face cache, else a digest of the weights."""
+    """Revision of a model: its cached commit, or a digest of its files."""
     if folder.parent.name == "snapshots":
         return folder.name[:12]
     digest = hashlib.sha256()
@@ -65,7 +70,7 @@ def revision_of(folder: Path) -> str:
 
 
 def max_tokens_of(folder: Path) -> int:
-    """Tokens that the model takes, special ones included; what comes after them it does not see."""
+    """Token limit of the model, special tokens included; it ignores what comes after."""
     for name, field in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
         if (folder / name).is_file() and (value := json.loads((folder / name).read_text()).get(field)):
             return min(int(value), 1 << 20)
@@ -75,7 +80,10 @@ def max_tokens_of(folder: Path) -> int:
 
 
 class TokenCounter:
-    """Counts tokens as the model does, in batches, and keeps the counts of one document."""
+    """Counts tokens with the model's tokenizer, in batches.
+
+    It keeps the counts of one document.
+    """
 
     def __init__(self, tokenizer: "Tokenizer", max_tokens: int) -> None:
         tokenizer.no_truncation()
@@ -87,6 +95,7 @@ class TokenCounter:
 
     @classmethod
     def of(cls, model: str) -> "TokenCounter":
+        """Open the tokenizer of a model. Raises ModelError if it has no fast tokenizer."""
         from tokenizers import Tokenizer
 
         folder = folder_of(model)
@@ -95,13 +104,13 @@ class TokenCounter:
         return cls(Tokenizer.from_file(str(folder / "tokenizer.json")), max_tokens_of(folder))
 
     def count(self, text: str) -> int:
-        """Tokens of a text, without the special ones."""
+        """Count the tokens of a text, without special tokens."""
         if text not in self._counts:
             self.learn([text])
         return self._counts[text]
 
     def learn(self, texts: Sequence[str]) -> None:
-        """Count many texts in one call; `count` then knows them."""
+        """Count many texts in one call, for `count` to use."""
         new = [text for text in dict.fromkeys(texts) if text not in self._counts]
         if new:
             self.calls += 1
@@ -109,4 +118,5 @@ class TokenCounter:
             self._counts.update((text, len(encoding.ids)) for text, encoding in zip(new, encodings, strict=True))
 
     def forget(self) -> None:
+        """Forget the counted texts."""
         self._counts.clear()

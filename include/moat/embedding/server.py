@@ -1,10 +1,10 @@
-"""The resident embedder: one process per machine that has the model warm, in the OpenAI form.
+"""The resident embedder: one process per machine with an OpenAI API.
 
-    moat embedder                        # or, where none runs, the first task that embeds starts it
+    moat embedder                        # if none runs, the first task that embeds starts it
     POST /v1/embeddings                  {"model", "input", "encoding_format": "float" | "base64"}
     GET  /health                         model, revision, device, dimensions, max_tokens
 
-A question goes in front of every bulk batch; bulk clients take turns, one forward pass each.
+It keeps the model loaded. A query goes before all bulk work; bulk clients take turns, one forward pass each.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_
 from moat.errors import EmbedderUnavailable, ModelError, SettingsError
 from moat.settings import Settings
 
-STARTING_S = 300.0  # importing torch on a cold and busy machine takes most of it
-_started: list[subprocess.Popen[bytes]] = []  # what this process started and leaves running
+STARTING_S = 300.0  # most of it is importing torch on a busy machine
+_started: list[subprocess.Popen[bytes]] = []  # started by this process and left running
 MOST_TEXTS = 4_096  # of one request
-CPU_BUDGET, GPU_BUDGET = 2_048, 65_536  # tokens of one forward pass: on a CPU what its cache holds is fastest
+CPU_BUDGET, GPU_BUDGET = 2_048, 65_536  # tokens of one forward pass; on a CPU, what fits its cache is fastest
 
 
 def load_model(folder: str, device: str, precision: str) -> Any:
-    """A sentence-transformers model on a device; half precision on a GPU unless told otherwise."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # set-up brought the model; nothing is fetched at run time
+    """Load a sentence-transformers model on a device; `auto` precision is half on a GPU."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # set-up downloaded the model; nothing is fetched at run time
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -53,7 +53,7 @@ def load_model(folder: str, device: str, precision: str) -> Any:
 
 @dataclass(eq=False)
 class Job:
-    """The texts of one request, the longest first, and the vectors made so far."""
+    """The texts of one request, longest first, and the vectors made so far."""
 
     texts: list[str]
     lengths: list[int]
@@ -68,7 +68,7 @@ class Job:
 
 
 class Turns:
-    """Whose turn the model is: questions first, then bulk clients in turn, one forward pass each."""
+    """Schedules the model: queries first, then bulk clients in turn, one forward pass each."""
 
     def __init__(self, encode: Any, budget: int) -> None:
         self._encode, self._budget = encode, budget
@@ -79,6 +79,7 @@ class Turns:
         threading.Thread(target=self._work, name="model", daemon=True).start()
 
     def submit(self, job: Job, priority: Literal["bulk", "query"]) -> None:
+        """Queue a job by its priority."""
         with self._changed:
             if priority == "query":
                 self._queries.append(job)
@@ -95,7 +96,7 @@ class Turns:
             self._pass(taken)
 
     def _take(self) -> list[tuple[Job, int]]:
-        """The texts of the next forward pass: as many as fit into the budget, padding counted."""
+        """Take the texts of the next forward pass, within the budget."""
         taken: list[tuple[Job, int]] = []
         longest = 0
 
@@ -122,7 +123,7 @@ class Turns:
         return taken
 
     def _pass(self, taken: list[tuple[Job, int]]) -> None:
-        """One forward pass; out of memory, two of half the size."""
+        """Run one forward pass; out of memory, run two of half the size."""
         self.passes += 1
         try:
             vectors = self._encode([job.texts[i] for job, i in taken])
@@ -150,7 +151,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def app_of(settings: Settings) -> Any:
-    """The server, with its model loaded. Raises SettingsError for an address that anyone could reach."""
+    """Build the server and load its model. Raises SettingsError for a public address without a key."""
     from fastapi import FastAPI, Header, HTTPException, Request, Response
 
     key = settings.embedder_key.get_secret_value()
@@ -271,9 +272,9 @@ def serve(settings: Settings) -> None:
 
 
 def ensure_running(settings: Settings) -> str:
-    """The address of this machine's embedder; the first one who needs it starts it.
+    """Return the address of this machine's embedder, starting it if none runs.
 
-    Raises ModelError when it serves another model, EmbedderUnavailable when it does not start.
+    Raises ModelError if it serves another model, EmbedderUnavailable if it does not start.
     """
     url = f"http://{settings.embedder_host}:{settings.embedder_port}"
     if _serves(url, settings):
@@ -287,7 +288,7 @@ def ensure_running(settings: Settings) -> str:
         log = settings.home / "logs" / "embedder.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out:
-            # A session of its own and no inherited files: it outlives the task that starts it.
+            # A session of its own and no inherited files, so that it outlives the task that starts it.
             _started.append(
                 child := subprocess.Popen(
                     [sys.executable, "-m", "moat.embedding.server"],
@@ -313,7 +314,7 @@ def ensure_running(settings: Settings) -> str:
 
 
 def _serves(url: str, settings: Settings) -> bool:
-    """Whether an embedder answers. Raises ModelError when it is one of another model."""
+    """Whether an embedder answers. Raises ModelError if it serves another model."""
     try:
         answer = httpx.get(f"{url}/health", timeout=10.0, trust_env=False)
     except httpx.TransportError:
@@ -336,7 +337,7 @@ def _serves(url: str, settings: Settings) -> bool:
 
 @contextlib.contextmanager
 def _locked(settings: Settings) -> Iterator[None]:
-    """One starter at a time on this machine."""
+    """Let one process at a time start the embedder of this machine."""
     with (settings.home / "embedder.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -350,6 +351,7 @@ def _loopback(host: str) -> bool:
 
 
 def dimensions_of(model: Any) -> int:
+    """Number of dimensions of a model's vectors."""
     named = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
     return int(named())
 

@@ -1,1 +1,1 @@
-"""What went wrong, told once: opened, diagnosed, told to people, and over."""
+"""Incidents: opened, diagnosed, notified once, and resolved."""

@@ -1,7 +1,7 @@
-"""The three ways to people: mail, a chat's webhook, a webhook of anything else, each by a connection.
+"""Notification channels: mail, chat webhook and generic webhook, by connection.
 
-A channel takes a whole message once, or raises. What it must not do is say more than the message:
-a server's answer can hold the address that was called, and with it a key, so it is never repeated.
+A channel accepts a whole message once, or raises. It must not reveal more than the message: a
+server's answer can contain the called address, and with it a key, so it is never repeated.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from moat.errors import SettingsError, TellingFailed
 
 TIMEOUT_S = 10.0
 TRIES = 3
-PAUSE_S = 0.4  # before the second try; twice as long before the third
+PAUSE_S = 0.4  # before the second try; doubled before the third
 LONGEST_TEXT = 2_900  # characters: a block of the Slack form holds 3,000
 SLACK = "https://hooks.slack.com/services"
 SIGNATURE, STAMP = "X-Moat-Signature", "X-Moat-Timestamp"
@@ -32,7 +32,7 @@ SIGNATURE, STAMP = "X-Moat-Signature", "X-Moat-Timestamp"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What people are told: a line, the text below it, and the same as fields for a machine."""
+    """A notification: subject line, text, and the same as fields for a machine."""
 
     subject: str
     text: str
@@ -40,7 +40,7 @@ class Message:
 
 
 def send(connections: Connections, channel: str, to: Sequence[str], message: Message) -> None:
-    """Hand a message to one channel, written as in MOAT_TELL. Raises TellingFailed, SettingsError."""
+    """Send a message through one channel, written as in MOAT_TELL. Raises TellingFailed, SettingsError."""
     kind, _, conn_id = channel.partition(":")
     connection = connections.get(conn_id)
     if kind == "smtp":
@@ -55,12 +55,12 @@ def send(connections: Connections, channel: str, to: Sequence[str], message: Mes
 
 
 def signature(key: str, stamp: str, body: bytes) -> str:
-    """What X-Moat-Signature must be: HMAC-SHA256 over the timestamp, a point and the body."""
+    """Value of X-Moat-Signature: HMAC-SHA256 over the timestamp, a dot and the body."""
     return "sha256=" + hmac.new(key.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
 
 
 def _mail(connection: Connection, to: Sequence[str], message: Message) -> None:
-    """Through the server of an `smtp` connection, with Airflow's own extras: from_email, disable_ssl, disable_tls."""
+    """Send through an `smtp` connection, with Airflow's extras: from_email, disable_ssl, disable_tls."""
     if not to:
         raise SettingsError(f"connection {connection.conn_id!r}: mail needs somebody to write to: set MOAT_TELL_TO")
     sender = str(connection.extra.get("from_email") or connection.login)
@@ -69,7 +69,7 @@ def _mail(connection: Connection, to: Sequence[str], message: Message) -> None:
     mail = EmailMessage()
     mail["Subject"], mail["From"], mail["To"] = message.subject, sender, ", ".join(to)
     mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain=sender.rpartition("@")[2])
-    mail["Auto-Submitted"] = "auto-generated"  # so that no absence note answers it
+    mail["Auto-Submitted"] = "auto-generated"  # suppresses out-of-office replies
     mail.set_content(message.text)
 
     def attempt() -> bool:
@@ -94,7 +94,7 @@ def _mail(connection: Connection, to: Sequence[str], message: Message) -> None:
 
 
 def _server(connection: Connection) -> smtplib.SMTP:
-    """Connected and logged in. TLS from the first byte, or by STARTTLS, unless the connection turns both off."""
+    """A connected SMTP client, logged in. TLS or STARTTLS, unless the connection disables both."""
     secure, upgraded = not _on(connection, "disable_ssl"), not _on(connection, "disable_tls")
     context = ssl.create_default_context()
     host, port = connection.host, connection.port or (465 if secure else 587 if upgraded else 25)
@@ -110,14 +110,14 @@ def _server(connection: Connection) -> smtplib.SMTP:
 
 
 def _on(connection: Connection, name: str) -> bool:
-    """An extra that Airflow's form gives as a boolean, and a URI as text."""
+    """A boolean extra, given as a boolean or as text."""
     return str(connection.extra.get(name, "")).strip().lower() in ("1", "true", "yes", "on")
 
 
 def _slack(message: Message) -> str:
-    """The form that Slack, Mattermost, Rocket.Chat and many bridges take."""
+    """The payload format of Slack, Mattermost, Rocket.Chat and many bridges."""
     text = message.text if len(message.text) <= LONGEST_TEXT else f"{message.text[:LONGEST_TEXT]}…"
-    # In this form &, < and > are markup: an address of a link, a call of everybody in the room.
+    # In this format &, < and > are markup: links, or mentions of the whole channel.
     plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": message.subject[:150], "emoji": False}},
@@ -127,7 +127,7 @@ def _slack(message: Message) -> str:
 
 
 def _slack_url(connection: Connection) -> str:
-    """A `slackwebhook` connection keeps the secret end of the address as its password; a whole address does too."""
+    """URL of a `slackwebhook` connection; its password is the secret part or all of it."""
     if "://" in connection.password:
         return connection.password
     base = _url(connection) if connection.host else SLACK
@@ -135,7 +135,7 @@ def _slack_url(connection: Connection) -> str:
 
 
 def _url(connection: Connection) -> str:
-    """Where an `http` connection leads: host, or a whole address; schema is the protocol; extra `path` comes behind."""
+    """URL of an `http` connection, with its extra `path` appended."""
     host = connection.host or ""
     whole = host if "://" in host else f"{connection.schema or 'https'}://{host}"
     if connection.port and urlsplit(whole).port is None:
@@ -148,7 +148,7 @@ def _url(connection: Connection) -> str:
 
 
 def _signed(connection: Connection, body: bytes) -> dict[str, str]:
-    """With a password in the connection the receiver can tell that the message is ours, and fresh."""
+    """Headers by which the receiver can verify origin and age."""
     if not connection.password:
         return {}
     stamp = str(int(time.time()))
@@ -175,7 +175,7 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], conn_id: str) -> No
 
 
 def _tried(attempt: Callable[[], bool], conn_id: str, what: str) -> None:
-    """A few tries within seconds: a task waits for this."""
+    """Try a few times within seconds, because a task is waiting."""
     for n in range(TRIES):
         if n:
             time.sleep(PAUSE_S * 2 ** (n - 1))

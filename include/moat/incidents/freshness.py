@@ -1,4 +1,4 @@
-"""How often a source changes, learned from its loads, and whether it has been quiet for too long."""
+"""Learns how often a source changes, and detects when it is overdue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from moat.ledger import Ledger, loads
 from moat.ledger.loads import Load
 from moat.runtime import Runtime
 
-LEARNED_FROM = 14  # gaps between loads that brought something
-RECENT = 400  # loads that are looked at
-SAME_DAY = 3  # gaps that began on the same weekday, from which that day has a rhythm of its own
-PATIENCE = 1.5  # of the usual gap, on top of the one that this day of the week has
+LEARNED_FROM = 14  # gaps between loads with changes
+RECENT = 400  # loads considered
+SAME_DAY = 3  # gaps that began on the same weekday, from which that day has its own rhythm
+PATIENCE = 1.5  # of the usual gap, added to this weekday's own gap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cadence:
-    """How a source comes: gaps between loads that brought changes, and how long it has been quiet."""
+    """A source's rhythm: gaps between loads with changes, and time since the last one."""
 
     source: str
     n_gaps: int
     usual: timedelta  # between two loads with changes, after a day like that of the last one
-    bound: timedelta  # from which on it is late
-    changed_at: datetime  # when the last load with changes was opened
+    bound: timedelta  # late after this
+    changed_at: datetime  # opening time of the last load with changes
     age: timedelta  # since then
-    looked_at: datetime  # when the newest load of all was opened, changes or none
+    looked_at: datetime  # opening time of the newest load, with or without changes
     unseen: timedelta  # since then
-    usual_look: timedelta  # between two loads, changes or none
+    usual_look: timedelta  # between two loads, with or without changes
 
     @property
     def late(self) -> bool:
@@ -37,15 +37,15 @@ class Cadence:
 
     @property
     def silent(self) -> bool:
-        """Whether nobody has even looked for far longer than usual."""
+        """Whether the source has not been read for far longer than usual."""
         return self.unseen > 3 * self.usual_look
 
 
 def cadence(ledger: Ledger, source: str, now: datetime | None = None) -> Cadence | None:
-    """The rhythm of a source; None before enough loads have brought changes.
+    """The rhythm of a source; None until enough loads had changes.
 
-    Weekends and other quiet days are learned by the weekday that a gap began on: what last changed on
-    a Friday is awaited on Monday.
+    Weekends and other quiet days are learned by the weekday on which a gap began: after a change on a
+    Friday the next is expected on Monday.
     """
     now = now or datetime.now(UTC)
     found = [load for load in reversed(loads.recent(ledger, source, RECENT)) if not load.options.get("only")]
@@ -74,7 +74,7 @@ def cadence(ledger: Ledger, source: str, now: datetime | None = None) -> Cadence
 
 
 def stale(runtime: Runtime, source: str) -> str:
-    """What to tell of a source that has been quiet for longer than it ever is; empty for one that is as usual."""
+    """A message if a source has been quiet for too long, otherwise empty."""
     found = cadence(runtime.ledger, source)
     if found is None or not found.late:
         return ""
@@ -85,7 +85,7 @@ def stale(runtime: Runtime, source: str) -> str:
 
 
 def format_span(span: timedelta) -> str:
-    """A time as a person says it."""
+    """Format a duration for people."""
     hours = span.total_seconds() / 3600
     return f"{hours / 24:.1f} days" if hours >= 48 else f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.0f} min"
 

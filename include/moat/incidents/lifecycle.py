@@ -1,7 +1,7 @@
-"""Incidents from what a load goes through: opened or joined, diagnosed, told, and over when a load is visible.
+"""Incidents in the course of a load, from opening to resolution.
 
-None of this is the way itself: what cannot be recorded is said, and neither hides the error that it is about
-nor keeps a load from being promoted.
+None of this may disturb a load: a failure to record an incident is logged; it neither hides the
+original error nor prevents a promotion.
 """
 
 import traceback
@@ -19,13 +19,13 @@ from moat.ledger.loads import Load
 from moat.runtime import Runtime
 from moat.source import Source
 
-if TYPE_CHECKING:  # the gate tells of what it judged, so it imports this module
+if TYPE_CHECKING:  # the gate reports its verdict, so it imports this module
     from moat.checks.verdict import Verdict
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Whose work a family of checks looks at: there the trouble is, though the gate is where it shows.
+# The stage whose work a family of checks covers: the fault is there, although the gate shows it.
 JUDGED = {
     "volume": "read",
     "freshness": "read",
@@ -39,13 +39,13 @@ JUDGED = {
     "budget": "embed",
     "golden": "embed",
 }
-TASKS = {"prepare": "parse", "decide": "gate", "anything": "read", "budget": "embed"}  # whose name is no stage
-# How tasks end that tell of nothing new: the gate's decision does, or a person's, or the run that is at it.
+TASKS = {"prepare": "parse", "decide": "gate", "anything": "read", "budget": "embed"}  # tasks not named after a stage
+# Task errors that are no news: the gate, a person or the other run has already reported them.
 BY_DESIGN = ("GateBlocked", "AirflowFailException", "LoadInProgress", "Superseded")
 
 
 def _beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:
-    """Do the work of an incident; where it fails, say so and go on."""
+    """Run incident bookkeeping; log its failure and continue."""
 
     @wraps(work)
     def done(*given: P.args, **named: P.kwargs) -> T | None:
@@ -62,7 +62,7 @@ def _beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:
 
 @_beside_the_way
 def gate_judged(runtime: Runtime, source: Source, load: Load, found: "Verdict") -> Incident | None:
-    """Open or join the incident of the checks that failed; None where all passed."""
+    """Open or join the incident of failed checks; None if all passed."""
     if not found.failed:
         return None
     happened = [
@@ -82,7 +82,7 @@ def gate_judged(runtime: Runtime, source: Source, load: Load, found: "Verdict") 
 def task_failed(
     runtime: Runtime, source: str, stage: str, subject: str, error: str, number: int | None, run: str
 ) -> Incident | None:
-    """Open or join the incident of a task that failed for good. A gate's task that is red by design opens none."""
+    """Open or join the incident of a failed task; expected gate failures open none."""
     if error.startswith(BY_DESIGN):
         there = incidents.of_load(runtime.ledger, number) if number is not None else []
         return next((i for i in there if i.state != "resolved"), None)
@@ -94,7 +94,7 @@ def task_failed(
 
 @_beside_the_way
 def late(runtime: Runtime, source: str, message: str) -> Incident | None:
-    """Join what already keeps a source from its load, or open an incident: its load is late, or nothing new comes."""
+    """Open or join the incident of a late or stale source."""
     load = next(iter(loads.recent(runtime.ledger, source, 1)), None)
     subject, stage = ("freshness", "read") if message.startswith("nothing new") else ("deadline", "promote")
     happened = [Happening.now("late", stage, (subject, message), "warn", load.id if load else None)]
@@ -103,9 +103,9 @@ def late(runtime: Runtime, source: str, message: str) -> Incident | None:
 
 @_beside_the_way
 def mended(runtime: Runtime, load: Load) -> None:
-    """End the incidents of a source that a load shows to be over: it was promoted, or found everything in step.
+    """Resolve a source's incidents after a promoted or unchanged load.
 
-    A warning that came from this very load stays, and a load of single documents ends only what it began.
+    Warnings from this very load stay, and a load of selected documents resolves only its own incidents.
     """
     failed = {r.name for r in checks.of_load(runtime.ledger, load.id) if not r.passed}
     how = "was promoted" if load.state == "promoted" else "found everything in step"
@@ -137,13 +137,13 @@ def stage_of(task: str) -> str:
 def _noticed(
     runtime: Runtime, source: Source | str, load: Load | None, run: str, happened: Sequence[Happening]
 ) -> Incident:
-    """Record what happened; where it is news, find out why, and tell people."""
+    """Record what happened; if it is news, diagnose and notify."""
     name = source if isinstance(source, str) else source.name
     since = load.opened_at if load is not None and load.opened_at <= happened[0].first_at else datetime.now(UTC)
     joined = incidents.join(runtime.ledger, name, run, since, happened)
     if not joined.news:
         if joined.incident.title and joined.incident.told is None:
-            tell(runtime, joined.incident)  # nobody could be told so far
+            tell(runtime, joined.incident)  # no notification has been delivered yet
         return joined.incident
     found = _diagnosed(runtime, source, load, incidents.happenings(runtime.ledger, joined.incident.id))
     explained = incidents.explained(runtime.ledger, joined.incident.id, found.title, found.to_dict())
@@ -152,11 +152,11 @@ def _noticed(
 
 
 def _diagnosed(runtime: Runtime, source: Source | str, load: Load | None, every: Sequence[Happening]) -> Diagnosis:
-    """What triage finds. Where it stumbles over what a broken load left, people still hear that there is trouble."""
+    """Run triage; if it fails, people are still notified."""
     try:
         declared, name = (None, source) if isinstance(source, str) else (source, source.name)
         return triage(runtime, declared, load, every, name)
-    except Exception as error:  # noqa: BLE001  whatever it is that broke the load may break who looks at it
+    except Exception as error:  # noqa: BLE001  whatever broke the load may break triage too
         runtime.progress(traceback.format_exc())
         line = f"triage ended with {type(error).__name__}: the log has where"
         commands = (f"moat load show {load.id}",) if load is not None else ()
@@ -166,16 +166,16 @@ def _diagnosed(runtime: Runtime, source: Source | str, load: Load | None, every:
 
 
 def _of_run(runtime: Runtime, source: str, run: str) -> Load | None:
-    """The load that a run has made so far."""
+    """The newest load of a run."""
     return next((load for load in loads.recent(runtime.ledger, source, 5) if load.run == run), None)
 
 
 def _warned(runtime: Runtime, one: Incident, failed: set[str]) -> bool:
-    """Whether what an incident warns of was so in the load as well."""
+    """Whether the load still has what an incident warns of."""
     return any(h.kind == "check" and h.subject in failed for h in incidents.happenings(runtime.ledger, one.id))
 
 
 def _silent(runtime: Runtime, one: Incident) -> bool:
-    """Whether an incident is about nothing coming: that nothing came again does not end it."""
+    """Whether an incident is about missing updates, which an unchanged load does not resolve."""
     happened = incidents.happenings(runtime.ledger, one.id)
     return bool(happened) and all(h.subject == "freshness" for h in happened)

@@ -1,7 +1,8 @@
-"""Telling people of an incident: once, and again only when it has become another.
+"""Notifies people of an incident once, and again only when it has changed.
 
-Whoever notices something calls `tell`; the ledger lets exactly one of them speak for each state that an
-incident is in. Nothing here ever fails a load: what cannot be sent is logged, and the next event tries again.
+Any process that notices something calls `tell`; the ledger lets exactly one of them send for each
+state of an incident. Notification never fails a load: a failure to send is logged, and the next event
+tries again.
 """
 
 import hashlib
@@ -23,14 +24,14 @@ LONGEST_TITLE, LONGEST_LINE = 160, 300
 
 
 def tell(runtime: Runtime, incident: Incident) -> bool:
-    """Whether people were told now, through the channels of the settings.
+    """Notify people through the configured channels; returns whether a message was sent now.
 
-    False where nobody is named, where they know it already, and where no channel took the message.
+    False if no channel is configured, if people already know, or if no channel accepted the message.
     """
     channels, to = parted(runtime.settings.tell), parted(runtime.settings.tell_to)
     claimed = ""
     try:
-        # Read again, so that of two who noticed at once both speak of the same, and one of them is quiet.
+        # Read again, so that two processes that notice at once see the same state and only one sends.
         incident = incidents.get(runtime.ledger, incident.id)
         runtime.progress(headline(runtime, incident, Redactor.of(runtime.settings)))
         digest = digest_of(incident)
@@ -39,7 +40,7 @@ def tell(runtime: Runtime, incident: Incident) -> bool:
         claimed = digest
         if _sent(runtime, incident, channels, to):
             return True
-    except Exception as error:  # noqa: BLE001  people are told beside the way: no load fails because mail does
+    except Exception as error:  # noqa: BLE001  notification is separate: no load fails because mail does
         runtime.progress(f"incident {incident.id}: people were not told: {type(error).__name__}")
     if claimed:
         _give_back(runtime, incident, claimed)
@@ -47,7 +48,7 @@ def tell(runtime: Runtime, incident: Incident) -> bool:
 
 
 def digest_of(incident: Incident) -> str:
-    """What an incident is told by: another state, severity, stage or first cause is news; one more failure is not."""
+    """Digest of state, severity, stage and first cause, which are news if changed."""
     causes = incident.detail.get("causes") or []
     first = str(causes[0].get("name", "")) if causes else ""
     parts = (incident.state, incident.severity, incident.stage, first)
@@ -55,13 +56,13 @@ def digest_of(incident: Incident) -> str:
 
 
 def message_of(runtime: Runtime, incident: Incident, hush: Redactor) -> Message:
-    """An incident as a message: what, why, how far it reaches, which command mends it, where to look."""
+    """An incident as a message with causes, reach, commands and a link."""
     fields = _fields(runtime, incident, hush)
     return Message(headline(runtime, incident, hush), "\n".join(_lines(fields)), fields)
 
 
 def headline(runtime: Runtime, incident: Incident, hush: Redactor) -> str:
-    """One line: how bad, where, what."""
+    """One line: severity, location and title."""
     what = incident.severity if incident.state == "open" else incident.state
     where = f"{incident.source}, {incident.stage}"
     tenant = "" if runtime.settings.tenant == "default" else f" {runtime.settings.tenant}"
@@ -69,7 +70,7 @@ def headline(runtime: Runtime, incident: Incident, hush: Redactor) -> str:
 
 
 def _sent(runtime: Runtime, incident: Incident, channels: Sequence[str], to: Sequence[str]) -> bool:
-    """Whether anybody got it. One channel that failed is logged, and does not let the others speak twice."""
+    """Send through all channels and log failures; returns whether one succeeded."""
     message, n = message_of(runtime, incident, Redactor.of(runtime.settings, _known(runtime, channels))), 0
     for channel in channels:
         try:
@@ -89,7 +90,7 @@ def _give_back(runtime: Runtime, incident: Incident, digest: str) -> None:
 
 
 def _known(runtime: Runtime, channels: Sequence[str]) -> Iterator[str]:
-    """The channels' own secrets, which an error's text might repeat."""
+    """The channels' own secrets, which an error text might contain."""
     for channel in channels:
         try:
             yield runtime.connections.get(channel.partition(":")[2]).password
@@ -160,7 +161,7 @@ def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _reach(reach: Any, hush: Redactor) -> dict[str, Any]:
-    """Counts, and short lists of names as how many they are."""
+    """Counts; short lists of names are reduced to their length."""
     found: dict[str, Any] = {}
     for name, value in dict(reach or {}).items():
         if isinstance(value, bool | int | float):
@@ -173,7 +174,7 @@ def _reach(reach: Any, hush: Redactor) -> dict[str, Any]:
 
 
 def _link(runtime: Runtime, incident: Incident) -> str | None:
-    """The run in Airflow's UI; of a load that no run of Airflow makes, none."""
+    """URL of the run in Airflow's UI; None for a load outside Airflow."""
     base = (runtime.settings.tell_link or runtime.settings.airflow_url).rstrip("/")
     kind, _, rest = incident.run.partition(":")
     dag, _, run = rest.partition(":")

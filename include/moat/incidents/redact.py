@@ -1,7 +1,7 @@
-"""What may leave for people's mail and chat: no key, no password, no long quotation of what was read.
+"""Redacts secrets and long quotations from notification text.
 
-A message is made of counts, ids and names, but an error's text is a library's, and some put the
-address that they called, or the row that they choked on, into it.
+Messages consist of counts, ids and names, but an error text comes from a library, and some include
+the called URL or the row that caused the error.
 """
 
 import re
@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from moat.settings import Settings
 
 HIDDEN = "***"
-LONGEST_QUOTATION = 60  # characters between quotes; what is longer is likely a document's text
-SHORTEST_SECRET = 6  # a shorter one would blank ordinary words
+LONGEST_QUOTATION = 60  # characters between quotes; longer ones are probably document text
+SHORTEST_SECRET = 6  # shorter ones would redact ordinary words
 WORD = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key(?:[_-]?id)?|signature|credentials?|sig|auth)"
 PATTERNS = tuple(
     (re.compile(pattern), shown)
@@ -37,7 +37,7 @@ QUOTATION = re.compile(rf"(?s)[\"'`«“](?P<inside>[^\"'`»”]{{{LONGEST_QUOTA
 
 
 class Redactor:
-    """Takes out of a text what is nobody's to read in a message."""
+    """Redacts secrets and long quotations from text."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         kept = sorted({one for one in known if len(one) >= SHORTEST_SECRET}, key=len, reverse=True)
@@ -45,12 +45,12 @@ class Redactor:
 
     @classmethod
     def of(cls, settings: Settings, known: Iterable[str] = ()) -> "Redactor":
-        """One that knows the settings' own secrets, and others, by their value."""
+        """A redactor that knows the settings' secrets, and others, by value."""
         own = [value.get_secret_value() for _, value in settings if isinstance(value, SecretStr)]
         return cls([*own, urlsplit(settings.ledger).password or "", *known])
 
     def __call__(self, text: str, longest: int) -> str:
-        """The text on one line, without secrets, cut to so many characters."""
+        """The text on one line, without secrets, truncated to `longest` characters."""
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         for pattern, shown in PATTERNS:

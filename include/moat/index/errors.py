@@ -1,4 +1,7 @@
-"""What Weaviate's client raises, named by what happens next. A test fails on an error that is not mapped."""
+"""Map what Weaviate's client raises to errors of Moat.
+
+A test fails on an error that is not mapped.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ from moat.settings import Settings
 
 @contextmanager
 def unless_missing() -> Iterator[None]:
+    """Ignore the client's 404 for an object that does not exist."""
     from weaviate.exceptions import UnexpectedStatusCodeError
 
     try:
@@ -20,7 +24,7 @@ def unless_missing() -> Iterator[None]:
 
 @contextmanager
 def mapped_errors(settings: Settings) -> Iterator[None]:
-    """The client's errors, by what happens next."""
+    """Raise the client's errors as errors of Moat."""
     import grpc
     import httpx
     from weaviate import exceptions as w
@@ -34,7 +38,7 @@ def mapped_errors(settings: Settings) -> Iterator[None]:
 
 
 def mapped(error: Exception, where: str) -> MoatError:
-    """A foreign error as one of ours."""
+    """Map an error of the client, HTTP or gRPC to IndexUnavailable or FatalError."""
     from weaviate import exceptions as w
 
     said = f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:600]}"

@@ -1,7 +1,7 @@
 """The collection that Moat needs, checked before every load and every promotion.
 
-`allow` is the wall: an array of opaque tokens, each one a term of its own. Weaviate's default for
-text cuts `user:alice@corp.com` into words, and then everyone at corp.com matches.
+`allow` enforces access: an array of opaque access tokens, each indexed as one term. Weaviate's default for
+text splits `user:alice@corp.com` into words, so that everyone at corp.com would match.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ VERSION = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
+    """A property of the collection, as far as Moat depends on it."""
+
     name: str
     data_type: Literal["text", "text[]", "int"]
     tokenization: Literal["field", "word"] | None
@@ -19,6 +21,7 @@ class Property:
     searchable: bool
 
     def line(self) -> str:
+        """Format the property for comparison and messages."""
         return f"{self.data_type} tokenization={self.tokenization} filterable={self.filterable} searchable={self.searchable}"
 
 
@@ -37,9 +40,11 @@ PROPERTIES = (
 
 
 def format_property(found: Any) -> str:
+    """Format a live property as `Property.line` does."""
     tokenization = found.tokenization.value if found.tokenization else None
     return f"{found.data_type.value} tokenization={tokenization} filterable={found.index_filterable} searchable={found.index_searchable}"
 
 
 def description(model: str) -> str:
+    """Description of a collection for a model, which identifies the vectors in it."""
     return f"Moat schema {VERSION}, vectors of {model}"

@@ -1,6 +1,6 @@
-"""The only door to Weaviate. What its client raises is named here by what happens next.
+"""The only access to Weaviate; `moat.index.errors` maps what its client raises.
 
-`tests/contracts/store.py` holds what a store must keep; the real one and the fake both do.
+`tests/contracts/store.py` holds what a store must keep, against a real Weaviate.
 """
 
 import time
@@ -13,7 +13,7 @@ import numpy as np
 
 from moat.access.policy import TOKEN
 from moat.batching import windows
-from moat.errors import FatalError, IndexUnavailable, SchemaError
+from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
 from moat.ids import text_hash
 from moat.index.errors import mapped_errors, unless_missing
 from moat.index.schema import PROPERTIES, description, format_property
@@ -28,10 +28,10 @@ Mode = Literal["vector", "keyword", "hybrid"]
 Role = Literal["operator", "writer", "reader"]
 Filters = Mapping[str, str | Sequence[str]]
 
-LEAST_SERVER = (1, 39, 1)  # 1.39.0 loses data on a read-only shard and says that it stored it
-AT_ONCE = 500  # objects of one write or one read back
-MOST = 10_000  # objects that Weaviate gives of one query
-PATCHES = 8  # patches under way
+LEAST_SERVER = (1, 39, 1)  # 1.39.0 acknowledges writes to a read-only shard and loses them
+AT_ONCE = 500  # objects of one write or read
+MOST = 10_000  # maximum results of one query in Weaviate
+PATCHES = 8  # parallel patches
 TRIES = 4
 OWN_FILTERS = {"source", "key", "kind", "document"}  # properties; any other name is one of metadata
 SEARCHED = ["text", "title^2", "heading"]
@@ -39,7 +39,7 @@ SEARCHED = ["text", "title^2", "heading"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What was read back of an object. `text_hash` is of the text that the index gave, not of a copy."""
+    """An object as read back; `text_hash` is of the returned text."""
 
     id: str
     source: str
@@ -50,7 +50,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A search in the index. `tokens` and what is hidden are mandatory; the caller's filters are ANDed."""
+    """A search in the index; the caller's filters only narrow it."""
 
     mode: Mode
     text: str
@@ -63,48 +63,50 @@ class Query:
 
 
 class Store(Protocol):
-    """Where chunks are searched. Every method raises IndexUnavailable or FatalError, nothing else."""
+    """Index of chunks. Every method raises IndexUnavailable or FatalError, nothing else."""
 
     def ensure(self, model: str) -> None:
-        """Make the collection for vectors of this model, where there is none."""
+        """Create the collection for vectors of this model, unless it exists."""
         ...
 
     def check(self, model: str) -> None:
-        """Raise SchemaError unless the live collection is what Moat needs, for this model."""
+        """Raise SchemaError unless the live collection is what Moat needs for this model."""
         ...
 
     def write(self, objects: Sequence[IndexObject]) -> None:
-        """Write or overwrite objects; returns only when every one was acknowledged."""
+        """Write or overwrite objects; return only when every one is acknowledged."""
         ...
 
     def read_back(self, ids: Sequence[str]) -> dict[str, Stored]:
-        """What stands there of these ids; what does not is left out."""
+        """Read objects by id; missing ones are left out."""
         ...
 
-    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]: ...
+    def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        """Read vectors by id, float32; missing objects are left out."""
+        ...
 
     def set_allow(self, allow: Mapping[str, Sequence[str]]) -> None:
-        """Change who may read objects, vectors kept. One that is not there is left out."""
+        """Replace the access tokens of objects; missing objects are left out."""
         ...
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Remove objects; returns when none of them is there."""
+        """Delete objects; return only when none of them is left."""
         ...
 
     def search(self, query: Query) -> list[tuple[str, float]]:
-        """Ids with scores, the best first."""
+        """Search for chunks; return (id, score) pairs, best first, or nothing without access tokens."""
         ...
 
     def every(self) -> Iterator[Stored]:
-        """All objects, in no order."""
+        """Iterate over all objects, in no order."""
         ...
 
     def ids_of_document(self, document: str) -> list[str]:
-        """Ids of the objects that say they are of a document, 10,000 at the most; none where there is no collection."""
+        """Return up to 10,000 ids of a document's objects; none without a collection."""
         ...
 
     def exists(self) -> bool:
-        """Whether there is a collection at all."""
+        """Whether the collection exists."""
         ...
 
     def close(self) -> None: ...
@@ -118,7 +120,7 @@ class WeaviateStore:
 
     @classmethod
     def open(cls, settings: Settings, role: Role) -> "WeaviateStore":
-        """Connect with the key of a role. Raises IndexUnavailable, FatalError for a key that is refused."""
+        """Connect with a role's key. Raises IndexUnavailable, FatalError."""
         import weaviate
         from weaviate.classes.init import AdditionalConfig, Auth, Timeout
 
@@ -178,12 +180,12 @@ class WeaviateStore:
             return bool(self._client.collections.exists(self._name))
 
     def version(self) -> str:
-        """The server's version, such as 1.39.3."""
+        """Version of the server, such as 1.39.3."""
         with mapped_errors(self._settings):
             return str(self._client.get_meta()["version"])
 
     def grant(self) -> None:
-        """Give the writer's and the reader's key what they need and no more. Needs the operator's key."""
+        """Give the writer's and reader's key minimal rights, by the operator's key."""
         from weaviate.classes.rbac import Permissions
 
         name = self._name
@@ -257,7 +259,7 @@ class WeaviateStore:
         reasons: set[str] = set()
         for window in windows(objects, AT_ONCE):
             if left := self._until_taken(send, window):
-                raise IndexUnavailable(
+                raise IndexNotKept(
                     f"Weaviate did not take {len(left)} of {len(window)} objects, {left[0].id} among them: "
                     f"{'; '.join(sorted(reasons))[:500]}. A read-only shard has a full disk behind it: free it, set the shard READY"
                 )
@@ -265,7 +267,7 @@ class WeaviateStore:
     def _until_taken(
         self, send: Callable[[list[IndexObject]], list[IndexObject]], window: list[IndexObject]
     ) -> list[IndexObject]:
-        """Send, and what was not taken again, with growing pauses; returns what never was."""
+        """Send objects, refused ones again with pauses; return those left."""
         left = window
         for attempt in range(TRIES):
             try:
@@ -315,7 +317,7 @@ class WeaviateStore:
             with mapped_errors(self._settings):
                 self._collection.data.delete_many(where=Filter.by_id().contains_any(window))
             if left := self.read_back(window):
-                raise IndexUnavailable(
+                raise IndexNotKept(
                     f"Weaviate kept {len(left)} of {len(window)} objects that were deleted, {next(iter(left))} among them"
                 )
 
@@ -323,7 +325,7 @@ class WeaviateStore:
         from weaviate.classes.query import HybridFusion, MetadataQuery
 
         if not query.tokens:
-            return []  # nobody's tokens match nothing; an empty filter would match everything
+            return []  # no tokens match nothing; an empty filter would match everything
         search, asked = self._collection.query, {"filters": _filters(query), "limit": query.limit}
         given: Any = {**asked, "return_metadata": MetadataQuery(score=True, distance=True), "return_properties": []}
         with mapped_errors(self._settings):
@@ -380,7 +382,7 @@ def _stored(identity: str, properties: Mapping[str, Any]) -> Stored:
 
 
 def _filters(query: Query) -> Any:
-    """Who asks, AND what nobody may see yet, AND what the caller asked for."""
+    """Combine access tokens AND what is not visible yet AND the caller's filters."""
     from weaviate.classes.query import Filter
 
     parts = [Filter.by_property("allow").contains_any(list(query.tokens))]

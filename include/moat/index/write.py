@@ -1,23 +1,30 @@
-"""Writing to the index so that it is proved: everything written is read back and compared."""
+"""Write to the index with proof: everything written is read back and compared."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
-from moat.errors import IndexUnavailable
+from moat.errors import IndexNotKept
 from moat.index.store import Store, Stored, WeaviateStore
 from moat.ledger import indexing, projection
 from moat.ledger.loads import Load
 from moat.records import IndexObject
 from moat.runtime import Runtime
 
-SAMPLE = 64  # vectors of a load that are read back and compared
-ALIKE = 0.9999  # cosine of a vector with itself, after the index has stored it
-ACCESS = "its access differs"
+SAMPLE = 64  # vectors of a call that are read back and compared
+ALIKE = 0.9999  # least cosine of a vector with its stored copy
+Differs = Literal["missing", "text", "load", "access"]
+WORDS: dict[Differs, str] = {
+    "missing": "it is not there",
+    "text": "its text differs",
+    "load": "another load wrote it",
+    "access": "its access differs",
+}
 
 
 def open_writer(runtime: Runtime, model: str) -> WeaviateStore:
-    """The index with the writer's key; the operator makes its collection where there is none."""
+    """Open the index with the writer's key; with an operator's key, create a missing collection."""
     if runtime.settings.weaviate_operator_key.get_secret_value():
         operator = WeaviateStore.open(runtime.settings, "operator")
         try:
@@ -29,54 +36,54 @@ def open_writer(runtime: Runtime, model: str) -> WeaviateStore:
 
 
 def prove(index: Store, expected: dict[str, IndexObject]) -> int:
-    """Read back every object and compare; mend what differs, once. Returns how many that were.
+    """Read back every object, compare it, and repair differences once.
 
-    Where only the access differs, it alone is changed: the object of a kept chunk is in front of
-    people, and must not be hidden by a load that is under way. Raises IndexUnavailable when it
-    still differs: a client's count of errors is no proof.
+    Returns the number of differences. If only access differs, only access is changed, so that a visible chunk
+    is not hidden by the load that keeps it. Raises IndexUnavailable if an object still differs: a client's
+    count of errors is no proof.
     """
     wrong = _wrong(index, expected)
     if wrong:
-        index.write([expected[i] for i, what in wrong.items() if what != ACCESS])
-        index.set_allow({i: expected[i].allow for i, what in wrong.items() if what == ACCESS})
+        index.write([expected[i] for i, what in wrong.items() if what != "access"])
+        index.set_allow({i: expected[i].allow for i, what in wrong.items() if what == "access"})
         if still := _wrong(index, {i: expected[i] for i in wrong}):
             first = next(iter(still))
-            raise IndexUnavailable(
+            raise IndexNotKept(
                 f"the index does not hold {len(still):,} of {len(expected):,} objects as they were written, such as {first} of "
-                f"{expected[first].key}: {still[first]}. Look for a read-only shard or a full disk, then run the task again"
+                f"{expected[first].key}: {WORDS[still[first]]}. Look for a read-only shard or a full disk, then run the task again"
             )
     sample = sorted(expected)[:: max(1, len(expected) // SAMPLE)]
     vectors = index.vectors(sample)
     for chunk_id in sample:
         wanted = np.frombuffer(expected[chunk_id].vector, "<f4")
         if not float(vectors[chunk_id] @ wanted) >= ALIKE * float(np.linalg.norm(vectors[chunk_id])):
-            raise IndexUnavailable(
+            raise IndexNotKept(
                 f"the index holds another vector for {chunk_id} of {expected[chunk_id].key} than was written"
             )
     return len(wrong)
 
 
-def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, str]:
-    """Ids whose object is missing or differs, with what differs."""
-    found, wrong = index.read_back(list(expected)), dict[str, str]()
+def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, Differs]:
+    """Ids of objects that are missing or differ, with the difference."""
+    found, wrong = index.read_back(list(expected)), dict[str, Differs]()
     for chunk_id, o in expected.items():
         there: Stored | None = found.get(chunk_id)
         if there is None:
-            wrong[chunk_id] = "it is not there"
+            wrong[chunk_id] = "missing"
         elif there.text_hash != o.text_hash:
-            wrong[chunk_id] = "its text differs"
+            wrong[chunk_id] = "text"
         elif there.load != o.load:
-            wrong[chunk_id] = "another load wrote it"
+            wrong[chunk_id] = "load"
         elif there.allow != tuple(sorted(o.allow)):
-            wrong[chunk_id] = ACCESS
+            wrong[chunk_id] = "access"
     return wrong
 
 
 def patch(runtime: Runtime, index: Store, wanted: Sequence[str], current: Load | None = None) -> int:
-    """Write the tokens of some documents to their chunks, and prove it. Returns how many chunks that were.
+    """Write the access tokens of documents to their chunks, and verify them.
 
-    Raises IndexUnavailable when the index did not take them. A chunk that is not there yet, of a load
-    under way, is written with its tokens later.
+    Returns the number of chunks. A chunk that is not in the index yet is written with its tokens by its own
+    load. Raises IndexUnavailable if the index did not store the tokens.
     """
     mark = indexing.begin(runtime.ledger, wanted, current)
     allow = projection.allowed(runtime.ledger, wanted)
@@ -88,7 +95,7 @@ def patch(runtime: Runtime, index: Store, wanted: Sequence[str], current: Load |
     index.set_allow(tokens)
     there = index.read_back(list(tokens))
     if different := [i for i, found in there.items() if found.allow != tuple(sorted(tokens[i]))]:
-        raise IndexUnavailable(
+        raise IndexNotKept(
             f"the index did not take the access of {len(different):,} of {len(tokens):,} chunks, such as {different[0]}"
         )
     indexing.end(runtime.ledger, mark, {i: a.policy for i, a in allow.items()}, current)

@@ -1,4 +1,4 @@
-"""The ledger: a SQL database that holds the truth. SQLite on one machine, PostgreSQL on many."""
+"""The ledger: the SQL database of record. SQLite on one machine, PostgreSQL on many."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,12 @@ UNSCRUBBED = "0001"  # a schema whose SQLite files still hold what was deleted u
 
 
 class Ledger:
-    """The door to one tenant's part of the ledger. Opening it makes no connection yet."""
+    """Access to one tenant's part of the ledger. Creating it opens no connection.
+
+    Args:
+        url: SQLAlchemy URL of the database, SQLite or PostgreSQL.
+        tenant: Name of the tenant whose rows are read and written.
+    """
 
     def __init__(self, url: str, tenant: str) -> None:
         self.tenant = tenant
@@ -30,26 +35,44 @@ class Ledger:
 
     @classmethod
     def open(cls, settings: Settings) -> "Ledger":
-        """The ledger of these settings. Raises LedgerError when its schema is not this version's."""
+        """Open the ledger of these settings.
+
+        Args:
+            settings: Settings with the database URL and the tenant.
+
+        Returns:
+            A ledger whose schema has been checked.
+
+        Raises:
+            LedgerError: The schema is not the one of this version; run `moat migrate`.
+        """
         ledger = cls(settings.ledger, settings.tenant)
         ledger.check()
         return ledger
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the ledger, however many queries it is asked."""
+        """Open a read connection that sees one snapshot for all its queries.
+
+        Raises:
+            LedgerError: The database did not answer.
+        """
         one_state = {"isolation_level": "REPEATABLE READ"} if self.engine.dialect.name == "postgresql" else {}
         with self._mapped(), self.engine.connect().execution_options(**one_state) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """One transaction: all of it, or nothing when the block raises."""
+        """Open a write transaction; it rolls back if the block raises.
+
+        Raises:
+            LedgerError: The database did not answer.
+        """
         with self._mapped(), self.engine.connect().execution_options(moat_write=True) as connection, connection.begin():
             yield connection
 
     def migrate(self) -> None:
-        """Bring the schema to this version; safe to call again."""
+        """Migrate the schema to this version. Idempotent."""
         if self.url.startswith("sqlite:///"):
             Path(self.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         with self._mapped(), self.engine.begin() as connection:
@@ -61,7 +84,11 @@ class Ledger:
             self._outside("VACUUM")
 
     def check(self) -> None:
-        """Raise LedgerError with the way out when the schema is not this version's."""
+        """Check that the schema is the one of this version.
+
+        Raises:
+            LedgerError: It is not; the message names the command that migrates it.
+        """
         wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
         with self.read() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
@@ -72,10 +99,13 @@ class Ledger:
             )
 
     def scrub(self) -> bool:
-        """Let nothing that was deleted remain in the bytes of SQLite's files; False where a reader stood in the way.
+        """Remove deleted data from the bytes of SQLite's files.
 
-        Deleted rows are overwritten as they go, but the log that SQLite writes ahead keeps earlier
-        pages until it is emptied. On PostgreSQL nothing happens here: its VACUUM does that.
+        Deleted rows are overwritten in place, but the write-ahead log keeps earlier pages until a
+        checkpoint truncates it. On PostgreSQL this does nothing: VACUUM takes care of it.
+
+        Returns:
+            False if another reader blocked the checkpoint.
         """
         with self._mapped():
             for _ in range(SCRUB_TRIES):
@@ -89,7 +119,7 @@ class Ledger:
         self.engine.dispose()
 
     def _outside(self, statement: str) -> bool:
-        """Run a statement of SQLite's outside of any transaction; whether it answers that something was in its way."""
+        """Run a SQLite statement outside of any transaction; returns whether it reports busy."""
         if self.engine.dialect.name != "sqlite":
             return False
         raw = self.engine.raw_connection()
@@ -108,7 +138,7 @@ class Ledger:
 
 
 def add(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows; those whose primary key or unique key stands already are left as they are."""
+    """Insert rows; skip those whose primary key or unique key already exists."""
     if not rows:
         return
     if connection.dialect.name == "postgresql":
@@ -134,15 +164,15 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _connect(raw: Any, _: Any) -> None:
-        raw.isolation_level = None  # SQLAlchemy begins; pysqlite's own begin would come too late
+        raw.isolation_level = None  # SQLAlchemy begins the transaction; pysqlite would begin it too late
         raw.execute("PRAGMA journal_mode=WAL")
         raw.execute("PRAGMA synchronous=FULL")
         raw.execute("PRAGMA foreign_keys=ON")
-        raw.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, in free pages too
+        raw.execute("PRAGMA secure_delete=ON")  # overwrite deleted data, in free pages too
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A reader that turns writer half-way fails under load; a writer takes its lock first.
+        # Upgrading a read lock fails under load, so a write transaction takes its lock first.
         write = connection.get_execution_options().get("moat_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 

@@ -1,10 +1,10 @@
-"""A document's access in the ledger: what narrows holds at once, what widens holds when it may.
+"""Document access in the ledger: narrowing applies at once, widening when it is allowed.
 
-Access is read by two that know nothing of each other, the load of a source and its permission
-lane. Which of them saw the newer state is told by no clock: a reading begins with the source's
-`access_seq`, every recorded access raises it and leaves the number with its document. A reading
-that finds a higher number than its own may narrow and never widen: somebody recorded that access
-after it began. So the order of events brings back nothing that was revoked.
+Two independent processes read access: the load of a source and its access sync. No clock decides
+which of them saw the newer state. Each reading starts with the source's `access_seq`; every
+recorded access raises that number and stores it with the document. A reading that finds a higher
+number than its own may narrow access but never widen it, because a newer access was recorded after
+it started. So the order of events never restores access that was revoked.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ from moat.records import record_of
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One document's access, recorded: digests, None for unknown."""
+    """A recorded change of one document's access. Digests; None means unknown."""
 
     document: str
     was: str | None
@@ -36,7 +36,7 @@ class Moved:
 
 
 def begin(ledger: Ledger, name: str) -> int:
-    """What a reading of a source's access begins with: accesses recorded later are newer than it."""
+    """Return the source's access number at the start of a reading."""
     with ledger.write() as connection:
         add(connection, source, [{"tenant": ledger.tenant, "name": name, "fence": 0}])
         where = (source.c.tenant == ledger.tenant, source.c.name == name)
@@ -44,14 +44,14 @@ def begin(ledger: Ledger, name: str) -> int:
 
 
 def forget_changes(ledger: Ledger, current: Load) -> None:
-    """Drop the changes of access that an earlier try of this load's `read` had noted."""
+    """Delete the access changes recorded by an earlier try of this load's `read`."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         connection.execute(delete(access_change).where(access_change.c.load_id == current.id))
 
 
 def introduce(ledger: Ledger, current: Load, listed: Sequence[tuple[str, str]]) -> None:
-    """Write documents that the ledger never saw, (key, policy): from here on their access can be revoked."""
+    """Insert documents new to the ledger, with their policies."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         seq = next_seq(connection, ledger, current.source)
@@ -74,12 +74,18 @@ def introduce(ledger: Ledger, current: Load, listed: Sequence[tuple[str, str]]) 
 
 
 def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | None]], base: int) -> None:
-    """Record access that a load's listing shows differently from the ledger: (key, policy or None for unknown).
+    """Record access in a load's listing that differs from the ledger.
 
-    What narrows holds from this moment. What widens holds from the promotion of this load: the
-    old text must not be seen by those who were let in to the new one. Until then a reader must
-    satisfy both. What was recorded after `base` is newer and is never widened. Documents that the
-    ledger never saw are left for `introduce`.
+    Narrowing applies immediately. Widening applies when this load is promoted: readers who gain
+    access to the new text must not see the old one, so until then a reader must satisfy both
+    policies. Access recorded after `base` is newer and is never widened. Documents new to the ledger
+    are left to `introduce`.
+
+    Args:
+        ledger: The ledger.
+        current: The load that read the listing.
+        changes: (key, canonical policy) of each listed document; None for unknown access.
+        base: The access number returned by `begin` for this reading.
     """
     wanted = {
         document_id(ledger.tenant, current.source, key): Policy.from_text(policy) if policy else None
@@ -108,7 +114,7 @@ def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | Non
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A document's access after it was narrowed; `seen` is from before. Digests, None for unknown."""
+    """A document's access after narrowing; `seen` is the one before. Digests; None means unknown."""
 
     present: str | None
     wanted: str | None
@@ -119,7 +125,7 @@ class Row:
 def narrow_now(
     connection: Connection, ledger: Ledger, wanted: Mapping[str, Policy | None], seq: int, moved: list[Moved]
 ) -> dict[str, Row]:
-    """Let of each wanted access, by document, hold what is not more than the present one; what changes is added to `moved`."""
+    """Apply the part of each wanted access that narrows; append each change to `moved`."""
     query = select(document.c.id, document.c.policy, document.c.access_version, document.c.access_seen)
     found = connection.execute(query.where(document.c.id.in_(list(wanted)), document.c.erased_at.is_(None))).all()
     held = bodies(connection, {r.policy for r in found if r.policy})
@@ -138,14 +144,14 @@ def narrow_now(
 
 
 def _narrower(now: Policy | None, wanted: Policy | None) -> Policy | None:
-    """What may hold at once of a wanted access: never more than the present one. Unknown stays masked."""
+    """The access that may apply at once, never wider than now."""
     if now is None or wanted is None:
         return None
     return now.both(wanted) if wanted.widens(now) else wanted
 
 
 def write(connection: Connection, moved: Sequence[Moved], seq: int) -> None:
-    """Set documents' access; their version and their number of when it was recorded rise."""
+    """Set documents' access and raise their version and access number."""
     if moved:
         connection.execute(
             update(document)
@@ -156,7 +162,7 @@ def write(connection: Connection, moved: Sequence[Moved], seq: int) -> None:
 
 
 def moving(ledger: Ledger, current: Load, keys: Sequence[str]) -> list[str]:
-    """Those of the keys whose access this load changes, or whose access the index does not hold yet."""
+    """Keys whose access this load changes or the index still lacks."""
     coming = and_(access_change.c.document_id == document.c.id, access_change.c.load_id == current.id)
     query = (
         select(document.c.key)
@@ -169,7 +175,7 @@ def moving(ledger: Ledger, current: Load, keys: Sequence[str]) -> list[str]:
 
 
 def decided(connection: Connection, tenant: str, state: str, documents: Sequence[str]) -> dict[str, str]:
-    """The policies, by document, that a person has released for them or kept from them."""
+    """Policies, by document, that a person has released or rejected."""
     query = (
         select(hold_document.c.document_id, hold_document.c.policy)
         .join(hold, hold.c.id == hold_document.c.hold_id)
@@ -180,7 +186,7 @@ def decided(connection: Connection, tenant: str, state: str, documents: Sequence
 
 
 def read_whole(ledger: Ledger, name: str) -> None:
-    """Record that a source's access was read whole: what was masked because it could not be is shown again."""
+    """Record a complete reading of a source's access; unmasks its documents."""
     now = datetime.now(UTC)
     values = {"access_read_at": now, "access_failed_at": None, "access_error": None, "access_until": None}
     with ledger.write() as connection:
@@ -189,9 +195,9 @@ def read_whole(ledger: Ledger, name: str) -> None:
 
 
 def unreadable(ledger: Ledger, name: str, error: str, max_age_s: float) -> datetime:
-    """Record that a source's access cannot be read; returns from when on its documents are masked.
+    """Record that a source's access cannot be read; returns the time of masking.
 
-    That is `max_age_s` after it was last read whole, however often the reading fails until then.
+    That time is `max_age_s` after the last complete reading, however often the reading fails until then.
     """
     now, where = datetime.now(UTC), (source.c.tenant == ledger.tenant, source.c.name == name)
     with ledger.write() as connection:
@@ -217,17 +223,17 @@ def unreadable(ledger: Ledger, name: str, error: str, max_age_s: float) -> datet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessState:
-    """How it stands with the reading of a source's access."""
+    """Status of the access readings of a source."""
 
     source: str
-    read_at: datetime | None  # when it was last read whole
-    failed_at: datetime | None  # since when it cannot be
-    until: datetime | None  # its documents are masked from then on
+    read_at: datetime | None  # time of the last complete reading
+    failed_at: datetime | None  # start of the current failure
+    until: datetime | None  # documents are masked from this time
     error: str | None
 
 
 def states(ledger: Ledger) -> list[AccessState]:
-    """Every source's, by name."""
+    """Access status of every source, by name."""
     columns = (source.c.name, source.c.access_read_at, source.c.access_failed_at)
     query = select(*columns, source.c.access_until, source.c.access_error).where(source.c.tenant == ledger.tenant)
     with ledger.read() as connection:
@@ -235,20 +241,20 @@ def states(ledger: Ledger) -> list[AccessState]:
 
 
 def record_audit(connection: Connection, ledger: Ledger, name: str, by: str, how: str, moved: Sequence[Moved]) -> None:
-    """Put changes of access into the audit: document ids and digests of policies, no names."""
+    """Record access changes in the audit: document ids and policy digests, no names."""
     for window in windows(moved):
         detail = {"documents": [[m.document, m.was, m.now] for m in window], "how": how}
         record(connection, ledger.tenant, actor=by, action="access", subject=f"source {name}", detail=detail)
 
 
 def live_change() -> Any:
-    """The condition on `access_change`: its load is under way and the ledger's access has not moved since."""
+    """Condition on `access_change`: its load is in progress and the ledger's access is unchanged."""
     alive = exists().where(load.c.id == access_change.c.load_id, load.c.state.in_(LIVE))
     return and_(alive, access_change.c.from_version == document.c.access_version)
 
 
 def bodies(connection: Connection, digests: Iterable[str]) -> dict[str, Policy]:
-    """Policies by their digests."""
+    """Policies by digest."""
     found: dict[str, Policy] = {}
     for window in windows(digests):
         for row in connection.execute(select(policies.c.digest, policies.c.body).where(policies.c.digest.in_(window))):
@@ -257,7 +263,7 @@ def bodies(connection: Connection, digests: Iterable[str]) -> dict[str, Policy]:
 
 
 def next_seq(connection: Connection, ledger: Ledger, name: str) -> int:
-    """The number of an access that is recorded now. Its row's lock orders all who record for the source."""
+    """Next access number of a source. The row lock serialises its writers."""
     where = (source.c.tenant == ledger.tenant, source.c.name == name)
     connection.execute(update(source).where(*where).values(access_seq=source.c.access_seq + 1))
     return int(connection.execute(select(source.c.access_seq).where(*where)).scalar_one())

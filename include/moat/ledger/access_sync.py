@@ -1,4 +1,4 @@
-"""What the permission lane compares and records: access alone, revocations first."""
+"""Ledger queries of the access sync: compare access, record revocations first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from moat.records import Listed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """A document whose access the source shows otherwise than the ledger, or than a load under way."""
+    """A document whose access at the source differs from the ledger."""
 
     document: str
     key: str
     wanted: Policy | None  # None: unknown
     digest: str | None
-    same_content: bool  # the source still has the content that people see
+    same_content: bool  # the source still has the visible content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,12 @@ class Widening:
     key: str
     was: str | None
     now: str
-    public: bool  # that it becomes so
-    who: str  # its readers, in words: as they are → as they would be
+    public: bool  # whether it becomes public
+    who: str  # its readers, in words: before → after
 
 
 def compare(ledger: Ledger, name: str, listed: Sequence[Listed]) -> list[Observed]:
-    """Those of the listed documents whose access is not what the ledger or a load under way has."""
+    """Listed documents whose access differs from the ledger or a load in progress."""
     of = {document_id(ledger.tenant, name, one.key): one for one in listed}
     policies = {one.policy: Policy.from_text(one.policy) for one in listed if one.policy}
     digests = {text: policy.digest(ledger.tenant) for text, policy in policies.items()}
@@ -73,7 +73,7 @@ def compare(ledger: Ledger, name: str, listed: Sequence[Listed]) -> list[Observe
 
 
 def coming_keys(ledger: Ledger, name: str) -> list[str]:
-    """Keys of documents whose access a load under way is going to widen."""
+    """Keys of documents whose access a load in progress will widen."""
     query = (
         select(document.c.key)
         .join(access_change, access_change.c.document_id == document.c.id)
@@ -84,7 +84,7 @@ def coming_keys(ledger: Ledger, name: str) -> list[str]:
 
 
 def drop_coming(ledger: Ledger, name: str, keys: Sequence[str]) -> None:
-    """Take back what a load under way would widen, of documents that their source does not list any more."""
+    """Cancel pending widenings of documents that the source no longer lists."""
     if not keys:
         return
     with ledger.write() as connection:
@@ -102,11 +102,11 @@ def _drop(connection: Connection, documents: Sequence[str], but: str | None = No
 def revoke(
     ledger: Ledger, name: str, observed: Sequence[Observed], base: int, by: str
 ) -> tuple[list[Moved], dict[str, int]]:
-    """Record whatever of these narrows, a thousand documents a transaction.
+    """Record the narrowing part of these observations, in transactions of a thousand documents.
 
-    Returns what changed, and by document the number that it was recorded under, of those whose access
-    nobody else had recorded after `base`. A load under way that would have let in somebody else than
-    its source does by now, lets in nobody new.
+    Returns the changes, and by document the access number under which each was recorded, for documents
+    whose access nobody else recorded after `base`. A load in progress that would have given access to
+    more readers than the source now allows gives it to no new reader.
     """
     moved, own = list[Moved](), dict[str, int]()
     for window in windows(observed):
@@ -123,10 +123,10 @@ def revoke(
 
 
 def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapping[str, int]) -> list[Widening]:
-    """Those of the observed accesses that let in more people than the ledger does, and that may be recorded.
+    """Observed accesses that add readers compared with the ledger and that may be recorded.
 
-    Left out are documents whose content is not the one that people see (their load brings the
-    access with the content), and those whose access somebody recorded after `base`.
+    Leaves out documents whose content differs from the visible one (their load brings the access with
+    the content), and those whose access was recorded after `base`.
     """
     of, found = {o.document: o for o in observed if o.wanted is not None and o.same_content}, list[Widening]()
     with ledger.read() as connection:
@@ -162,7 +162,7 @@ def _present(connection: Connection, documents: Sequence[str]) -> Sequence[Any]:
 
 
 def judged(ledger: Ledger, found: Sequence[Widening]) -> tuple[list[Widening], list[Widening], list[Widening]]:
-    """Widenings that a person has released, has rejected, and has not been asked about."""
+    """Widenings split into released, rejected and not yet decided."""
     released, rejected, new = list[Widening](), list[Widening](), list[Widening]()
     with ledger.read() as connection:
         for window in windows(found):
@@ -177,7 +177,7 @@ def judged(ledger: Ledger, found: Sequence[Widening]) -> tuple[list[Widening], l
 
 
 def note_waiting(connection: Connection, hold: int, found: Sequence[Widening]) -> None:
-    """Keep which documents a hold is about, and with which access."""
+    """Store the documents of a hold and the access wanted for each."""
     rows = [{"hold_id": hold, "document_id": w.document, "policy": w.now, "was": w.was} for w in found]
     for window in windows(rows):
         connection.execute(insert(hold_document), window)
@@ -186,7 +186,7 @@ def note_waiting(connection: Connection, hold: int, found: Sequence[Widening]) -
 def widen(
     ledger: Ledger, name: str, found: Sequence[Widening], base: int, own: Mapping[str, int], by: str
 ) -> list[Moved]:
-    """Record widenings, unless somebody recorded the document's access meanwhile. Returns what changed."""
+    """Record widenings unless the document's access changed meanwhile. Returns the changes."""
     moved = list[Moved]()
     for window in windows(found):
         with ledger.write() as connection:
@@ -204,7 +204,7 @@ def widen(
 
 
 def widening(ledger: Ledger, current: Load) -> tuple[list[str], int]:
-    """Keys of visible documents that more people could read once a load is promoted, and how many would become public."""
+    """Keys that a load's promotion widens, and how many become public."""
     query = (
         select(document.c.key, document.c.policy, access_change.c.policy.label("coming"))
         .join(access_change, access_change.c.document_id == document.c.id)
@@ -224,7 +224,7 @@ def widening(ledger: Ledger, current: Load) -> tuple[list[str], int]:
 
 
 def promoted_before(ledger: Ledger, name: str) -> tuple[bool, bool]:
-    """Whether a source had a document that people could see, and whether it had one that is public."""
+    """Whether a source ever had a visible document, and whether one was public."""
     here = select(document.c.id).where(document.c.tenant == ledger.tenant, document.c.source == name)
     seen = here.where(
         select(revision.c.id).where(revision.c.document_id == document.c.id, promoted(revision.c.added_in)).exists()
@@ -241,7 +241,7 @@ def promoted_before(ledger: Ledger, name: str) -> tuple[bool, bool]:
 
 
 def lagging(ledger: Ledger, name: str) -> list[str]:
-    """Documents whose tokens in the index are not those of the ledger, nor of the load that is bringing others."""
+    """Documents whose access tokens in the index are outdated."""
     brought = (
         select(access_change.c.document_id)
         .where(access_change.c.document_id == document.c.id, live_change())

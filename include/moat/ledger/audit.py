@@ -1,4 +1,4 @@
-"""The audit: append-only rows, each with the hash of the one before. No document text goes in."""
+"""The audit: append-only rows in a hash chain. It holds no document text."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,12 +13,12 @@ from moat.ids import joined, text_hash
 from moat.ledger import Ledger, add
 from moat.ledger.tables import audit, audit_head
 
-TELL_EVERY = 100_000  # rows between two lines of progress
+TELL_EVERY = 100_000  # rows per progress line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One row of the audit. `previous` is the hash of the row before, empty for the first."""
+    """One row of the audit; `previous` is the preceding row's hash."""
 
     id: int
     tenant: str
@@ -31,7 +31,7 @@ class Entry:
     hash: str
 
     def holds(self) -> bool:
-        """Whether the row is as it was written: its own hash comes out again."""
+        """Whether the stored hash matches the row's contents."""
         return self.hash == _hash(
             self.previous,
             self.tenant,
@@ -45,7 +45,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A chain that holds: how many rows it has, and the hash of the newest, which stands for all of them."""
+    """A valid chain: number of rows and newest hash, which covers all."""
 
     rows: int
     head: str
@@ -54,13 +54,13 @@ class Verified:
 def record(
     connection: Connection, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, Any]
 ) -> str:
-    """Append one row, in the transaction of what it tells about; returns its hash."""
+    """Append one row in the transaction of the change it records; returns its hash."""
     add(connection, audit_head, [{"tenant": tenant, "hash": ""}])
     head = select(audit_head.c.hash).where(audit_head.c.tenant == tenant).with_for_update()
     previous = connection.execute(head).scalar_one()
     at = datetime.now(UTC)
     actor, action, subject = (_storable(word).replace("\x00", "\ufffd") for word in (actor, action, subject))
-    # Through JSON once, so that what is hashed is what will be read: a key that was a number is a text by then.
+    # One JSON round trip, so that the hash covers what will be read back: numeric keys become strings.
     kept = json.loads(_storable(json.dumps(dict(detail), ensure_ascii=False, default=str)), parse_constant=str)
     row_hash = _hash(previous, tenant, at=at, actor=actor, action=action, subject=subject, detail=kept)
     connection.execute(
@@ -80,10 +80,18 @@ def record(
 
 
 def verify(ledger: Ledger, head: str | None = None, progress: Callable[[str], None] = lambda line: None) -> Verified:
-    """Prove every row and the chain. `head` is a hash that somebody wrote down earlier, outside of the ledger.
+    """Verify every row and the chain.
 
-    Raises AuditBroken that names the first row which does not hold. Without `head` a chain that was
-    written anew as a whole passes: who can write to the database can do that.
+    Without `head`, a chain that was rewritten as a whole passes: anyone who can write to the database
+    can do that.
+
+    Args:
+        ledger: The ledger.
+        head: A hash noted earlier, outside of the ledger, that must occur in the chain.
+        progress: Receives one line per 100,000 rows.
+
+    Raises:
+        AuditBroken: Names the first row that is not valid.
     """
     last: Entry | None = None
     n, found = 0, head is None
@@ -109,7 +117,7 @@ def verify(ledger: Ledger, head: str | None = None, progress: Callable[[str], No
 
 
 def tail(ledger: Ledger, n: int, action: str | None = None, actor: str | None = None) -> list[Entry]:
-    """The newest rows, the newest last; of one action or one actor where it is given."""
+    """The newest rows in ascending order, optionally of one action or actor."""
     query = select(*_COLUMNS).where(audit.c.tenant == ledger.tenant).order_by(audit.c.id.desc()).limit(n)
     for column, value in ((audit.c.action, action), (audit.c.actor, actor)):
         if value is not None:
@@ -119,13 +127,13 @@ def tail(ledger: Ledger, n: int, action: str | None = None, actor: str | None = 
 
 
 def rows(ledger: Ledger, since: datetime | None = None) -> Iterator[Entry]:
-    """All rows from a moment on, the oldest first, streamed."""
+    """Stream all rows since a time, oldest first."""
     with ledger.read() as connection:
         yield from _entries(connection, ledger.tenant, since)
 
 
 def exported(entry: Entry) -> str:
-    """One row as a line of JSON that can be proved without Moat.
+    """One row as a JSON line that can be verified without Moat.
 
     In a file of such lines, `previous` of each is `hash` of the line before. A row's hash is
     SHA-256 over seven texts, each with its length in bytes in front:
@@ -165,18 +173,18 @@ def _hash(
 
 
 def _storable(text: str) -> str:
-    """A text that can be written as UTF-8: an asker may be anything, and that they were refused is told all the same."""
+    """Make a text encodable as UTF-8, because an asker's name may be anything."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _one_state(connection: Connection) -> None:
-    """Let all queries of a connection see one state: rows that come in meanwhile are no breach."""
+    """Give all queries of a connection one snapshot."""
     if connection.dialect.name == "postgresql":  # SQLite's readers do
         connection.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _broken(connection: Connection, last: Entry | None, entry: Entry) -> str:
-    """What befell the chain before a row that is itself as it was written."""
+    """Describe what happened to the chain before a row that is itself unchanged."""
     mine = audit.c.tenant == entry.tenant
     before = last.hash if last else ""
     place = f"row {last.id}" if last else "the beginning"
@@ -199,7 +207,7 @@ def _broken(connection: Connection, last: Entry | None, entry: Entry) -> str:
 
 
 def _cut(connection: Connection, tenant: str, last: Entry | None, newest: str) -> str:
-    """What befell the end of a chain whose rows hold."""
+    """Describe what happened to the end of a chain whose rows are valid."""
     place = f"row {last.id}" if last else "the beginning"
     mine = audit.c.tenant == tenant
     head = connection.execute(select(audit.c.id).where(mine, audit.c.hash == newest)).scalar()

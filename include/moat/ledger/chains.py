@@ -1,4 +1,4 @@
-"""By which groups an asker comes to each principal that they stand for."""
+"""Membership chains: the groups through which an asker gets each principal."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ Chain = tuple[str, ...]  # from the asker upward: user:ann → group:people → 
 
 
 def chains(connection: Connection, tenant: str, asked: Iterable[str]) -> dict[str, Chain]:
-    """The shortest way from one of these canonical principals to each one above, themselves among them."""
+    """The shortest chain from these canonical principals to each group above, themselves included."""
     found: dict[str, Chain] = {who: (who,) for who in sorted(asked)}
     edge = list(found)
     while edge:

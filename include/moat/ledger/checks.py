@@ -15,7 +15,18 @@ Severity = Literal["warn", "hold", "block"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What one check saw, what it allows, and what follows if it did not pass."""
+    """The result of one check: what was seen and what is allowed.
+
+    Args:
+        name: Name of the check, unique within its family.
+        family: Name of the family that ran it.
+        severity: Effect of a failure: `warn` only reports, `hold` waits for a person, `block` rejects the load.
+        passed: Whether the load is within what is allowed.
+        seen: What was found, in words with numbers.
+        allowed: The limit, in words, with the name of the setting that sets it.
+        documents: Keys of a few documents behind a failure.
+        measure: Name of the measure that a learned bound is about; empty for a fixed bound.
+    """
 
     name: str
     family: str
@@ -23,12 +34,12 @@ class CheckResult:
     passed: bool
     seen: str
     allowed: str
-    documents: tuple[str, ...] = ()  # keys of a few that stand behind a failure
-    measure: str = ""  # that a learned bound is about; empty: a fixed one
+    documents: tuple[str, ...] = ()  # keys of a few behind a failure
+    measure: str = ""  # of a learned bound; empty: a fixed bound
 
 
 def keep(ledger: Ledger, current: Load, family: str, results: Sequence[CheckResult]) -> None:
-    """Write the results of one family; those of an earlier try go."""
+    """Write the results of one family; replaces those of an earlier try."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         connection.execute(
@@ -40,7 +51,7 @@ def keep(ledger: Ledger, current: Load, family: str, results: Sequence[CheckResu
 
 
 def of_load(ledger: Ledger, number: int) -> list[CheckResult]:
-    """All results of a load, in the order of family and name."""
+    """All results of a load, ordered by family and name."""
     columns = [check_result.c[name] for name in CheckResult.__dataclass_fields__]
     query = (
         select(*columns).where(check_result.c.load_id == number).order_by(check_result.c.family, check_result.c.name)

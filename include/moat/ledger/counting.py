@@ -1,4 +1,4 @@
-"""How much an asker may read, and how it is spread: exact numbers, by the same rules as the second look."""
+"""Exact counts of what an asker may read, as in the second look."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from moat.ledger.second_look import at, visible_chunks_query
 from moat.ledger.tables import chunk, document, revision
 
 OWN = {"source": document.c.source, "key": document.c.key, "kind": chunk.c.kind, "document": document.c.id}
-MOST_VALUES = 10_000  # that an aggregate may have
+MOST_VALUES = 10_000  # most values of an aggregate
 Counted = tuple[int, int]  # documents, chunks
 Filters = Mapping[str, str | Sequence[str]]
 
@@ -33,9 +33,9 @@ def count(connection: Connection, tenant: str, principals: frozenset[str], filte
 def aggregate(
     connection: Connection, tenant: str, principals: frozenset[str], by: str, filters: Filters
 ) -> list[tuple[str, Counted]]:
-    """The same by the values of `source`, `key`, `kind`, `document` or a name of the metadata, the largest first.
+    """Counts grouped by `source`, `key`, `kind`, `document` or a metadata name, largest first.
 
-    Raises FatalError for more values than anybody could look at.
+    Raises FatalError if there are more than `MOST_VALUES` values.
     """
     found: dict[str, Counted] = defaultdict(lambda: (0, 0))
     pairs = _pairs(connection)
@@ -59,14 +59,14 @@ def aggregate(
 def _queries(
     connection: Connection, tenant: str, principals: frozenset[str], filters: Filters, *columns: Any
 ) -> Iterator[Select[Any]]:
-    """The columns of what may be read, a window of policies at a time: a document has one policy, so sums are exact."""
+    """Queries over readable rows, a window of policies at a time; sums are exact."""
     conditions = [_condition(connection, name, value) for name, value in filters.items()]
     for window in windows(satisfied(connection, tenant, principals)):
         yield visible_chunks_query(*columns).where(document.c.policy.in_(window), *conditions).params(at(tenant))
 
 
 def _condition(connection: Connection, name: str, value: str | Sequence[str]) -> ColumnElement[bool]:
-    """A filter as the index has it: one of Moat's own names, else a name of the metadata."""
+    """A filter as in the index, by own or metadata name."""
     values = [value] if isinstance(value, str) else list(value)
     if name == "document":
         values = [v.lower() for v in values if is_id(v)]

@@ -1,4 +1,4 @@
-"""Documents, their revisions and chunks: what is there, what a load stages, what it leaves behind."""
+"""Documents, revisions and chunks in the ledger: known, staged and retired."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,33 +33,33 @@ from moat.ledger.tables import Guid, chunk, document, load, presence, quarantine
 from moat.ledger.tables import policy as policies
 from moat.records import Chunk, Prepared
 
-MOST_TRIES = 3  # of the same bytes, before they rest until somebody asks for them
+MOST_TRIES = 3  # of the same bytes, before they rest until somebody requests them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the ledger has of a key when its source is compared with it; by default: nothing."""
+    """The ledger's state of a key, when its source is compared."""
 
     visible: bool = False  # has a promoted revision
     fingerprint: str = ""
     content_hash: str = ""
     recipe: str = ""
     policy: str | None = None  # canonical JSON; None: unknown
-    lags: bool = False  # the index holds the tokens of another policy
+    lags: bool = False  # the index holds the access tokens of another policy
     access_version: int = 0
     erased: bool = False
-    set_aside: str | None  # fingerprint and recipe of the bytes that rest in quarantine
-    rests: bool  # these bytes have failed so often that only an ask for the document tries them again
+    set_aside: str | None  # fingerprint and recipe of the bytes resting in quarantine
+    rests: bool  # these bytes failed too often; only an explicit request tries them again
     asked: bool  # a replay asked for it
 
 
 def visible(table: Any) -> ColumnElement[bool]:
-    """The condition on `presence` or `revision`: added by a promoted load, retired by none."""
+    """Condition on `presence` or `revision`: added by a promoted load, retired by none."""
     return and_(promoted(table.c.added_in), ~promoted(table.c.retired_in))
 
 
 def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
-    """What the ledger has of these keys; a key that it never saw is left out."""
+    """The ledger's state of these keys; keys never seen are left out."""
     found: dict[str, Known] = {}
     rows = (
         select(
@@ -83,7 +83,7 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
         quarantine.c.tenant == ledger.tenant,
         quarantine.c.source == source,
         quarantine.c.state != "resolved",
-        quarantine.c.error != AccessUnknown.__name__,  # every listing judges access anew
+        quarantine.c.error != AccessUnknown.__name__,  # every listing evaluates access again
     )
     with ledger.read() as connection:
         for window in windows(keys):
@@ -101,13 +101,13 @@ def known(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, Known]:
                     **_rest(aside.pop(r.key, None)),
                 )
             for key, row in aside.items():
-                if row.state != "replay":  # one that was never loaded and is asked for is as good as new
+                if row.state != "replay":  # never loaded and requested again: treated as new
                     found[key] = Known(**_rest(row))
     return found
 
 
 class _Rest(TypedDict):
-    """What quarantine says of a key."""
+    """The quarantine state of a key."""
 
     set_aside: str | None
     rests: bool
@@ -122,12 +122,12 @@ def _rest(row: Any) -> _Rest:
 
 
 def resting_mark(fingerprint: str, recipe: str) -> str:
-    """What must move before quarantined bytes are tried again by themselves."""
+    """Identifies quarantined bytes and recipe; they are tried again once it changes."""
     return f"{recipe}/{fingerprint}"
 
 
 def visible_keys(ledger: Ledger, source: str) -> Iterator[str]:
-    """Keys of the source's visible documents, streamed in no order."""
+    """Stream keys of the source's visible documents, unordered."""
     with ledger.read() as connection:
         result = connection.execution_options(yield_per=5_000).execute(
             _visible_documents(ledger, source, document.c.key)
@@ -136,7 +136,7 @@ def visible_keys(ledger: Ledger, source: str) -> Iterator[str]:
 
 
 def count_visible(ledger: Ledger, source: str) -> int:
-    """How many documents of the source can be seen by somebody now."""
+    """Number of visible documents of the source."""
     with ledger.read() as connection:
         return connection.execute(
             select(func.count()).select_from(_visible_documents(ledger, source, document.c.key).subquery())
@@ -144,7 +144,7 @@ def count_visible(ledger: Ledger, source: str) -> int:
 
 
 class Having(NamedTuple):
-    """That visible documents of one policy have a text: two of them, which are the same where it is one."""
+    """Visible documents of one policy that contain a text: up to two of them."""
 
     text_hash: str
     policy: str  # digest
@@ -153,7 +153,7 @@ class Having(NamedTuple):
 
 
 def having(ledger: Ledger, source: str, hashes: Iterable[str]) -> list[Having]:
-    """Which visible documents of a source have chunks of these texts, by policy."""
+    """Visible documents of a source that contain chunks of these texts, by policy."""
     identity = cast(document.c.id, String)  # PostgreSQL has no min of a uuid
     first, last = (type_coerce(of(identity), Guid) for of in (func.min, func.max))
     query = (
@@ -186,10 +186,9 @@ def stage(
 ) -> dict[str, int]:
     """Write some whole documents of a load, invisible until it is promoted.
 
-    Returns for each chunk the load whose object stands in the index: this one, or the promoted
-    load that added it and whose object is kept as it is. A document that was erased since it was
-    read is left out, and its chunks are not returned. Called again with the same documents, it
-    leaves the same rows.
+    Returns for each chunk the load whose object is in the index: this one, or the promoted load that
+    added it and whose object is kept. A document erased since it was read is left out, with its
+    chunks. Idempotent for the same documents.
     """
     documents = [p.id for p in prepared]
     of_document: dict[str, list[Chunk]] = defaultdict(list)
@@ -240,7 +239,7 @@ def stage(
 
 
 def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:
-    """Let documents go with this load: invisible once it is promoted. Returns how many chunks go."""
+    """Retire documents at promotion of this load; returns their number of chunks."""
     ids = [document_id(ledger.tenant, current.source, key) for key in keys]
     with ledger.write() as connection:
         fenced(connection, ledger, current)
@@ -256,7 +255,7 @@ def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:
 
 
 def touch(ledger: Ledger, current: Load, moved: Sequence[tuple[str, str]]) -> None:
-    """Keep the new fingerprints, (key, fingerprint), of documents whose content is the same as before."""
+    """Store new fingerprints, (key, fingerprint), of documents whose content is unchanged."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         for key, fingerprint in moved:
@@ -268,13 +267,13 @@ def touch(ledger: Ledger, current: Load, moved: Sequence[tuple[str, str]]) -> No
 
 
 def promoted(column: Any) -> ColumnElement[bool]:
-    """The condition that a column names a promoted load."""
+    """Condition that a column refers to a promoted load."""
     named = load.alias()
     return exists().where(named.c.id == column, named.c.state == "promoted")
 
 
 def _undo(connection: Connection, current: Load, documents: Sequence[str]) -> None:
-    """Take back what an earlier try of the same load staged for these documents."""
+    """Undo what an earlier try of the same load staged for these documents."""
     of_them = select(chunk.c.id).where(chunk.c.document_id.in_(documents))
     for table, mine in (
         (presence, presence.c.chunk_id.in_(of_them)),
@@ -285,7 +284,7 @@ def _undo(connection: Connection, current: Load, documents: Sequence[str]) -> No
 
 
 def _introduce(connection: Connection, ledger: Ledger, current: Load, prepared: Sequence[Prepared]) -> None:
-    """Write the documents that the ledger never saw, with the access that they were read with."""
+    """Insert documents new to the ledger, with the access that they were read with."""
     digests = keep(connection, ledger.tenant, {Policy.from_text(p.policy) for p in prepared})
     add(
         connection,

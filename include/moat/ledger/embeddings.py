@@ -1,4 +1,4 @@
-"""Vectors by the text that they are of and the model that made them: a text is embedded once."""
+"""Vectors by text hash and model, so that each text is embedded once."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ from moat.ledger.tables import chunk, embedding
 
 
 def vectors(ledger: Ledger, model: str, hashes: Iterable[str]) -> dict[str, bytes]:
-    """The vectors that the ledger has of these texts, by text hash; little-endian float32."""
+    """Stored vectors of these texts, by text hash; little-endian float32."""
     found: dict[str, bytes] = {}
     with ledger.read() as connection:
         for window in windows(dict.fromkeys(hashes)):
@@ -22,7 +22,7 @@ def vectors(ledger: Ledger, model: str, hashes: Iterable[str]) -> dict[str, byte
 
 
 def there(ledger: Ledger, model: str, hashes: Iterable[str]) -> set[str]:
-    """Which of these texts the model has embedded already."""
+    """Hashes of the texts that the model has already embedded."""
     found: set[str] = set()
     with ledger.read() as connection:
         for window in windows(dict.fromkeys(hashes)):
@@ -32,14 +32,14 @@ def there(ledger: Ledger, model: str, hashes: Iterable[str]) -> set[str]:
 
 
 def keep(ledger: Ledger, model: str, made: Mapping[str, bytes]) -> None:
-    """Write vectors by text hash; one that stands already stays as it is."""
+    """Write vectors by text hash; existing ones stay unchanged."""
     with ledger.write() as connection:
         for window in windows(made):
             add(connection, embedding, [{"model": model, "text_hash": h, "vector": made[h]} for h in window])
 
 
 def forget(ledger: Ledger, model: str, hashes: Iterable[str]) -> None:
-    """Let texts be embedded anew whose vectors were found wrong, but for those that some load has written already."""
+    """Delete vectors found wrong, except those that a load has already written."""
     written = select(chunk.c.id).where(chunk.c.text_hash == embedding.c.text_hash).exists()
     for window in windows(dict.fromkeys(hashes)):
         with ledger.write() as connection:

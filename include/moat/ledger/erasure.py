@@ -1,10 +1,10 @@
-"""Erasures in the ledger: the tombstone, what is known of a document, what is removed, the receipt.
+"""Erasures in the ledger: tombstones, removal of everything else, receipts.
 
-    begun -> done
+begun -> done
 
-A tombstone holds from the transaction that sets it: nobody sees the document any more, and no run
-reads it again. What it leaves behind is removed afterwards, step by step, and any step may be done
-again.
+A tombstone takes effect in the transaction that sets it: the document is no longer visible and no
+run reads it again. Everything else is removed afterwards, step by step, and each step can be
+repeated.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -40,22 +40,21 @@ from moat.ledger.tables import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Which documents of a source shall go, by whose word and why."""
+    """A request to erase documents of a source: who asked, and why."""
 
     source: str
     keys: tuple[str, ...]
     by: str
     because: str = ""
-    principal: str = ""  # whose documents they are, where they were chosen by that
-    unknown: Literal["refuse", "tombstone"] = "refuse"  # what becomes of a key that the ledger never saw
+    principal: str = ""  # set when the documents were selected by principal
+    unknown: Literal["refuse", "tombstone"] = "refuse"  # what to do with a key that the ledger never saw
 
 
 def begin(ledger: Ledger, asked: Request) -> Receipt:
-    """Set the tombstones. From this moment nobody sees the documents, and no run reads them again.
+    """Set the tombstones; the documents are invisible and unread from now on.
 
-    Goes on with an erasure of the same documents that was begun and is not done. Raises
-    ErasureRefused for a key that was never seen, where the request does not say that it is meant;
-    then nothing has changed.
+    Continues an unfinished erasure of the same documents. Raises ErasureRefused for a key that was
+    never seen, unless the request allows it; nothing has changed then.
     """
     keys = tuple(dict.fromkeys(asked.keys))
     ids = tuple(document_id(ledger.tenant, asked.source, key) for key in keys)
@@ -84,16 +83,16 @@ def begin(ledger: Ledger, asked: Request) -> Receipt:
 
 
 def open_of(ledger: Ledger, source: str, principal: str) -> list[str]:
-    """Keys of erasures of a principal's documents that were begun and are not done."""
+    """Keys in unfinished erasures of a principal's documents."""
     with ledger.read() as connection:
         begun = pending_receipts(connection, ledger, source)
     return [key for r in begun if r.principal == principal for key in r.keys]
 
 
 def alone(ledger: Ledger, source: str, principal: str) -> tuple[list[str], int]:
-    """Keys of the documents that at the most this principal may read, and how many others name it.
+    """Keys that only this principal may read, and the number of others naming it.
 
-    The ledger's present access counts; a document whose access is unknown is nobody's.
+    Uses the ledger's current access; a document with unknown access belongs to nobody.
     """
     who = canonical(principal)
     query = (
@@ -114,7 +113,7 @@ def alone(ledger: Ledger, source: str, principal: str) -> tuple[list[str], int]:
 
 
 def under_way(ledger: Ledger, source: str | None = None) -> list[tuple[int, str]]:
-    """Numbers and states of the loads of a source that have not ended; without one, of all."""
+    """Numbers and states of a source's unfinished loads; of all sources by default."""
     query = select(load.c.id, load.c.state).where(load.c.state.in_(LIVE)).order_by(load.c.id)
     if source is not None:
         query = query.where(load.c.tenant == ledger.tenant, load.c.source == source)
@@ -123,7 +122,7 @@ def under_way(ledger: Ledger, source: str | None = None) -> list[tuple[int, str]
 
 
 def collect(ledger: Ledger, receipt: Receipt, chunks: Collection[str], hashes: Collection[str]) -> Receipt:
-    """Note in the receipt what the ledger and, from the caller, staging know of the documents, before it is removed."""
+    """Record in the receipt what ledger and staging know of the documents, before removal."""
     ids, texts = {*receipt.chunks, *chunks}, {*receipt.text_hashes, *hashes}
     with ledger.write() as connection:
         for window in windows(receipt.documents):
@@ -136,11 +135,11 @@ def collect(ledger: Ledger, receipt: Receipt, chunks: Collection[str], hashes: C
 
 
 def forget(ledger: Ledger, receipt: Receipt) -> dict[str, int]:
-    """Remove everything of the documents but their tombstones. Returns how many rows went, by table.
+    """Remove everything of the documents except their tombstones. Returns removed rows by table.
 
-    Vectors go with the last chunk of their text. Those of texts that never became chunks, of loads
-    that ended before, are known by nothing but that, so every vector without a chunk goes where no
-    load is under way that may have made it.
+    A vector is removed with the last chunk of its text. Vectors of texts that never became chunks, from
+    loads that ended before, cannot be attributed; so every vector without a chunk is removed unless a
+    load in progress may have made it.
     """
     gone = {"revisions": 0, "chunks": 0, "embeddings": 0, "quarantine rows": 0}
     with ledger.write() as connection:
@@ -164,7 +163,7 @@ def forget(ledger: Ledger, receipt: Receipt) -> dict[str, int]:
 
 
 def done(ledger: Ledger, receipt: Receipt, removed: Mapping[str, int]) -> Receipt:
-    """Record that nothing is left, with the digest of the receipt, so that one that was changed is known."""
+    """Record the completion, with the receipt's digest so that a changed receipt is detected."""
     total = {name: receipt.removed.get(name, 0) + n for name, n in removed.items()}
     now = datetime.now(UTC)
     finished = replace(receipt, removed=total, done_at=now.isoformat())
@@ -201,7 +200,7 @@ def _refuse_unknown(connection: Connection, ledger: Ledger, source: str, keys: S
 def _written(
     connection: Connection, ledger: Ledger, asked: Request, keys: tuple[str, ...], ids: tuple[str, ...], now: datetime
 ) -> Receipt:
-    """A new erasure with its row of the audit, which names no key: keys may be names of people, and the audit stays."""
+    """Insert an erasure and its audit row, which names no key."""
     values = {"tenant": ledger.tenant, "source": asked.source, "state": "begun", "receipt": {}, "begun_at": now}
     number = connection.execute(insert(erasure).values(values).returning(erasure.c.id)).scalar_one()
     detail = {"erasure": number, "documents": len(ids), "ids": list(ids[:20]), "because": asked.because}

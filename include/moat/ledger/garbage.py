@@ -1,4 +1,4 @@
-"""What can be removed: chunks that nobody can see and that no rollback can bring back."""
+"""Garbage collection: chunks that are invisible and that no rollback can restore."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from moat.ledger.tables import chunk, embedding, load, presence, revision
 
 
 def ended(ledger: Ledger, source: str) -> list[int]:
-    """Loads whose remains can go: older than the newest promoted one, and not cleared away yet."""
+    """Ended loads older than the newest promoted one, not cleaned up yet."""
     query = select(load.c.id).where(
         load.c.tenant == ledger.tenant,
         load.c.source == source,
@@ -24,10 +24,10 @@ def ended(ledger: Ledger, source: str) -> list[int]:
 
 
 def remains(ledger: Ledger, source: str, loads: Sequence[int]) -> list[str]:
-    """Ids of chunks that only these ended loads hold: retired by a promoted one, or added by another.
+    """Ids of chunks held only by these ended loads.
 
-    A chunk stays out of the list when some presence of it is visible, is on its way, or would be
-    visible again after a rollback of the newest load.
+    They were retired by a promoted load, or added by another one. A chunk is left out while some presence
+    of it is visible, is in progress, or would be visible again after a rollback of the newest load.
     """
     adder, retirer = load.alias(), load.alias()
     added = exists().where(adder.c.id == presence.c.added_in, adder.c.state.in_(("promoted", *LIVE)))
@@ -42,7 +42,7 @@ def remains(ledger: Ledger, source: str, loads: Sequence[int]) -> list[str]:
 
 
 def forget(ledger: Ledger, loads: Sequence[int], ids: Sequence[str]) -> None:
-    """Remove chunks that the index no longer holds, with revisions, presences and unused vectors."""
+    """Remove chunks deleted from the index, with revisions, presences and unused vectors."""
     states = select(load.c.id).where(load.c.id.in_(loads), load.c.state == "promoted")
     with ledger.write() as connection:
         connection.execute(
@@ -62,7 +62,7 @@ def forget(ledger: Ledger, loads: Sequence[int], ids: Sequence[str]) -> None:
 
 
 def _newest(ledger: Ledger, source: str) -> ScalarSelect[int]:
-    """The load that a rollback would take back."""
+    """The load that a rollback would undo."""
     return (
         select(func.max(load.c.id))
         .where(load.c.tenant == ledger.tenant, load.c.source == source, load.c.state == "promoted")

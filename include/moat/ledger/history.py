@@ -1,4 +1,4 @@
-"""What triage and health ask of the ledger: numbers of loads, documents and chunks, and no text."""
+"""History queries for triage and health: counts of loads, documents and chunks, no text."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class QuarantinedGroup(NamedTuple):
 
 
 def before(ledger: Ledger, source: str, number: int | None) -> Load | None:
-    """The load of a source that was promoted last before a load, or at all."""
+    """The source's last promoted load before a given load, or at all."""
     query = select(func.max(load.c.id)).where(
         load.c.tenant == ledger.tenant, load.c.source == source, load.c.state == "promoted"
     )
@@ -34,7 +34,7 @@ def before(ledger: Ledger, source: str, number: int | None) -> Load | None:
 
 
 def loads_since(ledger: Ledger, source: str, at: datetime) -> int:
-    """How many loads of a source there are from the one that was under way, or the last, at a moment."""
+    """Number of loads of a source since a given time."""
     mine = (load.c.tenant == ledger.tenant, load.c.source == source)
     first = select(func.max(load.c.id)).where(*mine, load.c.opened_at <= at).scalar_subquery()
     query = select(func.count()).where(*mine, load.c.id >= func.coalesce(first, 0))
@@ -43,7 +43,7 @@ def loads_since(ledger: Ledger, source: str, at: datetime) -> int:
 
 
 def chunks_of(ledger: Ledger, source: str, keys: Sequence[str] | None = None) -> int:
-    """How many visible chunks a source has, or some of its documents."""
+    """Number of visible chunks of a source, or of some of its documents."""
     query = (
         select(func.count())
         .select_from(presence)
@@ -58,7 +58,7 @@ def chunks_of(ledger: Ledger, source: str, keys: Sequence[str] | None = None) ->
 
 
 def policies_of(ledger: Ledger, source: str, keys: Sequence[str] | None = None) -> Counter[str]:
-    """The policies of a source's visible documents, or of some, by their body: how many documents have each."""
+    """Number of visible documents per policy, by its body."""
     query = (
         select(policy.c.body, func.count())
         .select_from(document)
@@ -75,7 +75,7 @@ def policies_of(ledger: Ledger, source: str, keys: Sequence[str] | None = None) 
 
 
 def fingerprints(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
-    """The fingerprints that visible documents were loaded with."""
+    """Fingerprints with which visible documents were loaded."""
     query = (
         select(document.c.key, revision.c.fingerprint)
         .join(revision, revision.c.document_id == document.c.id)
@@ -87,7 +87,7 @@ def fingerprints(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, 
 
 
 def first_seen(ledger: Ledger, source: str) -> dict[str, datetime]:
-    """When each visible document of a source was seen first."""
+    """Time at which each visible document of a source was first seen."""
     query = (
         select(document.c.key, document.c.first_seen)
         .join(revision, revision.c.document_id == document.c.id)
@@ -98,7 +98,7 @@ def first_seen(ledger: Ledger, source: str) -> dict[str, datetime]:
 
 
 def quarantined(ledger: Ledger, source: str, number: int | None = None) -> list[QuarantinedGroup]:
-    """What of a source is in quarantine, by error and reason; of one load, or of all."""
+    """Quarantined documents of a source, grouped by error and reason."""
     columns = (quarantine.c.stage, quarantine.c.error, quarantine.c.reason)
     query = (
         select(*columns, func.count())

@@ -1,11 +1,11 @@
-"""Changes of access that wait for a person: a widening beyond the limits, a directory that shrank.
+"""Access changes that wait for a person.
 
-    waiting -> released | rejected | over
+waiting -> released | rejected | over
 
-A hold is known by what waits, its digest: the same again is the same hold, and asks nobody twice.
-Another digest for the same subject ends it, for the source or the directory says something else by
-now. Nothing is kept to be applied later: a released hold lets the next reading pass that finds the
-same again.
+A widening beyond its limits, or a directory that shrank. A hold is identified by the digest of what
+waits: the same change again is the same hold and asks nobody twice. Another digest for the same
+subject ends it, because the source or directory has changed. Nothing is stored to be applied later: a
+released hold lets the next reading apply the change if it still finds it.
 """
 
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ State = Literal["waiting", "released", "rejected", "over"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """One hold as the ledger has it. `detail` is what a person reads before deciding."""
+    """One hold; `detail` is what a person reads before deciding."""
 
     id: int
     kind: Kind
-    subject: str  # the source's or the directory's name
+    subject: str  # name of the source or directory
     digest: str
     state: State
     reason: str
@@ -48,7 +48,7 @@ _COLUMNS: list[Any] = [hold.c[name] for name in Hold.__dataclass_fields__]
 def wait(
     connection: Connection, tenant: str, kind: Kind, subject: str, digest: str, reason: str, detail: Mapping[str, Any]
 ) -> tuple[Hold, bool]:
-    """The newest hold with this digest, opened where there is none, and whether it was; one that waits with another digest is over."""
+    """Return the hold with this digest, opening it if needed, and whether it is new."""
     mine = (hold.c.tenant == tenant, hold.c.kind == kind, hold.c.subject == subject)
     over(connection, tenant, kind, subject, but=digest)
     query = select(*_COLUMNS).where(*mine, hold.c.digest == digest, hold.c.state != "over")
@@ -78,7 +78,7 @@ def wait(
 
 
 def over(connection: Connection, tenant: str, kind: Kind, subject: str, but: str = "") -> None:
-    """End the holds of a subject that still wait, or were released and not used, and are for something else than `but`."""
+    """End the subject's waiting and unused released holds, except those with the digest `but`."""
     mine = (hold.c.tenant == tenant, hold.c.kind == kind, hold.c.subject == subject)
     connection.execute(
         update(hold)
@@ -88,12 +88,12 @@ def over(connection: Connection, tenant: str, kind: Kind, subject: str, but: str
 
 
 def release(ledger: Ledger, number: int, by: str, because: str = "") -> Hold:
-    """A person lets what waits pass, if it is still so when it is read again. Raises HoldRefused."""
+    """Release a hold until the next reading. Raises HoldRefused."""
     return _decide(ledger, number, "released", by, because)
 
 
 def reject(ledger: Ledger, number: int, by: str, because: str = "") -> Hold:
-    """A person keeps what waits from passing, for as long as it is asked for again. Raises HoldRefused."""
+    """Reject a hold and repetitions of the same change. Raises HoldRefused."""
     return _decide(ledger, number, "rejected", by, because)
 
 
@@ -101,8 +101,8 @@ def _decide(ledger: Ledger, number: int, state: State, by: str, because: str) ->
     with ledger.write() as connection:
         found = _get(connection, ledger.tenant, number)
         if found.state == state:
-            return found  # the same word twice is no error
-        if found.state not in ("waiting", "rejected"):  # a rejection may be thought over
+            return found  # repeating a decision is no error
+        if found.state not in ("waiting", "rejected"):  # a rejection can be revised
             raise HoldRefused(f"hold {number} ({found.kind} of {found.subject}) is {found.state}: it waits no more")
         values = {"state": state, "decided_at": datetime.now(UTC), "decided_by": by, "because": because}
         connection.execute(update(hold).where(hold.c.id == number).values(values))
@@ -120,7 +120,7 @@ def _decide(ledger: Ledger, number: int, state: State, by: str, because: str) ->
 
 
 def get(ledger: Ledger, number: int) -> Hold:
-    """A hold by its number. Raises HoldRefused where there is none."""
+    """A hold by its number. Raises HoldRefused if there is none."""
     with ledger.read() as connection:
         return _get(connection, ledger.tenant, number)
 
@@ -133,7 +133,7 @@ def _get(connection: Connection, tenant: str, number: int) -> Hold:
 
 
 def listing(ledger: Ledger, state: State | None = "waiting") -> list[Hold]:
-    """Holds, the newest first: those that wait, or those of another state, or all."""
+    """Holds in one state, or in all, newest first; waiting ones by default."""
     query = select(*_COLUMNS).where(hold.c.tenant == ledger.tenant).order_by(hold.c.id.desc())
     with ledger.read() as connection:
         return [

@@ -1,9 +1,10 @@
-"""Incidents: one for each source and stage that is in trouble, however many checks and tasks fail of it.
+"""Incidents: one per source and stage in trouble.
 
-    open -> acknowledged -> resolved
+open -> acknowledged -> resolved
 
-A failure joins the incident that its run has already: of a later stage as noise that changes nothing, of an
-earlier one as its root. Without one it joins the incident of the same source and stage, from whatever run.
+Any number of checks and tasks may fail because of one. A failure joins the incident of its own run:
+from a later stage as noise that changes nothing, from an earlier one as the new root. Without one it
+joins the incident of the same source and stage, from any run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,16 +25,16 @@ Severity = Literal["warn", "hold", "block"]
 STAGES = ("read", "parse", "clean", "chunk", "embed", "gate", "load", "promote")
 SEVERITIES = ("warn", "hold", "block")
 UNRESOLVED = ("open", "acknowledged")
-LONGEST = 2_000  # characters of a message that are kept
+LONGEST = 2_000  # stored characters of a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
-    """One thing that went wrong, and how often the same was said: a check, a task, or a load that is late."""
+    """One failed check, failed task or late load, with its count."""
 
     kind: Literal["check", "task", "late"]
     stage: str
-    subject: str  # the check's or the task's name
+    subject: str  # name of the check or task
     message: str
     severity: Severity
     load_id: int | None
@@ -50,7 +51,7 @@ class Happening:
         severity: Severity,
         load: int | None,
     ) -> "Happening":
-        """Something that was noticed at this moment; `said` is its subject and its message."""
+        """Create a happening noticed now; `said` is its subject and its message."""
         at = datetime.now(UTC)
         return cls(
             kind=kind,
@@ -67,11 +68,11 @@ class Happening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One incident as the ledger has it. `detail` is its diagnosis: causes, reach, commands."""
+    """One incident as stored in the ledger. `detail` is its diagnosis: causes, reach, commands."""
 
     id: int
     source: str
-    stage: str  # the first that was bad
+    stage: str  # the first bad one
     state: State
     severity: Severity
     title: str
@@ -91,18 +92,18 @@ class Incident:
 
     @property
     def to_detect(self) -> timedelta:
-        """From when the fault began to when it was noticed."""
+        """Time from the start of the fault to its detection."""
         return self.opened_at - self.happened_at
 
     @property
     def to_mend(self) -> timedelta | None:
-        """From when the fault began to when it was over; None while it is not."""
+        """Time from the start of the fault to its end; None while it lasts."""
         return self.resolved_at - self.happened_at if self.resolved_at else None
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Where a failure went. Without `news` it only repeats, or follows from, what the incident has already."""
+    """The incident that a failure joined, and whether that is news."""
 
     incident: Incident
     news: bool
@@ -113,9 +114,10 @@ _HAPPENED: list[Any] = [incident_event.c[name] for name in Happening.__dataclass
 
 
 def join(ledger: Ledger, source: str, run: str, since: datetime, found: Sequence[Happening]) -> Joined:
-    """Open an incident, or join the one that is there, in one transaction; `since` is when the fault began.
+    """Open an incident or join an existing one, in one transaction.
 
-    An empty `run` stands for whatever run is in trouble: what is late is late because of that.
+    `since` is when the fault began. An empty `run` matches any run in trouble: a late load is late because
+    of it.
     """
     with ledger.write() as connection:
         _one_at_a_time(connection, ledger.tenant, source)
@@ -155,13 +157,13 @@ def join(ledger: Ledger, source: str, run: str, since: datetime, found: Sequence
 
 
 def _one_at_a_time(connection: Connection, tenant: str, source: str) -> None:
-    """Let the incidents of a source have one writer: SQLite has one anyway."""
+    """Serialise writers of a source's incidents; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"incident:{tenant}:{source}"))))
 
 
 def _same(one: Incident, run: str, loads: set[int]) -> bool:
-    """Whether an incident is of the same run or load, so that what comes after it is its noise."""
+    """Whether an incident is of the same run or load."""
     if not run:
         return one.severity != "warn"
     return one.run == run or one.load_id in loads
@@ -186,7 +188,7 @@ def _open(
 
 
 def _count(connection: Connection, number: int, h: Happening) -> bool:
-    """Write a happening, or count the same once more; whether it is a new one."""
+    """Insert a happening or raise its count; returns whether it is new."""
     where = [incident_event.c.incident_id == number]
     where += [incident_event.c[name] == getattr(h, name) for name in ("kind", "stage", "subject")]
     values = {"message": h.message, "severity": h.severity, "load_id": h.load_id, "last_at": h.last_at}
@@ -199,7 +201,7 @@ def _count(connection: Connection, number: int, h: Happening) -> bool:
 
 
 def _merge(connection: Connection, noise: Incident, root: Incident) -> None:
-    """What a run took for an incident of its own belongs to an older one: its happenings move there."""
+    """Move the happenings of an incident to the older root."""
     for h in _happenings(connection, noise.id):
         _count(connection, root.id, h)
     connection.execute(delete(incident_event).where(incident_event.c.incident_id == noise.id))
@@ -210,18 +212,18 @@ def _merge(connection: Connection, noise: Incident, root: Incident) -> None:
 
 
 def explained(ledger: Ledger, number: int, title: str, detail: Mapping[str, Any]) -> Incident:
-    """Record what triage found."""
+    """Store the diagnosis of triage."""
     with ledger.write() as connection:
         connection.execute(update(incident).where(incident.c.id == number).values(title=title, detail=dict(detail)))
         return _get(connection, ledger, number)
 
 
 def acknowledge(ledger: Ledger, number: int, by: str, because: str = "") -> Incident:
-    """A person takes an incident on. Raises IncidentRefused for one that is resolved."""
+    """Acknowledge an incident. Raises IncidentRefused if it is resolved."""
     with ledger.write() as connection:
         found = _get(connection, ledger, number)
         if found.state == "acknowledged":
-            return found  # the same word twice is no error
+            return found  # repeating an acknowledgement is no error
         if found.state == "resolved":
             raise IncidentRefused(
                 f"incident {number} of {found.source} is resolved ({found.because or 'no reason given'})"
@@ -235,7 +237,7 @@ def acknowledge(ledger: Ledger, number: int, by: str, because: str = "") -> Inci
 
 
 def resolve(ledger: Ledger, number: int, by: str, because: str = "") -> Incident:
-    """A person says that an incident is over; the next failure opens another."""
+    """Resolve an incident; the next failure opens another."""
     with ledger.write() as connection:
         found = _get(connection, ledger, number)
         if found.state == "resolved":
@@ -246,7 +248,7 @@ def resolve(ledger: Ledger, number: int, by: str, because: str = "") -> Incident
 
 
 def over(ledger: Ledger, numbers: Sequence[int], because: str) -> None:
-    """End incidents whose fault is gone by itself: a load was promoted."""
+    """Resolve incidents whose fault ended by itself: a load was promoted."""
     with ledger.write() as connection:
         _over(connection, numbers, "moat", because)
 
@@ -271,7 +273,7 @@ def _audited(connection: Connection, ledger: Ledger, found: Incident, by: str, a
 
 
 def claim_telling(ledger: Ledger, number: int, digest: str) -> bool:
-    """Whether the caller is the one who tells people of an incident as it is now: True once for each new digest."""
+    """Claim the notification of an incident's current state. True once per new digest."""
     with ledger.write() as connection:
         done = connection.execute(
             update(incident)
@@ -286,7 +288,7 @@ def claim_telling(ledger: Ledger, number: int, digest: str) -> bool:
 
 
 def give_back_telling(ledger: Ledger, number: int, digest: str) -> None:
-    """Take a claim back when nobody could be told, so that the next one who notices tries again."""
+    """Return a claim when no message was sent, to try again later."""
     with ledger.write() as connection:
         connection.execute(
             update(incident)
@@ -296,13 +298,13 @@ def give_back_telling(ledger: Ledger, number: int, digest: str) -> None:
 
 
 def get(ledger: Ledger, number: int) -> Incident:
-    """An incident by its number. Raises IncidentRefused where there is none."""
+    """An incident by its number. Raises IncidentRefused if there is none."""
     with ledger.read() as connection:
         return _get(connection, ledger, number)
 
 
 def listing(ledger: Ledger, source: str | None = None, resolved: bool = False) -> list[Incident]:
-    """Incidents, the newest first, of one source or of all; resolved ones only where they are asked for."""
+    """Unresolved incidents, newest first, of one source or all; with `resolved`, those too."""
     query = select(*_COLUMNS).where(incident.c.tenant == ledger.tenant).order_by(incident.c.id.desc())
     if source:
         query = query.where(incident.c.source == source)
@@ -313,7 +315,7 @@ def listing(ledger: Ledger, source: str | None = None, resolved: bool = False) -
 
 
 def of_load(ledger: Ledger, number: int) -> list[Incident]:
-    """The incidents that a load took part in."""
+    """Incidents that a load took part in."""
     took_part = select(incident_event.c.incident_id).where(incident_event.c.load_id == number)
     query = select(*_COLUMNS).where(
         incident.c.tenant == ledger.tenant, or_(incident.c.load_id == number, incident.c.id.in_(took_part))
@@ -323,7 +325,7 @@ def of_load(ledger: Ledger, number: int) -> list[Incident]:
 
 
 def happenings(ledger: Ledger, number: int) -> list[Happening]:
-    """What went wrong in an incident: the first bad stage first, then in the order of time."""
+    """Happenings of an incident: the first bad stage first, then by time."""
     with ledger.read() as connection:
         _get(connection, ledger, number)
         return _happenings(connection, number)

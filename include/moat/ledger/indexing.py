@@ -1,10 +1,10 @@
-"""Which policy's tokens the index holds for a document, told so that no two writers can get it wrong.
+"""Tracks which policy's access tokens the index holds for a document.
 
-Weaviate knows no transaction, and a load and the permission lane may write the same object's
-`allow` at once: which write came last cannot be told from outside. So a writer leaves its mark
-before it writes, and says what the index holds only if its mark still stands afterwards. Whoever
-finds another mark, or none, leaves the document dirty, and the next run of the lane writes it again.
-A writer that is killed leaves it dirty as well.
+Weaviate has no transactions, and a load and the access sync may write the same object's `allow` at
+once; which write came last cannot be seen from outside. So a writer sets a mark before it writes,
+and records what the index holds only if its mark is still there afterwards. A writer that finds
+another mark, or none, leaves the document dirty, and the next access sync writes it again. A writer
+that is killed leaves it dirty as well.
 """
 
 import uuid
@@ -18,11 +18,11 @@ from moat.ledger import Ledger
 from moat.ledger.loads import Load, fenced
 from moat.ledger.tables import document
 
-DIRTY = "?"  # no digest: what the index holds is not known
+DIRTY = "?"  # no digest: unknown what the index holds
 
 
 def begin(ledger: Ledger, documents: Iterable[str], current: Load | None = None) -> str:
-    """Mark documents whose tokens are about to be written; returns the mark. Raises Superseded for a load that lost its lease."""
+    """Mark documents before their access tokens are written. Raises Superseded."""
     mark = uuid.uuid4().hex
     with ledger.write() as connection:
         if current is not None:
@@ -33,7 +33,7 @@ def begin(ledger: Ledger, documents: Iterable[str], current: Load | None = None)
 
 
 def end(ledger: Ledger, mark: str, holds: Mapping[str, str | None], current: Load | None = None) -> None:
-    """Record which policy's tokens the index holds now: digests by document id, None for nobody's."""
+    """Record whose access tokens the index now holds, as policy digests; None for no reader."""
     with ledger.write() as connection:
         if current is not None:
             fenced(connection, ledger, current)

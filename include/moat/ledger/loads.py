@@ -1,11 +1,11 @@
-"""Loads and their states, one lease per source, and the two steps that change what is visible.
+"""Loads and their states, one lease per source, and promote and rollback.
 
-    open -> held -> open -> staged -> promoted -> rolled back
-      \\________ rejected, abandoned, unchanged
+open -> held -> open -> staged -> promoted -> rolled back
+  \\________ rejected, abandoned, unchanged
 
-A load takes its source's lease when it opens, and with it a fence: a number that rises with every
-load of the source. Whoever writes for a load proves that its fence is still the newest, so that a
-zombie of an earlier run can change nothing.
+A load takes its source's lease when it opens, with a fence: a number that rises with every load of
+the source. Each write for a load checks that its fence is still the newest, so that a leftover
+process of an earlier run can change nothing.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ LIVE = ("open", "held", "staged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One load as the ledger has it."""
+    """One load as stored in the ledger."""
 
     id: int
     source: str
@@ -60,9 +60,16 @@ def _of(row: Row[Any]) -> Load:
 
 
 def open_load(ledger: Ledger, name: str, run: str, options: Mapping[str, Any], lease_s: float) -> Load:
-    """Take the lease of a source and open a load, or go on with the one that this run has open.
+    """Take the source's lease and open a load, or resume the one that this run has open.
 
-    Raises LoadInProgress while another run holds the lease.
+    Args:
+        name: Name of the source.
+        run: Identity of the run, such as `airflow:DAG:RUN_ID`.
+        options: What the run asks for, stored with the load.
+        lease_s: Duration of the lease in seconds.
+
+    Raises:
+        LoadInProgress: Another run holds the lease.
     """
     with ledger.write() as connection:
         add(connection, source, [{"tenant": ledger.tenant, "name": name, "fence": 0}])
@@ -104,7 +111,7 @@ def open_load(ledger: Ledger, name: str, run: str, options: Mapping[str, Any], l
 
 
 def get(ledger: Ledger, number: int) -> Load:
-    """A load by its number. Raises LoadRefused where there is none."""
+    """A load by its number. Raises LoadRefused if there is none."""
     with ledger.read() as connection:
         return _get(connection, ledger, number)
 
@@ -117,27 +124,27 @@ def recent(ledger: Ledger, name: str | None = None, limit: int = 20) -> list[Loa
 
 
 def sources(ledger: Ledger) -> list[str]:
-    """Names of every source that ever had a load, sorted."""
+    """Names of all sources that ever had a load, sorted."""
     with ledger.read() as connection:
         return list(connection.scalars(select(source.c.name).where(source.c.tenant == ledger.tenant).order_by("name")))
 
 
 def invisible(connection: Connection, tenant: str) -> list[int]:
-    """Loads whose objects may stand in the index though nobody may see them."""
+    """Loads whose objects may be in the index but are not visible."""
     states = (*LIVE, "rejected", "rolled back", "abandoned")
     query = select(load.c.id).where(load.c.tenant == tenant, load.c.state.in_(states), load.c.removed_at.is_(None))
     return list(connection.scalars(query))
 
 
 def renew(ledger: Ledger, current: Load, lease_s: float) -> None:
-    """Say that the load is still being made. Raises Superseded when another run took over."""
+    """Renew the lease of a load. Raises Superseded when another run took over."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         _lease(connection, ledger, current, lease_s)
 
 
 def fenced(connection: Connection, ledger: Ledger, current: Load) -> None:
-    """Prove inside a transaction that the load still holds its source's lease. Raises Superseded."""
+    """Check in a transaction that the load holds its source's lease. Raises Superseded."""
     row = connection.execute(
         select(source.c.fence, source.c.lease_load)
         .where(source.c.tenant == ledger.tenant, source.c.name == current.source)
@@ -152,7 +159,7 @@ def fenced(connection: Connection, ledger: Ledger, current: Load) -> None:
 
 
 def give_up(ledger: Ledger, current: Load, reason: str) -> None:
-    """Let another run take over at once; this one may still go on as long as none did."""
+    """Release the lease at once; this run may continue until another takes over."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         _lease(connection, ledger, current, 0)
@@ -160,7 +167,7 @@ def give_up(ledger: Ledger, current: Load, reason: str) -> None:
 
 
 def note(ledger: Ledger, current: Load, counts: Mapping[str, int], model: str | None = None) -> None:
-    """Add counts to a load, and the model that it is embedded by."""
+    """Add counts to a load, and the model that embeds it."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         merged = {**_get(connection, ledger, current.id).counts, **counts}
@@ -169,7 +176,7 @@ def note(ledger: Ledger, current: Load, counts: Mapping[str, int], model: str | 
 
 
 def made_with(ledger: Ledger, current: Load, context: Mapping[str, str]) -> None:
-    """Record what a load is made with: versions of code and packages, settings, credentials, by name."""
+    """Record a load's provenance: versions of code and packages, settings, credentials, by name."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         connection.execute(update(load).where(load.c.id == current.id).values(context=dict(context)))
@@ -183,19 +190,19 @@ def unchanged(ledger: Ledger, current: Load) -> None:
 
 
 def hold(ledger: Ledger, current: Load, reason: str, held_for: Literal["gate", "budget"] = "gate") -> None:
-    """Let the load wait for a person, for as long as it takes."""
+    """Hold the load until a person decides."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         _step(connection, ledger, current, ("open", "held"), state="held", reason=reason, held_for=held_for)
 
 
 def release(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
-    """A person lets a held load go on. Raises LoadRefused from any other state."""
+    """Release a held load. Raises LoadRefused in any other state."""
     with ledger.write() as connection:
         current = _get(connection, ledger, number)
         if current.state == "open" and (current.decided_by or current.budget_by):
-            return current  # released already; the same word twice is no error
-        # What a load may cost says nothing of what the gate will find in it: each is released by itself.
+            return current  # released already; repeating it is no error
+        # Budget and gate are released separately: a cost that is accepted says nothing about the content.
         decided = {"budget_by": by} if current.held_for == "budget" else {"decided_by": by}
         _step(connection, ledger, current, ("held",), state="open", held_for=None, **decided)
         _record(
@@ -205,7 +212,7 @@ def release(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
 
 
 def reject(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
-    """A person ends a load that is not visible yet. Raises LoadRefused for one that is, or that ended."""
+    """Reject a load that is not visible yet. Raises LoadRefused."""
     with ledger.write() as connection:
         current = _get(connection, ledger, number)
         if current.state == "rejected":
@@ -221,16 +228,16 @@ def reject(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
 
 
 def staged(ledger: Ledger, current: Load) -> None:
-    """Record that everything was read back from the index and found right."""
+    """Record that everything was read back from the index and matches."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         _step(connection, ledger, current, ("open", "staged"), state="staged", proved_at=_now())
 
 
 def promote(ledger: Ledger, current: Load, by: str) -> Load:
-    """Make a staged load visible, whole, in one transaction; changes of access it carries hold from here.
+    """Make a staged load and its access changes visible in one transaction.
 
-    Called again for a load that is promoted already, it does nothing. Raises Superseded, LoadRefused.
+    Idempotent for a promoted load. Raises Superseded or LoadRefused.
     """
     with ledger.write() as connection:
         if _get(connection, ledger, current.id).state == "promoted":
@@ -277,14 +284,14 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
 
 
 def _widen(connection: Connection, ledger: Ledger, current: Load, by: str) -> None:
-    """Let the changes of access that a load carries hold. One that moved in the ledger since it was read is newer, and stays."""
+    """Apply the access changes of a load, except where newer access exists."""
     coming = (
         select(document.c.id, document.c.policy.label("was"), access_change.c.policy.label("now"))
         .join(access_change, access_change.c.document_id == document.c.id)
         .where(access_change.c.load_id == current.id, access_change.c.from_version == document.c.access_version)
         .order_by(document.c.id)
     )
-    # Recorded now, under a number of its own: a reading of the source that began before knows nothing of it.
+    # Recorded under a new number: a reading of the source that began earlier does not know it.
     mine = (source.c.tenant == ledger.tenant, source.c.name == current.source)
     connection.execute(update(source).where(*mine).values(access_seq=source.c.access_seq + 1))
     seq = connection.execute(select(source.c.access_seq).where(*mine)).scalar_one()
@@ -300,10 +307,10 @@ def _widen(connection: Connection, ledger: Ledger, current: Load, by: str) -> No
 
 
 def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
-    """Make visible again what was visible before a load was promoted. Access stays as it is now.
+    """Restore what was visible before a load was promoted. Access stays as it is now.
 
     Raises LoadRefused when a later load was promoted (what this one replaced is gone), or when
-    another load of the source is under way.
+    another load of the source is in progress.
     """
     with ledger.write() as connection:
         current = _get(connection, ledger, number)
@@ -336,7 +343,7 @@ def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
                 f"load {row.lease_load} of {current.source} is under way and builds on load {number}: wait for it, or `moat reject {row.lease_load}` first"
             )
         _step(connection, ledger, current, ("promoted",), state="rolled back", decided_by=by, reason=reason)
-        # What comes back stands in the index with the access that it left with: the next run brings it in line.
+        # Restored objects have their old access in the index: the next run updates it.
         back = select(revision.c.document_id).where(revision.c.retired_in == number)
         connection.execute(update(document).where(document.c.id.in_(back)).values(indexed="?"))
         _record(connection, ledger, current, by, action="rollback", detail={"because": reason})
@@ -344,7 +351,7 @@ def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
 
 
 def removed(ledger: Ledger, numbers: list[int]) -> None:
-    """Record that nothing that only these loads held stands in the index any more."""
+    """Record that objects held only by these loads are gone from the index."""
     with ledger.write() as connection:
         connection.execute(update(load).where(load.c.id.in_(numbers)).values(removed_at=_now()))
 
@@ -352,7 +359,7 @@ def removed(ledger: Ledger, numbers: list[int]) -> None:
 def _record(
     connection: Connection, ledger: Ledger, current: Load, by: str, *, action: str, detail: Mapping[str, Any]
 ) -> None:
-    """Put what became of a load into the audit."""
+    """Record a load's new state in the audit."""
     subject = f"load {current.id} of {current.source}"
     record(connection, ledger.tenant, actor=by, action=action, subject=subject, detail=detail)
 
@@ -373,7 +380,7 @@ def _lease(connection: Connection, ledger: Ledger, current: Load, lease_s: float
 
 
 def _step(connection: Connection, ledger: Ledger, current: Load, allowed: tuple[str, ...], **values: Any) -> None:
-    """Move a load on, if it is in one of the states that allow it."""
+    """Move a load to the next state if its current one allows it."""
     done = connection.execute(update(load).where(load.c.id == current.id, load.c.state.in_(allowed)).values(values))
     if done.rowcount != 1:
         state = _get(connection, ledger, current.id).state
@@ -383,7 +390,7 @@ def _step(connection: Connection, ledger: Ledger, current: Load, allowed: tuple[
 
 
 def _end(connection: Connection, current: Load, state: State, reason: str | None, **values: Any) -> None:
-    """End a load without promotion and free its source's lease, if it holds it."""
+    """End a load without promotion and release its source's lease, if it holds it."""
     connection.execute(
         update(load).where(load.c.id == current.id).values(state=state, reason=reason, ended_at=_now(), **values)
     )

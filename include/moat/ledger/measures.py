@@ -1,4 +1,4 @@
-"""What each load measured, so that bounds can be learned from the loads before it."""
+"""Measures of each load, from which the bounds of later loads are learned."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from moat.ledger.audit import record
 from moat.ledger.loads import Load, fenced
 from moat.ledger.tables import event, load, measure
 
-MOST_LOADS = 120  # that bounds are learned from
-NEWEST = 10  # loads among which one that was declared out of the ordinary is told, too: a week and its weekends
+MOST_LOADS = 120  # number of loads that bounds are learned from
+NEWEST = 10  # newest loads, among which extraordinary ones count: a week and its weekends
 
 
 class PastMeasure(NamedTuple):
@@ -23,12 +23,12 @@ class PastMeasure(NamedTuple):
     load: int
     at: datetime
     value: float
-    how: Literal["usual", "released", "extraordinary"] = "usual"  # as expected, by a person's word, declared so
+    how: Literal["usual", "released", "extraordinary"] = "usual"  # normal, released by a person, or extraordinary
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a person declared: a source is another from here on."""
+    """A person's declaration that a source has changed for good."""
 
     source: str
     at: datetime
@@ -37,7 +37,7 @@ class Event:
 
 
 def keep(ledger: Ledger, current: Load, family: str, values: Mapping[str, float]) -> None:
-    """Write what one family measured; what an earlier try measured goes."""
+    """Write what one family measured; replaces an earlier try."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         connection.execute(delete(measure).where(measure.c.load_id == current.id, measure.c.family == family))
@@ -47,18 +47,18 @@ def keep(ledger: Ledger, current: Load, family: str, values: Mapping[str, float]
 
 
 def of_load(ledger: Ledger, number: int) -> dict[str, float]:
-    """Everything that a load measured, by name."""
+    """All measured values of a load, by name."""
     query = select(measure.c.name, measure.c.value).where(measure.c.load_id == number).order_by(measure.c.name)
     with ledger.read() as connection:
         return {row.name: row.value for row in connection.execute(query)}
 
 
 def history(ledger: Ledger, current: Load) -> dict[str, list[PastMeasure]]:
-    """What earlier loads of the same source measured, by name, the oldest first.
+    """What earlier loads of the same source measured, by name, oldest first.
 
-    Only of loads that were promoted and never rolled back, of the whole source, since the last declared event:
-    what a person took back is no example. A load that was declared out of the ordinary is none either, but one of
-    the newest few is told as such: what it left behind is what the source is now.
+    Includes only promoted loads that were never rolled back, of the whole source, since the last
+    declared event. An extraordinary load is left out too, unless it is one of the newest few: what it
+    left behind is the source's current state.
     """
     with ledger.read() as connection:
         mine = (event.c.tenant == ledger.tenant, event.c.source == current.source, event.c.at <= current.opened_at)
@@ -89,7 +89,7 @@ def history(ledger: Ledger, current: Load) -> dict[str, list[PastMeasure]]:
 
 
 def extraordinary(options: Mapping[str, Any], counts: Mapping[str, int]) -> str:
-    """Why a load is not like its source's others, in words; empty for one that is."""
+    """Why a load is not a normal one, in words, or empty."""
     if said := options.get("expected"):
         return str(said)
     if options.get("full"):
@@ -100,7 +100,7 @@ def extraordinary(options: Mapping[str, Any], counts: Mapping[str, int]) -> str:
 
 
 def declare(ledger: Ledger, source: str, by: str, because: str) -> Event:
-    """Say that a source is another from now on, so that its bounds are learned anew; it stands in the audit."""
+    """Declare a permanent change of a source, so that bounds are learned anew."""
     made = Event(source, datetime.now(UTC), because, by)
     with ledger.write() as connection:
         values = {"source": source, "at": made.at, "because": because, "by": by}
@@ -112,7 +112,7 @@ def declare(ledger: Ledger, source: str, by: str, because: str) -> Event:
 
 
 def events(ledger: Ledger, source: str | None = None) -> list[Event]:
-    """Declared events, the newest first, of one source or of all."""
+    """Declared events, newest first, of one source or of all."""
     query = select(event.c.source, event.c.at, event.c.because, event.c.by).where(event.c.tenant == ledger.tenant)
     if source:
         query = query.where(event.c.source == source)

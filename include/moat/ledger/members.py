@@ -1,8 +1,8 @@
-"""Who is in which group: memberships by directory, and whom an asker stands for.
+"""Group memberships by directory, and the principals of an asker.
 
-A group is known by its directory and its immutable id, `group:okta/00g1a2b3`, so that two sites'
-groups of one name stay apart. A name without a directory, `group:everyone`, is the company's own
-and belongs to the one directory that defines it.
+A group is identified by its directory and its immutable id, `group:okta/00g1a2b3`, so that groups
+of the same name at two sites stay separate. A name without a directory, `group:everyone`, is the
+company's own and belongs to the one directory that defines it.
 """
 
 import time
@@ -24,14 +24,14 @@ from moat.ledger.holds import over
 from moat.ledger.tables import directory, member, policy, policy_entry
 from moat.records import record_of
 
-MOST_PRINCIPALS = 20_000  # of one asker, groups expanded; more is a broken directory, and gives nothing
+MOST_PRINCIPALS = 20_000  # of one asker, groups expanded; more means a broken directory and gives no result
 
 
 def fresh(connection: Connection, tenant: str) -> int:
-    """The revision of all memberships: it rises with every swap of a directory.
+    """The revision of all memberships; it rises with every swap of a directory.
 
-    Raises DirectoryStale where a directory has not been read for longer than it allows: it is not
-    known any more who was taken out of a group, nor who was put into a denied one.
+    Raises DirectoryStale for a directory not read for longer than it allows: it is then unknown who
+    was removed from a group or added to a denied one.
     """
     rows = connection.execute(
         select(directory.c.name, directory.c.revision, directory.c.read_at, directory.c.max_age_s).where(
@@ -50,10 +50,10 @@ def fresh(connection: Connection, tenant: str) -> int:
 
 
 def principals_of(connection: Connection, tenant: str, asker: str) -> frozenset[str]:
-    """The canonical asker with every group that holds them, directly or through other groups.
+    """The canonical asker with every group that contains them, directly or through other groups.
 
-    Empty when nobody knows the asker: in no group, in no policy, no group with members. Raises AccessUnknown for an
-    asker that cannot be read, TooManyPrincipals past the limit.
+    Empty for an unknown asker: in no group, in no policy, no group with members. Raises AccessUnknown for
+    an asker that cannot be read, TooManyPrincipals above the limit.
     """
     who = canonical(asker)
     found = expanded(connection, tenant, [who])
@@ -61,10 +61,10 @@ def principals_of(connection: Connection, tenant: str, asker: str) -> frozenset[
 
 
 def expanded(connection: Connection, tenant: str, asked: Iterable[str]) -> frozenset[str]:
-    """These canonical principals with every group above them. Raises TooManyPrincipals past the limit."""
+    """These canonical principals with every group above them. Raises TooManyPrincipals."""
     edge = set(asked)
     found = set(edge)
-    while True:  # breadth first; a cycle ends because what was found is not looked at again
+    while True:  # breadth first; cycles end because found groups are not expanded again
         if len(found) > MOST_PRINCIPALS:
             raise TooManyPrincipals(
                 f"{min(asked)} stands for more than {MOST_PRINCIPALS:,} principals: look at the directory's groups"
@@ -83,7 +83,7 @@ def expanded(connection: Connection, tenant: str, asked: Iterable[str]) -> froze
 
 
 def people_of_groups(ledger: Ledger, most: int) -> dict[str, frozenset[str]] | None:
-    """The people in each group of all directories, through other groups as well; None where there are more memberships than `most`."""
+    """People in each group of all directories, nested ones included; None above `most` memberships."""
     mine = member.c.tenant == ledger.tenant
     with ledger.read() as connection:
         if connection.execute(select(func.count()).select_from(member).where(mine)).scalar_one() > most:
@@ -102,7 +102,7 @@ def people_of_groups(ledger: Ledger, most: int) -> dict[str, frozenset[str]] | N
 
 
 def _named(connection: Connection, tenant: str, who: str) -> bool:
-    """Whether some policy names them, or they are a group that has members."""
+    """Whether a policy names them, or they are a group with members."""
     named = select(policy_entry.c.principal).join(policy, policy.c.digest == policy_entry.c.digest)
     in_policy = named.where(policy.c.tenant == tenant, policy_entry.c.principal == who).limit(1)
     has_members = select(member.c.member).where(member.c.tenant == tenant, member.c.group == who).limit(1)
@@ -110,11 +110,11 @@ def _named(connection: Connection, tenant: str, who: str) -> bool:
 
 
 class Expansions:
-    """Askers' principals, kept for a short time by everything that they depend on.
+    """A short-lived cache of askers' principals.
 
-    The key holds the ledger, the tenant, who asks and the revision of all memberships: a swap of a
-    directory is another key. What was found is not kept of those whom nobody knows: a policy that
-    names them may come at any time.
+    The key is the ledger, the tenant, the asker and the revision of all memberships, so a swap of a
+    directory is another key. Results for unknown askers are not kept: a policy that names them may
+    arrive at any time.
     """
 
     def __init__(self, ledger: Ledger, seconds: float, most: int = 10_000) -> None:
@@ -122,7 +122,7 @@ class Expansions:
         self._kept: dict[tuple[str, str, str, int], tuple[float, frozenset[str]]] = {}
 
     def of(self, connection: Connection, asker: str) -> frozenset[str]:
-        """As principals_of, and DirectoryStale."""
+        """Cached `principals_of`. Raises DirectoryStale as well."""
         tenant, now = self._ledger.tenant, time.monotonic()
         key = (self._ledger.url, tenant, canonical(asker), fresh(connection, tenant))
         made, found = self._kept.get(key, (-self._seconds, frozenset[str]()))
@@ -140,12 +140,12 @@ Pairs = frozenset[tuple[str, str]]  # canonical (group, member)
 
 
 def digest_of(pairs: Pairs) -> str:
-    """What a directory's memberships are called: the same memberships have the same digest."""
+    """Digest of a directory's memberships."""
     return text_hash(joined(*(part for pair in sorted(pairs) for part in pair)))
 
 
 def memberships(ledger: Ledger, name: str) -> tuple[int, Pairs]:
-    """A directory's revision, 0 where it was never read, and its memberships of that revision or a later one."""
+    """A directory's revision, 0 if never read, and its memberships."""
     mine = (directory.c.tenant == ledger.tenant, directory.c.name == name)
     query = select(member.c.group, member.c.member).where(member.c.tenant == ledger.tenant, member.c.directory == name)
     with ledger.read() as connection:
@@ -162,12 +162,12 @@ def replace_members(
     *,
     revision: int | None = None,
 ) -> int:
-    """Make a directory's groups exactly these, in one transaction. Returns the number of memberships.
+    """Replace a directory's groups in one transaction. Returns the number of memberships.
 
-    With `revision`, only if the directory is still at that one: what was read before somebody else's
-    swap never replaces it. Holds of the directory are over then. Raises AccessUnknown for a name that
-    cannot be read, FatalError for a group that is another directory's, DirectoryUnavailable for
-    another revision; then nothing has changed.
+    With `revision`, only if the directory is still at that one, so that an older reading never replaces
+    a newer swap. Ends the directory's holds. Raises AccessUnknown for a name that cannot be read,
+    FatalError for a group of another directory, DirectoryUnavailable for another revision; nothing has
+    changed then.
     """
     mine = [canonical(group) for group in groups]
     if len(set(mine)) != len(mine):
@@ -211,7 +211,7 @@ def replace_members(
 
 
 def _refuse_others(connection: Connection, tenant: str, name: str, groups: Sequence[str]) -> None:
-    """Raise FatalError for a group that is not this directory's to define."""
+    """Raise FatalError for a group that this directory may not define."""
     for group in groups:
         if directory_of(group) not in ("", name):
             raise FatalError(f"directory {name} cannot define {group}: it is one of directory {directory_of(group)}")
@@ -229,7 +229,7 @@ def _refuse_others(connection: Connection, tenant: str, name: str, groups: Seque
 
 
 def failed(ledger: Ledger, name: str, error: str) -> None:
-    """Record that a directory could not be read; nothing else about it changes."""
+    """Record that a directory could not be read; changes nothing else."""
     where = (directory.c.tenant == ledger.tenant, directory.c.name == name)
     with ledger.write() as connection:
         since = func.coalesce(directory.c.failed_at, datetime.now(UTC))
@@ -238,7 +238,7 @@ def failed(ledger: Ledger, name: str, error: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryState:
-    """A directory as the ledger has it."""
+    """A directory as stored in the ledger."""
 
     name: str
     revision: int
@@ -260,7 +260,7 @@ def directories(ledger: Ledger) -> list[DirectoryState]:
 
 
 def group_sizes(ledger: Ledger, name: str) -> dict[str, int]:
-    """How many members each group of a directory has."""
+    """Number of members of each group of a directory."""
     query = (
         select(member.c.group, func.count().label("n"))
         .where(member.c.tenant == ledger.tenant, member.c.directory == name)

@@ -1,4 +1,4 @@
-"""What the ledger comes to, source by source: the numbers behind the metrics, by a handful of grouped queries."""
+"""The numbers behind the metrics, per source, by a few grouped queries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from moat.ledger import Ledger
 from moat.ledger.documents import visible
 from moat.ledger.tables import check_result, document, incident, load, quarantine, revision, source, spent
 
-READ_WHOLE = ("promoted", "unchanged")  # a load in one of these has seen its source to the end
+READ_WHOLE = ("promoted", "unchanged")  # states of loads that read their source to the end
 
 
 class Numbered(NamedTuple):
-    """A number of one source, by a word such as a state or a kind, and for some by a second one."""
+    """A number of one source, with one or two labels."""
 
     source: str
     by: tuple[str, ...]
@@ -24,15 +24,15 @@ class Numbered(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Everything that is counted, at one moment. Moments stay moments: who asks knows how old they are."""
+    """All counts at one moment. Times are absolute; the caller computes ages."""
 
     loads: tuple[Numbered, ...]  # by state
     held: tuple[Numbered, ...]  # by what they wait for
-    newest: Mapping[str, Mapping[str, int]]  # counts of each source's newest load that read something
+    newest: Mapping[str, Mapping[str, int]]  # of each source's newest load that read something
     failed: tuple[Numbered, ...]  # failed checks of the newest judged load, by severity
     spent: tuple[Numbered, ...]  # seconds by stage
-    tokens: tuple[Numbered, ...]  # that the model was given, by stage
-    incidents: tuple[Numbered, ...]  # not resolved, by severity and state
+    tokens: tuple[Numbered, ...]  # given to the model, by stage
+    incidents: tuple[Numbered, ...]  # unresolved, by severity and state
     quarantined: tuple[Numbered, ...]  # by stage and error
     read_at: Mapping[str, datetime]
     promoted_at: Mapping[str, datetime]
@@ -40,7 +40,7 @@ class Totals:
 
 
 def totals(ledger: Ledger) -> Totals:
-    """The numbers of this tenant. Nothing here grows with documents or chunks, but for what is in quarantine."""
+    """The numbers of this tenant. Independent of the number of documents, except for quarantine."""
     mine = load.c.tenant == ledger.tenant
     aside = (quarantine.c.tenant == ledger.tenant, quarantine.c.state != "resolved")
     open_ = (incident.c.tenant == ledger.tenant, incident.c.state != "resolved")
@@ -68,7 +68,7 @@ def totals(ledger: Ledger) -> Totals:
 
 
 def in_sight(ledger: Ledger) -> dict[str, tuple[int, int]]:
-    """Visible documents and chunks by source. It looks at every revision: ask only when a load has changed them."""
+    """Visible documents and chunks by source; scans every revision."""
     query = (
         select(document.c.source, func.count(), func.sum(revision.c.n_chunks))
         .join(revision, revision.c.document_id == document.c.id)
@@ -92,7 +92,7 @@ def _spent(connection: Connection, ledger: Ledger, what: Any) -> tuple[Numbered,
 
 
 def _newest(connection: Connection, ledger: Ledger) -> dict[str, dict[str, int]]:
-    """Counts of the newest load of each source, whatever became of it, once it has read."""
+    """Counts of each source's newest load, in any state, once it has read."""
     last = (
         select(func.max(load.c.id))
         .where(load.c.tenant == ledger.tenant, load.c.state.not_in(("abandoned", "open")))
@@ -103,7 +103,7 @@ def _newest(connection: Connection, ledger: Ledger) -> dict[str, dict[str, int]]
 
 
 def _failed(connection: Connection, ledger: Ledger) -> tuple[Numbered, ...]:
-    """Failed checks of each source's newest load that was judged; none where all passed."""
+    """Failed checks of each source's newest judged load; none if all passed."""
     judged = (
         select(func.max(load.c.id))
         .join(check_result, check_result.c.load_id == load.c.id)

@@ -1,4 +1,4 @@
-"""Policies: what the ledger keeps of them, and which of them an asker satisfies."""
+"""Policies as stored in the ledger, and which of them an asker satisfies."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from moat.ledger.tables import policy, policy_entry
 
 
 def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dict[str, str]:
-    """Write policies that the ledger does not have; returns their digests by canonical JSON."""
+    """Insert policies new to the ledger; returns digests by canonical JSON."""
     digests: dict[str, str] = {}
     rows, entries = [], []
     for p in policies:
@@ -29,7 +29,7 @@ def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dic
 
 
 def access_tokens_of(connection: Connection, tenant: str, principals: frozenset[str]) -> list[str]:
-    """Every token that lets these principals in: their own, `public`, and the policies they satisfy."""
+    """Access tokens of these principals: their own, `public`, and those of satisfied policies."""
     wide = satisfied(connection, tenant, principals, policy_entry.c.wide.is_(True))
     return sorted(access_token(tenant, p) for p in principals | {PUBLIC}) + [f"p:{digest}" for digest in wide]
 
@@ -37,7 +37,7 @@ def access_tokens_of(connection: Connection, tenant: str, principals: frozenset[
 def satisfied(
     connection: Connection, tenant: str, principals: frozenset[str], *conditions: ColumnElement[bool]
 ) -> list[str]:
-    """Digests of the policies that let these principals in, in order: every layer met, and no deny."""
+    """Digests of the policies that these principals satisfy, sorted: every layer met, no deny."""
     layers: dict[str, set[int]] = {}
     needed: dict[str, int] = {}
     query = (

@@ -1,4 +1,4 @@
-"""What the index must hold, as the ledger has it: the index is a projection of the ledger."""
+"""What the index must hold according to the ledger: the index is its projection."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,19 +19,19 @@ from moat.records import IndexObject, embedded_text
 
 
 def ids(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
-    """Document ids by key; the same for documents that the ledger never saw."""
+    """Document ids by key, including documents new to the ledger."""
     return {key: document_id(ledger.tenant, source, key) for key in keys}
 
 
 class Allowed(NamedTuple):
-    """Who may read a document, as the index holds it."""
+    """Who may read a document, as stored in the index."""
 
     policy: str | None  # digest; None: unknown, so nobody
     tokens: tuple[str, ...]
 
 
 def allowed(ledger: Ledger, documents: Sequence[str]) -> dict[str, Allowed]:
-    """What `allow` must hold in the index for these documents: their access, or what a load under way brings instead."""
+    """Access that the index must hold for these documents."""
     query = (
         select(document.c.id, policies.c.digest, policies.c.body)
         .select_from(document)
@@ -48,7 +48,7 @@ def allowed(ledger: Ledger, documents: Sequence[str]) -> dict[str, Allowed]:
 
 
 def chunks_of(ledger: Ledger, documents: Sequence[str]) -> dict[str, list[str]]:
-    """Ids of the chunks of some documents that the index may hold: visible ones, and those of a load under way."""
+    """Ids of documents' chunks that the index may hold."""
     found: dict[str, list[str]] = defaultdict(list)
     query = (
         select(chunk.c.document_id, chunk.c.id)
@@ -64,15 +64,15 @@ def chunks_of(ledger: Ledger, documents: Sequence[str]) -> dict[str, list[str]]:
 
 
 def sources(ledger: Ledger) -> list[str]:
-    """Names of every source that the ledger has documents of."""
+    """Names of all sources with documents in the ledger."""
     with ledger.read() as connection:
         return list(connection.scalars(select(document.c.source).where(document.c.tenant == ledger.tenant).distinct()))
 
 
 def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
-    """Every visible chunk of a source as the index must hold it, without its vector, streamed in no order.
+    """Stream every visible chunk of a source as an index object, without vector.
 
-    Documents whose access a load under way is about to change are left out: either form is right.
+    Unordered. Leaves out documents whose access a load in progress will change: both forms are valid.
     """
     earlier = presence.alias()
     changing = (
@@ -123,7 +123,7 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
 
 
 def expected(ledger: Ledger, ids: Sequence[str]) -> set[str]:
-    """Those of the ids that the index may hold: some load that is promoted or under way added them."""
+    """Those of the ids that the index may hold."""
     adder = load.alias()
     held = exists().where(adder.c.id == presence.c.added_in, adder.c.state.in_(("promoted", "rolled back", *LIVE)))
     found: set[str] = set()
@@ -134,7 +134,7 @@ def expected(ledger: Ledger, ids: Sequence[str]) -> set[str]:
 
 
 class VisibleVector(NamedTuple):
-    """A visible chunk's document, whose it will be when the load that is under way is promoted, and its vector."""
+    """A visible chunk's vector, document and coming policy."""
 
     key: str
     policy: str | None  # digest; None: unknown, so nobody
@@ -142,7 +142,7 @@ class VisibleVector(NamedTuple):
 
 
 def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[VisibleVector]:
-    """The vector of every visible chunk of a source, streamed in no order."""
+    """Stream the vector of every visible chunk of a source, unordered."""
     query = (
         select(document.c.key, func.coalesce(access_change.c.policy, document.c.policy), embedding.c.vector)
         .select_from(document)
@@ -158,14 +158,14 @@ def visible_vectors(ledger: Ledger, source: str, model: str) -> Iterator[Visible
 
 
 class VisibleText(NamedTuple):
-    """A visible text and whose it is."""
+    """A visible text and its document's key and policy."""
 
     text_hash: str
     key: str
 
 
 def visible_sample(ledger: Ledger, source: str, n_documents: int, n_texts: int) -> list[VisibleText]:
-    """Texts of some visible documents of a source, a few of each: the same ones as long as these stay."""
+    """Texts of some visible documents, a few of each; stable while these documents stay."""
     some = (
         select(document.c.id)
         .where(document.c.tenant == ledger.tenant, document.c.source == source)
@@ -186,7 +186,7 @@ def visible_sample(ledger: Ledger, source: str, n_documents: int, n_texts: int) 
 
 
 def embedded_texts(ledger: Ledger, source: str, hashes: Sequence[str]) -> dict[str, str]:
-    """What the model was given of some visible texts of a source, by hash: to be embedded once more, and for nothing else."""
+    """Embedded text of some visible chunks, by hash; only for embedding them again."""
     query = (
         select(chunk.c.text_hash, chunk.c.heading, chunk.c.text)
         .join(document, document.c.id == chunk.c.document_id)
@@ -202,7 +202,7 @@ def embedded_texts(ledger: Ledger, source: str, hashes: Sequence[str]) -> dict[s
 
 
 def visible_texts(ledger: Ledger, source: str, documents: Sequence[str]) -> dict[str, list[str]]:
-    """The texts of some visible documents' chunks, by document id, in no order: to be compared with what comes now."""
+    """Chunk texts of some visible documents, by document id, unordered."""
     query = (
         select(chunk.c.document_id, chunk.c.text)
         .join(document, document.c.id == chunk.c.document_id)

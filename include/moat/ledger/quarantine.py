@@ -1,4 +1,4 @@
-"""Documents that were set aside: kept with stage, reason and bytes, until they load or are replayed."""
+"""Quarantined documents, with stage, reason and bytes, until they load or are replayed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from moat.records import SetAside, record_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Which:
-    """What of the quarantine is meant; what is None narrows nothing."""
+    """A filter on quarantined documents; None means any."""
 
     key: str | None = None
     stage: str | None = None  # read or parse
@@ -32,7 +32,10 @@ EVERYTHING = Which()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """One quarantined document. `state` is set aside, replay (tried again at the next run) or resolved."""
+    """One quarantined document.
+
+    `state` is set aside, replay (tried again at the next run) or resolved.
+    """
 
     source: str
     key: str
@@ -40,7 +43,7 @@ class Quarantined:
     stage: str
     error: str
     reason: str
-    attempts: int  # of these very bytes by this recipe
+    attempts: int  # of these bytes with this recipe
     raw_uri: str | None
     load_id: int
     state: str
@@ -49,13 +52,13 @@ class Quarantined:
 
     @property
     def rests(self) -> bool:
-        """Whether it has failed so often that only an ask for this document, or for those that rest, tries it again."""
+        """Whether it failed so often that only an explicit request tries it again."""
         tried = self.attempts >= MOST_TRIES and self.error != AccessUnknown.__name__
         return tried and self.state == "set aside"
 
     @property
     def until(self) -> str:
-        """What ends its rest, in words."""
+        """What ends the rest, in words."""
         if self.state != "set aside":
             return "" if self.state == "resolved" else "until the next run"
         if self.error == AccessUnknown.__name__:
@@ -65,14 +68,14 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay marked, and what it left: keys and numbers, by source."""
+    """Result of a replay: the keys marked and the number left resting, by source."""
 
     marked: dict[str, list[str]]
     resting: dict[str, int]
 
 
 def put(ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside]) -> None:
-    """Set documents aside. A failure of the same bytes counts one attempt more, once per load."""
+    """Quarantine documents. A failure of the same bytes adds one attempt per load."""
     now = datetime.now(UTC)
     with ledger.write() as connection:
         fenced(connection, ledger, current)
@@ -104,7 +107,9 @@ def put(ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside]) -
                 if row.state == "resolved":
                     values["first_at"] = now
                 if a.raw_uri is None:
-                    del values["raw_uri"]  # bytes that an earlier load kept stay known, so that they go in the end
+                    del values[
+                        "raw_uri"
+                    ]  # keep the path of bytes stored by an earlier load, so that they are removed in the end
                 connection.execute(
                     update(quarantine)
                     .where(*mine, quarantine.c.key == a.key)
@@ -113,7 +118,7 @@ def put(ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside]) -
 
 
 def _attempts(row: Row[Any], current: Load, recipe: str, aside: SetAside) -> int:
-    """How often these bytes have failed by now. Unknown access says nothing of bytes, and counts by itself."""
+    """Number of failures of these bytes; unknown access is counted separately."""
     same = (
         row.state != "resolved"
         and (row.fingerprint, row.recipe) == (aside.fingerprint, recipe)
@@ -124,14 +129,14 @@ def _attempts(row: Row[Any], current: Load, recipe: str, aside: SetAside) -> int
 
 
 def keys(ledger: Ledger, source: str) -> list[str]:
-    """Keys of a source's documents that are in quarantine."""
+    """Keys of a source's documents in quarantine."""
     query = select(quarantine.c.key).where(*_matching(ledger, source))
     with ledger.read() as connection:
         return list(connection.scalars(query.where(quarantine.c.state != "resolved")))
 
 
 def count(ledger: Ledger, current: Load) -> int:
-    """How many documents this load has set aside, from fetching and from parsing; unknown access is counted elsewhere."""
+    """Number of documents quarantined by this load while fetching or parsing, without unknown access."""
     mine = _matching(ledger, current.source)
     query = (
         select(func.count())
@@ -143,7 +148,7 @@ def count(ledger: Ledger, current: Load) -> int:
 
 
 def resolve(ledger: Ledger, current: Load, keys: Sequence[str]) -> None:
-    """Take documents out of quarantine that their source does not have any more."""
+    """Resolve quarantined documents that their source no longer has."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         for window in windows(keys):
@@ -156,13 +161,13 @@ def resolve(ledger: Ledger, current: Load, keys: Sequence[str]) -> None:
 
 
 def kept_bytes(ledger: Ledger, source: str) -> list[str]:
-    """Keys of documents that have left quarantine and whose bytes are still kept."""
+    """Keys of documents no longer in quarantine whose bytes are still stored."""
     with ledger.read() as connection:
         return list(connection.scalars(select(quarantine.c.key).where(*_left(ledger, source))))
 
 
 def forget_bytes(ledger: Ledger, source: str, keys: Sequence[str]) -> None:
-    """Record that the bytes of documents that have left quarantine are removed."""
+    """Record that the stored bytes of resolved documents are removed."""
     with ledger.write() as connection:
         for window in windows(keys):
             gone = quarantine.c.key.in_(window)
@@ -172,7 +177,7 @@ def forget_bytes(ledger: Ledger, source: str, keys: Sequence[str]) -> None:
 def listing(
     ledger: Ledger, source: str | None = None, which: Which = EVERYTHING, resolved: bool = False
 ) -> list[Quarantined]:
-    """Quarantined documents, the newest first, narrowed by whatever is given."""
+    """Quarantined documents, newest first, matching the filter."""
     columns = [quarantine.c[name] for name in Quarantined.__dataclass_fields__]
     query = select(*columns).where(*_matching(ledger, source, which)).order_by(quarantine.c.last_at.desc())
     with ledger.read() as connection:
@@ -186,10 +191,10 @@ def replay(
     which: Which = EVERYTHING,
     resting: Literal["left", "taken"] = "left",
 ) -> Replayed:
-    """Mark documents to be tried again though nothing about them changed.
+    """Mark documents to be tried again although they have not changed.
 
-    Those whose bytes have failed three times are left out, unless one is asked for by its key, or they
-    are asked for in a word: the same bytes would most likely fail again.
+    Leaves out those whose bytes have failed three times, because they would most likely fail again;
+    unless one is requested by its key, or `resting` is "taken".
     """
     where = (*_matching(ledger, source, which), quarantine.c.state != "resolved")
     rests = and_(
@@ -213,7 +218,7 @@ def replay(
 
 
 def left_resting(source: str, n: int) -> str:
-    """What to say of documents that a replay left out."""
+    """Message about documents that a replay left resting."""
     return (
         f"{source}: {n:,} rest, their bytes failed {MOST_TRIES} times or more: ask for one by its key "
         f"(`moat quarantine replay --source {source} --key KEY`), or for all with `--again`"
@@ -221,7 +226,7 @@ def left_resting(source: str, n: int) -> str:
 
 
 def known_source(ledger: Ledger, name: str | None) -> str | None:
-    """The name of a source that has loads, or None for all. Raises FatalError with the names that there are."""
+    """Check that a source has loads. Raises FatalError listing the known names."""
     if name is not None and name not in (there := sources(ledger)):
         raise FatalError(f"no load of a source {name!r} is in the ledger; there are {', '.join(there) or 'none'}")
     return name

@@ -1,6 +1,6 @@
-"""Receipts of erasures: what each names, and whether the ledger and the audit keep what it says.
+"""Receipts of erasures, and whether ledger and audit agree with them.
 
-A receipt names keys, ids and hashes; it holds no text.
+A receipt names keys, ids and hashes; it contains no text.
 """
 
 import json
@@ -30,7 +30,7 @@ from moat.ledger.tables import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What was erased. Everything in it is looked at again by `verify`, as often as somebody asks."""
+    """A receipt of erased documents; `verify` can check everything in it at any time."""
 
     id: int
     tenant: str
@@ -38,22 +38,22 @@ class Receipt:
     keys: tuple[str, ...]
     principal: str
     documents: tuple[str, ...]  # ids, in the order of the keys
-    chunks: tuple[str, ...]  # ids of all that were ever known, sorted
+    chunks: tuple[str, ...]  # ids of all chunks ever known, sorted
     text_hashes: tuple[str, ...]  # of their texts, sorted
     removed: Mapping[str, int] = field(default_factory=dict)  # counts, by what and where
     by: str = ""
     because: str = ""
     begun_at: str = ""
-    done_at: str = ""  # empty: something is left to do
-    audit: str = ""  # hash of the row that says it was begun
+    done_at: str = ""  # empty: the erasure is unfinished
+    audit: str = ""  # hash of the audit row of its start
 
     def text(self) -> str:
-        """Canonical JSON: what its digest is of."""
+        """Canonical JSON, over which the digest is computed."""
         return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Receipt":
-        """Raises ErasureRefused for what is no receipt."""
+        """Parse a receipt. Raises ErasureRefused if it is none."""
         if not isinstance(body, Mapping) or {f.name for f in fields(cls)} != set(body):
             raise ErasureRefused("this is no receipt of an erasure: `moat erase list --json` gives them all")
         given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
@@ -61,7 +61,7 @@ class Receipt:
 
 
 def get(ledger: Ledger, number: int) -> Receipt:
-    """A receipt by its number. Raises ErasureRefused where there is none."""
+    """A receipt by its number. Raises ErasureRefused if there is none."""
     query = select(erasure.c.receipt).where(erasure.c.tenant == ledger.tenant, erasure.c.id == number)
     with ledger.read() as connection:
         body = connection.scalar(query)
@@ -71,14 +71,14 @@ def get(ledger: Ledger, number: int) -> Receipt:
 
 
 def listing(ledger: Ledger) -> list[Receipt]:
-    """All receipts, the newest first."""
+    """All receipts, newest first."""
     query = select(erasure.c.receipt).where(erasure.c.tenant == ledger.tenant).order_by(erasure.c.id.desc())
     with ledger.read() as connection:
         return [Receipt.of(body) for body in connection.scalars(query)]
 
 
 def left(ledger: Ledger, receipt: Receipt) -> list[str]:
-    """What the ledger still or again has of the documents, in words; empty when it keeps the receipt's promise."""
+    """What the ledger still has of erased documents, in words."""
     found = list[str]()
     with ledger.read() as connection:
         standing = set[str]()
@@ -104,7 +104,7 @@ def left(ledger: Ledger, receipt: Receipt) -> list[str]:
 
 
 def missing_from_audit(ledger: Ledger, receipt: Receipt) -> list[str]:
-    """What the audit does not say of this receipt, in words; empty when it has both of its rows."""
+    """Audit rows missing for this receipt, in words."""
     mine = (audit.c.tenant == ledger.tenant, audit.c.subject == subject(receipt.id, receipt.source))
     query = select(audit.c.action, audit.c.detail, audit.c.hash).where(*mine)
     with ledger.read() as connection:
@@ -119,24 +119,24 @@ def missing_from_audit(ledger: Ledger, receipt: Receipt) -> list[str]:
 
 
 def pending_receipts(connection: Connection, ledger: Ledger, source: str) -> list[Receipt]:
-    """Receipts of a source's erasures that were begun and are not done."""
+    """Receipts of a source's unfinished erasures."""
     mine = (erasure.c.tenant == ledger.tenant, erasure.c.source == source, erasure.c.state == "begun")
     return [Receipt.of(body) for body in connection.scalars(select(erasure.c.receipt).where(*mine))]
 
 
 def keep(connection: Connection, receipt: Receipt) -> None:
-    """Write a receipt as it is by now."""
+    """Store the current state of a receipt."""
     body = json.loads(receipt.text())
     connection.execute(update(erasure).where(erasure.c.id == receipt.id).values(receipt=body))
 
 
 def subject(number: int, source: str) -> str:
-    """What the audit calls an erasure."""
+    """Subject of an erasure in the audit."""
     return f"erasure {number} of {source}"
 
 
 def in_quarantine(ledger: Ledger, source: str) -> tuple[Any, ...]:
-    """The condition on `quarantine` for a source's rows."""
+    """Condition on `quarantine` for a source's rows."""
     return (quarantine.c.tenant == ledger.tenant, quarantine.c.source == source)
 
 

@@ -1,4 +1,4 @@
-"""The second look: which chunks may this asker see at this moment, whatever the index says."""
+"""The second look: which chunks an asker may see now, whatever the index returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from moat.records import record_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisibleChunk:
-    """A chunk as the ledger has it now, visible and permitted."""
+    """A chunk in the ledger that is visible and permitted now."""
 
     chunk_id: str
     source: str
@@ -31,18 +31,16 @@ class VisibleChunk:
 
 
 def visible_chunks_query(*columns: Any) -> Select[Any]:
-    """These columns of every chunk that is visible now and whose access is known; whose it is stands in `policy`.
+    """Select these columns of every visible chunk with known access; joins `policy`.
 
-    Takes the parameters of `at`.
-
-    A document of a source whose access could not be read for too long is masked. A source that
-    never took a lease has no row, and no such end.
+    Takes the parameters of `at`. Documents of a source whose access could not be read for too long are
+    masked. A source that never took a lease has no row, and is never masked.
     """
     return (
         select(*columns)
         .select_from(chunk)
         .join(document, document.c.id == chunk.c.document_id)
-        .join(policy, policy.c.digest == document.c.policy)  # unknown access has none, and falls out here
+        .join(policy, policy.c.digest == document.c.policy)  # the join drops documents with unknown access
         .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
         .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
         .outerjoin(source, and_(source.c.tenant == document.c.tenant, source.c.name == document.c.source))
@@ -55,17 +53,17 @@ def visible_chunks_query(*columns: Any) -> Select[Any]:
 
 
 def at(tenant: str) -> dict[str, Any]:
-    """What `standing` is asked with, for this moment."""
+    """Parameters of `visible_chunks_query` for this moment."""
     return {"tenant": tenant, "now": datetime.now(UTC)}
 
 
 def masked(connection: Connection, tenant: str) -> list[str]:
-    """Names of the sources whose documents are masked because their access could not be read for too long."""
+    """Names of sources masked because their access could not be read for too long."""
     query = select(source.c.name).where(source.c.tenant == tenant, source.c.access_until <= datetime.now(UTC))
     return list(connection.scalars(query.order_by(source.c.name)))
 
 
-# Built once: SQLAlchemy takes longer to build it than the database to answer it.
+# Built once: building it takes SQLAlchemy longer than the database needs to answer it.
 LOOK = visible_chunks_query(
     chunk.c.id.label("chunk_id"),
     document.c.source,
@@ -84,7 +82,7 @@ LOOK = visible_chunks_query(
 def second_look(
     connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]
 ) -> dict[str, VisibleChunk]:
-    """Those of the chunks that are visible now and whose document's access lets the principals in."""
+    """Those of the chunks that are visible now and that these principals may read."""
     allowed: dict[str, bool] = {}
     seen: dict[str, VisibleChunk] = {}
     for window in windows(chunks):

@@ -1,4 +1,4 @@
-"""What a load has cost so far: seconds by stage, and tokens that the model was given."""
+"""The cost of a load so far: seconds and model tokens by stage."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from moat.ledger.tables import spent
 
 
 def spend(ledger: Ledger, number: int, stage: str, part: int, seconds: float = 0.0, tokens: int = 0) -> None:
-    """Add to what a stage of a load has cost. A try that failed has cost too, so nothing is ever replaced."""
+    """Add to the cost of a stage; failed tries count too."""
     key = {"load_id": number, "stage": stage, "part": part}
     with ledger.write() as connection:
         add(connection, spent, [{**key, "seconds": 0.0, "tokens": 0}])
@@ -24,7 +24,7 @@ def spend(ledger: Ledger, number: int, stage: str, part: int, seconds: float = 0
 
 @contextmanager
 def timed(ledger: Ledger, number: int, stage: str, part: int = 0) -> Iterator[None]:
-    """Count the seconds of a stage into its load, whether it succeeds or not."""
+    """Add a stage's duration to its load, whether it succeeds or fails."""
     started = time.monotonic()
     try:
         yield
@@ -33,7 +33,7 @@ def timed(ledger: Ledger, number: int, stage: str, part: int = 0) -> Iterator[No
 
 
 def of_load(ledger: Ledger, number: int) -> dict[str, tuple[float, int]]:
-    """Seconds and tokens of a load by stage."""
+    """Seconds and model tokens of a load, by stage."""
     query = (
         select(spent.c.stage, func.sum(spent.c.seconds), func.sum(spent.c.tokens))
         .where(spent.c.load_id == number)

@@ -1,9 +1,9 @@
-"""The ledger's tables. The ledger is the truth; Weaviate is a projection of it.
+"""The ledger's tables. The ledger is the record of truth; Weaviate is a projection of it.
 
 A chunk is visible when the load that added it is promoted and no promoted load has retired it, so
-promote and rollback are one row of `load` changing. What several loads may disagree on (a
-document's content, a chunk's place) is a row with `added_in` and `retired_in`; what has one present
-state (a document's access) is a column.
+promote and rollback change one row of `load`. Data on which loads may differ (a document's content,
+a chunk's position) has rows with `added_in` and `retired_in`; data with one current state (a
+document's access) is a column.
 """
 
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ metadata = MetaData(
 
 
 class Moment(TypeDecorator[datetime]):
-    """A moment in UTC, with its time zone on the way in and out (SQLite keeps none)."""
+    """A UTC time that keeps its time zone (SQLite stores none)."""
 
     impl = DateTime
     cache_ok = True
@@ -53,7 +53,7 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value else None
 
 
-Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only in an INTEGER
+Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite auto-increments only INTEGER
 Guid = Uuid(as_uuid=False)
 
 
@@ -74,10 +74,10 @@ source = Table(
     Column("lease_load", Id),
     Column("lease_until", Moment),
     Column("access_seq", Integer, nullable=False, default=0, server_default="0"),  # rises with every recorded access
-    Column("access_read_at", Moment),  # when access was last read whole
-    Column("access_failed_at", Moment),  # since when it cannot be read
+    Column("access_read_at", Moment),  # last complete reading of access
+    Column("access_failed_at", Moment),  # start of the current failure
     Column("access_error", Text),
-    Column("access_until", Moment),  # its documents are masked from then on; NULL: access can be read
+    Column("access_until", Moment),  # documents are masked from this time; NULL: access can be read
 )
 
 load = Table(
@@ -96,11 +96,11 @@ load = Table(
     Column("decided_by", String(256)),
     Column("opened_at", Moment, nullable=False),
     Column("ended_at", Moment),  # promoted, rejected, unchanged or abandoned
-    Column("proved_at", Moment),  # every object was read back and found right
-    Column("removed_at", Moment),  # what it replaced is gone: no rollback any more
-    Column("context", JSON),  # versions, settings and credentials that it was made with, by name
+    Column("proved_at", Moment),  # every object was read back and matched
+    Column("removed_at", Moment),  # replaced chunks are removed: rollback is no longer possible
+    Column("context", JSON),  # provenance: versions, settings and credentials, by name
     Column("held_for", String(16)),  # gate or budget, while it waits
-    Column("budget_by", String(256)),  # who let it cost more than its budget
+    Column("budget_by", String(256)),  # who released it over its budget
     Index(None, "tenant", "source", "state"),
 )
 
@@ -114,8 +114,8 @@ document = Table(
     Column("policy", String(32), ForeignKey("policy.digest"), index=True),  # NULL: unknown, so invisible
     Column("access_version", Integer, nullable=False, default=0),  # rises with every change of policy
     Column("access_seen", Integer, nullable=False, default=0, server_default="0"),  # source.access_seq of that change
-    Column("indexed", String(32)),  # digest of the policy whose tokens the index holds; "?": it is being written
-    Column("indexing", String(32)),  # who writes them
+    Column("indexed", String(32)),  # digest of the policy whose access tokens the index holds; "?": being written
+    Column("indexing", String(32)),  # mark of the writer
     Column("first_seen", Moment, nullable=False),
     Column("erased_at", Moment),  # tombstone: never loaded again
     UniqueConstraint("tenant", "source", "key"),
@@ -133,7 +133,7 @@ revision = Table(
     Column("media_type", String(128), nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("content_hash", String(64), nullable=False),
-    Column("recipe", String(32), nullable=False),  # digest of everything that turns bytes into chunks
+    Column("recipe", String(32), nullable=False),  # digest of all code and settings that turn bytes into chunks
     Column("metadata", JSON, nullable=False),
     Column("n_pages", Integer, nullable=False),
     Column("n_chunks", Integer, nullable=False),
@@ -177,7 +177,7 @@ policy = Table(
     Column("tenant", String(32), nullable=False),
     Column("body", Text, nullable=False),  # canonical JSON
     Column("n_layers", Integer, nullable=False),
-    Column("plain", Boolean, nullable=False),  # stored in the index as its principals' own tokens
+    Column("plain", Boolean, nullable=False),  # stored in the index as its principals' own access tokens
 )
 
 policy_entry = Table(
@@ -188,9 +188,9 @@ policy_entry = Table(
     Column("principal", String(512), primary_key=True),
     Column(
         "wide", Boolean, nullable=False, default=False, server_default=false()
-    ),  # of a policy with a token of its own
+    ),  # of a policy with its own access token
     Index(None, "principal"),
-    Index(None, "wide", "principal"),  # a search looks at these alone, however many documents name the asker
+    Index(None, "wide", "principal"),  # a search reads only these, however many documents name the asker
 )
 
 access_change = Table(
@@ -198,8 +198,8 @@ access_change = Table(
     metadata,
     Column("load_id", Id, ForeignKey("load.id"), primary_key=True),
     Column("document_id", Guid, ForeignKey("document.id"), primary_key=True),
-    Column("policy", String(32), ForeignKey("policy.digest"), nullable=False),  # holds from promotion
-    Column("from_version", Integer, nullable=False),  # only if the ledger's access has not moved since
+    Column("policy", String(32), ForeignKey("policy.digest"), nullable=False),  # applies from promotion
+    Column("from_version", Integer, nullable=False),  # applied only if the ledger's access is unchanged since
 )
 
 member = Table(
@@ -217,14 +217,14 @@ directory = Table(
     metadata,
     Column("tenant", String(32), primary_key=True),
     Column("name", String(64), primary_key=True),
-    Column("revision", Integer, nullable=False),  # rises with every swap, so that nothing of before is taken for now
+    Column("revision", Integer, nullable=False),  # rises with every swap, so that old results are never used
     Column("digest", String(64), nullable=False),  # of its memberships
     Column("n_groups", Integer, nullable=False),
     Column("n_memberships", Integer, nullable=False),
-    Column("read_at", Moment),  # when it was last read whole and found sound
-    Column("failed_at", Moment),  # since when it was not
+    Column("read_at", Moment),  # last complete and valid reading
+    Column("failed_at", Moment),  # start of the current failure
     Column("error", Text),
-    Column("max_age_s", Integer),  # older than that, nobody can be sure who is denied; NULL: kept by hand
+    Column("max_age_s", Integer),  # older memberships make searches refuse; NULL: maintained by hand
 )
 
 hold = Table(
@@ -234,7 +234,7 @@ hold = Table(
     Column("tenant", String(32), nullable=False),
     Column("kind", String(16), nullable=False),  # widening, directory
     Column("subject", String(64), nullable=False),  # the source's or the directory's name
-    Column("digest", String(64), nullable=False),  # of what waits: the same again is the same hold
+    Column("digest", String(64), nullable=False),  # of the waiting change: the same change is the same hold
     Column("state", String(16), nullable=False),  # waiting, released, rejected, over
     Column("reason", Text, nullable=False),
     Column("detail", JSON, nullable=False),
@@ -250,7 +250,7 @@ hold_document = Table(
     metadata,
     Column("hold_id", Id, ForeignKey("hold.id"), primary_key=True),
     Column("document_id", Guid, ForeignKey("document.id"), primary_key=True, index=True),
-    Column("policy", String(32), ForeignKey("policy.digest"), nullable=False),  # what its source says
+    Column("policy", String(32), ForeignKey("policy.digest"), nullable=False),  # what the source reports
     Column("was", String(32)),  # what the ledger had; NULL: unknown
 )
 
@@ -276,8 +276,8 @@ check_result = Table(
     Column("passed", Boolean, nullable=False),
     Column("seen", Text, nullable=False),
     Column("allowed", Text, nullable=False),
-    Column("documents", JSON, nullable=False),  # keys of some that stand behind it
-    Column("measure", String(160), nullable=False, default="", server_default=""),  # what a learned bound is about
+    Column("documents", JSON, nullable=False),  # keys of some documents behind it
+    Column("measure", String(160), nullable=False, default="", server_default=""),  # measure of a learned bound
 )
 
 measure = Table(
@@ -308,7 +308,7 @@ spent = Table(
     Column("stage", String(16), primary_key=True),
     Column("part", Integer, primary_key=True),  # a batch's number; 0 where a stage has one part
     Column("seconds", Float, nullable=False),
-    Column("tokens", BigInteger, nullable=False),  # that the model was given
+    Column("tokens", BigInteger, nullable=False),  # given to the model
 )
 
 incident = Table(
@@ -317,21 +317,21 @@ incident = Table(
     _serial(),
     Column("tenant", String(32), nullable=False),
     Column("source", String(64), nullable=False),
-    Column("stage", String(16), nullable=False),  # the first that was bad
+    Column("stage", String(16), nullable=False),  # the first bad one
     Column("state", String(16), nullable=False),  # open, acknowledged, resolved
     Column("severity", String(8), nullable=False),  # warn, hold, block
     Column("title", Text, nullable=False),
     Column("detail", JSON, nullable=False),  # the diagnosis: causes, evidence, reach, commands
     Column("load_id", Id, ForeignKey("load.id"), index=True),
     Column("run", String(512), nullable=False),
-    Column("happened_at", Moment, nullable=False),  # when the fault began, as far as the ledger can tell
+    Column("happened_at", Moment, nullable=False),  # when the fault began, as far as the ledger knows
     Column("opened_at", Moment, nullable=False),
     Column("acknowledged_at", Moment),
     Column("acknowledged_by", String(256)),
     Column("resolved_at", Moment),
     Column("resolved_by", String(256)),
     Column("because", Text),
-    Column("told", String(64)),  # digest of what people were told last
+    Column("told", String(64)),  # digest of the last notification
     Column("told_at", Moment),
     Column("n_told", Integer, nullable=False, default=0, server_default="0"),
     Index(None, "tenant", "source", "state"),
@@ -344,11 +344,11 @@ incident_event = Table(
     Column("incident_id", Id, ForeignKey("incident.id"), nullable=False, index=True),
     Column("kind", String(16), nullable=False),  # check, task, late
     Column("stage", String(16), nullable=False),
-    Column("subject", String(256), nullable=False),  # the check's or the task's name
+    Column("subject", String(256), nullable=False),  # name of the check or task
     Column("message", Text, nullable=False),
     Column("severity", String(8), nullable=False),
     Column("load_id", Id),
-    Column("n", Integer, nullable=False),  # how often the same was said
+    Column("n", Integer, nullable=False),  # number of occurrences
     Column("first_at", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
     UniqueConstraint("incident_id", "kind", "stage", "subject"),

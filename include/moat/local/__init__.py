@@ -1,1 +1,1 @@
-"""The embedded default: every server that Moat needs, on one machine, without Docker."""
+"""The local stack: every server that Moat needs, on one machine, without Docker."""

@@ -29,7 +29,7 @@ began = time.monotonic()
 
 
 def say(line: str) -> None:
-    """A line of progress, with the seconds since the start."""
+    """Print a line of progress with the seconds since the start."""
     out.print(f"[dim]{time.monotonic() - began:6.0f} s[/]  {line}", markup=True)
 
 
@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(home: Path, once: bool) -> int:
-    """Start everything, run the sample sources, show what came of it; then stay until Ctrl-C."""
+    """Start everything, run the sample sources, print the results; then stay until Ctrl-C."""
     end_when_asked()
     with stack(home, say) as running:
         settings = Settings.load()
@@ -80,7 +80,7 @@ def run(home: Path, once: bool) -> int:
 
 
 def stop(home: Path) -> int:
-    """Stop what `make run` started, by the pid that started it."""
+    """Stop what `make run` started, by its process id."""
     pid = running_pid(home)
     if pid is None:
         out.print("Moat does not run here")
@@ -98,9 +98,9 @@ def stop(home: Path) -> int:
 
 
 def end_when_asked() -> None:
-    """Let `make stop` and a terminal that is closed end this process as Ctrl-C does."""
+    """Make `make stop` and a closed terminal end this process as Ctrl-C does."""
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(ending) != signal.SIG_IGN:  # under nohup it stays when the terminal goes
+        if signal.getsignal(ending) != signal.SIG_IGN:  # under nohup it survives the terminal
             signal.signal(ending, _interrupt)
 
 

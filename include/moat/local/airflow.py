@@ -1,4 +1,4 @@
-"""Airflow from outside, by its REST API: make the pool, start runs, tell how they go."""
+"""Airflow's REST API from outside: create the pool, start runs, follow them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,11 +15,11 @@ TOLD = {
     "up_for_retry": "is tried again",
     "awaiting_input": "waits",
 }
-PARSING_S = 300.0  # until the DAG files are found
+PARSING_S = 300.0  # time limit for finding the DAG files
 
 
 def asked(airflow: httpx.Client, method: str, path: str, **given: Any) -> Any:
-    """Airflow's answer as JSON. Its SQLite may be locked for a moment, so what fails there is asked again."""
+    """Call Airflow and return its JSON, with retries."""
     for attempt in range(6):
         answer = airflow.request(method, f"/api/v2{path}", **given)
         if answer.status_code < 500:
@@ -31,7 +31,7 @@ def asked(airflow: httpx.Client, method: str, path: str, **given: Any) -> Any:
 
 
 def make_pool(airflow: httpx.Client, slots: int) -> None:
-    """The pool `gpu`, with so many slots; one that is there gets them."""
+    """Create the pool `gpu` with this many slots, or resize it."""
     about = "Embed tasks at a time, over all sources"
     body = {"name": "gpu", "slots": slots, "description": about, "include_deferred": False}
     there = {pool["name"] for pool in asked(airflow, "GET", "/pools")["pools"]}
@@ -39,7 +39,7 @@ def make_pool(airflow: httpx.Client, slots: int) -> None:
 
 
 def follow(airflow: httpx.Client, sources: Sequence[str], say: Callable[[str], None]) -> bool:
-    """Run some sources and tell each task's end; True when every run ended well."""
+    """Run some sources and report each task's end; True if every run succeeded."""
     _wait_for(airflow, sources)
     runs = {source: _begun(airflow, source, say) for source in sources}
     told: set[tuple[str, str]] = set()
@@ -71,7 +71,7 @@ def _wait_for(airflow: httpx.Client, sources: Sequence[str]) -> None:
 
 
 def _begun(airflow: httpx.Client, source: str, say: Callable[[str], None]) -> str:
-    """The run to watch: the one that Airflow schedules when the DAG is switched on, else one of our own."""
+    """The run to watch: the scheduled one after unpausing, else a new one."""
     paused = asked(airflow, "GET", f"/dags/{source}")["is_paused"]
     asked(airflow, "PATCH", f"/dags/{source}", json={"is_paused": False})
     deadline = time.monotonic() + (20.0 if paused else 0.0)

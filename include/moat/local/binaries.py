@@ -1,7 +1,7 @@
-"""The server programs: the pinned release where downloads are open, else built by Go from the module proxy.
+"""Server programs: pinned releases, or built by Go from the module proxy.
 
-A release is taken only with the SHA-256 that its publisher lists for the file; what Go builds is
-checked against Go's own checksum database.
+A release is used only if its SHA-256 matches the publisher's; Go verifies what it builds against its
+own checksum database.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import httpx
 from moat.errors import FatalError
 
 RELEASES = "https://api.github.com/repos"
-CONNECT_S = 5.0  # a closed network should say no at once
+CONNECT_S = 5.0  # a closed network should fail at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ S3 = Program(
 
 
 def program(wanted: Program, folder: Path, say: Callable[[str], None], releases: str = RELEASES) -> Path:
-    """The path of a program, brought here if need be. Raises FatalError when no way is open."""
+    """Path of a program, downloaded or built if needed. Raises FatalError if neither works."""
     path = folder / f"{wanted.name}-{wanted.version}"
     if path.exists():
         return path
@@ -75,7 +75,7 @@ def program(wanted: Program, folder: Path, say: Callable[[str], None], releases:
 
 
 class _NotThisWay(Exception):
-    """This way to a program is closed; there is another."""
+    """This source of a program is unavailable; there is another."""
 
 
 def _released(wanted: Program, made: Path, say: Callable[[str], None], releases: str) -> None:

@@ -1,6 +1,6 @@
-"""Ends the servers of a process that was killed before it could: a helper process that waits for its end.
+"""A helper process that ends the servers of a killed process.
 
-python -m moat.local.reaper    # reads "+ GROUP" and "- GROUP", a line each, until its input ends
+python -m moat.local.reaper    # reads "+ GROUP" and "- GROUP", one per line, until its input ends
 """
 
 import atexit
@@ -12,12 +12,12 @@ import sys
 import time
 from collections.abc import Iterable
 
-PATIENCE_S = 10.0  # between asking and making
+PATIENCE_S = 10.0  # between asking and forcing
 _reaper: subprocess.Popen[str] | None = None
 
 
 def watch(group: int) -> None:
-    """End this process group when this process ends, however it ends."""
+    """End this process group when this process ends, for whatever reason."""
     global _reaper
     if _reaper is None or _reaper.poll() is not None:
         _reaper = subprocess.Popen(
@@ -25,14 +25,14 @@ def watch(group: int) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
-            start_new_session=True,  # what interrupts this process does not interrupt it
+            start_new_session=True,  # signals to this process do not reach it
         )
         atexit.register(_end, _reaper)
     _tell("+", group)
 
 
 def forget(group: int) -> None:
-    """The group has ended; its number may be another's by now."""
+    """Stop watching an ended group, whose number may be reused."""
     if _reaper is not None:
         _tell("-", group)
 
@@ -53,7 +53,7 @@ def _tell(word: str, group: int) -> None:
 
 
 def reap(lines: Iterable[str]) -> None:
-    """Follow the lines to their end, then end what is left."""
+    """Read the lines to their end, then end the remaining groups."""
     groups: set[int] = set()
     for line in lines:
         word, number = line.split()

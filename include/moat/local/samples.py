@@ -1,4 +1,4 @@
-"""The sample company's systems: a bucket of contracts, a warehouse of tickets, a directory of groups."""
+"""The sample company's systems: contracts bucket, ticket warehouse, group directory."""
 
 import csv
 import hashlib
@@ -17,10 +17,10 @@ SAMPLES = PROJECT / "include" / "samples"
 
 
 def bring(home: Path, connections: Connections, ledger: Ledger) -> None:
-    """Fill the sample systems; what stands there already stays as it is."""
+    """Fill the sample systems; existing data stays unchanged."""
     _bucket(connections)
     _warehouse(home / "warehouse.duckdb")
-    if directory := all_directories().get("samples"):  # who has taken the sample company out has no use for its groups
+    if directory := all_directories().get("samples"):  # without the sample company its groups are not needed
         sync(ledger, connections, directory, "make run", progress=lambda line: None)
 
 

@@ -1,4 +1,4 @@
-"""Servers as child processes: each on loopback, with its own ports and its own data folder.
+"""Servers as child processes, each on loopback with its own ports and data folder.
 
 Used by `make run` and by the tests. A server is stopped by the pid that started it and leaves
 nothing behind but its data folder.
@@ -36,7 +36,7 @@ class Server:
     ready: Callable[[], bool]
 
     def stop(self) -> None:
-        """Ask it to end, with all that it started; after STOPPING_S make it."""
+        """Ask it to end with its children; kill it after STOPPING_S."""
         for sign in (signal.SIGTERM, signal.SIGKILL):
             if self.process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -67,7 +67,7 @@ class Server:
 
 
 def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Path, ready: Callable[[], bool]) -> Server:
-    """Start a server in a process group of its own, its output in `folder/NAME.log`. It is up after `wait`."""
+    """Start a server in its own process group; `wait` for it."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"
     with log.open("ab") as out:
@@ -84,7 +84,7 @@ def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Pat
 
 
 def answers(url: str) -> bool:
-    """Whether a GET of this address succeeds."""
+    """Whether a GET of this URL succeeds."""
     try:
         return httpx.get(url, timeout=5.0, trust_env=False).is_success
     except httpx.TransportError:
@@ -92,10 +92,10 @@ def answers(url: str) -> bool:
 
 
 def free_ports(n: int) -> list[int]:
-    """Ports of loopback that nobody listens on at this moment.
+    """Free ports on loopback.
 
-    Below the range from which the system takes the near ends of connections: one of those may be
-    taken by anybody's client before the server that it was meant for has started.
+    Below the range from which the system takes ports for outgoing connections: any client could take
+    one of those before the server has started.
     """
     found: list[int] = []
     while len(found) < n:
@@ -106,7 +106,7 @@ def free_ports(n: int) -> list[int]:
 
 
 def _ports_in_a_row(n: int) -> range:
-    """Free ports that follow one another."""
+    """A range of consecutive free ports."""
     while True:
         first = secrets.choice(PORTS[:-n])
         if all(_free(port) for port in range(first, first + n)):
@@ -115,7 +115,7 @@ def _ports_in_a_row(n: int) -> range:
 
 def _free(port: int) -> bool:
     with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # an ended server's last connections do not count
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignore the last connections of an ended server
         try:
             s.bind(("127.0.0.1", port))
         except OSError:
@@ -143,7 +143,7 @@ class WeaviateKeys:
 
 
 def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: WeaviateKeys) -> Server:
-    """A Weaviate of one node: no anonymous access, roles by key, no auto-schema, no telemetry."""
+    """A single-node Weaviate: no anonymous access, roles by key, no auto-schema, no telemetry."""
     gossip, data, raft, raft_rpc = _ports_in_a_row(4)  # Weaviate finds its own data port at gossip + 1
     env = {
         "PERSISTENCE_DATA_PATH": str(folder / "data"),
@@ -167,7 +167,7 @@ def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: Weavia
         "RAFT_INTERNAL_RPC_PORT": str(raft_rpc),
         "RAFT_BOOTSTRAP_EXPECT": "1",
         "RAFT_JOIN": f"moat-{port}:{raft}",
-        # Between nodes there is only this one; the ports that cannot be bound to loopback ask for a password.
+        # The cluster has only this node; ports that cannot be bound to loopback require a password.
         "CLUSTER_BIND_ADDR": "127.0.0.1",
         "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
         "CLUSTER_BASIC_AUTH_USERNAME": "moat",
@@ -181,7 +181,7 @@ def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: Weavia
 
 
 def s3(binary: Path, folder: Path, port: int, access: str, secret: str) -> Server:
-    """A real S3 server over a folder: versitygw. Object metadata stands beside, so any file system will do."""
+    """An S3 server over a folder (versitygw), on any file system."""
     for name in ("buckets", "metadata", "versions"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     command = [
@@ -201,7 +201,7 @@ def s3(binary: Path, folder: Path, port: int, access: str, secret: str) -> Serve
 
 
 def embedder(settings: Settings, python: Path, env: Mapping[str, str]) -> Server:
-    """The resident embedder of these settings, which stays for as long as its starter."""
+    """The embedding server of these settings, without idle timeout."""
     url = f"http://127.0.0.1:{settings.embedder_port}/health"
     command = [str(python), "-m", "moat.embedding.server"]
     stays = {**env, "MOAT_EMBEDDER_IDLE_MINUTES": "0"}
@@ -210,7 +210,7 @@ def embedder(settings: Settings, python: Path, env: Mapping[str, str]) -> Server
 
 @contextlib.contextmanager
 def running(*begun: Server) -> Iterator[None]:
-    """Wait until the servers are up; stop them when the block ends, the last started first."""
+    """Wait until the servers are up; stop them when the block ends."""
     try:
         for server in begun:
             server.wait(300.0)

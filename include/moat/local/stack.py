@@ -1,4 +1,4 @@
-"""The embedded default as one thing that starts and stops: servers, settings, connections, Airflow."""
+"""The local stack as one unit to start and stop: servers, settings, connections, Airflow."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ from moat.local.binaries import S3, WEAVIATE, program
 from moat.local.servers import Server, WeaviateKeys, free_ports, listening
 from moat.settings import PROJECT, Settings
 
-PORTS = {  # what is taken when it is free; afterwards the state folder remembers
+PORTS = {  # used if free at the first start; then stored in the state folder
     "MOAT_WEAVIATE_PORT": 8081,
     "MOAT_WEAVIATE_GRPC_PORT": 50051,
     "MOAT_EMBEDDER_PORT": 8765,
@@ -36,7 +36,7 @@ Say = Callable[[str], None]
 
 
 def settle(home: Path) -> dict[str, str]:
-    """The ports, keys and connections of this state folder, made at the first call and kept in `home/env`."""
+    """Ports, keys and connections of this state folder, created once and stored in `home/env`."""
     file = home / "env"
     home.mkdir(parents=True, exist_ok=True)
     env = {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
@@ -80,16 +80,16 @@ def _quoted(value: str) -> str:
 
 
 class Stack:
-    """Everything that `make run` starts. Stopped in the opposite order."""
+    """Everything that `make run` starts. Stopped in reverse order."""
 
     def __init__(self, home: Path, say: Say) -> None:
         self.home, self._say = home, say
         self.env = settle(home)
         self.running: list[Server] = []
-        self._held: IO[str] | None = None  # the pid file, locked for as long as this process lives
+        self._held: IO[str] | None = None  # the pid file, locked while this process lives
 
     def environment(self) -> dict[str, str]:
-        """What a child process needs beside this process's own environment."""
+        """Environment variables for child processes, in addition to this process's own."""
         return {**self.env, "MOAT_HOME": str(self.home), **airflow_environment(self.home, self.env)}
 
     def start(self, airflow: bool = True) -> None:
@@ -119,7 +119,7 @@ class Stack:
             ),
         )
         if listening(settings.embedder_port):
-            self._say(f"embedder runs already at {ensure_running(settings)}")  # a search started it; it ends when idle
+            self._say(f"embedder runs already at {ensure_running(settings)}")  # a search started it; it stops when idle
         else:
             self._one("embedder", lambda: servers.embedder(settings, Path(sys.executable), self.environment()))
         if airflow:
@@ -127,7 +127,7 @@ class Stack:
 
     def _one(self, name: str, begin: Callable[[], Server], timeout_s: float = 300.0) -> None:
         started = time.monotonic()
-        self.running.append(begin())  # before it is up, so that an interruption stops it too
+        self.running.append(begin())  # before it is up, so that an interrupt stops it too
         self.running[-1].wait(timeout_s)
         self._say(f"{name} is up ({time.monotonic() - started:.0f} s)")
 
@@ -160,11 +160,11 @@ class Stack:
             time.sleep(1.0)
 
     def stop(self) -> None:
-        """Stop every server, the last started first."""
+        """Stop every server, last started first."""
         while self.running:
             self.running.pop().stop()
         if self._held is not None:
-            self._held.truncate(0)  # the file stays: a new one could be locked beside it
+            self._held.truncate(0)  # keep the file: a new one could be locked beside it
             self._held.close()
             self._held = None
 
@@ -183,7 +183,7 @@ class Stack:
         self._held = held
 
     def _refuse_taken_ports(self) -> None:
-        """Raise FatalError where a port of an earlier start belongs to another program by now."""
+        """Raise FatalError if another program now uses a port of an earlier start."""
         for name in PORTS:
             if name != "MOAT_EMBEDDER_PORT" and listening(int(self.env[name])):
                 raise FatalError(
@@ -193,9 +193,9 @@ class Stack:
 
 
 def running_pid(home: Path) -> int | None:
-    """The process that holds this state folder's servers, if it lives: it has the file locked.
+    """The living process that holds this state folder's servers, known by its lock on the pid file.
 
-    The number alone would not do: after a crash another program may have it.
+    The number alone is not enough: after a crash another program may have it.
     """
     try:
         with (home / "pid").open() as file:
@@ -209,7 +209,7 @@ def running_pid(home: Path) -> int | None:
 
 
 def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
-    """Airflow's settings, those that pay on one small machine among them."""
+    """Airflow's settings, with those that suit one small machine."""
     port = env["LOCAL_AIRFLOW_PORT"]
     return {
         "AIRFLOW_HOME": str(home / "airflow"),
@@ -240,7 +240,7 @@ def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def stack(home: Path, say: Say, airflow: bool = True) -> Iterator[Stack]:
-    """A running stack, stopped when the block ends, whatever ends it."""
+    """A running stack, stopped when the block ends for whatever reason."""
     made = Stack(home, say)
     try:
         made.start(airflow)

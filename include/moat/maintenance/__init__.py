@@ -1,1 +1,1 @@
-"""What runs beside the way: access kept up to date, drift repaired, documents erased, the set-up examined."""
+"""Maintenance besides loading: access sync, reconciliation, erasure, diagnosis of the set-up."""

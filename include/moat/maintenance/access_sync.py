@@ -1,11 +1,11 @@
-"""The permission lane: a source's access alone, read often, recorded at once, then brought to the index.
+"""Access sync: read access often, record it at once, update the index.
 
-    read access whole → what narrows, into the ledger → what widens, if it may → the index
+read all access → what narrows, into the ledger → what widens, if allowed → the index
 
-No document is fetched, parsed or embedded. What narrows never waits. What widens to `public`, or
-lets more people into more documents than `Limits.max_widened_documents`, waits for a person. An
-access source that cannot be read changes nothing; after `Limits.max_access_age_hours` its documents
-are masked until it can.
+No document is fetched, parsed or embedded. Narrowing never waits. A document that becomes `public`,
+or more widened documents than `Limits.max_widened_documents`, wait for a person. An access source
+that cannot be read changes nothing; after `Limits.max_access_age_hours` its documents are masked
+until it can be read again.
 """
 
 from collections import Counter
@@ -31,20 +31,20 @@ from moat.source import Limits, Source
 
 WINDOW = 2_000  # listed documents compared at a time
 PATCHED = 500  # documents whose chunks are patched at a time
-EXAMPLES = 20  # documents that a hold names
+EXAMPLES = 20  # documents named by a hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncedAccess:
-    """What one pass over a source's access came to, in documents; `patched` in chunks."""
+    """Result of one access sync of a source, in documents; `patched` in chunks."""
 
     source: str
     listed: int
     narrowed: int
     masked: int  # of the narrowed: unknown from now on
     widened: int
-    with_content: int  # that widen with their next load, because their content moved as well
-    rejected: int  # that a person keeps from widening
+    with_content: int  # that widen with their next load, because their content changed too
+    rejected: int  # whose widening a person rejected
     held: int  # that wait for a person
     hold: int | None
     patched: int
@@ -54,10 +54,21 @@ class SyncedAccess:
 
 
 def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None = None) -> SyncedAccess:
-    """Bring who may read a source's documents up to date, in the ledger and in the index.
+    """Update who may read a source's documents, in the ledger and in the index.
 
-    Raises SourceUnavailable or FatalError when access cannot be read whole (nothing has changed
-    then), IndexUnavailable when the index lags behind (the ledger holds, and the next pass goes on).
+    Args:
+        runtime: Ledger, staging, settings and connections.
+        source: The declared source.
+        by: Who runs the sync, as recorded in the audit.
+        store: An open writer of the index; by default one is opened if needed.
+
+    Returns:
+        Counts of documents by outcome, and the hold if a person has to decide.
+
+    Raises:
+        SourceUnavailable: Access cannot be read completely; nothing has changed.
+        FatalError: The same, and only a person can fix it.
+        IndexUnavailable: The index is behind; the ledger is up to date and the next sync continues.
     """
     base = access.begin(runtime.ledger, source.name)
     try:
@@ -96,7 +107,7 @@ def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None =
 
 
 def undeclared(runtime: Runtime, declared: Collection[str]) -> list[str]:
-    """Loaded sources that no DAG file declares, or only a broken one: their access cannot be read, so they are masked in time."""
+    """Schedule masking of loaded sources without a readable declaration; returns them."""
     found = sorted(set(projection.sources(runtime.ledger)) - set(declared))
     for name in found:
         hours = Limits().max_access_age_hours
@@ -106,7 +117,7 @@ def undeclared(runtime: Runtime, declared: Collection[str]) -> list[str]:
 
 
 def summary(synced: SyncedAccess) -> str:
-    """A pass in one line."""
+    """One line about a sync."""
     counts = {
         "narrowed": synced.narrowed,
         "masked": synced.masked,
@@ -120,7 +131,7 @@ def summary(synced: SyncedAccess) -> str:
 
 
 def _read(runtime: Runtime, source: Source) -> tuple[int, list[Observed], list[str]]:
-    """The whole listing: how long it was, what differs, and keys of a load's widenings that are not listed any more."""
+    """Read the whole listing: its length, what differs, and pending widenings no longer listed."""
     n, observed, seen = 0, list[Observed](), KeyDigests()
     with source.reader.open(runtime.reading(source)) as reader:
         listing = iter(reader.listing())
@@ -135,14 +146,14 @@ def _read(runtime: Runtime, source: Source) -> tuple[int, list[Observed], list[s
 
 
 def _within(source: Source, new: Sequence[Widening]) -> tuple[list[Widening], list[Widening]]:
-    """What may widen by itself, and what waits for a person."""
+    """Split widenings into those allowed now and those that wait for a person."""
     if len(new) > source.limits.max_widened_documents:
         return [], list(new)
     return [w for w in new if not w.public], [w for w in new if w.public]
 
 
 def _hold(runtime: Runtime, source: Source, waiting: Sequence[Widening]) -> Hold | None:
-    """The hold for what waits; with nothing to wait for, none."""
+    """The hold for waiting widenings, or None."""
     with runtime.ledger.write() as connection:
         if not waiting:
             holds.over(connection, runtime.ledger.tenant, "widening", source.name)
@@ -176,7 +187,7 @@ def _hold(runtime: Runtime, source: Source, waiting: Sequence[Widening]) -> Hold
 
 
 def _to_index(runtime: Runtime, source: Source, narrowed: Iterable[Moved], store: Store | None) -> int:
-    """Patch every document whose tokens the index does not hold yet, those with fewer readers first."""
+    """Patch every document whose access tokens in the index are outdated, narrowed ones first."""
     first = {m.document for m in narrowed}
     wanted = sorted(access_sync.lagging(runtime.ledger, source.name), key=lambda document: document not in first)
     if not wanted:
@@ -193,7 +204,7 @@ def _to_index(runtime: Runtime, source: Source, narrowed: Iterable[Moved], store
 
 
 def report(hold: Hold) -> str:
-    """What a person reads before releasing a hold, as Markdown for a narrow panel."""
+    """The description of a hold for its decision, as Markdown for a narrow panel."""
     lines = [f"**Hold {hold.id}: {hold.reason}.**", ""]
     lines += [f"- {n:,} of them: {who}" for who, n in hold.detail.get("readers", ())]
     lines += [
@@ -207,9 +218,9 @@ def report(hold: Hold) -> str:
 
 
 def settle(runtime: Runtime, number: int, release: bool, by: str, because: str) -> Hold:
-    """Write down what a person decided about a hold and, released, bring in what is still so.
+    """Record a decision about a hold and, if released, apply the change.
 
-    The source or the directory is read again: what waited is not taken from then but from now.
+    The source or the directory is read again, so the change is applied as it is now.
     """
     if not release:
         return holds.reject(runtime.ledger, number, by, because)

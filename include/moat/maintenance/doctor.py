@@ -1,4 +1,4 @@
-"""doctor: settings, servers, versions, schema, model: each ok, or what to do."""
+"""doctor: check settings, servers, versions, schema and model; each ok, or what to do."""
 
 import importlib.metadata
 import shutil
@@ -19,7 +19,7 @@ from moat.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One thing that was looked at. `needed` is False for what only some documents need."""
+    """One examined item. `needed` is False if only some documents need it."""
 
     what: str
     ok: bool
@@ -28,7 +28,7 @@ class Examined:
 
 
 def examine(connections: Callable[[], Connections]) -> list[Examined]:
-    """Look at everything that a run needs, one after another; one that is wrong hides no other."""
+    """Check everything that a run needs; one failure does not hide the others."""
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("apache-airflow", "weaviate-client", "unstructured", "sentence-transformers")

@@ -1,8 +1,8 @@
-"""erase: a document's text, vectors, bytes and copies go from index, staging and ledger; a tombstone stays.
+"""erase: remove a document's text, vectors, bytes and copies everywhere; a tombstone stays.
 
-The tombstone comes first and alone is enough that nobody sees it and no run reads it again. What is
-left is removed after, in an order that may break off anywhere and be gone through again: what is
-known of it is noted, then index, staging, ledger, and last the word that it is done.
+The tombstone comes first and is enough to hide the document and to keep every run from reading it
+again. Then, in steps that may be interrupted and repeated: what is known of the document is
+recorded, index, staging and ledger are cleaned, and at last the erasure is marked done.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,24 +20,37 @@ from moat.runtime import Runtime, raw_path
 
 @dataclass(frozen=True, slots=True)
 class Remnant:
-    """Something that a receipt says is gone, or stands, and that is not so."""
+    """A difference between a receipt and what is stored."""
 
     where: str  # ledger, index, staging, audit
     what: str
 
 
 def erase(runtime: Runtime, index: Store, asked: Request) -> Receipt:
-    """Erase documents of a source, whole. Raises ErasureRefused while a load of it is under way: see `finish`."""
+    """Erase documents of a source completely.
+
+    Args:
+        runtime: Ledger, staging, settings and connections.
+        index: Writer of the index.
+        asked: The documents, who asks, and why.
+
+    Returns:
+        The receipt of the finished erasure.
+
+    Raises:
+        ErasureRefused: A key is unknown, or a load of the source is in progress; see `finish`.
+        IndexUnavailable: The index kept some of the objects.
+    """
     return finish(runtime, index, erasure.begin(runtime.ledger, asked))
 
 
 def finish(runtime: Runtime, index: Store, receipt: Receipt) -> Receipt:
-    """Remove what documents with a tombstone leave behind; called again it goes on where it stopped.
+    """Remove what documents with a tombstone leave behind; repeatable, continues where it stopped.
 
-    Raises ErasureRefused while a load of the source is under way, which may hold their bytes, and
-    IndexUnavailable when the index kept some of them. The tombstones hold either way.
+    Raises ErasureRefused while a load of the source is in progress, because it may hold their bytes, and
+    IndexUnavailable when the index kept some objects. The tombstones stay in either case.
     """
-    folders = _folders(runtime, receipt.source)  # listed first: a load that opens now has its folder later
+    folders = _folders(runtime, receipt.source)  # listed first: a load that opens now creates its folder later
     live = erasure.under_way(runtime.ledger, receipt.source)
     if live:
         number, state = live[0]
@@ -61,9 +74,19 @@ def finish(runtime: Runtime, index: Store, receipt: Receipt) -> Receipt:
 
 
 def verify(runtime: Runtime, index: Store, receipt: Receipt) -> list[Remnant]:
-    """Look again in ledger, index, staging and audit; what a receipt says and is not so. Empty: it holds.
+    """Check a receipt against ledger, index, staging and audit.
 
-    Raises ErasureRefused for another tenant's receipt, IndexUnavailable when the index cannot be asked.
+    Args:
+        runtime: Ledger, staging, settings and connections.
+        index: Writer of the index.
+        receipt: The receipt to check.
+
+    Returns:
+        Everything that contradicts the receipt; empty if it is valid.
+
+    Raises:
+        ErasureRefused: The receipt is another tenant's.
+        IndexUnavailable: The index cannot be queried.
     """
     if receipt.tenant != runtime.settings.tenant:
         raise ErasureRefused(f"this is a receipt of tenant {receipt.tenant}, MOAT_TENANT is {runtime.settings.tenant}")
@@ -75,7 +98,7 @@ def verify(runtime: Runtime, index: Store, receipt: Receipt) -> list[Remnant]:
 
 
 def _from_index(runtime: Runtime, index: Store, receipt: Receipt) -> int:
-    """Delete every object of the documents, known by id or by what it says itself; proved by reading back."""
+    """Delete every object of the documents; verified by reading back."""
     if not index.exists():
         return 0
     removed = 0
@@ -103,25 +126,25 @@ def _in_index(index: Store, receipt: Receipt) -> Iterator[str]:
 
 
 def _folders(runtime: Runtime, source: str) -> list[str]:
-    """Folders of loads that stand in staging, by number."""
+    """Load folders in staging, by number."""
     parts = {path.split("/")[1] for path in runtime.staging.files(source) if path.count("/") > 1}
     return sorted(part for part in parts if part.isdecimal())
 
 
 def _staged(runtime: Runtime, receipt: Receipt, folders: Sequence[str]) -> Iterator[str]:
-    """Hashes of texts of the documents that loads cut and staged; a text that never became visible has a vector too."""
+    """Text hashes of the documents in staged loads, visible or not."""
     keys = set(receipt.keys)
     for path in (p for folder in folders for p in runtime.staging.files(f"{receipt.source}/{folder}/chunk")):
         if path.endswith(".parquet"):
             try:
                 pairs = zip(runtime.staging.column(path, "key"), runtime.staging.column(path, "text_hash"), strict=True)
                 yield from (text_hash for key, text_hash in pairs if key in keys)
-            except StagingError as error:  # half a file of a killed task; it goes with its folder all the same
+            except StagingError as error:  # partial file of a killed task; it is removed with its folder anyway
                 runtime.progress(f"erasure {receipt.id}: {error}")
 
 
 def _from_staging(runtime: Runtime, receipt: Receipt, folders: Sequence[str]) -> int:
-    """Remove the bytes kept in quarantine, and whole folders of loads that have ended: nothing reads those again."""
+    """Remove bytes kept in quarantine, and folders of ended loads."""
     gone = [path for folder in folders for path in runtime.staging.files(f"{receipt.source}/{folder}")]
     for folder in folders:
         runtime.staging.remove(f"{receipt.source}/{folder}")
@@ -132,13 +155,13 @@ def _from_staging(runtime: Runtime, receipt: Receipt, folders: Sequence[str]) ->
 
 
 def _set_aside(runtime: Runtime, receipt: Receipt) -> list[str]:
-    """Files of the documents in quarantine, with checksums and what a killed task left half written."""
+    """Quarantine files of the documents, with checksums and partial files of killed tasks."""
     mine = tuple(raw_path(runtime, receipt.source, key) for key in receipt.keys)
     return [path for path in runtime.staging.files(f"{receipt.source}/quarantine") if path.startswith(mine)]
 
 
 def _in_staging(runtime: Runtime, receipt: Receipt) -> Iterator[str]:
-    """Where staging has something of the documents, by reading every Parquet file of the source."""
+    """Locations in staging that mention the documents, found by reading every Parquet file."""
     yield from (f"{path} is there" for path in _set_aside(runtime, receipt))
     wanted: dict[str, set[Any]] = {"key": set(receipt.keys), "chunk_id": set(receipt.chunks)}
     for path in runtime.staging.files(receipt.source):
@@ -150,5 +173,5 @@ def _in_staging(runtime: Runtime, receipt: Receipt) -> Iterator[str]:
             if any(value in values for name, values in wanted.items() for value in runtime.staging.column(path, name)):
                 yield f"{path} names one of the documents"
         except StagingError as error:
-            if runtime.staging.exists(path):  # else its load ended meanwhile
+            if runtime.staging.exists(path):  # otherwise its load ended meanwhile
                 yield f"{path} cannot be looked into: {error}"

@@ -1,4 +1,4 @@
-"""reconcile: source against ledger against index. Reports what does not agree, and repairs it when asked."""
+"""reconcile: compare source, ledger and index; report differences and optionally repair them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,22 +16,22 @@ from moat.runtime import Runtime
 
 WINDOW = 1_000
 BEHIND = ("listed", "new", "changed", "access", "vanished", "unknown")
-Pending = Callable[[], Mapping[str, int]]  # documents by what the next run would do with them
+Pending = Callable[[], Mapping[str, int]]  # documents by what the next run will do with them
 EXAMPLES = 5
 
 
 @dataclass(kw_only=True)
 class Drift:
-    """What does not agree of one source. `behind` is what its next run would do."""
+    """Differences found for one source. `behind` is what its next run will do."""
 
     source: str
     visible_documents: int = 0
     visible_chunks: int = 0
     behind: dict[str, int] = field(default_factory=dict)
-    unreadable: str = ""  # why the source could not be asked
+    unreadable: str = ""  # why the source could not be read
     missing: int = 0  # visible chunks that the index does not hold
-    text: int = 0  # whose text differs there
-    access: int = 0  # whose access differs there
+    text: int = 0  # whose text differs in the index
+    access: int = 0  # whose access differs in the index
     orphans: int = 0  # objects of the index that the ledger does not know
     examples: list[str] = field(default_factory=list)
     repaired: bool = False
@@ -44,13 +44,23 @@ class Drift:
 def reconcile(
     runtime: Runtime, index: Store, model: str, pending: Mapping[str, Pending], repair: bool = False
 ) -> list[Drift]:
-    """Compare every source that is declared or that the ledger knows; with `repair`, make the index agree.
+    """Compare every declared or loaded source with the index, and optionally repair.
 
-    `pending` says for each declared source what its next run would do, when it is asked.
+    The ledger is the truth: objects that the index lacks are written from it, objects unknown to it are
+    removed. What the source has beyond it is reported, and loaded by the source's next run.
 
-    The ledger is the truth: what the index lacks is written from it, what it does not know is
-    removed. What the source has beyond it is told, and loaded by the source's next run. Raises
-    SchemaError for an index of another schema or model.
+    Args:
+        runtime: Ledger, staging, settings and connections.
+        index: Writer of the index.
+        model: Key of the embedding model.
+        pending: What the next run of each declared source will do, computed when called.
+        repair: Whether to correct the index.
+
+    Returns:
+        The differences of each source, by name.
+
+    Raises:
+        SchemaError: The index has another schema or model.
     """
     index.check(model)
     drifts = {name: Drift(source=name) for name in sorted({*pending, *projection.sources(runtime.ledger)})}
@@ -84,7 +94,7 @@ def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: 
         wrong, moved = list[IndexObject](), dict[str, tuple[str, ...]]()
         for o in window:
             found = there.get(o.id)
-            absent = found is None or found.load in hidden  # what a search leaves out is not there for anyone
+            absent = found is None or found.load in hidden  # an object that searches leave out is missing for everyone
             if found is None or absent or found.text_hash != o.text_hash:
                 drift.missing += absent
                 drift.text += not absent
@@ -103,7 +113,7 @@ def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: 
 
 
 def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:
-    """Objects with the ledger's vectors; a text whose vector is gone is embedded again."""
+    """Add the ledger's vectors to objects; texts whose vector is missing are embedded again."""
     embedder = embedder_of(runtime.settings, runtime.connections)
     try:
         model = embedder.info().key

@@ -1,1 +1,1 @@
-"""What a running Moat tells of itself: health, metrics, lineage."""
+"""Monitoring of a running Moat: health, metrics, lineage."""

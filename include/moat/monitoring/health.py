@@ -1,4 +1,4 @@
-"""How each source stands: whether it is fresh, what waits, what is in trouble, and how it went of late."""
+"""Health of each source: freshness, waiting loads, incidents and recent trend."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """One source at this moment."""
+    """The health of one source at this moment."""
 
     source: str
     fresh: Fresh
@@ -27,9 +27,9 @@ class Health:
     age: timedelta | None
     held: int | None  # the load that waits for a person
     quarantined: int
-    incidents: tuple[int, ...]  # that are not resolved
-    listed: tuple[int, ...]  # documents, by the newest loads of the whole source, the oldest first
-    why: str  # what is not well; empty where all is
+    incidents: tuple[int, ...]  # unresolved
+    listed: tuple[int, ...]  # documents in the newest loads of the whole source, oldest first
+    why: str  # what is wrong; empty if nothing is
 
     @property
     def well(self) -> bool:
@@ -45,13 +45,25 @@ class Health:
 
 
 def health(ledger: Ledger, declared: Iterable[str], now: datetime | None = None) -> list[Health]:
-    """Every source that is declared or was ever loaded, by name."""
+    """Health of every declared or loaded source.
+
+    Args:
+        ledger: The ledger.
+        declared: Names of the declared sources.
+        now: The time to judge freshness at; the current time by default.
+
+    Returns:
+        One entry per source, by name.
+
+    Raises:
+        LedgerError: The database did not answer.
+    """
     now = now or datetime.now(UTC)
     return [_of(ledger, name, now) for name in sorted({*declared, *loads.sources(ledger)})]
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Numbers as bars, from the least to the most; all alike in the middle."""
+    """Numbers as bars from lowest to highest; equal ones are drawn in the middle."""
     if not values:
         return ""
     least, most = min(values), max(values)
@@ -87,7 +99,7 @@ def _of(ledger: Ledger, source: str, now: datetime) -> Health:
 
 
 def _fresh(ledger: Ledger, source: str, last: Load | None, now: datetime) -> tuple[Fresh, str]:
-    """Whether a source comes as it usually does, and what to say where it does not."""
+    """Whether a source is on its usual schedule, and a message if not."""
     if last is None:
         return "never loaded", ""
     found = cadence(ledger, source, now)

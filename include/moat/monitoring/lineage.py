@@ -1,6 +1,6 @@
-"""What a load was made from and what it made: datasets, their columns, and what was found out about them.
+"""Lineage of a load: input and output datasets, their columns, and check results.
 
-Facts of the ledger, the declaration and staging alone; `plugins/moat_lineage.py` tells them to OpenLineage.
+Uses only the ledger, the declaration and staging; `plugins/moat_lineage.py` sends it to OpenLineage.
 """
 
 import json
@@ -28,13 +28,13 @@ from moat.source import Source
 
 Stage = Literal["read", "gate", "load", "promote"]
 PORTS = {"postgres": 5432, "mysql": 3306, "mssql": 1433, "redshift": 5439, "trino": 8080}
-FILES = {"duckdb", "sqlite"}  # databases that are a file
-STAGED = ("key", "text", "metadata", "allow")  # what of a document can be followed to its columns
+FILES = {"duckdb", "sqlite"}  # file-based databases
+STAGED = ("key", "text", "metadata", "allow")  # parts of a document that can be traced to columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetColumn:
-    """A column; `came_from` are (namespace, dataset, column), with how it was made of them."""
+    """A column; `came_from` lists (namespace, dataset, column), `how` the transformation."""
 
     name: str
     type: str = ""
@@ -45,7 +45,7 @@ class DatasetColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Something that is read or written, by the names that OpenLineage gives such things."""
+    """An input or output dataset, named by OpenLineage's conventions."""
 
     namespace: str
     name: str
@@ -53,12 +53,12 @@ class Dataset:
     version: str = ""
     n_rows: int | None = None
     checked: tuple[CheckResult, ...] = ()
-    replaced: bool = False  # what was visible before is no longer
+    replaced: bool = False  # replaces what was visible before
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLineage:
-    """One task's part of a load."""
+    """One task's share of a load's lineage."""
 
     load: Load
     inputs: tuple[Dataset, ...]
@@ -66,7 +66,7 @@ class TaskLineage:
 
 
 def facts_of(runtime: Runtime, source: Source, stage: Stage, run: str) -> TaskLineage | None:
-    """What a stage of a run's newest load took and gave; None where the run has opened no load."""
+    """Lineage of a stage in a run's newest load, if any."""
     load = next((one for one in loads.recent(runtime.ledger, source.name) if one.run == run), None)
     if load is None:
         return None
@@ -85,7 +85,7 @@ def facts_of(runtime: Runtime, source: Source, stage: Stage, run: str) -> TaskLi
 
 
 def _origins(runtime: Runtime, source: Source, load: Load) -> tuple[Dataset, ...]:
-    """What the source reads: a folder, a bucket's prefix, or the tables of a query."""
+    """Input datasets of the source: folder, bucket prefix or tables."""
     reader, listed = source.reader, load.counts.get("listed")
     if isinstance(reader, LocalFiles):
         folder = Path(PROJECT, os.path.expanduser(reader.path)).resolve()
@@ -98,7 +98,7 @@ def _origins(runtime: Runtime, source: Source, load: Load) -> tuple[Dataset, ...
 
 
 def _tables(runtime: Runtime, source: Source, load: Load, reader: WarehouseRows) -> Iterator[Dataset]:
-    """The tables of the query, each with the columns of it that are used. Rows are counted where there is one table."""
+    """Tables of the query, each with its used columns."""
     query = _query(reader)
     namespace, prefix = _database(runtime.connections, reader.conn_id)
     used = _used(source, reader)
@@ -112,7 +112,7 @@ def _tables(runtime: Runtime, source: Source, load: Load, reader: WarehouseRows)
                     columns[column] = _column(column, shape.get(name))
         n = load.counts.get("listed") if len(tables) == 1 else None
         yield Dataset(namespace=namespace, name=f"{prefix}{table}", columns=tuple(columns.values()), n_rows=n)
-    if not tables:  # a query that the parser does not understand: the query itself is what is read
+    if not tables:  # the parser does not understand the query: the query itself is the dataset
         columns = {name: _column(name, shape.get(name)) for name in used}
         yield Dataset(
             namespace=namespace,
@@ -123,7 +123,7 @@ def _tables(runtime: Runtime, source: Source, load: Load, reader: WarehouseRows)
 
 
 def _staged(runtime: Runtime, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
-    """The load's records between tasks: one dataset a source, a version of it a load."""
+    """The load's records between tasks: one dataset per source, one version per load."""
     uri = urlsplit(runtime.settings.staging)
     if uri.scheme == "s3":
         namespace, name = f"s3://{uri.netloc}", f"{uri.path.strip('/')}/{source.name}".lstrip("/")
@@ -140,7 +140,7 @@ def _staged(runtime: Runtime, source: Source, load: Load, origins: Sequence[Data
 
 
 def _collection(runtime: Runtime, source: Source, load: Load, origins: Sequence[Dataset]) -> Dataset:
-    """The collection in Weaviate that people search; what this load wrote of it."""
+    """The searchable collection in Weaviate, with what this load wrote to it."""
     s = runtime.settings
     names = tuple(one.name for one in PROPERTIES)
     followed = {one.name: one for one in _followed(runtime, source, origins, names)}
@@ -160,7 +160,7 @@ def _collection(runtime: Runtime, source: Source, load: Load, origins: Sequence[
 def _followed(
     runtime: Runtime, source: Source, origins: Sequence[Dataset], names: Sequence[str]
 ) -> tuple[DatasetColumn, ...]:
-    """Columns of what Moat makes, with the columns of the rows that each is made of. Files have none."""
+    """Columns of Moat's output, each with the row columns behind it."""
     reader = source.reader
     if not isinstance(reader, WarehouseRows):
         return ()
@@ -187,7 +187,7 @@ def _followed(
 
 
 def _used(source: Source, reader: WarehouseRows) -> tuple[str, ...]:
-    """The columns that the declaration names, in its order."""
+    """Columns named by the declaration, in its order."""
     access = source.access.columns if isinstance(source.access, Columns) else ()
     dated = (reader.modified_at,) if reader.modified_at else ()
     return tuple(dict.fromkeys((reader.key, *reader.fields(), *reader.metadata, *access, *dated)))
@@ -203,7 +203,7 @@ def _query(reader: WarehouseRows) -> str:
 def _parsed(
     query: str, connections: Connections, conn_id: str
 ) -> tuple[tuple[str, ...], Mapping[str, list[tuple[str, str]]]]:
-    """The tables of a query, and for each column of its result, in small letters, where it is from."""
+    """Tables of a query, and the origin of each result column, in lower case."""
     from openlineage_sql import parse
 
     try:
@@ -222,7 +222,7 @@ def _parsed(
 
 
 def _database(connections: Connections, conn_id: str) -> tuple[str, str]:
-    """Namespace of a connection's database, and what stands before a table's name: never a login, never a password."""
+    """Namespace of a connection's database, and the prefix of its table names; never credentials."""
     try:
         found = connections.get(conn_id)
     except MoatError:
@@ -244,7 +244,7 @@ def _column(name: str, seen: tuple[str, int | None] | None) -> DatasetColumn:
 
 
 def _shape(runtime: Runtime, source: Source, load: Load) -> dict[str, tuple[str, int | None]]:
-    """Types and NULLs of the rows' columns, as `read` has counted them; nothing where it has not."""
+    """Types and NULL counts of the rows' columns, if counted."""
     file = path(source.name, load.id, "read", "shape.json")
     try:
         if not runtime.staging.exists(file):

@@ -1,7 +1,7 @@
 """The ledger's numbers as Prometheus metrics: moat_<stage>_<noun>, by tenant and source.
 
-Nothing is counted in a process that ends with its task: every number is asked of the ledger when
-somebody scrapes, so it is the same whoever answers, and right after a crash.
+No process counts anything in memory, because tasks end. Every scrape queries the ledger, so all
+servers give the same numbers, also right after a crash.
 """
 
 import threading
@@ -24,13 +24,13 @@ STAGES = {
     "load": "load",
     "promote": "promote",
 }  # as spent
-KINDS = ("new", "changed", "access", "vanished", "unchanged", "unknown")  # of documents, by what a load does with them
+KINDS = ("new", "changed", "access", "vanished", "unchanged", "unknown")  # documents by planned action
 SEVERITIES = ("warn", "hold", "block")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class LedgerMetrics(Collector):
-    """Metrics of one tenant's ledger, made anew at each scrape."""
+    """Metrics of one tenant's ledger, collected anew at each scrape."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -38,7 +38,7 @@ class LedgerMetrics(Collector):
         self._seen: tuple[tuple[Numbered, ...], dict[str, tuple[int, int]]] | None = None
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # nothing is asked of the ledger to register
+        return ()  # registering queries nothing
 
     def collect(self) -> Iterator[Metric]:
         now, found = datetime.now(UTC), totals(self._ledger)
@@ -47,9 +47,7 @@ class LedgerMetrics(Collector):
         yield from self._gate(found)
         yield from self._visible(found, now)
         yield self._gauge("moat_quarantine_documents", "Documents set aside.", ("stage", "error"), found.quarantined)
-        yield self._gauge(
-            "moat_incidents_open", "Incidents that are not resolved.", ("severity", "state"), found.incidents
-        )
+        yield self._gauge("moat_incidents_open", "Unresolved incidents.", ("severity", "state"), found.incidents)
 
     def _read(self, found: Totals, now: datetime) -> Iterator[Metric]:
         kinds = [Numbered(s, (k,), c.get(k, 0)) for s, c in sorted(found.newest.items()) for k in KINDS]
@@ -67,7 +65,7 @@ class LedgerMetrics(Collector):
             rows = [Numbered(n.source, (), n.value) for n in found.spent if n.by == (spent,)]
             yield self._counter(f"moat_{stage}_seconds", f"Seconds of {stage}, over all loads.", rows)
         tokens = [Numbered(n.source, (), n.value) for n in found.tokens if n.by == ("embed",)]
-        yield self._counter("moat_embed_tokens", "Tokens that the model was given, over all loads.", tokens)
+        yield self._counter("moat_embed_tokens", "Tokens given to the model, over all loads.", tokens)
 
     def _gate(self, found: Totals) -> Iterator[Metric]:
         failed = {(n.source, *n.by): n.value for n in found.failed}
@@ -80,7 +78,7 @@ class LedgerMetrics(Collector):
 
     def _visible(self, found: Totals, now: datetime) -> Iterator[Metric]:
         with self._lock:
-            # Which loads are promoted says what is visible, so the long count is asked once for each of those states.
+            # Visibility depends only on which loads are promoted, so the expensive count runs once per such state.
             if self._seen is None or self._seen[0] != found.loads:
                 self._seen = found.loads, in_sight(self._ledger)
             visible = sorted(self._seen[1].items())
@@ -88,7 +86,7 @@ class LedgerMetrics(Collector):
         documents = [Numbered(name, (), n) for name, (n, _) in visible]
         yield self._gauge("moat_load_chunks", "Visible chunks.", (), chunks)
         yield self._gauge("moat_load_documents", "Visible documents.", (), documents)
-        yield self._gauge("moat_promote_loads", "Loads by what became of them.", ("state",), found.loads)
+        yield self._gauge("moat_promote_loads", "Loads by state.", ("state",), found.loads)
         words = "Since a load of the source was last promoted."
         yield self._gauge("moat_promote_age_seconds", words, (), _ages(found.promoted_at, now))
 
@@ -106,14 +104,14 @@ class LedgerMetrics(Collector):
 
 
 def registry_of(ledger: Ledger) -> CollectorRegistry:
-    """A registry with this ledger's metrics alone, nothing of the process that serves it."""
+    """A registry with this ledger's metrics only, none of the serving process."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(LedgerMetrics(ledger))
     return registry
 
 
 def text(registry: CollectorRegistry) -> bytes:
-    """The metrics as Prometheus and its textfile collector read them."""
+    """The metrics in Prometheus' text format."""
     return generate_latest(registry)
 
 

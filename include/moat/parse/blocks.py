@@ -1,17 +1,29 @@
-"""unstructured's elements to Moat's blocks, keeping headings, lists, pages and tables."""
+"""Turn unstructured's elements into blocks, keeping headings, lists, pages and tables."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from moat.records import Block
 
-HEADINGS = {"docx", "html", "md", "epub", "odt", "rst", "org", "rtf", "pptx", "xlsx", "xls"}  # where a Title is one
+HEADINGS = {
+    "docx",
+    "html",
+    "md",
+    "epub",
+    "odt",
+    "rst",
+    "org",
+    "rtf",
+    "pptx",
+    "xlsx",
+    "xls",
+}  # where a Title is one
 LISTS = {"ListItem", "BulletedText", "List-item", "List"}
 NOTHING = {"PageBreak", "PageNumber"}
 
 
 def blocks_of(elements: Iterable[Any], kind: str) -> list[Block]:
-    """Blocks of the elements that unstructured gave for a document of this kind, in their order."""
+    """Turn unstructured's elements of a document of this kind into blocks, in their order."""
     blocks: list[Block] = []
     for element in elements:
         text = element.text.strip() if element.text else ""
@@ -44,7 +56,7 @@ def blocks_of(elements: Iterable[Any], kind: str) -> list[Block]:
 
 
 def markdown_table(html: str) -> str:
-    """An HTML table as Markdown, its first row as header; "" for one with no more than a single cell."""
+    """Turn an HTML table into Markdown, first row as header; "" for a single cell."""
     import lxml.html
 
     table = lxml.html.fragment_fromstring(html, create_parent="div")
@@ -53,7 +65,7 @@ def markdown_table(html: str) -> str:
 
 
 def markdown_rows(rows: list[list[str]]) -> str:
-    """Rows of cells as a Markdown table; "" where layout, not data, made it a table."""
+    """Format rows as a Markdown table; "" for a table of layout only."""
     rows = [row for row in rows if any(row)]
     width = max((len(row) for row in rows), default=0)
     if width < 2 or len(rows) < 2:

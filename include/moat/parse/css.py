@@ -1,4 +1,4 @@
-"""As much of CSS as decides whether a text is seen: the rules of a page, and what a declaration comes to."""
+"""Enough of CSS to decide whether a text is visible."""
 
 import re
 from collections import defaultdict
@@ -21,12 +21,12 @@ NAMED = {
     "gray": (128, 128, 128), "grey": (128, 128, 128), "silver": (192, 192, 192), "navy": (0, 0, 128),
 }  # fmt: skip
 MOST_RULES = 5_000
-SAME = 12  # most that a channel of two colours may differ by, of 255, for an eye to take them for one
+SAME = 12  # maximum difference per channel, of 255, at which two colours look the same
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One selector with what it declares; compounds from the element itself to its ancestors."""
+    """One selector with its declarations; compounds go from the element to its ancestors."""
 
     compounds: tuple[tuple[str, frozenset[str], str, bool], ...]  # tag, classes, id, whether the next is the parent
     weight: tuple[int, int, int]
@@ -34,7 +34,7 @@ class Rule:
 
 
 class Sheet:
-    """The rules of a page's own <style> elements, found by what an element is."""
+    """The rules of a page's own <style> elements, indexed by what they match."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._by_mark: dict[str, list[tuple[int, Rule]]] = defaultdict(list)
@@ -50,7 +50,7 @@ class Sheet:
                         self.n += 1
 
     def style(self, element: Any) -> dict[str, str]:
-        """What rules and the element's own style attribute declare, the last word of each property."""
+        """Compute an element's style from rules and its own attribute; the last declaration wins."""
         style: dict[str, str] = {}
         important: dict[str, str] = {}
         said = list[tuple[str, str]]()
@@ -68,7 +68,7 @@ class Sheet:
 
 
 def declarations(text: str) -> dict[str, str]:
-    """`name: value` pairs in small letters; a later one of the same name wins, but not over !important."""
+    """Parse `name: value` pairs in lower case; later and !important ones win."""
     found: dict[str, str] = {}
     for part in text.split(";"):
         name, colon, value = part.partition(":")
@@ -79,7 +79,7 @@ def declarations(text: str) -> dict[str, str]:
 
 
 def length(value: str, parent: float = 16.0) -> float | None:
-    """A length in pixels; None where that cannot be told."""
+    """Parse a length into pixels; None if that is not possible."""
     found = LENGTH.fullmatch(_plain(value))
     if not found:
         return None
@@ -90,7 +90,7 @@ def length(value: str, parent: float = 16.0) -> float | None:
 
 
 def colour(value: str) -> Colour | None:
-    """Red, green and blue; None for what is no plain colour."""
+    """Parse red, green and blue; None for anything but a plain colour."""
     value = _plain(value)
     if value in NAMED:
         return NAMED[value]
@@ -103,6 +103,7 @@ def colour(value: str) -> Colour | None:
 
 
 def transparent(value: str) -> bool:
+    """Whether a colour is fully or almost transparent."""
     value = _plain(value)
     found = (
         re.fullmatch(r"(?:rgb|hsl)a?\(.*[,/]\s*(0?\.?\d+)(%?)\s*\)", value)
@@ -113,7 +114,7 @@ def transparent(value: str) -> bool:
 
 
 def same(one: Colour, other: Colour) -> bool:
-    """Whether an eye takes two colours for one."""
+    """Whether two colours look the same."""
     return all(abs(a - b) <= SAME for a, b in zip(one, other, strict=True))
 
 
@@ -122,10 +123,10 @@ def _plain(value: str) -> str:
 
 
 def _blocks(text: str) -> Iterable[tuple[str, str]]:
-    """(selector, declarations) of the rules that hold on every screen."""
+    """Yield (selector, declarations) of the rules that apply on every screen."""
     at = 0
     while (opened := text.find("{", at)) >= 0:
-        head = text[at:opened].rpartition(";")[2].strip()  # what ends with ; before is an @import
+        head = text[at:opened].rpartition(";")[2].strip()  # anything before a ; is an @import
         depth, end = 1, opened + 1
         while depth and end < len(text):
             step = re.compile("[{}]").search(text, end)
@@ -142,7 +143,7 @@ def _blocks(text: str) -> Iterable[tuple[str, str]]:
 
 
 def _rules(selectors: str, declared: tuple[tuple[str, str], ...]) -> Iterable[Rule]:
-    """Rules of plain selectors: tags, classes, ids, descendants and children. Others are left out: they may not hold."""
+    """Yield rules of plain selectors; skip others, which may not apply."""
     for selector in selectors.split(","):
         compounds, child = list[tuple[str, frozenset[str], str, bool]](), False
         for part in reversed(re.sub(r"\s*>\s*", " > ", selector.strip()).split()):

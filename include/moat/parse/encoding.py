@@ -1,9 +1,9 @@
-"""Bytes to text: strict UTF-8 before any guess."""
+"""Decode bytes to text: strict UTF-8 before any guess."""
 
 import codecs
 import re
 
-from moat.errors import ParseFailed
+from moat.errors import ParseUndecodable
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -28,14 +28,14 @@ LIKELY = [
     "big5",
     "euc_kr",
 ]
-SAMPLE = 64 << 10  # bytes that a guess looks at
+SAMPLE = 64 << 10  # bytes that a guess reads
 
 
 def decode(content: bytes, markup: bool = False) -> str:
-    """The text of some bytes. Raises ParseFailed when they are no text in any encoding we can tell.
+    """Decode bytes to text. Raises ParseUndecodable if no encoding fits.
 
-    In order: a byte order mark, strict UTF-8, what markup declares, UTF-16 without a mark, UTF-8
-    with a few damaged bytes (each becomes U+FFFD), and last a guess.
+    In order: a byte order mark, strict UTF-8, what markup declares, UTF-16 without a mark, UTF-8 with a few
+    damaged bytes (each becomes U+FFFD), and last a guess.
     """
     for mark, name in BOMS:
         if content.startswith(mark):
@@ -48,7 +48,7 @@ def decode(content: bytes, markup: bool = False) -> str:
         try:
             return _text(content.decode(declared[1].decode()))
         except (LookupError, UnicodeDecodeError):
-            pass  # it says what it is not
+            pass  # its declaration is wrong
     if wide := _wide(content):
         return _text(content.decode(wide, "replace"))
     if _damaged_utf8(content):
@@ -57,20 +57,20 @@ def decode(content: bytes, markup: bool = False) -> str:
 
 
 def _text(text: str) -> str:
-    """The text, unless it is one only in name: binary data decodes to control characters."""
+    """Return the text unless it is binary data, which decodes to control characters."""
     head = text[:SAMPLE]
     control = sum(1 for c in head if ord(c) < 32 and c not in "\t\n\r\f\x0b\x1b")
     if "\0" in head and (wide := _wide(head.encode())):
         return text.encode().decode(wide, "replace")
     if control > max(8, len(head) // 8):
-        raise ParseFailed(
+        raise ParseUndecodable(
             f"it is binary data of an unknown kind ({control:,} control characters in its first {len(head):,})"
         )
     return text
 
 
 def _wide(content: bytes) -> str | None:
-    """UTF-16 without a mark shows in its zeros: nearly every second byte of Latin text."""
+    """Detect UTF-16 without a mark by its zeros: nearly every second byte of Latin text."""
     head = content[:SAMPLE]
     if len(head) < 4:
         return None
@@ -81,7 +81,7 @@ def _wide(content: bytes) -> str | None:
 
 
 def _damaged_utf8(content: bytes) -> bool:
-    """Whether valid sequences of several bytes by far outnumber the invalid bytes."""
+    """Whether valid multi-byte sequences far outnumber the invalid bytes."""
     text = content[:SAMPLE].decode("utf-8", "surrogateescape")
     invalid = sum(1 for c in text if "\udc80" <= c <= "\udcff")
     valid = sum(1 for c in text if c > "\x7f") - invalid
@@ -94,7 +94,7 @@ def _guessed(content: bytes) -> str:
     found = from_bytes(content[:SAMPLE], cp_isolation=LIKELY)
     best = found.best()
     if best is None:
-        raise ParseFailed("it is no text in any encoding that can be told; convert it to UTF-8")
-    # Code pages of one byte are often equally likely; the commonest of them is the better guess.
+        raise ParseUndecodable("it is no text in any encoding that can be told; convert it to UTF-8")
+    # Single-byte code pages are often equally likely; prefer the most common one.
     western = any(match.encoding == "cp1252" and match.chaos <= best.chaos + 0.03 for match in found)
     return content.decode("cp1252" if western else best.encoding, "replace")

@@ -1,4 +1,4 @@
-"""Bytes of each kind to blocks, by unstructured. Runs only inside the sandbox's child."""
+"""Turn bytes of each kind into blocks, inside the sandbox's child."""
 
 import html
 import importlib
@@ -19,7 +19,7 @@ from moat.parse.hidden_office import docx_shown_and_hidden, epub_shown_and_hidde
 from moat.parse.pdf import parse_pdf
 from moat.records import Block
 
-UNPACKED_LIMIT = 1 << 30  # bytes that an office document may say it unpacks to
+UNPACKED_LIMIT = 1 << 30  # maximum bytes that an office document may claim to unpack to
 OFFICE = {"docx", "pptx", "xlsx", "odt", "epub"}
 MODULE = {"txt": "text", "eml": "email", "xls": "xlsx"}
 HTML_TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.IGNORECASE)
@@ -27,9 +27,10 @@ UNKNOWN_TAG = re.compile(r"<(?=/?([A-Za-z][\w.-]*))")
 
 
 def parse_bytes(content: bytes, kind: str, limit: int) -> tuple[list[Block], str | None]:
-    """Blocks, and a title where the format has one of its own. `limit` is of unpacked bytes.
+    """Parse bytes into blocks, and a title if the format has one.
 
-    Raises ParseFailed with a reason for a person; whatever else a library raises is a crash of it.
+    `limit` is of unpacked bytes. Raises ParseFailed with a reason for a person; any other error is a crash of a
+    library.
     """
     if kind in OFFICE:
         _unpackable(content, min(limit * 8, UNPACKED_LIMIT))
@@ -73,7 +74,7 @@ def _partition(kind: str, **given: Any) -> list[Any]:
 
 
 def _unpackable(content: bytes, limit: int) -> None:
-    """Refuse a container that says it grows past the limit, or whose parts declare entities."""
+    """Refuse a container that unpacks past the limit, or whose parts declare entities."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         total = sum(info.file_size for info in archive.infolist())
         if total > limit:
@@ -90,12 +91,12 @@ def _unpackable(content: bytes, limit: int) -> None:
 
 
 def _opened(taken: tuple[bytes, list[Block]], kind: str) -> list[Block]:
-    """What a container shows, and after it what it hides."""
+    """Parse what a container shows, and then what it hides."""
     return blocks_of(_partition(kind, file=io.BytesIO(taken[0])), kind) + taken[1]
 
 
 def _markdown(text: str) -> list[Block]:
-    """Markdown may hold HTML, and that may hide something."""
+    """Parse Markdown, including HTML inside it that may hide something."""
     if not TRIGGER.search(text):
         return blocks_of(_partition("md", text=text), "md")
     import markdown  # type: ignore[import-untyped]
@@ -107,7 +108,7 @@ def _markdown(text: str) -> list[Block]:
 
 
 def _keeping_strange_tags(text: str) -> str:
-    """Markdown in which `<stdin>` or `List<String>` stay text: only real HTML tags are tags."""
+    """Escape `<stdin>` or `List<String>` in Markdown, so that only real HTML tags are tags."""
     from lxml.html.defs import tags
 
     return UNKNOWN_TAG.sub(lambda match: "<" if match[1].lower() in tags else "&lt;", text)
@@ -142,7 +143,7 @@ def _mail(content: bytes, kind: str) -> tuple[list[Block], str | None]:
 
 
 def _separated(text: str, kind: str) -> list[Block]:
-    """CSV and TSV by the standard library: unstructured's own reading fails on rows of unequal length."""
+    """Parse CSV and TSV, whose rows may differ in length."""
     import csv
 
     try:
@@ -189,11 +190,11 @@ def _partition_elements(text: str) -> list[Any]:
 
 
 class _Pairs(list[tuple[str, Any]]):
-    """A JSON object with all its members, also those whose names are equal."""
+    """A JSON object with all its members, including repeated names."""
 
 
 def _spoken(value: Any, path: str = "") -> Iterator[str]:
-    """A JSON value as lines `path: value`, so that every leaf can be found by its name."""
+    """Flatten a JSON value to lines `path: value`."""
     if isinstance(value, _Pairs):
         for name, inner in value:
             yield from _spoken(inner, f"{path}.{name}".lstrip("."))

@@ -1,7 +1,7 @@
-"""What a page hides from people: told apart from what it shows, before the page is read.
+"""Separate what a page hides from what it shows, before the page is parsed.
 
-By its own words only: style attributes, <style> elements and old attributes. A stylesheet of another file is not
-there, so a colour is judged against a background only where nothing else can paint one.
+Only the page itself counts: style attributes, <style> elements and old attributes. External stylesheets are
+missing, so a colour is compared with a background only where nothing else can paint one.
 """
 
 import re
@@ -14,22 +14,23 @@ from moat.records import Block
 TRIGGER = re.compile(r"<style|style\s*=|\shidden\b|<font|bgcolor|<body\s", re.IGNORECASE)
 DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 NO_TEXT = {"script", "style", "head", "title", "template", "noscript", "svg", "math"}
-TINY = 2.5  # pixels; nobody reads that
-AWAY = -400  # pixels outside the page
+TINY = 2.5  # pixels; too small to read
+AWAY = -400  # pixels; farther is off the page
 WHITE: Colour = (255, 255, 255)
 
 
 class Appearance(NamedTuple):
-    """How an element's own text is seen."""
+    """How an element's own text looks."""
 
-    gone: str = ""  # with all that is in it
+    gone: str = ""  # hidden with everything in it
     invisible: bool = False  # an inner element can be visible again
     size: float = 16.0
-    colour: Colour | None = None  # None: not said
-    ground: Colour | None = WHITE  # None: cannot be told
+    colour: Colour | None = None  # None: not declared
+    ground: Colour | None = WHITE  # None: unknown
 
     @property
     def how(self) -> str:
+        """How the text is hidden; empty if it is shown."""
         if self.gone or self.invisible:
             return self.gone or "css"
         if self.size < TINY:
@@ -38,7 +39,7 @@ class Appearance(NamedTuple):
 
 
 def shown_and_hidden(markup: str, styles: str = "") -> tuple[str, list[Block]]:
-    """The markup without the text that it hides, and that text as blocks. Unchanged where it hides none."""
+    """Split markup into what it shows and blocks of hidden text."""
     if not styles and not TRIGGER.search(markup):
         return markup, []
     import lxml.html
@@ -47,13 +48,13 @@ def shown_and_hidden(markup: str, styles: str = "") -> tuple[str, list[Block]]:
     try:
         tree = lxml.html.document_fromstring(DECLARATION.sub("", markup))
     except (etree.ParserError, ValueError):
-        return markup, []  # nothing in it
+        return markup, []  # an empty page
     blocks = list(_taken_out(tree, styles))
     return (lxml.html.tostring(tree, encoding="unicode"), blocks) if blocks else (markup, [])
 
 
 def _taken_out(tree: Any, styles: str) -> Iterator[Block]:
-    """Empty every hidden text of a tree; what stood there, joined where nothing that is shown stands between."""
+    """Empty every hidden text of a tree, and join those with nothing shown between them."""
     from lxml import etree
 
     sheet = Sheet([styles, *(element.text or "" for element in tree.iter("style"))])
@@ -137,14 +138,14 @@ def _ground(value: str, above: Colour | None) -> Colour | None:
 
 
 def _gone(style: Style) -> bool:
-    """Whether an element with this style is not seen, and nothing in it."""
+    """Whether an element of this style is invisible with everything in it."""
     if style.get("display") == "none" or style.get("content-visibility") == "hidden":
         return True
     try:
         if float(style.get("opacity", "1").rstrip("%")) <= 0.05:
             return True
     except ValueError:
-        pass  # a variable, or no number
+        pass  # a variable, or not a number
     cut = style.get("overflow", "") in ("hidden", "clip") or style.get("overflow-y") in ("hidden", "clip")
     if cut and any(_at_most(style.get(name), 1) for name in ("height", "max-height", "width", "max-width")):
         return True

@@ -1,4 +1,4 @@
-"""What the HTML parts of a mail hide from people, told apart before the mail is read."""
+"""Separate what the HTML parts of a mail hide, before the mail is parsed."""
 
 from email import message_from_bytes, policy
 from email.errors import MessageError
@@ -9,7 +9,7 @@ from moat.records import Block
 
 
 def mail_shown_and_hidden(content: bytes) -> tuple[bytes, list[Block]]:
-    """A mail without what its HTML hides, and that as blocks. Unchanged where it hides nothing, or cannot be taken apart."""
+    """Split a mail into what it shows and blocks of hidden text."""
     if b"html" not in content.lower():
         return content, []
     blocks = list[Block]()
@@ -25,4 +25,4 @@ def mail_shown_and_hidden(content: bytes) -> tuple[bytes, list[Block]]:
                 part.set_content(shown, subtype="html", cte="base64")
         return (message.as_bytes(), blocks) if blocks else (content, [])
     except (MessageError, LookupError, ValueError, AttributeError, TypeError, KeyError):
-        return content, []  # unstructured reads it as it is, or says why not
+        return content, []  # unstructured parses it unchanged, or reports the error

@@ -1,4 +1,4 @@
-"""What a Word document or an e-book hides from people, told apart in its parts before it is read."""
+"""Separate hidden text of a Word document or an e-book."""
 
 import io
 import re
@@ -22,7 +22,7 @@ Taken = tuple[bytes, list[Block]]
 
 
 def docx_shown_and_hidden(content: bytes) -> Taken:
-    """A Word document without its hidden runs, white ones and tiny ones, and those as blocks."""
+    """Split a Word document into what it shows and blocks of hidden text."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if WORDS.match(name)]
         styles = archive.read("word/styles.xml") if "word/styles.xml" in archive.namelist() else b""
@@ -33,7 +33,7 @@ def docx_shown_and_hidden(content: bytes) -> Taken:
 
 
 def epub_shown_and_hidden(content: bytes) -> Taken:
-    """An e-book without what its pages hide, by the book's own stylesheets, and that as blocks."""
+    """Split an e-book into what it shows and blocks that its own stylesheets hide."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if name.lower().endswith(".css")]
         styles = "\n".join(archive.read(name).decode("utf-8", "replace") for name in names)
@@ -46,7 +46,7 @@ def epub_shown_and_hidden(content: bytes) -> Taken:
 
 
 def _with_parts(content: bytes, which: re.Pattern[str], change: Callable[[bytes], Taken]) -> Taken:
-    """The archive with some of its parts changed; itself where none was."""
+    """Return the archive with some parts changed, or itself if none was."""
     changed, blocks = dict[str, bytes](), list[Block]()
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for name in archive.namelist():
@@ -65,7 +65,7 @@ def _with_parts(content: bytes, which: re.Pattern[str], change: Callable[[bytes]
 
 
 class Look(NamedTuple):
-    """How a run or a style looks, as far as it says."""
+    """How a run or style looks, as far as it declares."""
 
     vanish: bool | None = None
     colour: Colour | None = None
@@ -73,6 +73,7 @@ class Look(NamedTuple):
     shade: Colour | None = None
 
     def over(self, below: "Look") -> "Look":
+        """Combine with the look underneath; declared properties win."""
         return Look(
             below.vanish if self.vanish is None else self.vanish,
             self.colour or below.colour,
@@ -88,7 +89,7 @@ def _tree(part: bytes) -> Any:
 
 
 def _styles(part: bytes) -> dict[str, Look]:
-    """How each style looks, with what it is based on."""
+    """Look of each style, including the style that it is based on."""
     if not part:
         return {}
     from lxml import etree
@@ -96,7 +97,7 @@ def _styles(part: bytes) -> dict[str, Look]:
     try:
         styles = {s.get(f"{W}styleId") or "": s for s in _tree(part).iter(f"{W}style")}
     except etree.XMLSyntaxError:
-        return {}  # python-docx will say what is wrong with it
+        return {}  # python-docx reports the error
 
     def look(name: str, depth: int = 0) -> Look:
         style = styles.get(name)
@@ -110,7 +111,7 @@ def _styles(part: bytes) -> dict[str, Look]:
 
 
 def _runs(part: bytes, known: dict[str, Look]) -> Taken:
-    """A part without its hidden runs, and their text, a block for those that follow each other."""
+    """Remove hidden runs from a part, and return their text as blocks."""
     from lxml import etree
 
     try:
@@ -156,7 +157,7 @@ def _how(run: Any, known: dict[str, Look]) -> str:
 
 
 def _ground(run: Any, look: Look) -> Colour | None:
-    """What is behind a run; None where that is a matter of a table's style, a picture or a theme."""
+    """Background of a run; None if its formatting does not decide it."""
     if look.shade is not None:
         return look.shade
     for cell in run.iterancestors(f"{W}tc"):
@@ -167,12 +168,12 @@ def _ground(run: Any, look: Look) -> Colour | None:
         if style not in ("", "TableGrid", "TableNormal"):
             return None
     if any(True for _ in run.iterancestors(f"{W}txbxContent")):
-        return None  # a text box has a fill of its own
+        return None  # a text box has its own fill
     return WHITE if run.getroottree().getroot().find(f"{W}background") is None else None
 
 
 def _look(run: Any, paragraph: Any) -> Look:
-    """What the properties of a run, and the shading of a paragraph, say."""
+    """Look declared by a run's properties and its paragraph's shading."""
     vanish = run.find(f"{W}vanish") if run is not None else None
     said, size = _value(run, "color"), _value(run, "sz")
     shade = _shade(run) if run is not None else None

@@ -1,6 +1,6 @@
-"""What a PDF hides from people: text drawn invisibly, too small, off the page, or in the colour of what is behind it.
+"""Separate hidden text of a PDF: invisible, tiny, off the page, or in its background's colour.
 
-The text that a scanner's OCR lays invisibly over a page's picture is what a person sees there, and is no hidden text.
+Text that a scanner's OCR lays invisibly over the picture of a page is what a person sees there, so it is not hidden.
 """
 
 import ctypes
@@ -13,24 +13,24 @@ from moat.records import Block
 
 INVISIBLE, FILLED = {3, 7}, {0, 4}  # text render modes
 TINY = 1.2  # points
-SCAN = 0.5  # of a page that its picture covers, from which invisible text is OCR's
+SCAN = 0.5  # share of a page covered by its picture above which invisible text is OCR
 WHITE: Colour = (255, 255, 255)
-THIN = 3.0  # points; a line covers no text
+THIN = 3.0  # points; a thinner object is a line and covers no text
 FAINT = 12  # alpha, of 255
-MOST_OBJECTS = 400_000  # of a document; one with more is read as it is
+MOST_OBJECTS = 400_000  # of a document; one with more is parsed unchanged
 
 Box = tuple[float, float, float, float]  # left, bottom, right, top
 
 
 class Paint(NamedTuple):
-    """Something that covers a part of a page; a picture's colour is not known."""
+    """Something that covers part of a page; the colour of a picture is unknown."""
 
     box: Box
     colour: Colour | None
 
 
 def pdf_shown_and_hidden(content: bytes) -> tuple[bytes, list[Block]]:
-    """A PDF without its hidden text, and that text as blocks. Unchanged where it hides none, or cannot be read."""
+    """Split a PDF into what it shows and blocks of hidden text."""
     import pypdfium2
 
     blocks, left = list[Block](), MOST_OBJECTS
@@ -58,13 +58,13 @@ def pdf_shown_and_hidden(content: bytes) -> tuple[bytes, list[Block]]:
         document.save(out)
         return out.getvalue(), blocks
     except pypdfium2.PdfiumError:
-        return content, []  # damaged; what reads it next says so
+        return content, []  # damaged; the parser reports it
     finally:
         document.close()
 
 
 def _hidden(page: Any, objects: list[Any]) -> Iterator[tuple[Any, str]]:
-    """The text objects that nobody sees, with how, in the order in which they are drawn."""
+    """Hidden text objects with how they are hidden, in drawing order."""
     import pypdfium2.raw as raw
 
     left, bottom, right, top = page.get_cropbox()
@@ -90,7 +90,7 @@ def _hidden(page: Any, objects: list[Any]) -> Iterator[tuple[Any, str]]:
 
 
 def _lines(page: Any, hidden: list[tuple[Any, str]], number: int) -> Iterator[Block]:
-    """The hidden text, a block for what follows each other in the same way."""
+    """Group hidden text into blocks of consecutive objects hidden in the same way."""
     if not hidden:
         return
     import pypdfium2
@@ -131,7 +131,7 @@ def _area(box: Box) -> float:
 
 
 def _points(thing: Any) -> float:
-    """The height of a text's letters on the page."""
+    """Height of a text's letters on the page."""
     import pypdfium2.raw as raw
 
     size, matrix = ctypes.c_float(), thing.get_matrix()
@@ -140,7 +140,7 @@ def _points(thing: Any) -> float:
 
 
 def _paint(thing: Any) -> Paint | None:
-    """What an object covers: a filled path with its colour; a picture, a shading or a form with none that is known."""
+    """What an object covers, with its colour if that is known."""
     import pypdfium2.raw as raw
 
     if thing.type != raw.FPDF_PAGEOBJ_PATH:
@@ -157,7 +157,7 @@ def _paint(thing: Any) -> Paint | None:
 
 
 def _unseen(thing: Any, grounds: set[Colour]) -> bool:
-    """Whether a text is as good as transparent, or has the colour of something that was painted on the page."""
+    """Whether a text is almost transparent, or blends with the page."""
     import pypdfium2.raw as raw
 
     if raw.FPDFTextObj_GetTextRenderMode(thing) not in FILLED:
@@ -167,7 +167,7 @@ def _unseen(thing: Any, grounds: set[Colour]) -> bool:
 
 
 def _like_its_ground(box: Box, paints: list[Paint], fill: tuple[Colour, int] | None) -> bool:
-    """Whether a text has the colour of what was last painted where it stands."""
+    """Whether a text has the colour last painted underneath it."""
     if fill is None or fill[1] <= FAINT:
         return fill is not None
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -177,7 +177,7 @@ def _like_its_ground(box: Box, paints: list[Paint], fill: tuple[Colour, int] | N
 
 
 def _fill(thing: Any) -> tuple[Colour, int] | None:
-    """Colour and alpha of what fills an object; None for a pattern."""
+    """Colour and alpha of an object's fill; None for a pattern."""
     import pypdfium2.raw as raw
 
     parts = [ctypes.c_uint() for _ in range(4)]

@@ -1,4 +1,4 @@
-"""What kind of document some bytes are: by content first, by name second."""
+"""Detect the kind of a document: by content first, by name second."""
 
 import io
 import posixpath
@@ -82,7 +82,7 @@ MAIL_HEADERS = {
 
 
 def kind_of(content: bytes, name: str) -> str:
-    """A key of MIME. Raises ParseFailed for what is no document: archives, programs, unknown data."""
+    """Return a key of MIME. Raises ParseFailed for archives, programs and unknown data."""
     if not content:
         raise ParseFailed("it has 0 bytes")
     for magic, at, what in REFUSED:
@@ -107,7 +107,7 @@ def _suffix(name: str) -> str:
 
 
 def _text(text: str, name: str) -> str:
-    """The kind of a text: what its beginning proves, else what its name says, else plain."""
+    """Kind of a text: proved by its beginning, otherwise by its name, otherwise plain."""
     suffix, head = _suffix(name), text[:4096].lstrip("\ufeff \t\r\n")
     lower = head[:1024].lower()
     if lower.startswith(("<!doctype html", "<html")) or (lower.startswith("<?xml") and "<html" in lower):

@@ -1,4 +1,4 @@
-"""In which language a document is written, as far as its text tells."""
+"""Detect the language of a document."""
 
 import re
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from langdetect.detector_factory import DetectorFactory
 
-SAMPLE = 1_500  # characters that are looked at
-FEWEST = 60  # letters below which every answer is a guess
-SURE = 0.9  # probability
+SAMPLE = 1_500  # characters that are read
+FEWEST = 60  # minimum letters; with fewer, any result is a guess
+SURE = 0.9  # minimum probability
 WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def language_of(texts: Iterable[str]) -> str:
-    """ISO 639-1 of the language that most of a text is in; "" for too little text, or one that could be several."""
+    """ISO 639-1 code of a text's main language; "" if that is unclear."""
     from langdetect.lang_detect_exception import LangDetectException
 
     words, length = list[str](), 0
@@ -32,13 +32,13 @@ def language_of(texts: Iterable[str]) -> str:
     try:
         best = detector.get_probabilities()
     except LangDetectException:
-        return ""  # a script that it does not know
+        return ""  # a script that langdetect does not know
     return str(best[0].lang).partition("-")[0] if best and best[0].prob >= SURE else ""
 
 
 @cache
 def _factory() -> "DetectorFactory":
-    """The profiles of all languages, read once; with a seed, so that the same text has the same language."""
+    """Load the profiles of all languages once, with a fixed seed."""
     from langdetect import DetectorFactory, detector_factory
 
     DetectorFactory.seed = 0

@@ -1,8 +1,8 @@
 """PDF: text by unstructured, tables by pdfplumber, headings from the outline.
 
-unstructured's fast way reads the text in its order, but takes a table apart into columns of
-numbers. So where pdfplumber finds the lines or the shading of a table, its rows take the place of
-the text in that area; what lies in the text's boxes but outside the table is kept.
+unstructured's fast strategy keeps the order of the text but breaks a table into columns of numbers. So
+where pdfplumber finds the lines or the shading of a table, its rows replace the text in that area; text of
+the same boxes outside of the table is kept.
 """
 
 import io
@@ -17,7 +17,7 @@ from moat.parse.blocks import blocks_of, markdown_rows
 from moat.parse.hidden_pdf import pdf_shown_and_hidden
 from moat.records import Block
 
-# What the readers of PDF raise on a damaged file, beside their own roots.
+# What PDF libraries raise on a damaged file, beside their own base errors.
 DAMAGED = (
     ValueError,
     KeyError,
@@ -38,23 +38,26 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in points f
 
 
 def parse_pdf(content: bytes) -> tuple[list[Block], str]:
-    """The blocks of a PDF, none where nobody can read it, and the title in its metadata, "" where it has none."""
+    """Parse a PDF into blocks and the title of its metadata.
+
+    There are no blocks if it cannot be read, and the title is "" if it has none.
+    """
     from unstructured.partition.pdf import partition_pdf
 
     shown, hidden = pdf_shown_and_hidden(content)
     elements = partition_pdf(file=io.BytesIO(shown), strategy="fast", languages=[""])
     blocks = list(_with_tables(elements, shown))
-    if not blocks:  # what pdfminer gives up on, pypdf may read
+    if not blocks:  # pypdf may read what pdfminer cannot
         blocks = _plain_pages(shown)
     if not blocks and shutil.which("tesseract"):
         blocks = blocks_of(partition_pdf(file=io.BytesIO(content), strategy="ocr_only"), "pdf")
-    # A glyph that its font does not name comes as (cid:3): one character that cannot be read.
+    # A glyph without a name in its font comes as (cid:3): one unreadable character.
     readable = [replace(block, text=UNNAMED_GLYPH.sub("\ufffd", block.text)) for block in blocks]
     return _outlined(readable, content) + hidden, _title(content)
 
 
 def _with_tables(elements: list[Any], content: bytes) -> Iterator[Block]:
-    """Blocks of the elements, page by page, each table where its first text stood."""
+    """Turn elements into blocks page by page, with each table where its first text was."""
     pages = _pages(content)
     by_page: dict[int | None, list[Any]] = defaultdict(list)
     for element in elements:
@@ -85,7 +88,7 @@ def _with_tables(elements: list[Any], content: bytes) -> Iterator[Block]:
 
 
 def _pages(content: bytes) -> dict[int, tuple[list[tuple[Box, str]], list[dict[str, Any]]]]:
-    """By page number: its tables, as area and Markdown, and its words. Pages without tables are left out."""
+    """Tables (area and Markdown) and words by page number, for pages with tables."""
     import pdfplumber
     from pdfminer.psexceptions import PSException
     from pdfplumber.utils.exceptions import PdfminerException
@@ -101,12 +104,12 @@ def _pages(content: bytes) -> dict[int, tuple[list[tuple[Box, str]], list[dict[s
                         pages[page.page_number] = (tables, words)
                 page.close()
     except (PSException, PdfminerException, *DAMAGED):
-        return pages  # the text is there; a damaged page only keeps its tables as text
+        return pages  # the text is there; tables of a damaged page stay text
     return pages
 
 
 def _markdown(table: Any, words: list[dict[str, Any]]) -> str:
-    """A found table as Markdown, headed by the words above its columns where they stand outside its lines."""
+    """Format a found table as Markdown, with the header above it."""
     rows = [[" ".join((cell or "").split()).replace("|", "\\|") for cell in row] for row in table.extract()]
     if not rows or not rows[0]:
         return ""
@@ -128,14 +131,17 @@ def _markdown(table: Any, words: list[dict[str, Any]]) -> str:
 
 
 def _mergeable(left: list[str], right: list[str], right_spanned: list[bool]) -> bool:
-    """Whether two columns are one: a cell spans both somewhere, and side by side stand only sign and number."""
+    """Whether two columns are one.
+
+    Some cell spans both, and where both have text, it is a sign and its number.
+    """
     if not any(right_spanned):
         return not any(right)
     return all(not a or not b or a in PREFIXES for a, b in zip(left, right, strict=True))
 
 
 def _columns(table: Any, n: int) -> list[tuple[float, float]]:
-    """Left and right of each column."""
+    """Left and right edge of each column."""
     edges = [[cell for row in table.rows if (cell := row.cells[i]) is not None] for i in range(n)]
     return [(min(c[0] for c in cells), min(c[2] for c in cells)) if cells else (0.0, 0.0) for cells in edges]
 
@@ -143,7 +149,7 @@ def _columns(table: Any, n: int) -> list[tuple[float, float]]:
 def _above(
     area: Box, columns: list[tuple[float, float]], words: list[dict[str, Any]]
 ) -> tuple[list[str], list[list[str]]]:
-    """What stands close above a table: the header of each column, and rows that its shading left out."""
+    """Read the header above a table, and rows that its shading omits."""
     from pdfplumber.utils import cluster_objects
 
     near = [w for w in words if -2 <= area[1] - w["bottom"] < 60 and w["x0"] < area[2] and w["x1"] > area[0]]
@@ -157,19 +163,19 @@ def _above(
             for i in over:
                 line[i] = f"{line[i]} {text}".strip().replace("|", "\\|")
         if edge - max(w["bottom"] for w in words_of_line) > 1.5 * height or across:
-            break  # too far above, or a caption that runs across the columns
+            break  # too far above, or a caption across the columns
         if line[0] and not any(header):
             rows.insert(0, line)
         else:
             header = [f"{new} {below}".strip() for new, below in zip(line, header, strict=True)]
         edge = min(w["top"] for w in words_of_line)
-    if not any(header):  # then a lone label above is the table's heading, not a row of it
+    if not any(header):  # then a single label above is the table's heading, not a row
         rows = [row for row in rows if any(row[1:])]
     return header, rows
 
 
 def _phrases(words: list[dict[str, Any]]) -> Iterator[tuple[float, float, str]]:
-    """Words of one line that stand close together, as (left, right, text)."""
+    """Group words of one line that are close together, as (left, right, text)."""
     words = sorted(words, key=lambda w: w["x0"])
     left, right, texts = words[0]["x0"], words[0]["x1"], [words[0]["text"]]
     for word in words[1:]:
@@ -210,7 +216,7 @@ def _title(content: bytes) -> str:
         title = str(found.title or "").strip() if found else ""
     except (PyPdfError, *DAMAGED):
         return ""
-    # What a program wrote there by itself names a file, not the document.
+    # A title set by a program names a file, not the document.
     return "" if NO_TITLE.search(title) else title
 
 
@@ -221,12 +227,12 @@ def _plain_pages(content: bytes) -> list[Block]:
     try:
         texts = [page.extract_text() for page in PdfReader(io.BytesIO(content)).pages]
     except (PyPdfError, *DAMAGED):
-        return []  # nobody can read it; that it holds no text is said by who asked
+        return []  # unreadable; the caller reports that it has no text
     return [Block(kind="text", text=text.strip(), page=number) for number, text in enumerate(texts, 1) if text.strip()]
 
 
 def _outlined(blocks: list[Block], content: bytes) -> list[Block]:
-    """Blocks in which the entries of the outline are headings. unstructured's guess of titles is not used."""
+    """Turn the entries of the outline into headings."""
     from pypdf import PdfReader
     from pypdf.errors import PyPdfError
 
@@ -242,7 +248,7 @@ def _outlined(blocks: list[Block], content: bytes) -> list[Block]:
     try:
         walk(PdfReader(io.BytesIO(content)).outline, 1)
     except (PyPdfError, *DAMAGED):
-        return blocks  # the text is there; only its outline cannot be read
+        return blocks  # the text is there; only its outline is unreadable
     return [_heading(block, levels) for block in blocks]
 
 

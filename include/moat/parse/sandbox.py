@@ -1,4 +1,4 @@
-"""Parsing in a child process that can be killed: no document takes the batch down with it."""
+"""Parse in a child process that can be killed."""
 
 import contextlib
 import json
@@ -13,21 +13,34 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
-from moat.errors import FatalError, ParseFailed
+from moat.errors import (
+    ParseCrashed,
+    ParseFailed,
+    ParseOutOfMemory,
+    ParserBroken,
+    ParseTimedOut,
+    ParseTooMuchText,
+    ParseUndecodable,
+)
 from moat.parse.child import ANSWER, HEADER
 from moat.parse.kinds import MIME
 from moat.records import Block, Document, RawDocument, record_of
 from moat.settings import Settings
 
-STARTING_S = 300.0  # importing the libraries, on a cold and busy machine
+STARTING_S = 300.0  # for importing the libraries on a busy machine
 QUIET = {"DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "1", "UNSTRUCTURED_DISABLE_NOTICE": "1", "HF_HUB_OFFLINE": "1"}
+
+KINDS = {kind.__name__: kind for kind in (ParseOutOfMemory, ParseTooMuchText, ParseUndecodable)}  # that the child names
 
 
 class Sandbox:
-    """Parses documents one after another in one warm child, which a kill replaces.
+    """Parses documents one after another in one warm child; a killed child is replaced.
 
-    with Sandbox(settings) as sandbox:
-        document = sandbox.parse(raw)
+    Example:
+        Parse one document:
+
+            with Sandbox(settings) as sandbox:
+                document = sandbox.parse(raw)
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -44,14 +57,14 @@ class Sandbox:
         self._stop()
 
     def parse(self, raw: RawDocument) -> Document:
-        """The document as text with structure. Raises ParseFailed with the reason, whatever the bytes do."""
+        """Parse a document into structured text. Raises ParseFailed with the reason, whatever the bytes."""
         self.warm()
         name = raw.name.encode()
         answer = self._ask(
             HEADER.pack(len(name), len(raw.content)) + name + raw.content, self._settings.parse_timeout_s
         )
         if "failed" in answer:
-            raise ParseFailed(answer["failed"])
+            raise KINDS.get(answer.get("error", ""), ParseFailed)(answer["failed"])
         blocks = tuple(
             replace(block, text=_whole(block.text)) for block in (record_of(Block, f) for f in answer["blocks"])
         )
@@ -68,7 +81,7 @@ class Sandbox:
         )
 
     def warm(self) -> None:
-        """Start the child where none is; the first document does it by itself."""
+        """Start the child if none runs; otherwise the first document starts it."""
         if self._child is None:
             self._start()
 
@@ -96,12 +109,12 @@ class Sandbox:
         try:
             self._ask(b"", STARTING_S)
         except ParseFailed as error:
-            raise FatalError(
+            raise ParserBroken(
                 f"the parser does not start: {error}. See why: {sys.executable} -m moat.parse.child 1024 60 32 </dev/null"
             ) from error
 
     def _ask(self, request: bytes, timeout_s: float) -> dict[str, Any]:
-        """Send a request and wait for its answer, at the most for `timeout_s`; then the child is killed."""
+        """Send a request and wait up to `timeout_s` for its answer; then kill the child."""
         child = self._child
         assert child is not None
         assert child.stdin is not None
@@ -128,13 +141,15 @@ class Sandbox:
             return dict(json.loads(data))
         self._stop()
         if late.is_set():
-            raise ParseFailed(f"it took longer than MOAT_PARSE_TIMEOUT_S, {timeout_s:g} s, and was stopped")
+            raise ParseTimedOut(f"it took longer than MOAT_PARSE_TIMEOUT_S, {timeout_s:g} s, and was stopped")
         if length is not None:
-            raise ParseFailed(f"its text is {length:,} bytes, more than MOAT_PARSE_OUTPUT_MB allows")
-        raise ParseFailed(f"the parser crashed on it ({_how(child.returncode)})")
+            raise ParseTooMuchText(f"its text is {length:,} bytes, more than MOAT_PARSE_OUTPUT_MB allows")
+        # A kill that was not ours is the system's, which had no memory left.
+        kind = ParseOutOfMemory if child.returncode == -signal.SIGKILL else ParseCrashed
+        raise kind(f"the parser crashed on it ({_how(child.returncode)})")
 
     def _most(self) -> int:
-        return (self._settings.parse_output_mb << 20) * 12  # JSON writes a character in up to twelve bytes
+        return (self._settings.parse_output_mb << 20) * 12  # JSON takes up to twelve bytes per character
 
     def _stop(self) -> None:
         child, self._child = self._child, None
@@ -142,7 +157,7 @@ class Sandbox:
             self._kill(child)
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):  # what was left in the buffer has no reader
+                    with contextlib.suppress(BrokenPipeError):  # the buffer's rest has no reader
                         pipe.close()
             child.wait()
         if self._folder:
@@ -151,13 +166,13 @@ class Sandbox:
 
     @staticmethod
     def _kill(child: subprocess.Popen[bytes]) -> None:
-        """Kill the child with all that it started, pandoc and tesseract included."""
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+        """Kill the child with everything that it started, including pandoc and tesseract."""
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(child.pid, signal.SIGKILL)
 
 
 def _whole(text: str) -> str:
-    """The text with surrogate pairs as their characters, and half a pair, which no UTF-8 can hold, as U+FFFD."""
+    """Join surrogate pairs to characters; half a pair, which UTF-8 cannot hold, becomes U+FFFD."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -1,1 +1,1 @@
-"""read: what a source has, compared with the ledger. One file per kind of system, and the stage."""
+"""Readers of sources, one file per kind of system."""

@@ -1,4 +1,4 @@
-"""Files in a folder, local or mounted."""
+"""Reader of files in a local or mounted folder."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -9,17 +9,26 @@ from typing import ClassVar
 from moat.access.policy import Access
 from moat.access.rules import Facts, Needs
 from moat.declarations import declared
-from moat.errors import SourceUnavailable
+from moat.errors import SourceNotMounted, SourceUnavailable
 from moat.readers.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
 from moat.records import Listed, Planned
 
 
 @declared
 class LocalFiles:
-    """Every file below `path` that the patterns name. Key: the path below it, with `/` between.
+    """Read every file below a folder that matches the patterns.
 
-    Patterns are written as in .gitignore. Names that begin with a dot are left out, links that lead out
-    of the folder are set aside.
+    The key is the path below the folder, with `/` between. Names that begin with a dot are left out, and
+    a link that leads out of the folder is set aside.
+
+    Attributes:
+        path: The folder, absolute, relative to the project, or beginning with `~`.
+        patterns: Patterns as in .gitignore: the last that matches decides, and `!` leaves out.
+
+    Example:
+        Markdown and PDF, without drafts:
+
+            LocalFiles("/mnt/handbook", patterns=("*.md", "*.pdf", "!drafts/"))
     """
 
     path: str
@@ -27,15 +36,17 @@ class LocalFiles:
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside"})
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         return ([] if self.path else ["path is empty"]) + (
             [] if self.patterns else ["patterns is empty: no file would be read"]
         )
 
     @contextmanager
     def open(self, reading: Reading) -> "Iterator[_OpenFolder]":
+        """Open the folder. Raises SourceUnavailable if it cannot be read."""
         root = Path(reading.project, os.path.expanduser(self.path))
         if not root.is_dir():
-            raise SourceUnavailable(f"source {reading.source}: {root} is not a folder that can be read; is it mounted?")
+            raise SourceNotMounted(f"source {reading.source}: {root} is not a folder that can be read; is it mounted?")
         yield _OpenFolder(root.resolve(), matcher(self.patterns), reading)
 
 
@@ -52,7 +63,7 @@ class _OpenFolder:
             try:
                 yield self._listed(path, key, judge)
             except FileNotFoundError:
-                continue  # removed while the folder was walked: not there is not there
+                continue  # removed during the walk, so it is not listed
             except OSError as error:
                 raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error
 
@@ -85,7 +96,7 @@ class _OpenFolder:
                 raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error
 
     def _walk(self) -> Iterator[Path]:
-        """Every file, folder by folder in order. A folder that cannot be read ends the listing."""
+        """Yield every file, folder by folder in order. Raises SourceUnavailable for an unreadable folder."""
 
         def refuse(error: OSError) -> None:
             raise SourceUnavailable(
@@ -102,6 +113,6 @@ class _OpenFolder:
         except FileNotFoundError:
             return None
         except UnicodeDecodeError:
-            return "\0"  # not text, so not YAML: what it governs is unknown
+            return "\0"  # not text, so not YAML: access to what it governs is unknown
         except OSError as error:
             raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error

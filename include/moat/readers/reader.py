@@ -1,8 +1,8 @@
-"""What a reader is: the one thing to write for a new kind of system.
+"""Interface of a reader, to write for a new kind of system.
 
-A reader is declared in a DAG file (a frozen description that touches nothing) and opened inside a
-task. Opened, it lists the whole source, then fetches what changed. `tests/contracts/reader.py`
-holds what every reader must keep.
+A reader is declared in a DAG file (a frozen description without side effects) and opened inside a
+task. Opened, it lists the whole source, then fetches what changed. `tests/contracts/reader.py` holds
+what every reader must keep.
 """
 
 import unicodedata
@@ -22,22 +22,35 @@ from moat.ids import content_hash
 from moat.readers.shape import Shape
 from moat.records import Listed, Planned, RawDocument, SetAside
 
-LONGEST_KEY = 1_024  # characters; what every ledger's unique index can hold
+LONGEST_KEY = 1_024  # characters; the limit of the ledger's unique index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What an opened reader works with."""
+    """What a reader is opened with."""
 
-    source: str
-    rule: AccessRule
+    source: str  # name of the source
+    rule: AccessRule  # who may read, from what the reader knows of a document
     connections: Connections
-    project: Path  # relative paths of a declaration start here
-    max_bytes: int  # of one document
-    directory: str = ""  # whose groups the rule's bare group names are
+    project: Path  # base of a declaration's relative paths
+    max_bytes: int  # of one document; a larger one is set aside
+    directory: str = ""  # that bare group names of the rule belong to; empty: the company's own
 
     def listed(self, key: str, uri: str, fingerprint: str, size: int, judge: Callable[[], Access]) -> Listed:
-        """A listed document with its access judged; whatever cannot be judged is unknown, with the reason."""
+        """Build a listed document and judge its access.
+
+        Access that cannot be judged is unknown, with the reason.
+
+        Args:
+            key: The source's own key of the document, unique within the source.
+            uri: Where a person finds the document.
+            fingerprint: Changes whenever the content may have changed, such as an ETag.
+            size: Bytes of the content; 0 if the source does not say.
+            judge: Called without arguments for the access; it may raise AccessUnknown.
+
+        Returns:
+            The listed document. A key that is too long or not printable is replaced, and its access unknown.
+        """
         if any(unicodedata.category(character) in {"Cc", "Cs"} for character in key):
             access = Access.unknown("its key holds control characters, or bytes that are no UTF-8; rename it")
             key, uri = _printable(key), _printable(uri)
@@ -55,7 +68,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A document that was listed and no longer there when it was fetched."""
+    """A document that was listed and is gone when it is fetched."""
 
     key: str
 
@@ -64,53 +77,104 @@ Fetched = RawDocument | SetAside | Gone
 
 
 class OpenReader(Protocol):
-    """A source's system, connected."""
+    """A reader that is connected to its source's system."""
 
     def listing(self) -> Iterator[Listed]:
-        """Every document of the source, once, with the access that the rule gives it.
+        """List every document of the source once, with the access that the rule gives it.
 
-        Raises SourceUnavailable when the listing breaks off: half a listing is none.
+        Yields:
+            Listed documents, built by `Reading.listed`, in any order.
+
+        Raises:
+            SourceUnavailable: The listing broke off. A partial listing is worthless, so it must never end silently.
         """
         ...
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
-        """The content of some documents: for each that is wanted exactly one answer, in any order."""
+        """Fetch the content of some documents.
+
+        Args:
+            wanted: The planned documents, to be consumed as a stream.
+
+        Yields:
+            Exactly one answer for each wanted document, in any order: its bytes, why it is set aside, or `Gone`.
+
+        Raises:
+            SourceUnavailable: The system did not answer.
+        """
         ...
 
 
 @runtime_checkable
 class Shaped(Protocol):
-    """An opened reader that knows columns, which files have none of."""
+    """An open reader that knows columns; a reader of files has none."""
 
     def shape(self) -> Shape:
-        """What was seen of them so far: whole after the listing and the fetching."""
+        """Describe the columns that were seen so far.
+
+        Returns:
+            The shape; complete after the listing and the fetching.
+        """
         ...
 
 
 @runtime_checkable
 class Reader(Protocol):
-    """A declared reader."""
+    """A declared reader.
+
+    Example:
+        The outline of a reader of your own:
+
+            @declared
+            class WikiPages:
+                conn_id: str
+                offers: ClassVar[frozenset[Needs]] = frozenset({"nothing"})
+
+                def wrong(self) -> list[str]:
+                    return [] if self.conn_id else ["conn_id is empty"]
+
+                @contextmanager
+                def open(self, reading: Reading) -> Iterator[OpenReader]:
+                    yield OpenWiki(reading.connections.get(self.conn_id), reading)
+    """
 
     @property
     def offers(self) -> frozenset[Needs]:
-        """What access rules can get from it."""
+        """What the reader offers to access rules: `nothing`, `columns`, `tags` or `files beside`."""
         ...
 
     def wrong(self) -> list[str]:
-        """What a person must correct in the declaration; empty when it can be used."""
+        """Validate the declaration, without touching the system.
+
+        Returns:
+            What a person must correct, a sentence per error; empty if the declaration is valid.
+        """
         ...
 
-    def open(self, reading: Reading) -> AbstractContextManager[OpenReader]: ...
+    def open(self, reading: Reading) -> AbstractContextManager[OpenReader]:
+        """Connect to the source's system.
+
+        Args:
+            reading: The source's access rule, the connections, and limits.
+
+        Returns:
+            A context manager that gives the open reader and closes it.
+
+        Raises:
+            SourceUnavailable: The system did not answer.
+            FatalError: A person must correct the declaration or the connection.
+        """
+        ...
 
 
 def _printable(text: str) -> str:
-    """A text that can be stored: what is no UTF-8, or no character to show, is written as an escape."""
+    """Escape what is not UTF-8 or not printable, so that the text can be stored."""
     shown = (c if unicodedata.category(c) not in {"Cc", "Cs"} else c.encode("unicode_escape").decode() for c in text)
     return "".join(shown)
 
 
 def too_large(wanted: Planned, size: int, limit: int) -> SetAside:
-    """What becomes of a document that is larger than the settings allow."""
+    """Set aside a document that is larger than the settings allow."""
     reason = f"it has {size:,} bytes, MOAT_MAX_DOCUMENT_MB allows {limit:,}: split it, or raise the limit and replay"
     return SetAside(
         key=wanted.key,
@@ -123,7 +187,7 @@ def too_large(wanted: Planned, size: int, limit: int) -> SetAside:
 
 
 def unreadable(wanted: Planned, why: str) -> SetAside:
-    """What becomes of a document that its source lists and does not give; the others of the source go on."""
+    """Set aside a document that its source lists but does not give."""
     reason = (
         f"its content cannot be read: {why}. Let Moat read it, or leave it out by the reader's patterns, then replay"
     )
@@ -138,7 +202,7 @@ def unreadable(wanted: Planned, why: str) -> SetAside:
 
 
 def raw(wanted: Planned, name: str, content: bytes, fingerprint: str | None = None) -> RawDocument:
-    """A fetched document with the access that was listed."""
+    """Build a fetched document with the access that was listed. Raises AccessUnknown without access."""
     if wanted.policy is None:
         raise AccessUnknown(f"{wanted.key} was to be fetched though nobody may read it")
     return RawDocument(
@@ -154,5 +218,5 @@ def raw(wanted: Planned, name: str, content: bytes, fingerprint: str | None = No
 
 
 def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
-    """Whether a path is one that the patterns name: written as in .gitignore, the last that matches decides, `!` leaves out."""
+    """Compile .gitignore patterns: the last that matches a path decides, and `!` leaves out."""
     return PathSpec.from_lines("gitignore", patterns).match_file

@@ -1,4 +1,4 @@
-"""Objects of an S3 bucket, by boto3, with keys and endpoint from a connection."""
+"""Reader of objects in an S3 bucket, by boto3."""
 
 import posixpath
 import tempfile
@@ -16,12 +16,12 @@ from moat.errors import FatalError, MoatError, SourceUnavailable
 from moat.readers.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
 from moat.records import Listed, Planned
 
-AT_ONCE = 16  # requests for tags, or objects, under way
-TRIES = 3  # to fetch an object that is overwritten while it is fetched
+AT_ONCE = 16  # parallel requests for tags or objects
+TRIES = 3  # for an object that is overwritten while it is fetched
 PIECE = 1 << 20
 NO_TAGS = "its tags cannot be read"
-NOT_YAML = "\0"  # of an access file that is no text, or refused: what it governs is unknown
-# Refusals that are about who asks, or about the bucket; every other one is about the one object that was asked for.
+NOT_YAML = "\0"  # for an access file that is no text, or refused: access to what it governs is unknown
+# Errors about the caller or the bucket; any other refusal is about the requested object.
 NOT_THE_OBJECTS = {
     "ExpiredToken",
     "InvalidAccessKeyId",
@@ -35,10 +35,22 @@ NOT_THE_OBJECTS = {
 
 @declared
 class S3Objects:
-    """Every object below `prefix` that the patterns name. Key: the object's key.
+    """Read every object below a prefix that matches the patterns.
 
-    The connection is of type `aws`: login and password are the keys, extra `endpoint_url` and
-    `region_name` lead to any S3-compatible server.
+    The key is the object's key. Names that begin with a dot are left out. In a bucket with versions, the
+    current version is read.
+
+    Attributes:
+        conn_id: Connection of type `aws`: login and password are the keys, without them the machine's own
+            credentials apply; extra `endpoint_url` and `region_name` lead to any S3-compatible server.
+        bucket: Name of the bucket.
+        prefix: Prefix of the keys; empty: the whole bucket.
+        patterns: Patterns of keys as in .gitignore: the last that matches decides, and `!` leaves out.
+
+    Example:
+        Contracts as PDF:
+
+            S3Objects(conn_id="contracts_s3", bucket="legal", prefix="contracts/", patterns=("*.pdf",))
     """
 
     conn_id: str
@@ -48,10 +60,12 @@ class S3Objects:
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside", "tags"})
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         return [f"{name} is empty" for name in ("conn_id", "bucket", "patterns") if not getattr(self, name)]
 
     @contextmanager
     def open(self, reading: Reading) -> "Iterator[_OpenBucket]":
+        """Open the bucket with the connection's keys."""
         client = client_of(reading.connections.get(self.conn_id))
         try:
             yield _OpenBucket(client, self, reading)
@@ -60,7 +74,10 @@ class S3Objects:
 
 
 def client_of(connection: Connection) -> Any:
-    """A boto3 client for an `aws` connection; without keys in it, the machine's own credentials."""
+    """Make a boto3 client of an `aws` connection.
+
+    Without keys, the machine's own credentials apply.
+    """
     import boto3
     from botocore.config import Config
 
@@ -85,6 +102,7 @@ class _OpenBucket:
     def __init__(self, client: Any, declared_as: S3Objects, reading: Reading) -> None:
         self._s3, self._bucket, self._prefix = client, declared_as.bucket, declared_as.prefix
         self._matches, self._reading = matcher(declared_as.patterns), reading
+        self._refused = set[str]()  # keys whose tags may not be read
 
     def listing(self) -> Iterator[Listed]:
         judge = self._reading.rule.judge(self._beside)
@@ -92,7 +110,7 @@ class _OpenBucket:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for window in iter(lambda: list(islice(wanted, 1_000)), []):
                 found = [one for one in pool.map(lambda o: self._listed(o, judge), window) if one is not None]
-                if len(found) > 1 and all(one.reason.startswith(NO_TAGS) for one in found):
+                if len(found) > 1 and self._refused.issuperset(one.key for one in found):
                     raise FatalError(
                         f"source {self._reading.source}: {found[0].reason}; so it is of {len(found):,} objects in a row. "
                         "Allow s3:GetObjectTagging to the connection's keys"
@@ -104,7 +122,10 @@ class _OpenBucket:
         return bool(name) and not name.startswith(".") and self._matches(key)
 
     def _listed(self, found: Mapping[str, Any], judge: Callable[[Facts], Access]) -> Listed | None:
-        """An object with its access; None where it is gone. One whose tags are refused is unknown, and the rest goes on."""
+        """List an object with its access; None if it is gone.
+
+        Access is unknown if its tags are refused.
+        """
         key = found["Key"]
         uri, tags, refusal = f"s3://{self._bucket}/{key}", dict[str, str](), ""
         if self._reading.rule.needs == "tags":
@@ -114,6 +135,7 @@ class _OpenBucket:
                 return None
             except _Refused as error:
                 refusal = str(error)
+                self._refused.add(key)
 
         def access() -> Access:
             return Access.unknown(f"{NO_TAGS}: {refusal}") if refusal else judge(Facts(key, tags=tags))
@@ -121,7 +143,7 @@ class _OpenBucket:
         return self._reading.listed(key, uri, _fingerprint(found), found["Size"], access)
 
     def _objects(self) -> Iterator[Mapping[str, Any]]:
-        """Every object below the prefix, page by page, its newest version where the bucket keeps several."""
+        """Yield every object below the prefix, page by page, in its current version."""
         with self._mapped(f"s3://{self._bucket}/{self._prefix}"):
             versioned = self._s3.get_bucket_versioning(Bucket=self._bucket).get("Status") == "Enabled"
             operation, name = ("list_object_versions", "Versions") if versioned else ("list_objects_v2", "Contents")
@@ -129,7 +151,7 @@ class _OpenBucket:
                 yield from (o for o in page.get(name, ()) if o.get("IsLatest", True))
 
     def _tags(self, key: str) -> dict[str, str]:
-        """An object's tags. Raises _Missing, _Refused."""
+        """Read an object's tags. Raises _Missing, _Refused."""
         with self._mapped(f"s3://{self._bucket}/{key}"):
             answer = self._s3.get_object_tagging(Bucket=self._bucket, Key=key)
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
@@ -141,7 +163,7 @@ class _OpenBucket:
                 yield from pool.map(self._fetched, window)
 
     def _fetched(self, one: Planned) -> Fetched:
-        """One object as it is now. One that is overwritten meanwhile is noticed and asked for again."""
+        """Fetch the current content of an object, again if it is overwritten meanwhile."""
         etag = one.fingerprint.split(" ")[0]
         for _ in range(TRIES):
             try:
@@ -179,7 +201,7 @@ class _OpenBucket:
 
     @contextmanager
     def _mapped(self, what: str) -> Iterator[None]:
-        """Foreign errors, named by what happens next."""
+        """Map errors of boto3, named by what happens next."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -213,16 +235,16 @@ class _Overwritten(MoatError):
 
 
 class _Refused(FatalError):
-    """The server refuses what was asked for: of one object it sets that object aside, of a listing it ends the run."""
+    """The server refuses a request: it sets an object aside, and ends a listing."""
 
 
 def _fingerprint(found: Mapping[str, Any]) -> str:
-    """ETag, and the version where the bucket keeps versions: moves with every write."""
+    """ETag and version id of an object, which change with every write."""
     return f"{found['ETag']} {found.get('VersionId') or 'null'}"
 
 
 def _streamed(body: Any) -> bytes:
-    """A response's body, piece by piece into a file that spills to disk."""
+    """Read a response's body piece by piece, through a file that spills to disk."""
     with tempfile.SpooledTemporaryFile(8 << 20) as spool:
         for piece in body.iter_chunks(PIECE):
             spool.write(piece)

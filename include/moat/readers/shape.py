@@ -1,7 +1,7 @@
-"""The shape of what a source lists: columns of its rows with their types and numbers, or its files by ending.
+"""The shape of a listing: statistics of its columns, or its files by extension.
 
-Counted while the reader reads, kept beside the plan as `read/shape.json`. It holds counts, types and
-numbers, and never a value of a row.
+Counted while the reader reads, and stored beside the plan as `read/shape.json`. It holds counts, types
+and numbers, and never a value of a row.
 """
 
 import json
@@ -15,16 +15,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-SAMPLE = 4_096  # values of a column that are looked at; NULLs are counted in every row
-MOST_NAMES = 200  # columns, or endings of files
-MOST_VALUES, LEAST_SHARE = 12, 0.02  # values or forms of a column that are told apart, and how common one must be
-SHORT = 40  # characters of a text that has a form
+SAMPLE = 4_096  # values of a column in the sample; NULLs are counted in every row
+MOST_NAMES = 200  # columns, or extensions of files
+MOST_VALUES, LEAST_SHARE = 12, 0.02  # distinct values or forms of a column, and the least share of one
+SHORT = 40  # maximum characters of a text that has a form
 DIGIT, LETTERS = re.compile(r"\d"), re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column as this load saw it. What does not fit its type is None."""
+    """Statistics of one column in this load; None where they do not fit its type."""
 
     name: str
     type: str = ""  # integer, number, text, date, time, truth, bytes, other; empty: not read, or only NULL
@@ -35,40 +35,42 @@ class Column:
     distinct: float | None = None  # share of the sample's values that differ
     top: float | None = None  # share of the most common value
     newest: float | None = None  # seconds since 1970 of the newest date
-    hour: float | None = None  # where the times of day lie, from -6 to 18; None: spread over the day
-    low: float | None = None  # of numbers, what one in twenty is below
-    high: float | None = None  # and above
+    hour: float | None = None  # mean time of day, from -6 to 18; None: spread over the day
+    low: float | None = None  # of numbers, the 5th percentile
+    high: float | None = None  # of numbers, the 95th percentile
     forms: Mapping[str, float] = field(default_factory=dict)  # shares of the forms of short texts, by digest
     values: Mapping[str, float] = field(default_factory=dict)  # shares of values, by digest, where there are few
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What one reading saw."""
+    """What one reading saw: columns of rows, or extensions of files."""
 
     columns: tuple[Column, ...] = ()
-    files: Mapping[str, int] = field(default_factory=dict)  # listed documents by the ending of their name
+    files: Mapping[str, int] = field(default_factory=dict)  # listed documents by extension
 
     def text(self) -> str:
+        """Serialize as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_text(cls, text: str | bytes) -> "Shape":
+        """Read a shape from its JSON."""
         body = json.loads(text)
         return cls(tuple(Column(**column) for column in body["columns"]), dict(body["files"]))
 
 
 class SeenValue(NamedTuple):
-    """What is kept of one value: enough to count it, not to tell it."""
+    """What is kept of one value: enough to count it, too little to reveal it."""
 
     kind: str
     digest: int
-    number: float | None  # itself, its characters, or its seconds since 1970
+    number: float | None  # the number, a text's characters, or a date's seconds since 1970
     form: int | None  # of a short text: 9999-99-99, a99
 
 
 class Counting:
-    """Counts a column while its values pass by; what is looked at closely is a sample spread over all of them."""
+    """Counts a column as its values pass by, from a sample spread over all of them."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -76,6 +78,7 @@ class Counting:
         self._every, self._sample = 1, list[SeenValue]()
 
     def add(self, value: object) -> None:
+        """Count one value."""
         self._n += 1
         if value is None:
             self._nulls += 1
@@ -85,7 +88,7 @@ class Counting:
                 self._sample, self._every = self._sample[1::2], self._every * 2
 
     def column(self) -> Column:
-        """The column so far."""
+        """Return the column's statistics so far."""
         if not self._sample:
             return Column(name=self._name, type="", n=self._n, nulls=self._nulls)
         kind = Counter(seen.kind for seen in self._sample).most_common(1)[0][0]
@@ -112,18 +115,18 @@ class Counting:
 
 
 def ending(name: str) -> str:
-    """The ending of a file's name, as a kind of file: small letters, with its dot; `none` without one."""
+    """Extension of a file's name in lower case with its dot; `none` without one."""
     stem, dot, last = name.rpartition("/")[2].rpartition(".")
     return f".{last.lower()}" if dot and stem and last.isalnum() and len(last) <= 8 else "none"
 
 
 def of_files(counts: Mapping[str, int]) -> Shape:
-    """The shape of a listing of files; rare endings beyond the most that are kept are dropped."""
+    """Shape of a listing of files, with its most common extensions."""
     return Shape(files=dict(Counter(counts).most_common(MOST_NAMES)))
 
 
 def of_rows(columns: Iterable[Column]) -> Shape:
-    """The shape of a query's rows."""
+    """Shape of a query's rows."""
     return Shape(columns=tuple(columns)[:MOST_NAMES])
 
 
@@ -148,18 +151,18 @@ def _seen(value: object) -> SeenValue:
 
 
 def _form(text: str) -> str:
-    """How a text is written: its digits as 9, its letters as one a, the rest as it is."""
+    """Form of a text: digits as 9, a run of letters as a."""
     return LETTERS.sub("a", DIGIT.sub("9", text))
 
 
 def _shares(counts: Mapping[int, int], n: int) -> dict[str, float]:
-    """The share of each that is common at all, the most common few."""
+    """Shares of the most common values, without rare ones."""
     common = Counter(counts).most_common(MOST_VALUES)
     return {f"{digest:08x}": times / n for digest, times in common if times >= LEAST_SHARE * n}
 
 
 def _number(value: object) -> float | None:
-    """A number that stands for a value; a date without a time zone is taken for UTC."""
+    """A number that stands for a value; UTC unless a zone is given."""
     if isinstance(value, str):
         return float(len(value))
     if isinstance(value, datetime):
@@ -171,7 +174,7 @@ def _number(value: object) -> float | None:
 
 
 def _hour(moments: list[float]) -> float | None:
-    """The mean time of day on the clock's circle, where the times lie together: office hours, a nightly batch."""
+    """Mean time of day; None if the times are spread over the day."""
     angles = [m % 86_400 / 86_400 * math.tau for m in moments]
     x, y = sum(map(math.cos, angles)) / len(angles), sum(map(math.sin, angles)) / len(angles)
     if math.hypot(x, y) < 0.3:

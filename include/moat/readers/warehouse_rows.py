@@ -1,4 +1,4 @@
-"""Rows of a warehouse: each row of a query is a document."""
+"""Reader of warehouse rows: each row of a query is a document."""
 
 import re
 import string
@@ -17,7 +17,7 @@ from moat.access.policy import Access
 from moat.access.rules import Columns, Facts, Needs
 from moat.connections import Sql
 from moat.declarations import declared
-from moat.errors import FatalError, SourceUnavailable
+from moat.errors import AccessUnknown, ColumnMissing, FatalError, ParseFailed, SourceUnavailable
 from moat.ids import content_hash, joined
 from moat.readers.reader import Fetched, Gone, Reading, too_large
 from moat.readers.shape import Counting, Shape, of_rows
@@ -25,16 +25,33 @@ from moat.records import Listed, Planned, RawDocument, SetAside
 
 IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 BY_KEY = 500  # keys of one IN (...)
-SCAN_ABOVE = 5_000  # wanted rows, from which one pass over the query beats asking by key
+SCAN_ABOVE = 5_000  # wanted rows above which one scan is faster than queries by key
 
 
 @declared
 class WarehouseRows:
-    """Every row of a query in `dags/sql/`. Key: the column `key`, unique and never NULL.
+    """Read every row of a query in `dags/sql/` as a document.
 
-    `text` is Markdown with {column} in it; `metadata` names columns to filter a search by. With
-    `modified_at`, a column that moves with every change, only keys, that column and the columns of
-    access are listed; without it every row is read to be compared.
+    Attributes:
+        conn_id: Connection of the database, which needs a SQL hook in Airflow.
+        sql: Name of the file in `dags/sql/` with the query.
+        key: Column with the row's key, unique and never NULL.
+        text: The document as Markdown, with `{column}` where a value is filled in; NULL is filled in as nothing.
+        modified_at: Column that changes with every change of a row. With it, only keys, this column and the
+            columns of access are listed; None: every row is read whole to be compared.
+        metadata: Columns to filter a search by.
+
+    Example:
+        Tickets, filtered by their state:
+
+            WarehouseRows(
+                conn_id="warehouse",
+                sql="tickets.sql",
+                key="ticket_id",
+                text="# {subject}\\n\\n{body}",
+                modified_at="updated_at",
+                metadata=("state",),
+            )
     """
 
     conn_id: str
@@ -46,6 +63,7 @@ class WarehouseRows:
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "columns"})
 
     def wrong(self) -> list[str]:
+        """Return the errors of the declaration; empty if it is valid."""
         found = [f"{name} is empty" for name in ("conn_id", "sql", "key", "text") if not getattr(self, name)]
         if "/" in self.sql or not self.sql.endswith(".sql"):
             found.append(f"sql={self.sql!r} must be the name of a file in dags/sql, such as tickets.sql")
@@ -61,11 +79,12 @@ class WarehouseRows:
         return found
 
     def fields(self) -> list[str]:
-        """The columns that the text holds, in their order."""
+        """Columns that the text takes, in their order."""
         return [name for _, name, _, _ in string.Formatter().parse(self.text) if name is not None]
 
     @contextmanager
     def open(self, reading: Reading) -> "Iterator[_OpenQuery]":
+        """Open the query. Raises FatalError if its file or a declared column is missing."""
         path = Path(reading.project, "dags", "sql", self.sql)
         try:
             query = path.read_text("utf-8").strip().rstrip(";")
@@ -86,10 +105,10 @@ class _OpenQuery:
         self._judge: Callable[[Facts], Access] = rule.judge(lambda path: None)
         self._there = self._check_columns()
         self._listed: dict[str, Counting] = {}
-        self._read: dict[str, Counting] = {}  # columns that a listing does not have, in the rows that are fetched
+        self._read: dict[str, Counting] = {}  # columns that are not listed, from fetched rows
 
     def shape(self) -> Shape:
-        """Every column that the query returns, counted where it was read: in all rows, or in those that changed."""
+        """Return statistics of every column, from listed or fetched rows."""
         counted = {**self._read, **self._listed}
         declared = {name.lower(): name for name in counted}
         names = [declared.get(name.lower(), name) for name in self._there]
@@ -131,11 +150,14 @@ class _OpenQuery:
                 if one is not None:
                     yield self._fetched(one, row)
             missing |= asked
-        if missing:  # the warehouse may compare keys otherwise than by their text: look once more
+        if missing:  # the warehouse may compare keys otherwise than as text: scan for them
             yield from self._scan(missing)
 
     def _key_type(self) -> Callable[[str], object] | None:
-        """How a key is bound in SQL so that an index serves it; None where only a scan finds it."""
+        """Type of a key in SQL, so that an index serves it.
+
+        None if only a scan finds the key.
+        """
         name = self._declared.key
         for row in self._rows(f"SELECT {self._name(name)} FROM ({self._query}) moat"):
             value = row[name]
@@ -153,12 +175,12 @@ class _OpenQuery:
         _count(self._read, row)
         try:
             content = self._text(row).encode()
-        except ValueError as error:  # a format that does not fit the value, such as {amount:.2f} on NULL
+        except ValueError as error:  # a format that does not fit the value, such as {amount:.2f} of NULL
             return SetAside(
                 key=one.key,
                 uri=one.uri,
                 stage="read",
-                error="ParseFailed",
+                error=ParseFailed.__name__,
                 reason=f"text cannot be filled in: {error}",
                 fingerprint=one.fingerprint,
             )
@@ -172,7 +194,7 @@ class _OpenQuery:
                 key=one.key,
                 uri=one.uri,
                 stage="read",
-                error="AccessUnknown",
+                error=AccessUnknown.__name__,
                 reason=now.reason,
                 fingerprint=now.fingerprint,
             )
@@ -198,7 +220,7 @@ class _OpenQuery:
     def _streamed(
         self, query: str, values: Sequence[object] = ()
     ) -> Iterator[tuple[tuple[str, ...], list[tuple[object, ...]]]]:
-        """Rows as the database gives them; what goes wrong names the source and its SQL."""
+        """Stream rows from the database; errors name the source and its SQL file."""
         where = f"source {self._reading.source}, {self._declared.sql}"
         try:
             yield from self._sql.stream(query, values)
@@ -208,16 +230,16 @@ class _OpenQuery:
             raise SourceUnavailable(f"{where}: {error}") from error
 
     def _as_declared(self, columns: Sequence[str]) -> list[str]:
-        """Result columns by the names of the declaration: a warehouse may change their case."""
+        """Name result columns as in the declaration, because a warehouse may change their case."""
         by_lower = {name.lower(): name for name in self._columns()}
         return [by_lower.get(column.lower(), column) for column in columns]
 
     def _check_columns(self) -> tuple[str, ...]:
-        """The columns that the query returns. Refuses a declaration that names another."""
+        """Return the query's columns. Raises FatalError if a declared one is missing."""
         found = next(iter(self._streamed(f"SELECT * FROM ({self._query}) moat WHERE 1 = 0")))[0]
         there = {column.lower() for column in found}
         if missing := [name for name in self._columns() if name.lower() not in there]:
-            raise FatalError(
+            raise ColumnMissing(
                 f"source {self._reading.source}: {self._declared.sql} does not return {', '.join(missing)}; "
                 f"it returns {', '.join(found)}"
             )
@@ -232,7 +254,7 @@ class _OpenQuery:
         return ", ".join(self._name(column) for column in columns if column)
 
     def _name(self, column: str) -> str:
-        """A column inside the query. Unquoted, so that it folds its case as the query's own words do."""
+        """Qualify a column, unquoted, so that its case folds as in the query."""
         return f"moat.{column}"
 
     def _key(self, row: Row) -> str:
@@ -253,7 +275,7 @@ class _OpenQuery:
             return content_hash(
                 joined(*(f"{c}={_plain(row[c])}" for c in self._columns() if c not in self._access_columns)).encode()
             )
-        # A row without a date may have changed: it is read again, and compared by its content.
+        # A row without a date may have changed, so it is read again and compared by its content.
         return f"{name}={_plain(row[name])}" if row[name] is not None else f"{name} NULL at {time.time_ns()}"
 
     def _text(self, row: Row) -> str:
@@ -268,7 +290,7 @@ def _count(columns: Mapping[str, Counting], row: Row) -> None:
 
 
 def _plain(value: object) -> str:
-    """A value as text, the same in every run and on every machine."""
+    """Format a value as text, the same in every run and on every machine."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, float) and value.is_integer():
@@ -281,7 +303,7 @@ def _plain(value: object) -> str:
 
 
 def _shown(value: object) -> object:
-    """A value in a text: NULL is nothing; numbers and dates stay what they are, for their format."""
+    """Prepare a value for the text: NULL as nothing, others for their format."""
     if value is None:
         return ""
     return str(value) if isinstance(value, UUID) else value

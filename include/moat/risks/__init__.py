@@ -1,4 +1,4 @@
-"""Content risks: personal data, secrets, hidden text, prompt injection; found and answered between clean and chunk.
+"""Content risks: personal data, secrets, hidden text and prompt injection, between clean and chunk.
 
-One rule holds for all of it: what is found leaves this package as kinds and counts, never as a value.
+What is found leaves this package as kinds and counts, never as a value.
 """

@@ -1,12 +1,12 @@
-"""Characters that a person does not see: counted before clean takes them out, and read where they carry words."""
+"""Characters that a person does not see: counted, and decoded where they carry words."""
 
 import re
 import unicodedata
 from collections import Counter
 
 TAGS = re.compile("[\U000e0000-\U000e007f]{2,}")
-FLAG = "\U0001f3f4"  # a black flag followed by tags is England's, Scotland's or Wales's
-SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}")  # one after a letter or a picture has its use
+FLAG = "\U0001f3f4"  # followed by tags, the flag of England, Scotland or Wales
+SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2,}")  # a single one after a letter or picture has a use
 ZERO_WIDTH = "\u200b\u2060\u2061\u2062\u2063\u2064\ufeff\u180e"
 IN_A_WORD = re.compile(f"(?<=\\w)[{ZERO_WIDTH}]+(?=\\w)|(?<=[A-Za-z])[\u200c\u200d]+(?=[A-Za-z])|[{ZERO_WIDTH}]{{4,}}")
 OVERRIDES = re.compile("[\u202d\u202e]")
@@ -14,11 +14,11 @@ DIRECTION = re.compile("[\u202a\u202b\u2066-\u2068]")
 WRITTEN_FROM_RIGHT = {"R", "AL"}
 BREAKS_ONLY = re.compile(
     "[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"
-)  # no spaces: ZWSP is one
+)  # scripts without spaces, where ZWSP allows a line break
 
 
 def count(text: str) -> Counter[str]:
-    """How many hidden characters of each kind a text has that have no use in it."""
+    """Count the hidden characters of each kind that have no use in a text."""
     found = Counter[str]()
     if text.isascii():
         return found
@@ -37,7 +37,7 @@ def count(text: str) -> Counter[str]:
 
 
 def said(text: str) -> str:
-    """What Unicode tags, and bytes written as variation selectors, say; a line each."""
+    """Decode what Unicode tags and runs of variation selectors spell, a line each."""
     if text.isascii():
         return ""
     lines = [
@@ -52,7 +52,7 @@ def said(text: str) -> str:
 
 
 def without_selectors(text: str) -> str:
-    """The text without runs of variation selectors; the other hidden characters are clean's."""
+    """Remove runs of variation selectors; clean removes the other hidden characters."""
     return text if text.isascii() else SELECTORS.sub("", text)
 
 

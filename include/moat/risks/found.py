@@ -1,4 +1,4 @@
-"""What a finder of risks gives: where in a text, and of which kind. Never the value."""
+"""What a finder of risks returns: place and kind in a text, never the value."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 
 class Find(NamedTuple):
-    """A place in a text, by characters."""
+    """A place in a text, in characters, with its kind."""
 
     start: int
     end: int
     kind: str  # such as EMAIL_ADDRESS
-    score: float = 1.0  # the surer of two at the same place is kept
+    score: float = 1.0  # of two at the same place, the higher score is kept
 
 
 def apart(found: Iterable[Find]) -> list[Find]:
-    """The finds in the order of the text, none over another: the surer is kept, of equals the longer."""
+    """Sort finds by place and drop overlaps: the higher score wins, then the longer find."""
     kept = list[Find]()
     for one in sorted(found, key=lambda f: (-f.score, f.start - f.end, f.start, f.kind)):
         at = bisect_left(kept, one)

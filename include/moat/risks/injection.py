@@ -1,8 +1,8 @@
-"""Prompt injection in a text: words that speak to a model instead of a reader.
+"""Prompt injection in a text: words that address a model instead of a reader.
 
-Two tiers. STRONG patterns are found wherever they stand: nobody writes a chat template's token, or "ignore all your
-previous instructions", to a colleague. WEAK ones count where a second, other one stands near, or where the text is
-hidden from people anyway. Text about injection, this page's own documentation among it, is found too: a person decides.
+Two tiers. STRONG patterns count wherever they occur, because nobody writes a chat template's token, or "ignore all your
+previous instructions", to a colleague. WEAK patterns count near a second, different one, or where the text is hidden
+from people anyway. Text about injection, such as this project's documentation, is found too: a person decides.
 """
 
 import base64
@@ -18,8 +18,8 @@ from moat.risks.found import Find
 
 Seen = Literal["shown", "hidden"]  # whether a person would see the text
 
-MOST = 1_000  # signs of one pattern in one text; nobody needs to know of more
-NEAR = 600  # characters between two weak signs that count together
+MOST = 1_000  # maximum signs of one pattern in one text
+NEAR = 600  # maximum characters between two weak signs that count together
 EARLIER = r"(?:previous|prior|preceding|earlier|foregoing|above|initial|original|existing|system)"
 ORDERS = r"(?:instructions?|directions?|directives?|prompts?|guidelines?|rules|guardrails|programming|training)"
 IGNORE = r"(?:ignore|disregard|forget|override|overrule|bypass|overlook)"
@@ -94,7 +94,7 @@ WEAK: dict[str, tuple[str, ...]] = {
     ),
     "EXFILTRATION": (r"!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{1,300}\?[^)\s]{1,200}=[^)\s]{0,200}\)",),
 }  # fmt: skip
-WORDS = {  # a text without any of these, in small letters, has nothing of the kind: most text is looked at no further
+WORDS = {  # a text without any of these, in lower case, has nothing of the kind: most text is skipped
     "INSTRUCTION_OVERRIDE": (
         *("ignor", "disregard", "forget", "overrid", "overrul", "bypass", "overlook", "not follow", "task", "instructions"),
         *("vergiss", "oublie", "olvid", "caso omiso", "dimentica", "esque", "desconsider", "negeer", "vergeet"),
@@ -113,15 +113,15 @@ WORDS = {  # a text without any of these, in small letters, has nothing of the k
 FLAGS = re.IGNORECASE | re.MULTILINE
 STRONG_OF = {kind: tuple(re.compile(p, FLAGS) for p in patterns) for kind, patterns in STRONG.items()}
 WEAK_OF = {kind: tuple(re.compile(p, FLAGS) for p in patterns) for kind, patterns in WEAK.items()}
-CARRIER = {"INSTRUCTION_OVERRIDE", "EXFILTRATION"}  # one of the two weak ones must ask for something itself
+CARRIER = {"INSTRUCTION_OVERRIDE", "EXFILTRATION"}  # one of two weak signs must ask for something by itself
 ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{24,20000}={0,2}(?![A-Za-z0-9+/=_-])")
-KEPT_APART = re.compile(r"[\n|]")  # what ends the sentence or cell that a sign stands in
+KEPT_APART = re.compile(r"[\n|]")  # ends the line or cell of a sign
 
 
 def find(text: str, seen: Seen = "shown") -> list[Find]:
-    """Every sign of an injection in a text: its place is the line, or the table's cell, that it stands in."""
+    """Find every sign of an injection; its place is the whole line or table cell."""
     plain = unicodedata.normalize("NFKC", text)
-    if plain != text and len(plain) != len(text):  # places would not fit: the whole text is taken
+    if plain != text and len(plain) != len(text):  # places would not match, so take the whole text
         return [Find(0, len(text), kind) for kind in sorted({f.kind for f in _found(plain, seen)})]
     return [Find(*_whole(text, f.start, f.end), f.kind) for f in _found(plain, seen)]
 
@@ -163,7 +163,7 @@ def _matches(text: str, patterns: dict[str, tuple[re.Pattern[str], ...]], kinds:
 
 
 def _decoded(code: str) -> str:
-    """What base64 stands for, where that is text; else nothing."""
+    """Decode base64 that holds text; otherwise empty."""
     try:
         data = base64.b64decode(code.replace("-", "+").replace("_", "/") + "=" * (-len(code) % 4), validate=True)
         said = data.decode("utf-8")
@@ -173,7 +173,7 @@ def _decoded(code: str) -> str:
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """The line or cell around a place: what stands beside the sign belongs to it."""
+    """Extend a place to its whole line or table cell."""
     left = max((m.end() for m in KEPT_APART.finditer(text, 0, start)), default=0)
     right = KEPT_APART.search(text, end)
     inner = text[left : right.start() if right else len(text)]

@@ -1,4 +1,4 @@
-"""What is found of risks in a document, and what its source's policy does about it, before the text is cut into chunks."""
+"""Find the risks of a document and apply its source's policy."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ FAMILIES = ("personal", "secrets", "hidden", "injection")
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A document as it may go on, and how often what was found in it: "personal:EMAIL_ADDRESS" -> 3."""
+    """A document after its policy, with the count of each finding: "personal:EMAIL_ADDRESS" -> 3."""
 
     document: Document
     metadata: tuple[str, ...]
@@ -23,14 +23,15 @@ class Judged:
 
     @property
     def risks(self) -> tuple[str, ...]:
+        """Findings as recorded: "personal:EMAIL_ADDRESS=3"."""
         return tuple(f"{kind}={n}" for kind, n in sorted(self.found.items()))
 
 
 def hidden_in(parsed: Document) -> tuple[Document, Counter[str]]:
-    """Count what is hidden in a document as it was parsed, before clean takes hidden characters out.
+    """Count what is hidden in a parsed document, before clean removes hidden characters.
 
-    Returns the document without the variation selectors that clean leaves, and counts by "family:kind": of what is
-    hidden, and of every risk in what hidden characters say.
+    Returns the document without the variation selectors that clean leaves, and counts by "family:kind" of what is
+    hidden, and of every risk in what hidden characters spell.
     """
     found = _hidden(parsed)
     said = characters.said("\n".join(_texts(parsed)))
@@ -39,10 +40,10 @@ def hidden_in(parsed: Document) -> tuple[Document, Counter[str]]:
 
 
 def judge(document: Document, metadata: tuple[str, ...], hidden: Counter[str], policy: Risks) -> Judged:
-    """Count every risk in a cleaned document, and take out what the policy says.
+    """Count every risk in a cleaned document, and redact what the policy says.
 
-    `hidden` is what `hidden_in` counted. Raises RiskFound, with kinds and counts, where a family with something
-    found is answered by quarantine.
+    `hidden` is the count by `hidden_in`. Raises RiskFound, with kinds and counts, if the policy quarantines a family that
+    was found.
     """
     document, metadata, in_text = _redacted(document, metadata, policy)
     found = hidden + in_text
@@ -55,7 +56,7 @@ def judge(document: Document, metadata: tuple[str, ...], hidden: Counter[str], p
 
 
 def families(risks: Sequence[str]) -> dict[str, Counter[str]]:
-    """Kinds and counts by family, from a document's risks as they are recorded."""
+    """Group a document's recorded risks by family: counts by kind."""
     by_family: dict[str, Counter[str]] = {}
     for told in risks:
         name, _, n = told.rpartition("=")
@@ -65,7 +66,7 @@ def families(risks: Sequence[str]) -> dict[str, Counter[str]]:
 
 
 def word(kind: str) -> str:
-    """What stands where something was taken out."""
+    """The text that replaces what was redacted."""
     return f"[redacted: {kind}]"
 
 
@@ -80,7 +81,7 @@ def _texts(document: Document) -> Iterator[str]:
 
 
 def _hidden(parsed: Document) -> Counter[str]:
-    """What is hidden from people in a document as it was parsed, by how."""
+    """Count what a parsed document hides from people, by how."""
     found = Counter(f"hidden:{block.hidden}" for block in parsed.blocks if block.hidden)
     for text in _texts(parsed):
         found.update({f"hidden:{kind}": n for kind, n in characters.count(text).items()})
@@ -88,13 +89,13 @@ def _hidden(parsed: Document) -> Counter[str]:
 
 
 def _plain(parsed: Document) -> Document:
-    """The document without what clean leaves of hidden characters."""
+    """Remove the hidden characters that clean leaves."""
     blocks = tuple(replace(b, text=characters.without_selectors(b.text)) for b in parsed.blocks)
     return replace(parsed, title=characters.without_selectors(parsed.title), blocks=blocks)
 
 
 def _finds(text: str, seen: injection.Seen) -> list[tuple[str, Find]]:
-    """Everything in a text, by family; secrets first: where two find the same place, it is named by what stands first."""
+    """Find everything in a text; secrets first, which name shared places."""
     if not text.strip():
         return []
     found = [("secrets", one) for one in secrets.find(text)]
@@ -105,15 +106,15 @@ def _finds(text: str, seen: injection.Seen) -> list[tuple[str, Find]]:
 def _redacted(
     document: Document, metadata: tuple[str, ...], policy: Risks
 ) -> tuple[Document, tuple[str, ...], Counter[str]]:
-    """The document with everything taken out that is to be, and all that was found in it."""
+    """Redact a document by its policy, and count all that was found."""
     counts, blocks, in_key = Counter[str](), list[Block](), False
     for block in document.blocks:
         text, in_key = _block(block, in_key, policy, counts)
         if block.hidden and policy.hidden == "redact":
-            continue  # what it said is counted
+            continue  # dropped, after its findings were counted
         if text.strip():
             blocks.append(block if text == block.text else replace(block, text=text))
-    # A title is mostly a heading once more, and metadata repeats the text: what is found in both is one find.
+    # Title and metadata mostly repeat the text, so what is found in both counts once.
     of_title, of_values = Counter[str](), Counter[str]()
     title, _ = _block(Block(kind="heading", text=document.title), False, policy, of_title)
     values = tuple(_value(told, policy, of_values) for told in metadata)
@@ -122,16 +123,16 @@ def _redacted(
 
 
 def _value(told: str, policy: Risks, counts: Counter[str]) -> str:
-    """A "name=value" of the source with its value redacted."""
+    """Redact the value of a "name=value" of the source."""
     name, equals, value = told.partition("=")
     text, _ = _block(Block(kind="text", text=value), False, policy, counts)
     return f"{name}{equals}{text}"
 
 
 def _block(block: Block, in_key: bool, policy: Risks, counts: Counter[str]) -> tuple[str, bool]:
-    """A block's text with what the policy redacts replaced, and whether a private key goes on after it."""
+    """Redact a block's text; also return whether a private key continues after it."""
     end, in_key = secrets.inside_key(block.text, in_key)
-    text = block.text[end:] if policy.secrets == "redact" else block.text  # the key's word stands where it began
+    text = block.text[end:] if policy.secrets == "redact" else block.text  # the key was replaced where it began
     places = _finds(text, "hidden" if block.hidden else "shown")
     counts.update(f"{family}:{one.kind}" for family, one in places)
     out = [one for family, one in places if getattr(policy, family) == "redact"]
@@ -139,7 +140,7 @@ def _block(block: Block, in_key: bool, policy: Risks, counts: Counter[str]) -> t
 
 
 def _without(text: str, found: list[Find]) -> str:
-    """The text with every find replaced by a word for it; what overlaps goes as one, named by the longest."""
+    """Replace every find; overlapping finds are replaced as one, named by the longest."""
     parts, at = list[str](), 0
     merged = list[Find]()
     for one in sorted(found):

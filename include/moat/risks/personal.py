@@ -1,8 +1,8 @@
 """Personal data in a text: presidio's patterns, on a blank spaCy model, without a network.
 
-A kind is here when its form proves it (a checksum, a domain, a country's numbering plan), or when a word
-before it says what it is: "call", "IBAN", "SSN". A number alone is no phone number. Names, addresses and
-dates of birth need a trained model and are not looked for.
+A kind is here if its form proves it (a checksum, a domain, a country's numbering plan), or if a word before
+it names it: "call", "IBAN", "SSN". A number alone is no phone number. Names, addresses and dates of birth
+need a trained model and are not searched for.
 """
 
 import re
@@ -17,8 +17,8 @@ from moat.risks.found import Find, apart
 if TYPE_CHECKING:
     from presidio_analyzer import AnalyzerEngine
 
-SURE = 0.5  # presidio's score from which a find counts
-# Nothing of these kinds can be where none of this is: most text is never shown to presidio at all.
+SURE = 0.5  # least score by presidio that counts
+# A text without any of this has nothing of these kinds, so most text never reaches presidio.
 CANDIDATE = re.compile(
     r"\S@\w"
     r"|\d(?:[ ().\-/]{0,2}\d){5,}"  # phone, card, account, identity numbers, IPv4
@@ -26,13 +26,13 @@ CANDIDATE = re.compile(
     r"|\b[A-Za-z]{6}\d\d[A-Za-z]\d\d"  # an Italian fiscal code
     r"|\b(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}"  # a Bitcoin address
 )
-BEFORE, AFTER = 80, 60  # characters around a candidate that presidio sees: words that say what a number is
-WINDOW = 1_000  # characters; presidio's work grows with the square
+BEFORE, AFTER = 80, 60  # characters around a candidate, for words that name a number
+WINDOW = 1_000  # characters; presidio's time grows with the square
 UNUSED = ("torch", "transformers", "gliner", "stanza", "langextract")
 
 
 def find(text: str) -> list[Find]:
-    """Every piece of personal data in a text, as place and kind."""
+    """Find all personal data in a text, as place and kind."""
     found = list[Find]()
     for start, end in _windows(text):
         for result in analyzer().analyze(text[start:end], "en", score_threshold=SURE):
@@ -47,7 +47,7 @@ def kinds() -> list[str]:
 
 @cache
 def analyzer() -> "AnalyzerEngine":
-    """presidio with the recognizers of this module; built at the first candidate, about a second."""
+    """presidio with these recognizers, built at the first candidate."""
     with _without(UNUSED):
         from moat.risks.recognizers import engine
 
@@ -55,7 +55,7 @@ def analyzer() -> "AnalyzerEngine":
 
 
 def _windows(text: str) -> Iterator[tuple[int, int]]:
-    """Candidates with the words around them, near ones as one, but none longer than WINDOW; two may overlap."""
+    """Windows around candidates, near ones joined, none longer than WINDOW; two may overlap."""
     start = end = -1
     for match in CANDIDATE.finditer(text):
         for at in range(match.start(), match.end(), WINDOW // 2):
@@ -72,7 +72,7 @@ def _windows(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _opened(text: str, at: int) -> int:
-    """The next place from here on where a word begins, so that a window cuts none."""
+    """Move a place to the next beginning of a word."""
     if at <= 0:
         return 0
     space = re.compile(r"\s").search(text, at, at + BEFORE)
@@ -86,7 +86,10 @@ def _closed(text: str, at: int) -> int:
 
 @contextmanager
 def _without(names: tuple[str, ...]) -> Iterator[None]:
-    """Make importing these fail at once, for a while: presidio imports what it finds, torch for ten seconds."""
+    """Make imports of these modules fail at once, for a while.
+
+    presidio imports whatever it finds, and torch takes seconds.
+    """
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:

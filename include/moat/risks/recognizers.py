@@ -1,4 +1,4 @@
-"""The recognizers that presidio works with here, each made as precise as running text asks for."""
+"""The recognizers that presidio uses here, each made precise enough for running text."""
 
 import ipaddress
 import logging
@@ -36,7 +36,7 @@ CARDS = re.compile(
     r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}"  # American Express, Diners, JCB
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|62\d{14,17}"  # Discover, UnionPay
 )
-REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL")  # whose national numbers are known by a word before them
+REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL")  # whose national numbers count after a word such as "call"
 CALL = ["phone", "telephone", "tel", "mobile", "cell", "cellphone", "call", "fax", "hotline", "whatsapp", "sms"]
 CALL += ["telefon", "handy", "mobil", "rufnummer", "téléphone", "telephone", "portable", "teléfono", "móvil"]
 CALL += ["telefono", "cellulare", "telefoon", "mobiel", "telefax", "komórka"]
@@ -49,16 +49,16 @@ SUFFIXES = tldextract.TLDExtract(cache_dir=None, suffix_list_urls=(), fallback_t
 
 
 class Email(EmailRecognizer):
-    """An address whose domain ends in a public suffix; the list of those comes with the package."""
+    """An address whose domain ends in a public suffix; the list comes with the package."""
 
     def validate_result(self, pattern_text: str) -> bool:
         if pattern_text.startswith("git@"):
-            return False  # where a repository is
+            return False  # a repository's address
         return SUFFIXES.extract_str(pattern_text.rpartition("@")[2]).top_domain_under_public_suffix != ""
 
 
 class Card(CreditCardRecognizer):
-    """A number of an issuer's form and length whose Luhn digit is right."""
+    """A number in an issuer's form and length, with a valid Luhn digit."""
 
     def validate_result(self, pattern_text: str) -> bool:
         digits = re.sub(r"[ -]", "", pattern_text)
@@ -66,7 +66,10 @@ class Card(CreditCardRecognizer):
 
 
 class Nhs(NhsRecognizer):
-    """Ten digits with their check digit; one in eleven is right by chance, so a word before must say NHS."""
+    """An NHS number: ten digits with a check digit, after such a word.
+
+    One number in eleven passes the check by chance.
+    """
 
     def validate_result(self, pattern_text: str) -> bool | None:  # type: ignore[override]
         return None if super().validate_result(pattern_text) else False
@@ -82,21 +85,24 @@ class Pesel(PlPeselRecognizer):
 
 
 class Nif(EsNifRecognizer):
-    """A Spanish identity number: the letter proves one in 23, so a word before must say DNI or NIF."""
+    """A Spanish identity number, after a word such as DNI or NIF.
+
+    One number in 23 passes the check by chance.
+    """
 
     def validate_result(self, pattern_text: str) -> bool | None:  # type: ignore[override]
         return None if super().validate_result(pattern_text) else False
 
 
 class Nie(EsNieRecognizer):
-    """A Spanish number of a foreigner, with its letter and with the X, Y or Z before it."""
+    """A Spanish foreigner's number: X, Y or Z, digits, and a check letter."""
 
     def validate_result(self, pattern_text: str) -> bool:
         return pattern_text[0] in "XYZ" and bool(super().validate_result(pattern_text))
 
 
 class Ip(IpRecognizer):
-    """An address that some machine on the internet has: not private, not for examples, no version, no section."""
+    """A public address: not private, no example, no version and no section number."""
 
     def invalidate_result(self, pattern_text: str) -> bool:
         try:
@@ -110,7 +116,10 @@ class Ip(IpRecognizer):
 
 
 class Phone(PhoneRecognizer):
-    """A valid number in the international form, in the American one with brackets, or soon after a word such as "call"."""
+    """A valid phone number.
+
+    It is in international form, in American form with brackets, or soon after a word such as "call".
+    """
 
     def analyze(
         self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
@@ -125,7 +134,7 @@ class Phone(PhoneRecognizer):
         return list(self.remove_duplicates(found))
 
     def _numbers(self, text: str, region: str | None, score: float, start: int, end: int) -> Iterator[RecognizerResult]:
-        """The valid numbers of a region in a part of the text; without a region those that begin with +."""
+        """Yield a region's valid numbers; without a region, those that begin with +."""
         for match in phonenumbers.PhoneNumberMatcher(text[start:end], region, leniency=phonenumbers.Leniency.VALID):
             at = start + match.start, start + match.end
             if not _part_of_more(text, *at):
@@ -134,13 +143,13 @@ class Phone(PhoneRecognizer):
 
 
 def _part_of_more(text: str, start: int, end: int) -> bool:
-    """Whether letters, digits or money stand directly around: then it is part of something else."""
+    """Whether adjacent letters, digits or signs make it part of something else."""
     around = text[max(0, start - 1) : start] + text[end : end + 1]
     return any(c.isalnum() or c in "_$€£%#=/" for c in around)
 
 
 class Blank(SpacyNlpEngine):
-    """spaCy's tokens and nothing else: a blank model, whose lemmas are the words in small letters."""
+    """spaCy's tokenizer only: a blank model, whose lemmas are the words in lower case."""
 
     def __init__(self) -> None:
         super().__init__(models=[{"lang_code": "en", "model_name": "blank"}])
@@ -156,8 +165,8 @@ class Blank(SpacyNlpEngine):
 
 
 def engine() -> AnalyzerEngine:
-    """presidio with these recognizers and no others."""
-    logging.getLogger("presidio-analyzer").setLevel(logging.WARNING)  # what it says of its work is text of documents
+    """Build presidio with these recognizers and no others."""
+    logging.getLogger("presidio-analyzer").setLevel(logging.WARNING)  # its log quotes text of documents
     ssn = [
         Pattern("hyphens", r"(?<![\w-])(?!9)\d{3}-\d{2}-\d{4}(?![\w-])", 0.5),
         Pattern("spaces", r"(?<![\w-])(?!9)\d{3} \d{2} \d{4}(?![\w-])", 0.2),
@@ -165,7 +174,7 @@ def engine() -> AnalyzerEngine:
     ]
     nino = [
         Pattern("spaced", rf"(?<![\w-]){NINO} \d\d \d\d \d\d (?-i:[A-D])(?![\w-])", 0.5),
-        Pattern("close", rf"(?<![\w-]){NINO}\d{{6}}(?-i:[A-D])(?![\w-])", 0.2),  # may be any part's number
+        Pattern("close", rf"(?<![\w-]){NINO}\d{{6}}(?-i:[A-D])(?![\w-])", 0.2),  # could be any part number
     ]
     nhs = [Pattern("ten digits", r"(?<![\w-])\d{3}[- ]?\d{3}[- ]?\d{4}(?![\w-])", 0.3)]
     pesel = [Pattern("eleven digits", r"(?<![\w-])" + PlPeselRecognizer.PATTERNS[0].regex + r"(?![\w-])", 0.3)]

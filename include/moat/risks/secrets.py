@@ -1,8 +1,8 @@
-"""Secrets in a text: chosen plugins of detect-secrets, some forms that it does not know, and passwords told in words.
+"""Secrets in a text: chosen plugins of detect-secrets, further forms, and passwords set in words.
 
-A kind is here when its form proves it: a prefix of the issuer's own, a signature, a PEM header. Plugins that go by
-entropy alone are not used: in running text they find article numbers, hashes and pictures. A password is found only
-where it is set (`password = …`, `Passwort: …`) and looks like one.
+A kind is here if its form proves it: a prefix of the issuer's own, a signature, a PEM header. Plugins that use
+entropy alone are left out, because in running text they find article numbers, hashes and pictures. A password is
+found only where it is set (`password = …`, `Passwort: …`) and looks like one.
 """
 
 import re
@@ -15,7 +15,7 @@ from moat.risks.found import Find, apart
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
 
-# What the issuers' own pages say of their keys, where detect-secrets has no plugin or an old one.
+# Forms of keys by their issuers' own pages, where detect-secrets has no plugin or an old one.
 FORMS = {
     "ANTHROPIC_KEY": r"sk-ant-(?:api|admin)\d\d-[A-Za-z0-9_-]{80,110}",
     "AZURE_KEY": r"(?<=SharedAccessKey=)[A-Za-z0-9+/]{43}=|(?<=[?&]sig=)[A-Za-z0-9%+/]{40,80}(?=&|\s|$)",
@@ -50,12 +50,12 @@ PLUGINS = {
     ("square_oauth", "SquareOAuthDetector"): "SQUARE_TOKEN",
     ("telegram_token", "TelegramBotTokenDetector"): "TELEGRAM_TOKEN",
 }
-# A line without any of these is not shown to the plugins: each of their forms has one.
+# The plugins skip a line without any of these, because each of their forms has one.
 HINT = re.compile(
     r"A3T|ABIA|ACCA|AKIA|ASIA|(?i:aws)|AccountKey=|://|gh[pousr]_|eyJ|-us\d|T3BlbkFJ|pypi-|SG\.|(?i:xox)|sq0csp-"
     r"|\d{8}:[\w-]|[MNO][\w-]{23,25}\."
 )
-LONGEST_LINE = 4_000  # characters that a plugin is shown at once; longer lines are shown in overlapping parts
+LONGEST_LINE = 4_000  # characters that a plugin gets at once; longer lines come in overlapping parts
 OVERLAP = 400
 KEY_BEGINS = re.compile(r"-{2,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{2,5}|PuTTY-User-Key-File-\d")
 KEY_ENDS = re.compile(r"-{2,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{2,5}|Private-MAC: ?\S+")
@@ -95,12 +95,12 @@ COMMON = {
 
 
 def find(text: str) -> list[Find]:
-    """Every secret in a text, as place and kind."""
+    """Find every secret in a text, as place and kind."""
     return apart([*_keys(text), *_forms(text), *_plugged(text), *_set(text)])
 
 
 def inside_key(text: str, open_before: bool) -> tuple[int, bool]:
-    """Of a text before which a private key was begun: where the key ends in it, and whether it goes on."""
+    """Return where a private key begun before this text ends, and whether it continues."""
     if not open_before:
         return 0, False
     if ends := KEY_ENDS.search(text):
@@ -114,7 +114,7 @@ def inside_key(text: str, open_before: bool) -> tuple[int, bool]:
 
 
 def opens_key(text: str) -> bool:
-    """Whether a private key begins in a text and has not ended at its end."""
+    """Whether a text ends inside of a private key."""
     begins = [match.end() for match in KEY_BEGINS.finditer(text)]
     return bool(begins) and inside_key(text[begins[-1] :], True)[1]
 
@@ -125,7 +125,7 @@ def kinds() -> list[str]:
 
 
 def _keys(text: str) -> Iterator[Find]:
-    """Private keys, from their header to their end, or as far as the lines look like one."""
+    """Find private keys, up to their end or the last line like one."""
     for begins in KEY_BEGINS.finditer(text):
         length, _ = inside_key(text[begins.end() :], True)
         yield Find(begins.start(), begins.end() + length, "PRIVATE_KEY", 2.0)
@@ -144,19 +144,19 @@ def _plugged(text: str) -> Iterator[Find]:
             for value in set(plugin.analyze_string(line)):
                 if kind == "URL_WITH_PASSWORD" and _stands_for_one(value):
                     continue
-                if kind in WHOLE:  # the plugin gives a part of it
+                if kind in WHOLE:  # the plugin returns only a part of it
                     value = next((m[0] for m in re.finditer(re.escape(value) + WHOLE[kind], line)), "")
                 for at in _places(line, value):
                     before, after = line[:at], line[at + len(value) :]
                     if kind == "URL_WITH_PASSWORD" and (
                         not (before.endswith(":") and after.startswith("@")) or before.endswith(f"//{value}:")
                     ):
-                        continue  # user and password alike: what software comes with
+                        continue  # equal user and password: a default of the software
                     yield Find(start + at, start + at + len(value), kind)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text with their places; a very long one in parts that overlap by more than a secret's length."""
+    """Yield lines with their places, long ones in overlapping parts."""
     at = 0
     for line in text.splitlines(keepends=True):
         for part in range(0, max(1, len(line) - OVERLAP), LONGEST_LINE - OVERLAP):
@@ -165,7 +165,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _places(line: str, value: str) -> Iterator[int]:
-    """Where a value stands by itself, not inside a longer word."""
+    """Find where a value stands by itself, not inside a longer word."""
     at = line.find(value) if value else -1
     while at >= 0:
         around = line[max(0, at - 1) : at] + line[at + len(value) : at + len(value) + 1]
@@ -182,7 +182,7 @@ def _set(text: str) -> Iterator[Find]:
 
 
 def _looks_secret(value: str) -> bool:
-    """Eight characters or more, in which letters, digits and signs are mixed as in no word and no number."""
+    """Whether letters, digits and signs are mixed as in no word and no number."""
     if not any(c.isalpha() for c in value) or len(set(value)) < 5 or _stands_for_one(value):
         return False
     return not all(PLAIN.fullmatch(part) for part in re.split(r"[-_/.:]", value))
@@ -194,7 +194,7 @@ def _stands_for_one(value: str) -> bool:
 
 @cache
 def plugins() -> "tuple[tuple[BasePlugin, str], ...]":
-    """The chosen plugins with the kind that each finds; imported at the first hint."""
+    """The chosen plugins with the kind that each finds, imported at the first hint."""
     import importlib
 
     found = []

@@ -1,1 +1,1 @@
-"""What `moat.retrieve` is made of: who asks, what an answer is, and the guard around both."""
+"""The parts of `moat.retrieve`: who asks, what a result is, and the guard around both."""

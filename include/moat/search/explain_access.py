@@ -1,4 +1,4 @@
-"""Why somebody may read a document or not: the policy, layer by layer, and through which groups."""
+"""Explain why an asker may or may not read a document."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from moat.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of a policy, and how the asker meets it; by none: they do not."""
+    """One layer of a policy, and how the asker meets it, if at all."""
 
     any_of: tuple[str, ...]
     by: tuple[Chain, ...]
@@ -28,20 +28,20 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """What decides whether one asker reads one document."""
+    """What decides whether one asker may read one document."""
 
     source: str
     key: str
     asker: str
-    state: str  # of the document: visible, masked, erased, held back …
-    refused: str | None  # why the asker gets nothing at all
-    layers: tuple[Layer, ...]  # all must be met
-    deny: tuple[Chain, ...]  # what keeps them out, whatever the layers say
-    readable: bool  # the second look's own word
+    state: str  # of the document: visible, masked, erased, not visible …
+    refused: str | None  # why the asker is refused altogether
+    layers: tuple[Layer, ...]  # the asker must meet every one
+    deny: tuple[Chain, ...]  # chains to denied principals; deny wins over the layers
+    readable: bool  # as the second look decides
 
     @property
     def reason(self) -> str:
-        """The one thing that decides, in words."""
+        """The deciding reason, in words."""
         if self.refused:
             return self.refused
         if self.deny:
@@ -57,10 +57,21 @@ class Why:
 
 
 def why(ledger: Ledger, subject: str | tuple[str, str], asker: Asker, settings: Settings) -> Why:
-    """Which rule lets an asker in to a document, or keeps them out; `subject` is a chunk's id, or (source, key).
+    """Explain which rule lets an asker read a document, or keeps it from them.
 
-    For operators only: it tells of documents that the asker may not see. Raises FatalError for a
-    subject that the ledger never saw.
+    For operators only, because it reveals documents that the asker may not see.
+
+    Args:
+        ledger: The tenant's ledger.
+        subject: A chunk's id, or (source, key) of a document.
+        asker: Who asks: a principal, a `Service` or a `Bearer`.
+        settings: Settings that a JWT is verified with.
+
+    Returns:
+        The policy's layers with the asker's chains of groups, and whether they may read.
+
+    Raises:
+        FatalError: The ledger never saw the subject.
     """
     source, key = _named(ledger, subject)
     story = explain(ledger, source, key)
@@ -100,7 +111,7 @@ def why(ledger: Ledger, subject: str | tuple[str, str], asker: Asker, settings: 
 
 
 def _by(any_of: frozenset[str], paths: dict[str, Chain]) -> tuple[Chain, ...]:
-    """The asker's ways to these principals, the shortest first."""
+    """Chains of groups that lead the asker to these principals, shortest first."""
     ways = [paths[principal] for principal in any_of if principal in paths]
     if PUBLIC in any_of and paths:
         ways.append((min(paths.values(), key=len)[0], "everyone who is known"))
@@ -108,7 +119,7 @@ def _by(any_of: frozenset[str], paths: dict[str, Chain]) -> tuple[Chain, ...]:
 
 
 def _named(ledger: Ledger, subject: str | tuple[str, str]) -> tuple[str, str]:
-    """Source and key of the subject. Raises FatalError for a chunk that the ledger does not have."""
+    """Source and key of the subject. Raises FatalError for an unknown chunk."""
     if not isinstance(subject, str):
         return subject
     query = (

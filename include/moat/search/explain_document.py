@@ -1,4 +1,4 @@
-"""The story of one document: when it was seen, why embedded, skipped or quarantined, who may read it."""
+"""Explain one document: its revisions, its state, and its access."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -44,11 +44,21 @@ class Story:
     chunks: tuple[dict[str, Any], ...]
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the story as a dict of plain values."""
         return asdict(self)
 
 
 def explain(ledger: Ledger, source: str, key: str) -> Story | None:
-    """The story of a document; None for one that the ledger never saw."""
+    """Explain a document from the ledger.
+
+    Args:
+        ledger: The tenant's ledger.
+        source: Name of the source.
+        key: The source's key of the document.
+
+    Returns:
+        Its state, access, revisions and chunks; None if the ledger never saw it.
+    """
     with ledger.read() as connection:
         aside = connection.execute(
             select(quarantine).where(

@@ -1,4 +1,7 @@
-"""Around every query: a time limit, and nothing plus a line in the audit for whatever goes wrong."""
+"""The guard around every query.
+
+It limits time, and turns any error into an empty result and an audit entry.
+"""
 
 import logging
 import queue
@@ -14,12 +17,19 @@ from moat.ledger.audit import record
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 64  # queries of one retriever under way
-AUDIT_S = 2.0  # that an answer waits for its line in the audit; a ledger that is locked takes it later
-DENIED = (AccessUnknown, TokenRefused, DirectoryStale, TooManyPrincipals)  # about who asks; all else has failed
+AT_ONCE = 64  # parallel queries of one retriever
+AUDIT_S = 2.0  # that a result waits for its audit entry; a locked ledger takes it later
+DENIED = (
+    AccessUnknown,
+    TokenRefused,
+    DirectoryStale,
+    TooManyPrincipals,
+)  # about the asker; any other is a failure
 
 
 class Refusable(Protocol):
+    """A result that can say why it is empty."""
+
     refused: str | None
 
 
@@ -28,31 +38,34 @@ G = TypeVar("G", bound=Refusable)
 
 @dataclass(slots=True)
 class Asking:
-    """A query under way, as the audit will tell of it."""
+    """A query under way, as the audit records it."""
 
-    who: str  # verified, from when it is
+    who: str  # as claimed, then as verified
     query: str  # search, get, count or aggregate
     secrets: Sequence[str]  # texts that neither log nor audit may hold
 
 
 class Guard:
-    """Lets an answer through in time, or gives the empty one. Safe to use from several threads."""
+    """Returns a result in time, or the empty one; safe to use from several threads."""
 
     def __init__(self, ledger: Ledger, seconds: float) -> None:
         self._ledger, self._seconds = ledger, seconds
         self._slots = threading.BoundedSemaphore(AT_ONCE)
 
     def kept(self, asking: Asking, work: Callable[[], G], nothing: Callable[[], G]) -> G:
-        """What the work gives; `nothing`, with `refused` set, for any error and past the time limit. Never raises."""
+        """Run the work. Never raises.
+
+        After an error or a timeout it returns `nothing` with `refused` set.
+        """
         try:
             return self._in_time(work)
-        except Exception as error:  # noqa: BLE001  whatever fails on the way to an answer gives nothing rather than too much
+        except Exception as error:  # noqa: BLE001  any failure gives an empty result rather than too much
             empty = nothing()
             empty.refused = self._told(asking, error)
             return empty
 
     def _in_time(self, work: Callable[[], G]) -> G:
-        """The answer, or TimeoutError: a client of a server that is down tries for a minute before it gives up."""
+        """Run the work in a thread, and raise TimeoutError at the limit."""
         late = TimeoutError(f"it took longer than MOAT_SEARCH_TIMEOUT_S, {self._seconds:g} s")
         deadline = time.monotonic() + self._seconds
         if not self._slots.acquire(timeout=self._seconds):
@@ -77,7 +90,10 @@ class Guard:
         return answer
 
     def _told(self, asking: Asking, error: Exception) -> str:
-        """The reason, said in the log and in the audit. Neither question nor token is in it."""
+        """Log and audit why a query was refused; return the reason.
+
+        Neither question nor token is in it.
+        """
         action = "query denied" if isinstance(error, DENIED) else "query failed"
         reason = f"{type(error).__name__}: {error}"
         for secret in asking.secrets:
@@ -98,5 +114,5 @@ class Guard:
                 record(
                     connection, self._ledger.tenant, actor=who, action=action, subject=detail["query"], detail=detail
                 )
-        except Exception as unheard:  # noqa: BLE001  the ledger itself may be what failed; the answer stays nothing
+        except Exception as unheard:  # noqa: BLE001  the ledger itself may have failed; the result stays empty
             log.error("no audit line could be written: %s", unheard)

@@ -1,4 +1,4 @@
-"""Who asks: a person, a service, or whoever a JWT proves; and the principals that they stand for."""
+"""Identity of an asker: a person, a service, or a JWT's subject."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,14 +10,24 @@ from moat.errors import AccessUnknown, TokenRefused, TooManyPrincipals
 from moat.ledger.members import MOST_PRINCIPALS, Expansions
 from moat.search.jwt import Verifier
 
-LONGEST = 512  # characters of a principal: what the ledger's columns hold
+LONGEST = 512  # characters of a principal; the limit of the ledger's columns
 MOST_OF_A_SERVICE = 1_000
-SECRET = re.compile(r"eyJ[\w-]*\.|(?i:bearer )")  # how a JWT begins, whatever stands before it
+SECRET = re.compile(r"eyJ[\w-]*\.|(?i:bearer )")  # beginning of a JWT, whatever precedes it
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A program that asks for itself, and stands for all of these principals and their groups."""
+    """A program that asks for itself, and stands for all of these principals and their groups.
+
+    Attributes:
+        name: Name for the audit, 1 to 128 letters, digits and `. @ / _ -`.
+        principals: Up to 1,000 principals, `user:ID` or `group:ID`.
+
+    Example:
+        A report that reads what two groups may read:
+
+            Service("weekly-report", ("group:sales", "group:staff"))
+    """
 
     name: str
     principals: tuple[str, ...]
@@ -25,7 +35,16 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A JWT, to be verified. Neither its repr nor any message holds it."""
+    """A JWT that is verified before anything is read; neither its repr nor any message shows it.
+
+    Attributes:
+        token: The JWT, without the word Bearer.
+
+    Example:
+        The token of a web request:
+
+            Bearer(request.headers["authorization"].removeprefix("Bearer "))
+    """
 
     token: str = field(repr=False)
 
@@ -35,14 +54,17 @@ Asker = str | Service | Bearer | None
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks, verified: the name for the audit and the canonical principals to expand."""
+    """A verified asker: the name for the audit, and the canonical principals to expand."""
 
     name: str
     principals: tuple[str, ...]
 
 
 def name_of(asker: object) -> str:
-    """What the audit calls someone who is not identified yet. What is no principal is not repeated: it may be a secret."""
+    """Name an unverified asker for the audit.
+
+    Anything but a principal may be a secret, so it is not repeated.
+    """
     match asker:
         case None | "":
             return "nobody"
@@ -59,7 +81,7 @@ def name_of(asker: object) -> str:
 
 
 def identified(asker: object, verifier: Verifier) -> Identity:
-    """The identity of an asker. Raises AccessUnknown for one who cannot be read, TokenRefused for a token that does not hold."""
+    """Verify an asker. Raises AccessUnknown for a malformed one, TokenRefused for an invalid JWT."""
     match asker:
         case Bearer(token=token):
             who = verifier.person(token)
@@ -74,10 +96,10 @@ def identified(asker: object, verifier: Verifier) -> Identity:
 
 
 def principals(connection: Connection, expansions: Expansions, who: Identity) -> frozenset[str]:
-    """Whom an identity stands for now, groups expanded.
+    """Expand an identity to all the principals that it stands for now, groups included.
 
-    Raises AccessUnknown for one whom nobody knows, DirectoryStale where the groups are too old,
-    TooManyPrincipals past the limit.
+    Raises AccessUnknown for an unknown asker, DirectoryStale if the groups are too old, TooManyPrincipals past
+    the limit.
     """
     found: set[str] = set()
     for principal in who.principals:
@@ -102,7 +124,7 @@ def _service(name: object, principals: object) -> Identity:
 
 
 def _principal(asker: object) -> str:
-    """The canonical principal; what is none is not repeated."""
+    """Canonicalize a principal; the message does not repeat anything else."""
     if not isinstance(asker, str):
         raise AccessUnknown(f"{name_of(asker)} is no asker: user:…, a Service or a Bearer is")
     if SECRET.search(asker):

@@ -1,6 +1,6 @@
-"""JWTs that prove who asks: signature, issuer, audience and time, by the issuer's own public keys.
+"""Verify JWTs: signature, issuer, audience and time, by the issuer's own public keys.
 
-Only asymmetric signatures are taken: whoever can verify a token could otherwise make one.
+Only asymmetric signatures are accepted, because whoever can verify a symmetric one can also make it.
 """
 
 import json
@@ -16,7 +16,7 @@ from moat.access.policy import canonical
 from moat.errors import TokenRefused
 from moat.settings import Settings
 
-KEPT_S = 300.0  # the issuer's keys are older than that never
+KEPT_S = 300.0  # maximum age of the issuer's keys
 REFETCH_S = 30.0  # between two reads because of a key that is not known
 RETRY_S = 5.0  # between two reads because they failed
 PATIENCE_S = 5.0  # for one read
@@ -26,7 +26,7 @@ ASYMMETRIC = ("RSA", "EC", "OKP")  # key types; "oct" is a shared secret
 
 
 class Jwks:
-    """The public keys of a JWKS, from a file or an address, read again when they are too old."""
+    """Public keys of a JWKS, read again when they are too old."""
 
     def __init__(self, where: str) -> None:
         self._where, self._lock = where, threading.Lock()
@@ -35,7 +35,7 @@ class Jwks:
         self._failed: TokenRefused | None = None
 
     def of(self, kid: str) -> dict[str, Any]:
-        """The key of that id. Raises TokenRefused for one that is not there, or where the keys cannot be read."""
+        """Return a key by its id. Raises TokenRefused."""
         with self._lock:
             now = time.monotonic()
             old = now - self._read_at > KEPT_S
@@ -74,7 +74,7 @@ class Jwks:
             httpx.Client(timeout=PATIENCE_S, trust_env=self._where.startswith("https:")) as client,
             client.stream("GET", self._where) as answer,
         ):
-            answer.raise_for_status()  # a redirection is an error too: the keys are where the setting says
+            answer.raise_for_status()  # a redirect is an error, too: the setting is the only address
             end, body = time.monotonic() + PATIENCE_S, b""
             for part in answer.iter_bytes():
                 body += part
@@ -84,7 +84,7 @@ class Jwks:
 
 
 class Verifier:
-    """Verifies the tokens of one issuer, for one audience."""
+    """Verifies the JWTs of one issuer, for one audience."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -92,7 +92,7 @@ class Verifier:
         self._algorithms = [name.strip() for name in settings.jwt_algorithms.split(",")]
 
     def person(self, token: str) -> str:
-        """The canonical principal, `user:…`, that the token proves. Raises TokenRefused; no message holds the token."""
+        """Return the canonical `user:ID` that a JWT proves. Raises TokenRefused, never quoting the JWT."""
         missing = [
             f"MOAT_{name.upper()}"
             for name in ("jwt_issuer", "jwt_audience", "jwt_jwks")

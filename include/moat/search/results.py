@@ -1,4 +1,7 @@
-"""What the door gives: hits, a count, shares. Empty with `refused` set when it gives nothing."""
+"""Results of a retriever: hits, a count, shares.
+
+A refused query gives an empty result with `refused` set.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +18,20 @@ PATH = " › "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A chunk that answers, as the ledger has it at this moment."""
+    """A chunk that answers a question, as the ledger has it at this moment.
+
+    Attributes:
+        source: Name of the source.
+        document_key: The source's own key of the document.
+        uri: Where a person finds the document.
+        title: Title of the document.
+        heading_path: Headings above the chunk, the highest first.
+        page: Page of the document, from 1; None if it has no pages.
+        text: Text of the chunk; a table is Markdown.
+        score: The higher the better, comparable within one result of one mode; 1 if fetched by id.
+        chunk_id: UUID of the chunk, for `Retriever.get`.
+        metadata: Metadata of the document, each as `name=value`.
+    """
 
     source: str
     document_key: str
@@ -24,12 +40,13 @@ class Hit:
     heading_path: tuple[str, ...]
     page: int | None
     text: str
-    score: float  # of the mode that was asked for; the higher the better, comparable within one answer; by id: 1
+    score: float  # of the requested mode; the higher the better; by id: 1
     chunk_id: str
     metadata: tuple[str, ...] = ()  # "name=value"
 
     @classmethod
     def of(cls, seen: VisibleChunk, score: float) -> "Hit":
+        """Build a hit from a chunk that the asker may read."""
         path = tuple(seen.heading.split(PATH)) if seen.heading else ()
         return cls(
             source=seen.source,
@@ -46,14 +63,24 @@ class Hit:
 
 
 class SearchResult(list[Hit]):
-    """Hits, the best first. Empty with `refused` set when the search failed or the asker is unknown."""
+    """A list of hits, best first.
+
+    Attributes:
+        refused: Why the result is empty: an error, a timeout or an unknown asker; None if the query was answered.
+    """
 
     refused: str | None = None
 
 
 @dataclass(slots=True)
 class Count:
-    """How much the asker may read. Both 0 with `refused` set when it could not be told."""
+    """How much an asker may read.
+
+    Attributes:
+        documents: Number of documents.
+        chunks: Number of their chunks.
+        refused: Why both are 0: an error, a timeout or an unknown asker; None if the query was answered.
+    """
 
     documents: int = 0
     chunks: int = 0
@@ -62,20 +89,29 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What of it has one value."""
+    """How much of what an asker may read has one value.
+
+    Attributes:
+        documents: Number of documents.
+        chunks: Number of their chunks.
+    """
 
     documents: int
     chunks: int
 
 
 class Shares(dict[str, Share]):
-    """Shares by value, the largest first. Empty with `refused` set when they could not be told."""
+    """A dict of shares by value, largest first.
+
+    Attributes:
+        refused: Why it is empty: an error, a timeout or an unknown asker; None if the query was answered.
+    """
 
     refused: str | None = None
 
 
 def check_search(question: str, limit: int, mode: Mode) -> None:
-    """Raise FatalError for a search that nobody could mean."""
+    """Raise FatalError for an empty question, or a wrong limit or mode."""
     if not isinstance(question, str) or not question.strip():
         raise FatalError("the question is empty")
     if not 1 <= limit <= MOST_HITS:
@@ -85,7 +121,7 @@ def check_search(question: str, limit: int, mode: Mode) -> None:
 
 
 def check_filters(filters: Filters) -> None:
-    """Raise FatalError for filters that are not names, each with a text or several."""
+    """Raise FatalError unless each filter is a name with one text or several."""
     if not isinstance(filters, Mapping):
         raise FatalError(f"filters={type(filters).__name__}: names, each with a text or several")
     for name, value in filters.items():
@@ -99,7 +135,7 @@ def check_filters(filters: Filters) -> None:
 
 
 def check_ids(chunk_ids: Sequence[str]) -> None:
-    """Raise FatalError for what is no list of ids, or too long a one."""
+    """Raise FatalError for anything but a list of ids, or for too many."""
     if isinstance(chunk_ids, str) or not all(isinstance(one, str) for one in chunk_ids):
         raise FatalError("chunk ids are a list of texts")
     if len(chunk_ids) > MOST_IDS:

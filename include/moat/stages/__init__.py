@@ -1,1 +1,4 @@
-"""The way, one file a stage: read → parse → clean → chunk → embed → gate → load → promote."""
+"""The stages of the way, one file each.
+
+read → parse → clean → chunk → embed → gate → load → promote
+"""

@@ -1,4 +1,4 @@
-"""What a load costs, and how much it may: a load over its source's budget waits before anything is embedded."""
+"""budget: hold a load that would exceed its source's budget, before anything is embedded."""
 
 from moat.batching import windows
 from moat.checks.candidate import Candidate
@@ -18,10 +18,20 @@ BUDGET = "budget"
 
 @timed("budget")
 def judge(runtime: Runtime, source: Source, number: int) -> Spending:
-    """Hold a load that would cost more than its source may spend on one; nothing is sent to the model.
+    """Hold a load that would cost more than its source allows; nothing is embedded for it.
 
-    Returns what the load will have cost once it is embedded. Only texts that this model has not embedded
-    already are counted, each once. A load that a person let through is never held for it again.
+    A load that a person released is not held for its budget again.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+
+    Returns:
+        Cost of the load once it is embedded. Only texts that this model has not embedded are counted.
+
+    Raises:
+        FatalError: A budget in money has no price of tokens.
     """
     load = runtime.load(number)
     priced(runtime.settings, source)
@@ -40,14 +50,14 @@ def judge(runtime: Runtime, source: Source, number: int) -> Spending:
 
 
 def over(settings: Settings, source: Source, ahead: Spending) -> tuple[CheckResult, ...]:
-    """By what a load is over its budget: seen and allowed. Empty where it is not."""
+    """Compare a cost with the budget; one failed check per exceeded limit."""
     found, limits = list[tuple[str, str]](), source.limits
     if limits.max_tokens is not None and ahead.tokens > limits.max_tokens:
         found.append((f"{ahead.tokens:,} tokens for the model", f"{limits.max_tokens:,}"))
     if limits.max_cost is not None and ahead.cost > limits.max_cost:
         price = f"at {settings.cost_per_million_tokens:g} a million tokens"
         found.append((money(settings, ahead.cost), f"{money(settings, limits.max_cost)} ({price})"))
-    # Not one of the gate's checks, whose results decide on the load: this is before the gate, and asked by itself.
+    # Not a check of the gate, whose results decide on the load: the budget is decided before, by itself.
     return tuple(
         CheckResult(name=BUDGET, family=BUDGET, severity="hold", passed=False, seen=seen, allowed=allowed)
         for seen, allowed in found
@@ -55,7 +65,7 @@ def over(settings: Settings, source: Source, ahead: Spending) -> tuple[CheckResu
 
 
 def report(load: Load, reason: str) -> str:
-    """What a person reads before releasing, in a narrow panel."""
+    """Report for the person who decides, as Markdown for a narrow panel."""
     counts = ", ".join(f"{load.counts[n]:,} {n}" for n in ("new", "changed") if load.counts.get(n))
     return "\n".join(
         [
@@ -70,7 +80,7 @@ def report(load: Load, reason: str) -> str:
 
 
 def _to_embed(runtime: Runtime, source: Source, load: Load) -> int:
-    """Tokens of a load's texts that its model has not embedded, each text once."""
+    """Tokens of the load's texts that its model has not embedded, each text once."""
     embedder = embedder_of(runtime.settings, runtime.connections)
     try:
         model = embedder.info().key

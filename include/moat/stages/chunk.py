@@ -1,7 +1,7 @@
-"""chunk: a document -> chunks that the embedding model sees whole.
+"""chunk: a document -> chunks that fit the embedding model whole.
 
-Cut by langchain-text-splitters inside a section, never across one; measured in the model's own
-tokens, heading path included. A table stays whole where it fits, else it is cut between rows and
+langchain-text-splitters splits inside a section, never across one; sizes are in the model's own
+tokens, heading path included. A table stays whole if it fits; otherwise it is split between rows, and
 every part begins with its header.
 """
 
@@ -22,19 +22,19 @@ from moat.source import Chunking
 SEPARATORS = ["\n\n", "\n", r"(?<=[.!?;:])\s+|(?<=[。！？；])", r"\s+", ""]
 ROW_SEPARATORS = ["\n", r"\s+", ""]
 PATH = " › "
-CHARACTERS_PER_TOKEN = 12  # more is no language: a word that long is one unknown token, and says nothing
+CHARACTERS_PER_TOKEN = 12  # more is no language: so long a word would count as one unknown token
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What stands below one heading, up to the next one of any level."""
+    """The blocks below one heading, up to the next heading of any level."""
 
     path: tuple[str, ...]
     blocks: tuple[Block, ...]
 
 
 class Chunker:
-    """Cuts documents for one model and one way of cutting."""
+    """Cuts documents into chunks for one model and one `Chunking`."""
 
     def __init__(self, tokens: TokenCounter, chunking: Chunking) -> None:
         self._tokens = tokens
@@ -43,7 +43,10 @@ class Chunker:
         self._overlap = chunking.overlap_tokens
 
     def chunk(self, document: Document, document_id: str, metadata: tuple[str, ...] = ()) -> list[Chunk]:
-        """The chunks of a document, in its order. Ids come from what is shown, never from the place."""
+        """Cut a document into chunks, in its order.
+
+        Ids depend on what is shown, never on the position.
+        """
         self._tokens.forget()
         pieces = [piece for section in sections(document) for piece in self._pieces(section)]
         bodies = [embedded_text(heading, text) for heading, text, _, _ in pieces]
@@ -70,7 +73,7 @@ class Chunker:
         return chunks
 
     def _pieces(self, section: Section) -> Iterator[tuple[str, str, str, int | None]]:
-        """(heading path, text, kind, page) of each chunk of a section."""
+        """Yield (heading path, text, kind, page) of each chunk of a section."""
         heading = self._heading(section.path)
         budget = self._target - (self._tokens.count(heading) if heading else 0)
         for is_table, group in groupby(section.blocks, key=lambda block: block.kind == "table"):
@@ -83,7 +86,7 @@ class Chunker:
                     yield heading, text, "text", page
 
     def _heading(self, path: Sequence[str]) -> str:
-        """The path of headings; where it would take more than a third, the nearest ones of it."""
+        """Join the heading path, shortened if it takes over a third."""
         kept = list(path)
         while kept and self._tokens.count(PATH.join(kept)) > self._target // 3:
             kept = kept[1:] if len(kept) > 1 else [kept[0][: len(kept[0]) // 2].rstrip()]
@@ -103,7 +106,10 @@ class Chunker:
             yield piece, blocks[bisect_right(starts, max(found, 0)) - 1].page
 
     def _table(self, table: str, budget: int) -> list[str]:
-        """A table in parts that fit, each with the header; a header too wide to repeat is told once."""
+        """Split a table into parts that fit, each with its header.
+
+        A header that is too wide to repeat appears once.
+        """
         if self._length(table) <= budget:
             return [table]
         header, line, *rows = table.split("\n")
@@ -114,7 +120,7 @@ class Chunker:
         return [head + part for part in self._split("\n".join(rows), ROW_SEPARATORS, left, 0)]
 
     def _split(self, text: str, separators: list[str], budget: int, overlap: int) -> list[str]:
-        """A text in pieces that fit into the budget."""
+        """Split a text into pieces that fit the budget."""
         self._learn(text, separators, budget)
         splitter = RecursiveCharacterTextSplitter(
             separators,
@@ -126,7 +132,7 @@ class Chunker:
         )
         pieces = splitter.split_text(text)
         self._tokens.learn(pieces)
-        # Tokens of the parts can add up to fewer than those of the whole; what is too long is cut again.
+        # Parts can have fewer tokens than the whole text together, so what is too long is split again.
         return [
             part
             for piece in pieces
@@ -136,7 +142,7 @@ class Chunker:
         ]
 
     def _learn(self, text: str, separators: Sequence[str], budget: int) -> None:
-        """Count in a few calls what the splitter is going to ask for one by one."""
+        """Count in a few calls what the splitter will ask for one by one."""
         pieces = [text]
         for separator in separators:
             self._tokens.learn(pieces)
@@ -151,7 +157,10 @@ class Chunker:
 
 
 def sections(document: Document) -> Iterator[Section]:
-    """The document's sections. A heading with nothing below it at all is a section of its own words."""
+    """Split a document into sections.
+
+    A heading with nothing below it is a section of its own words.
+    """
     path: list[tuple[int, str]] = []
     blocks: list[Block] = []
     open_heading: Block | None = None  # the last heading, while nothing stands below it
@@ -178,7 +187,7 @@ def _path(title: str, path: Sequence[tuple[int, str]]) -> tuple[str, ...]:
 
 
 def _cut(text: str, separator: str) -> list[str]:
-    """The text at a separator, which stays at the end of what is before it."""
+    """Split a text at a separator, which stays at the end of the part before it."""
     parts = re.split(f"({separator})", text)
     pieces = [a + b for a, b in zip(parts[0::2], [*parts[1::2], ""], strict=False)]
     return [piece for piece in pieces if piece]

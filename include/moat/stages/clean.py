@@ -1,4 +1,7 @@
-"""clean: text -> better text. Pure functions in one listed order, each with a count of what it changed."""
+"""clean: text -> better text.
+
+Pure functions in a fixed order, each with a count of its changes.
+"""
 
 import re
 import unicodedata
@@ -11,9 +14,9 @@ from moat.records import Block, Document
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 INVISIBLE = re.compile(
     "[\u200b\u2060-\u2064\ufeff\u180e"  # zero width
-    "\u202a-\u202e\u2066-\u2069\u200e\u200f"  # direction, which can show another text than is there
+    "\u202a-\u202e\u2066-\u2069\u200e\u200f"  # direction, which can display another text than is stored
     "\U000e0000-\U000e007f]"  # tags
-    "|(?<=[A-Za-z])[\u200c\u200d](?=[A-Za-z])"  # joiners mean something in other scripts, never here
+    "|(?<=[A-Za-z])[\u200c\u200d](?=[A-Za-z])"  # joiners, which have a meaning in other scripts only
 )
 DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=-]+)*;base64,[A-Za-z0-9+/=\s]{64,}")
 BROKEN_LINE = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?=[a-zà-öø-ÿ])")
@@ -22,40 +25,40 @@ LEADERS = re.compile(r"(?:\s?[.·…_]){5,}")
 SPACES = re.compile(r"(?<=\S)[^\S\n]+")
 LINE_ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 EMPTY_LINES = re.compile(r"\n{3,}")
-EDGE_BLOCKS = 3  # of a page, where a running header or footer stands
-REPEATED_ON = 0.6  # of the pages
+EDGE_BLOCKS = 3  # at each end of a page, where a running header or footer stands
+REPEATED_ON = 0.6  # share of the pages
 FEWEST_PAGES = 3
 
 Step = Callable[[Document], tuple[Document, int]]
 
 
 def nfc(document: Document) -> tuple[Document, int]:
-    """Unicode NFC: one form of the same character."""
+    """Normalize to Unicode NFC."""
     return _each(document, lambda text: unicodedata.normalize("NFC", text))
 
 
 def control_characters(document: Document) -> tuple[Document, int]:
-    """Control characters but tab and line feed, which no reader sees and no database takes."""
+    """Remove control characters except tab and line feed."""
     return _each(document, lambda text: CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def invisible_characters(document: Document) -> tuple[Document, int]:
-    """Zero-width characters, direction overrides and tags: what a person does not see, a model must not read."""
+    """Remove zero-width characters, direction overrides and tags, which a person does not see."""
     return _each(document, lambda text: INVISIBLE.sub("", text))
 
 
 def soft_hyphens(document: Document) -> tuple[Document, int]:
-    """Places where a word could be broken are not part of the word."""
+    """Remove soft hyphens, which are no part of the word."""
     return _each(document, lambda text: text.replace("\u00ad", ""))
 
 
 def data_uris(document: Document) -> tuple[Document, int]:
-    """Pictures written out in letters."""
+    """Remove pictures that are embedded as data URIs."""
     return _each(document, lambda text: DATA_URI.sub("", text))
 
 
 def broken_hyphenation(document: Document) -> tuple[Document, int]:
-    """`informa-\\ntion` is one word again; in a PDF also `informa- tion`, but not `pre- and post-`."""
+    """Rejoin `informa-\\ntion`; in a PDF also `informa- tion`, but not `pre- and post-`."""
     pdf = document.media_type == "application/pdf"
     return _each(
         document, lambda text: BROKEN_WORD.sub("", BROKEN_LINE.sub("", text)) if pdf else BROKEN_LINE.sub("", text)
@@ -63,12 +66,12 @@ def broken_hyphenation(document: Document) -> tuple[Document, int]:
 
 
 def leaders(document: Document) -> tuple[Document, int]:
-    """The dots between a title and its page in a table of contents."""
+    """Shorten the dots between a title and its page in a table of contents."""
     return _each(document, lambda text: LEADERS.sub(" … ", text))
 
 
 def running_heads(document: Document) -> tuple[Document, int]:
-    """Page headers and footers: the same text, but for its digits, at the edge of most pages."""
+    """Remove page headers and footers, equal but for digits on most pages."""
     pages: dict[int, list[int]] = {}
     for index, block in enumerate(document.blocks):
         if block.page is not None:
@@ -83,20 +86,20 @@ def running_heads(document: Document) -> tuple[Document, int]:
     drop = set[int]()
     for page, indexes in edges.items():
         heads = {i for i in indexes if _without_digits(document.blocks[i]) in running}
-        if len(heads) < len(pages[page]):  # else it is all that the page says
+        if len(heads) < len(pages[page]):  # otherwise it is all the text of the page
             drop |= heads
     return replace(document, blocks=tuple(b for i, b in enumerate(document.blocks) if i not in drop)), len(drop)
 
 
 def white_space(document: Document) -> tuple[Document, int]:
-    """One space between words, at most one empty line; indentation stays."""
+    """Reduce to one space between words and one empty line; indentation stays."""
     return _each(
         document, lambda text: EMPTY_LINES.sub("\n\n", LINE_ENDS.sub("", SPACES.sub(" ", text))).rstrip().lstrip("\n")
     )
 
 
 def empty_blocks(document: Document) -> tuple[Document, int]:
-    """Blocks in which nothing is left."""
+    """Remove blocks without text."""
     kept = tuple(block for block in document.blocks if block.text.strip())
     return replace(document, blocks=kept), len(document.blocks) - len(kept)
 
@@ -116,7 +119,7 @@ STEPS: tuple[Step, ...] = (
 
 
 def clean(document: Document) -> tuple[Document, dict[str, int]]:
-    """The document after every step, and how many blocks each step changed or dropped."""
+    """Apply every step, and count the blocks that each changed or dropped."""
     counts = {}
     for step in STEPS:
         document, counts[step.__name__] = step(document)
@@ -127,7 +130,7 @@ def clean(document: Document) -> tuple[Document, dict[str, int]]:
 
 
 def _each(document: Document, change: Callable[[str], str]) -> tuple[Document, int]:
-    """The document with each block's text changed, and how many blocks that made another."""
+    """Change the text of each block; return the document and how many blocks differ."""
     blocks = tuple(replace(block, text=change(block.text)) for block in document.blocks)
     return replace(document, blocks=blocks), sum(a != b for a, b in zip(blocks, document.blocks, strict=True))
 

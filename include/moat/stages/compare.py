@@ -1,4 +1,4 @@
-"""Compare a source with the ledger: what is new, changed, moved in access only, vanished."""
+"""Compare a source with the ledger: new, changed, changed in access only, or vanished."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,12 +11,11 @@ from moat.ledger.documents import Known, resting_mark
 from moat.readers.key_digests import KeyDigests
 from moat.readers.reader import OpenReader
 from moat.recipe import recipe_of
-from moat.records import FINGERPRINT_MOVED, Listed, Planned
+from moat.records import Listed, Planned
 from moat.runtime import Options, Runtime
 from moat.source import Source
 
-OLDER = "prepared by an older recipe"
-WINDOW = 2_000  # listed documents compared at a time
+WINDOW = 2_000  # documents compared at a time
 
 
 def compare(
@@ -28,9 +27,23 @@ def compare(
     record: Callable[[list[tuple[Listed, Planned]], dict[str, Known]], None] = lambda window, known: None,
     left: Callable[[list[str]], None] = lambda keys: None,
 ) -> Iterator[Planned]:
-    """What a load would do with each document that is not the same as before; writes nothing itself.
+    """Plan what a load does with each document that is not unchanged; writes nothing itself.
 
-    `record` is told of each window that was compared, `left` of quarantined keys that are not listed.
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        reader: The source's open reader.
+        options: What this run asks for.
+        counts: Filled with the number of documents per planned action, while the plan is consumed.
+        record: Called with each compared window and what the ledger knows of it.
+        left: Called with the quarantined keys that are no longer listed.
+
+    Yields:
+        One planned action per document that is new, changed, changed in access only, or vanished.
+
+    Raises:
+        SourceUnavailable: The listing broke off.
+        KeyListedTwice: Two documents have the same key.
     """
     seen, recipe_now = KeyDigests(), recipe_of(runtime, source)
     listing = iter(reader.listing())
@@ -54,7 +67,7 @@ def compare(
             else:
                 counts[one.what] += 1
                 counts["unknown"] += one.why == "unknown"
-                counts["again"] += one.why == OLDER
+                counts["again"] += one.why == "recipe"
                 yield one
         if counts["listed"] % 50_000 < WINDOW:
             runtime.progress(f"{source.name}: {counts['listed']:,} listed")
@@ -70,7 +83,7 @@ def compare(
                 size=0,
                 policy=None,
                 what="vanished",
-                why="not listed any more",
+                why="not listed",
                 access_version=0,
                 known_hash="",
             )
@@ -79,9 +92,17 @@ def compare(
 
 
 def pending(runtime: Runtime, source: Source) -> Mapping[str, int]:
-    """What the next run of a source would do: documents by planned action, and how many it lists.
+    """Count what the next run of a source would do; reads the whole listing, writes nothing.
 
-    Reads the whole listing and writes nothing. Raises SourceUnavailable where that breaks off.
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+
+    Returns:
+        Number of documents per planned action, and of those listed.
+
+    Raises:
+        SourceUnavailable: The listing broke off.
     """
     counts: Counter[str] = Counter()
     with source.reader.open(runtime.reading(source)) as reader:
@@ -91,12 +112,12 @@ def pending(runtime: Runtime, source: Source) -> Mapping[str, int]:
 
 
 def next_runs(runtime: Runtime, sources: Mapping[str, Source]) -> dict[str, Callable[[], Mapping[str, int]]]:
-    """For each declared source a function that says what its next run would do."""
+    """Return a function per declared source that counts its next run."""
     return {name: partial(pending, runtime, source) for name, source in sources.items()}
 
 
 def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options) -> Planned:
-    """What this load does with a listed document."""
+    """Plan what this load does with a listed document."""
     version = known.access_version if known else 0
     plan = Planned(
         key=one.key,
@@ -111,27 +132,25 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
     )
     if known is not None and known.erased:
         return replace(plan, why="erased")
-    if one.policy is None:  # set aside; what is visible of it is masked, in the index too
+    if one.policy is None:  # set aside; its visible chunks are masked, in the index too
         masked = known is not None and known.visible and (known.policy is not None or known.lags)
         return replace(plan, what="access" if masked else "unchanged", why="unknown")
     asked = one.key in options.only or (known is not None and known.asked)
     same = known is not None and known.set_aside == resting_mark(one.fingerprint, recipe_now)
-    # What has failed three times rests through a run that reads everything again, too.
+    # A document that failed three times is skipped by full runs, too.
     resting = same and not asked and (not options.full or (known is not None and known.rests))
     if known is None or not known.visible:
-        return replace(plan, why="resting") if resting else replace(plan, what="new", why="not loaded before")
+        return replace(plan, why="resting") if resting else replace(plan, what="new", why="new")
     moved = known.policy != one.policy
     if not resting:
         if asked or options.full:
-            return replace(plan, what="changed", why="asked for")
+            return replace(plan, what="changed", why="asked")
         if known.recipe != recipe_now:
-            return replace(plan, what="changed", why=OLDER)
+            return replace(plan, what="changed", why="recipe")
         if known.fingerprint != one.fingerprint:
-            return replace(plan, what="changed", why=FINGERPRINT_MOVED, known_hash=known.content_hash)
+            return replace(plan, what="changed", why="fingerprint", known_hash=known.content_hash)
     if moved:
-        return replace(
-            plan, what="access", why="only its access moved" if known.policy else "its access is known again"
-        )
+        return replace(plan, what="access", why="access" if known.policy else "access known")
     if known.lags:
-        return replace(plan, what="access", why="the index holds an older access")
+        return replace(plan, what="access", why="lag")
     return replace(plan, why="resting" if resting else "")

@@ -1,4 +1,4 @@
-"""A dry run: what a run would do and cost, from a sample; nothing is written."""
+"""dry run: estimate what a run would do and cost, writing nothing."""
 
 import time
 from collections import Counter
@@ -16,27 +16,43 @@ from moat.stages.chunk import Chunker
 from moat.stages.compare import compare
 from moat.stages.prepare import cut
 
-SAMPLE = 16  # documents that a dry run looks into
-NOBODYS = "00000000-0000-0000-0000-000000000000"  # id of documents that are not kept
+SAMPLE = 16  # documents that a dry run prepares
+NOBODYS = "00000000-0000-0000-0000-000000000000"  # id of documents that are not stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a run would do and cost. What is not counted is estimated from a sample."""
+    """What a run would do and cost.
+
+    `counts` and `documents` are exact, the rest is estimated from a sample.
+    """
 
     counts: dict[str, int]
-    documents: int  # that would be read
+    documents: int  # that would be fetched
     sampled: int
     chunks: int
     tokens: int
     set_aside: int
     seconds: float
-    cost: float  # in `currency`, at the most: texts embedded before cost nothing
+    cost: float  # in `currency`, an upper bound: texts embedded before cost nothing
     currency: str  # empty: no price is set
 
 
 def dry_run(runtime: Runtime, source: Source, options: Options) -> Estimate:
-    """The plan of a run and its cost; nothing is written, neither in the ledger nor in the index."""
+    """Plan a run and estimate its cost, writing nothing to ledger, staging or index.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        options: What the run would ask for.
+
+    Returns:
+        The plan in counts, and chunks, tokens, seconds and cost scaled up from a sample of at most 16 documents.
+
+    Raises:
+        SourceUnavailable: The listing or a fetch broke off.
+        EmbedderUnavailable: The embedder did not answer.
+    """
     counts: Counter[str] = Counter()
     with source.reader.open(runtime.reading(source)) as reader:
         wanted, size, n = list[Planned](), 0, 0
@@ -69,7 +85,7 @@ def dry_run(runtime: Runtime, source: Source, options: Options) -> Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """What some documents came to: counts, and seconds of preparing and of embedding."""
+    """Counts of the sampled documents, and seconds of preparing and of embedding."""
 
     chunks: int = 0
     tokens: int = 0
@@ -79,7 +95,7 @@ class _Sample:
 
 
 def _sampled(runtime: Runtime, source: Source, raws: list[RawDocument]) -> _Sample:
-    """Prepare and embed some documents, and keep nothing of it."""
+    """Prepare and embed the sampled documents, and keep nothing."""
     if not raws:
         return _Sample()
     chunker, embedder = (

@@ -1,8 +1,6 @@
-"""embed: chunk texts -> vectors, only for texts that this model has not embedded already.
+"""embed: chunk texts -> vectors, unless the model has embedded them already.
 
-Three forms of an embedder behind one protocol: the resident one of this machine and any
-OpenAI-compatible server speak the same HTTP; in-process is for tests and for those who want no
-server. `tests/contracts/embedder.py` holds what each must keep.
+The embedder is one of those in `moat.embedding.client`.
 """
 
 import time
@@ -13,7 +11,7 @@ import numpy as np
 from moat.batching import windows
 from moat.embedding.client import Embedder, embedder_of
 from moat.embedding.model import ModelInfo
-from moat.errors import LoadRefused
+from moat.errors import OverBudget
 from moat.ledger import embeddings, loads, spending
 from moat.records import Chunk, Embedded
 from moat.runtime import Runtime, batch_path, timed
@@ -24,14 +22,27 @@ WINDOW = 2_048  # texts between two checkpoints
 
 @timed("embed")
 def embed(runtime: Runtime, source: Source, number: int, batch: int) -> dict[str, int]:
-    """Embed the chunks of a batch; returns how many texts were made, of how many tokens, and how many were there.
+    """Embed the chunks of a batch.
 
-    Every window is kept in the ledger when it is done, so a retry pays for none of it again.
-    Raises LoadRefused for a load that waits for its budget.
+    Each window is stored in the ledger when it is done, so a retry does not embed it again.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+        batch: Number of the batch, from 0.
+
+    Returns:
+        Number of texts `embedded` and `reused`, and the `tokens` of those embedded.
+
+    Raises:
+        OverBudget: The load waits for a person to decide on its budget.
+        EmbedderUnavailable: The embedder did not answer.
+        ModelError: The embedder serves another model or revision.
     """
     load = runtime.load(number)
     if load.state == "held" and load.held_for == "budget":
-        raise LoadRefused(
+        raise OverBudget(
             f"load {number} of {source.name} waits for a person, nothing of it is embedded before ({load.reason}): "
             f"`moat release {number}` or `moat reject {number}`"
         )
@@ -65,7 +76,7 @@ def embed(runtime: Runtime, source: Source, number: int, batch: int) -> dict[str
 def _window(
     runtime: Runtime, embedder: Embedder, info: ModelInfo, window: list[Chunk], counts: dict[str, int]
 ) -> dict[str, bytes]:
-    """Vectors of a window by text hash: from the ledger, and made for the rest."""
+    """Vectors of a window by text hash, reused or newly embedded."""
     texts = {c.text_hash: c.embedded_text for c in window}
     vectors = embeddings.vectors(runtime.ledger, info.key, texts)
     missing = [text_hash for text_hash in texts if text_hash not in vectors]

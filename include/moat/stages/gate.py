@@ -1,6 +1,6 @@
-"""gate: the whole load in staging -> a report; it passes, holds for a person, or blocks.
+"""gate: check the whole staged load, then pass, hold or block it.
 
-All checks run and all are recorded; then the gate decides once.
+All checks run and all results are recorded; then the gate decides once.
 """
 
 import importlib
@@ -26,7 +26,22 @@ from moat.source import Source
 
 @timed("gate")
 def check(runtime: Runtime, source: Source, number: int, family: str) -> list[CheckResult]:
-    """Run the checks of one family, record them and what they measured. One that crashes counts as failed and blocks."""
+    """Run the checks of one family, and record their results and measures.
+
+    A check that crashes counts as failed and blocks the load.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+        family: Name of the family, one of `moat.checks.FAMILIES`.
+
+    Returns:
+        The recorded results; at least one.
+
+    Raises:
+        RetriableError: A system did not answer; the task may run again.
+    """
     load = runtime.load(number)
     candidate = Candidate(runtime=runtime, source=source, load=load)
     try:
@@ -36,7 +51,7 @@ def check(runtime: Runtime, source: Source, number: int, family: str) -> list[Ch
         found += _learned(candidate, family, getattr(module, "MEASURES", ()))
     except RetriableError:
         raise
-    except Exception as error:  # noqa: BLE001  a check that cannot look has seen nothing, and that must not pass
+    except Exception as error:  # noqa: BLE001  a check that crashed has seen nothing, so it must not pass
         runtime.progress(traceback.format_exc())
         found = [
             CheckResult(
@@ -58,7 +73,7 @@ def check(runtime: Runtime, source: Source, number: int, family: str) -> list[Ch
 
 
 def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterator[CheckResult]:
-    """What the family's measures come to beside those of earlier loads; a run for some documents only is beside none."""
+    """Compare the family's measures with those of earlier loads, unless the run is partial."""
     load = candidate.load
     if not of or load.options.get("only") or load.options.get("limit"):
         return
@@ -70,14 +85,27 @@ def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterat
 
 
 def refused(found: list[CheckResult]) -> list[str]:
-    """The names of the checks, once all passed. Raises GateBlocked that names the broken rules, so that their task is red."""
+    """Return the names of the checks if all passed, so that a broken rule turns its task red.
+
+    Raises:
+        GateBlocked: A check that holds or blocks has failed; the message names each of them.
+    """
     if broken := [r for r in found if not r.passed and r.severity != "warn"]:
         raise GateBlocked("; ".join(f"{r.name} ({r.severity}): {r.seen}, allowed: {r.allowed}" for r in broken))
     return [r.name for r in found]
 
 
 def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
-    """Decide on a load: hold it for a person where a check asks for one; write the report to staging."""
+    """Decide on a checked load, hold it if a check asks for a person, and stage the report.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+
+    Returns:
+        The verdict: pass, hold or block, with every result.
+    """
     load, found = runtime.load(number), verdict(runtime, number)
     n_aside = quarantine.count(runtime.ledger, load)
     if n_aside:
@@ -93,12 +121,12 @@ def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
 
 
 def report_path(load: Load) -> str:
-    """Where the report of a load stands in staging."""
+    """Path of a load's report in staging."""
     return path(load.source, load.id, "gate", "report.md")
 
 
 def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
-    """Results as a table for a log."""
+    """Format results as a table for a log."""
     rows = [("", "check", "seen", "allowed")]
     rows += [("ok" if r.passed else r.severity.upper(), f"{r.family}: {r.name}", r.seen, r.allowed) for r in found]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
@@ -109,7 +137,7 @@ def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
 
 
 def report(load: Load, found: Verdict, incident: Incident | None) -> str:
-    """The verdict as Markdown, failed checks first: what a person reads before releasing, in a narrow panel."""
+    """Format the verdict as Markdown for a narrow panel, failed checks first."""
     lines = [f"**Load {load.id} of {load.source}: {found.outcome}.** {_counted(load)}", ""]
     if why := extraordinary(load.options, load.counts):
         by = f", by {load.run}" if load.options.get("expected") else ""
@@ -137,7 +165,7 @@ def report(load: Load, found: Verdict, incident: Incident | None) -> str:
     return "\n".join(lines)
 
 
-COUNTS = {  # in words, in the order of reading
+COUNTS = {  # labels of the counts, in the order of the report
     "listed": "listed",
     "new": "new",
     "changed": "changed",
@@ -152,11 +180,11 @@ COUNTS = {  # in words, in the order of reading
 
 
 def _counted(load: Load) -> str:
-    """What a load is about, in words."""
+    """Summarize the document counts of a load."""
     told = [f"{n:,} {words}" for name, words in COUNTS.items() if (n := load.counts.get(name, 0))]
     return f"Documents: {', '.join(told) or 'none'}."
 
 
 def _line(text: str) -> str:
-    """A value from a document or a source, which must not end the line that it stands in, nor its code."""
+    """Flatten a value, so that it cannot break Markdown."""
     return " ".join(text.split()).replace("`", "'")

@@ -1,4 +1,4 @@
-"""load: vectors, text and access tokens -> Weaviate, still invisible, proved by reading back."""
+"""load: vectors, text and access tokens -> Weaviate, still invisible, verified by reading back."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -17,15 +17,27 @@ from moat.records import Chunk, Embedded, IndexObject, Prepared
 from moat.runtime import Runtime, timed
 from moat.source import Source
 
-WINDOW = 1_000  # chunks written and proved at a time, whole documents
+WINDOW = 1_000  # chunks written and verified at a time, in whole documents
 
 
 @timed("load")
 def load(runtime: Runtime, source: Source, number: int, store: Store | None = None) -> dict[str, int]:
-    """Stage a load in the ledger and the index, and prove every object of it. Nothing of it is visible.
+    """Stage a load in the ledger and the index, and verify every object; nothing becomes visible.
 
-    Raises LoadRefused for a load that the gate has not let through, Superseded for one that lost
-    its lease, IndexUnavailable when the index does not hold what it was given.
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+        store: Index to use, which the caller closes; None: opened with the writer's key.
+
+    Returns:
+        Number of chunks `written`, `kept`, `retired`, `proved`, `repaired`, and `patched` in access.
+
+    Raises:
+        LoadRefused: Neither the gate nor a person has released the load.
+        Superseded: The run lost its lease on the source.
+        SchemaError: The live collection is not what Moat needs.
+        IndexUnavailable: Weaviate did not answer, or does not hold what was written.
     """
     current = runtime.load(number)
     found = verdict(runtime, number)
@@ -76,7 +88,7 @@ def _load(runtime: Runtime, source: Source, current: Load, index: Store, model: 
 
 
 def _groups(candidate: Candidate) -> Iterator[tuple[list[Prepared], list[tuple[Chunk, Embedded]]]]:
-    """Whole documents with their chunks and vectors, some at a time."""
+    """Group whole documents with their chunks and vectors, one window at a time."""
     waiting = candidate.prepared()
     prepared, pairs = list[Prepared](), list[tuple[Chunk, Embedded]]()
     for identity, of_document in groupby(candidate.embedded(), key=lambda pair: pair[0].document_id):
@@ -107,7 +119,7 @@ def _objects(
     of = {p.id: p for p in prepared}
     for c, e in pairs:
         if c.id not in writers:
-            continue  # its document was erased since it was read
+            continue  # its document was erased after it was read
         p = of[c.document_id]
         yield IndexObject(
             id=c.id,
@@ -126,7 +138,7 @@ def _objects(
 
 
 def _patch(runtime: Runtime, current: Load, index: Store, candidate: Candidate) -> int:
-    """Bring the access of documents whose content stays into the index, and prove it."""
+    """Write the access of documents whose content is unchanged to the index, and verify it."""
     n = 0
     for window in windows((p.key for p in candidate.plan() if p.what == "access"), WINDOW):
         n += patch(runtime, index, list(projection.ids(runtime.ledger, current.source, window).values()), current)

@@ -1,4 +1,4 @@
-"""parse → clean → chunk, streamed one into the other over one batch."""
+"""prepare: parse → clean → chunk, streamed over one batch."""
 
 import time
 import traceback
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moat.embedding.model import TokenCounter
-from moat.errors import DocumentError, FatalError, MoatError, ParseFailed, PrepareFailed, RiskFound
+from moat.errors import DocumentError, FatalError, MoatError, NothingLeft, PrepareFailed, RiskFound
 from moat.ids import document_id
 from moat.ledger import loads
 from moat.ledger.quarantine import put
@@ -27,9 +27,22 @@ TELL_EVERY_S = 10.0
 
 @timed("prepare")
 def prepare(runtime: Runtime, source: Source, number: int, batch: int) -> dict[str, int]:
-    """Turn a batch of raw documents into chunks; returns how many documents, chunks and set aside.
+    """Turn a batch of raw documents into chunks.
 
-    A document that cannot be parsed is quarantined with its bytes, and the batch goes on.
+    A document that cannot be prepared is quarantined with its bytes, and the batch goes on.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+        batch: Number of the batch, from 0.
+
+    Returns:
+        Number of documents `prepared`, of `chunks`, and of documents `set aside`.
+
+    Raises:
+        StagingError: A staged file is missing or damaged.
+        FatalError: The parser does not start, or a document was lost on the way.
     """
     load = runtime.load(number)
     prepared, aside, counts = list[Prepared](), list[SetAside](), Counter[str]()
@@ -79,33 +92,36 @@ def prepare(runtime: Runtime, source: Source, number: int, batch: int) -> dict[s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """What one document's bytes became: its text with structure, what was found and changed in it, its chunks."""
+    """Result of preparing one document: parsed text, findings, cleaning counts, chunks."""
 
     parsed: Document
     judged: Judged
-    cleaned: Mapping[str, int]  # by clean's steps
+    cleaned: Mapping[str, int]  # blocks changed or dropped, by step of clean
     chunks: Sequence[Chunk]
 
 
 def cut(source: Source, raw: RawDocument, identity: str, sandbox: Sandbox, chunker: Chunker) -> Cut:
-    """parse → clean → judge → chunk, of one document. Raises DocumentError."""
+    """Run parse → clean → judge → chunk on one document. Raises DocumentError."""
     parsed = sandbox.parse(raw)
     judged, cleaned = clean_and_judge(parsed, raw.metadata, source.risks)
     chunks = chunker.chunk(judged.document, identity, judged.metadata)
     if not chunks:
-        raise ParseFailed("nothing is left of its text after cleaning, and after what is hidden was taken out")
+        raise NothingLeft("nothing is left of its text after cleaning, and after what is hidden was taken out")
     return Cut(parsed=parsed, judged=judged, cleaned=cleaned, chunks=chunks)
 
 
 def clean_and_judge(parsed: Document, metadata: tuple[str, ...], policy: Risks) -> tuple[Judged, Mapping[str, int]]:
-    """clean → content risks: what is hidden is counted before clean takes it out. Raises RiskFound."""
+    """Clean a document and judge its risks.
+
+    Hidden text is counted before clean removes it. Raises RiskFound.
+    """
     shown, hidden = hidden_in(parsed)
     document, cleaned = clean(shown)
     return judge(document, metadata, hidden, policy), cleaned
 
 
 def _prepared(raw: RawDocument, identity: str, made: Cut) -> Prepared:
-    """The record of a document that was cut into chunks."""
+    """Build the record of a document that was cut into chunks."""
     document = made.judged.document
     return Prepared(
         id=identity,
@@ -128,7 +144,7 @@ def _prepared(raw: RawDocument, identity: str, made: Cut) -> Prepared:
 
 
 def _unforeseen(error: Exception) -> PrepareFailed:
-    """Whatever a library raised, with its class and the last place of ours that it went through."""
+    """Wrap an unexpected error, with its class and the innermost frame of our code."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = next((f for f in reversed(frames) if "moat" in Path(f.filename).parts), frames[-1])
     said = " ".join(str(error).encode("utf-8", "backslashreplace").decode().split())[:300]

@@ -1,4 +1,4 @@
-"""promote: verify, then make visible in one transaction; later remove what it replaced."""
+"""promote: make a load visible in one transaction, then remove what it replaced."""
 
 from moat.batching import windows
 from moat.checks.verdict import released, verdict
@@ -14,9 +14,24 @@ from moat.source import Source
 
 @timed("promote")
 def promote(runtime: Runtime, source: Source, number: int, by: str, store: Store | None = None) -> Load:
-    """Make a staged load visible, whole; then clear away what nobody can see or bring back.
+    """Make a staged load visible as a whole, then remove what no rollback can restore.
 
-    Called again it goes on where it stopped. Raises LoadRefused, Superseded, SchemaError.
+    Called again, it continues where it stopped.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+        by: Who promotes, for the audit.
+        store: Index to use, which the caller closes; None: opened with the writer's key.
+
+    Returns:
+        The promoted load.
+
+    Raises:
+        LoadRefused: Neither the gate nor a person has released the load.
+        Superseded: The run lost its lease on the source.
+        SchemaError: The live collection is not what Moat needs.
     """
     current, found = runtime.load(number), verdict(runtime, number)
     if current.state != "promoted" and not released(current, found):
@@ -37,7 +52,10 @@ def promote(runtime: Runtime, source: Source, number: int, by: str, store: Store
 
 
 def clear(runtime: Runtime, source: str, index: Store) -> int:
-    """Remove from index, ledger and staging what only loads before the newest promoted one hold."""
+    """Remove what only loads before the newest promoted one hold.
+
+    Returns the number of removed chunks.
+    """
     ended = garbage.ended(runtime.ledger, source)
     if not ended:
         return 0

@@ -1,11 +1,11 @@
-"""read: the source and the ledger -> what is new, changed, moved in access only, vanished; batches in staging."""
+"""read: compare the source with the ledger, and stage new and changed documents in batches."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from moat.batching import windows
-from moat.errors import FatalError
+from moat.errors import AccessUnknown, FatalError
 from moat.incidents.lifecycle import mended
 from moat.ledger import access, documents, loads, quarantine, spending
 from moat.ledger.documents import Known
@@ -21,7 +21,7 @@ from moat.source import Source
 from moat.stages.compare import compare
 from moat.tracing import counted, span
 
-ROW_BYTES = 1_024  # assumed of a document whose source does not say its size
+ROW_BYTES = 1_024  # assumed size of a document if its source gives none
 LIGHT = {
     "pdf": 0.5,
     "docx": 0.5,
@@ -36,11 +36,22 @@ LIGHT = {
 
 
 def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadResult:
-    """Open a load of the source, compare, and stage what is new and changed in batches.
+    """Open a load of the source, compare it with the ledger, and stage what is new or changed.
 
-    Raises LoadInProgress while another run is at it, SourceUnavailable when the listing or a
-    fetch breaks off: half a listing is none, so nothing is taken for deleted; FatalError for a
-    budget in money where tokens have no price.
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        run: Id of the run that makes the load, such as `airflow:DAG:RUN`.
+        options: What this run asks for.
+
+    Returns:
+        The load's number, its batches and its counts; `unchanged` if there is nothing to load.
+
+    Raises:
+        LoadInProgress: Another run of the source holds its lease.
+        SourceUnavailable: The listing or a fetch broke off. Nothing is taken for deleted then.
+        KeyListedTwice: Two documents have the same key.
+        FatalError: A budget in money has no price of tokens.
     """
     priced(runtime.settings, source)
     load = loads.open_load(
@@ -57,7 +68,7 @@ def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadRe
 
 
 def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> ReadResult:
-    """What this load finds, and the batches that it stages."""
+    """Record what changed in the source, and stage its batches."""
     loads.made_with(runtime.ledger, load, provenance_of(runtime, source, recipe_of(runtime, source)))
     access.forget_changes(runtime.ledger, load)
     base = access.begin(runtime.ledger, source.name)
@@ -73,7 +84,7 @@ def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> Rea
     loads.note(runtime.ledger, load, counts)
     empty = counts["listed"] == 0 and counts["visible"] > 0
     judged = counts["listed"] < source.limits.min_documents or empty or nobodys(counts)
-    # Where all that is new was set aside no batch is left, and the gate has to say so.
+    # If every new document was set aside there is no batch, and the gate must report it.
     moves = batches or counts["aside"] or counts["vanished"] or counts["access"]
     unchanged = not moves and not (options.whole and judged)
     if unchanged:
@@ -85,6 +96,7 @@ def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> Rea
 
 
 def _told(source: Source, load: Load, counts: Counter[str]) -> str:
+    """Summarize the counts of the load in one line."""
     names = (
         "listed",
         "new",
@@ -106,12 +118,11 @@ def _told(source: Source, load: Load, counts: Counter[str]) -> str:
 def _plan(
     runtime: Runtime, source: Source, load: Load, reader: OpenReader, options: Options, base: int
 ) -> tuple[Counter[str], Counter[str]]:
-    """Compare the listing with the ledger; stage the plan, and record at once what narrows access.
+    """Compare the listing with the ledger and stage the plan.
 
-    Returns what becomes of how many documents, and how many names end in what.
-
-    A document that the ledger never saw is written there with its access, so that this can be
-    revoked while its text is on its way.
+    Narrowed access applies at once. A document that is new to the ledger is recorded with its access, so that
+    this can be revoked while its text is being loaded. Returns the count per planned action and the count per
+    file extension.
     """
     counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(runtime, source)
 
@@ -132,7 +143,7 @@ def _plan(
                 key=one.key,
                 uri=one.uri,
                 stage="read",
-                error="AccessUnknown",
+                error=AccessUnknown.__name__,
                 reason=one.reason,
                 fingerprint=one.fingerprint,
             )
@@ -157,7 +168,7 @@ def _plan_path(source: Source, load: Load) -> str:
 def _fetch(
     runtime: Runtime, source: Source, load: Load, reader: OpenReader, counts: Counter[str], base: int
 ) -> list[Batch]:
-    """Fetch what the plan wants and stage it in batches of even weight."""
+    """Fetch the planned documents and stage them in batches of even weight."""
 
     def wanted() -> Iterator[Planned]:
         return (p for p in runtime.staging.read(_plan_path(source, load), Planned) if p.what in ("new", "changed"))
@@ -178,7 +189,7 @@ def _fetch(
                 size, n, n_left = size + len(one.content), n + 1, n_left - 1
                 yield one
                 one = next(raws, None)
-                # A batch is never one document, as long as there are others.
+                # A batch holds at least two documents, as long as there are others.
                 if one is not None and size >= target and n >= 2 and n_left >= 2 and len(batches) + 1 < n_batches:
                     break
             first = one
@@ -210,7 +221,7 @@ def _raws(
     aside: list[SetAside],
     base: int,
 ) -> Iterator[RawDocument]:
-    """Fetched documents whose content is new; the others are counted, and their access still compared."""
+    """Yield fetched documents with new content; count the others, and compare their access."""
     asked: dict[str, Planned] = {}
     touched: list[tuple[str, str]] = []
 
@@ -227,7 +238,7 @@ def _raws(
             case SetAside():
                 aside.append(answer)
             case RawDocument():
-                if answer.policy != one.policy:  # a row whose access moved since it was listed
+                if answer.policy != one.policy:  # its access changed since it was listed
                     access.narrow(runtime.ledger, load, [(answer.key, answer.policy)], base)
                 if one.known_hash and one.known_hash == answer.content_hash:
                     counts["touched"] += 1
@@ -238,9 +249,9 @@ def _raws(
     moved = {
         key for window in windows([key for key, _ in touched]) for key in access.moving(runtime.ledger, load, window)
     }
-    if moved:  # content as before, access not: what a row's fingerprint cannot tell apart
+    if moved:  # only access changed, which a row's fingerprint cannot show
         plan = list(runtime.staging.read(_plan_path(source, load), Planned))
-        only_access = (replace(p, what="access", why="only its access moved") if p.key in moved else p for p in plan)
+        only_access = (replace(p, what="access", why="access") if p.key in moved else p for p in plan)
         runtime.staging.write(_plan_path(source, load), Planned, only_access)
         counts["access"] += len(moved)
 

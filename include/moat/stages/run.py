@@ -1,4 +1,4 @@
-"""The whole way in one process, without Airflow: for one who writes a source, and for the command line."""
+"""Run the whole way in one process, without Airflow."""
 
 import os
 import socket
@@ -27,7 +27,10 @@ from moat.stages.read import read
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run came to. Without a verdict there was nothing to do, or the load waits for its budget."""
+    """Result of a run.
+
+    Without a verdict there was nothing to do, or the load waits for its budget.
+    """
 
     load: Load
     verdict: Verdict | None
@@ -35,16 +38,16 @@ class RunResult:
 
     @property
     def passed(self) -> bool:
-        """Whether it ended as a run should: promoted, or with nothing to do."""
+        """Whether the load was promoted, or there was nothing to do."""
         return self.load.state in ("promoted", "unchanged")
 
 
 class _Watch:
-    """Adds up how long each stage of a run takes."""
+    """Adds up the seconds of each stage."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.stage = "read"  # the one under way
+        self.stage = "read"  # the stage that runs
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -54,9 +57,21 @@ class _Watch:
 
 
 def run(runtime: Runtime, source: Source, options: Options, by: str) -> RunResult:
-    """read → parse → clean → chunk → embed → gate → load → promote.
+    """Run read → parse → clean → chunk → embed → gate → load → promote.
 
-    A held load stops: before embed where it is over its budget, before load where the gate holds it.
+    A held load stops: before embed if it exceeds its budget, before load if the gate holds it.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        options: What this run asks for.
+        by: Who promotes, for the audit.
+
+    Returns:
+        The load as it ended, the gate's verdict, and the seconds of each stage.
+
+    Raises:
+        MoatError: A stage failed. The load is given up, and the failure recorded as an incident.
     """
     watch, name = _Watch(), f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     try:
@@ -90,7 +105,20 @@ def run(runtime: Runtime, source: Source, options: Options, by: str) -> RunResul
 
 
 def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
-    """Go on with a load that a person released outside Airflow, from where it stopped; the gate may hold it again."""
+    """Continue a load that a person released outside Airflow; the gate may hold it again.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+        by: Who promotes, for the audit.
+
+    Returns:
+        The load as it ended, the gate's verdict, and the seconds of each stage.
+
+    Raises:
+        MoatError: A stage failed, and the failure is recorded as an incident.
+    """
     current, watch = runtime.load(number), _Watch()
     loads.renew(runtime.ledger, current, runtime.lease_s)
     with _told(runtime, current, watch):
@@ -99,7 +127,7 @@ def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
 
 @contextmanager
 def _told(runtime: Runtime, current: Load, watch: _Watch) -> Iterator[None]:
-    """Record the stage that fails as an incident, or as part of one."""
+    """Record a failed stage as an incident, or as part of an open one."""
     try:
         yield
     except MoatError as error:
@@ -117,7 +145,7 @@ def _told(runtime: Runtime, current: Load, watch: _Watch) -> Iterator[None]:
 
 
 def _go_on(runtime: Runtime, source: Source, number: int, by: str, watch: _Watch) -> RunResult:
-    """Take a load that was read as far as it may go; what is done already is left as it is."""
+    """Take a load as far as it may go, skipping stages that are done."""
     if not _embedded(runtime, source, number, watch):
         return RunResult(runtime.load(number), None, watch.seconds)
     found = verdict(runtime, number)
@@ -137,11 +165,11 @@ def _go_on(runtime: Runtime, source: Source, number: int, by: str, watch: _Watch
 
 
 def _embedded(runtime: Runtime, source: Source, number: int, watch: _Watch) -> bool:
-    """Prepare and embed every batch; False where the load waits for its budget, and nothing is embedded."""
+    """Prepare and embed every batch; False if the load waits for its budget."""
     batches = range(runtime.load(number).counts["batches"])
 
     def prepared(batch: int) -> None:
-        if not _staged(runtime, source, number, "aside", batch):  # the last file of a batch that is prepared
+        if not _staged(runtime, source, number, "aside", batch):  # the file that prepare writes last
             with watch("parse → clean → chunk"):
                 prepare(runtime, source, number, batch)
 

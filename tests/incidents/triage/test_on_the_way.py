@@ -8,7 +8,8 @@ import pytest
 
 from moat.errors import IndexUnavailable, LedgerUnavailable, SourceUnavailable
 from moat.incidents import lifecycle as noticed
-from moat.ledger import incidents, loads
+from moat.ledger import Ledger, checks, incidents, loads
+from moat.ledger.checks import CheckResult
 from moat.ledger.incidents import Incident
 from moat.runtime import Runtime
 from moat.settings import Settings
@@ -136,12 +137,12 @@ def test_tasks_of_airflow_join_what_the_gate_has_opened_and_open_nothing_by_desi
 def test_what_a_load_only_warns_of_stays_until_a_load_comes_without_it(
     runtime: Runtime, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    results = gates.results.of_load
+    results = checks.of_load
 
-    def warned(ledger: object, number: int) -> list[object]:
+    def warned(ledger: Ledger, number: int) -> list[CheckResult]:
         return [
             replace(r, passed=False, severity="warn") if r.name == "listing" else r for r in results(ledger, number)
-        ]  # type: ignore[arg-type]
+        ]
 
     with monkeypatch.context() as patch:
         patch.setattr("moat.ledger.checks.of_load", warned)

@@ -1,6 +1,6 @@
-"""Triage: from what went wrong to why, how far it reaches, and what mends it.
+"""Triage: from failures to probable causes, reach, and commands that mend them.
 
-`gather` asks ledger and staging, `rank` judges what came of it and needs neither.
+`gather` reads ledger and staging; `rank` judges the evidence without either.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ __all__ = ["Cause", "Diagnosis", "Reach", "triage"]
 def triage(
     runtime: Runtime, source: Source | None, load: Load | None, happenings: Sequence[Happening], name: str = ""
 ) -> Diagnosis:
-    """The causes of a fault, the most likely first, its reach, and the commands that mend it.
+    """Diagnose a fault: causes by likelihood, reach, and commands that mend it.
 
-    There is at least one happening. `name` is the source's, where neither its declaration nor a load is at hand.
+    Needs at least one happening. `name` is the source's, if neither its declaration nor a load is known.
     """
     name = name or (source.name if source else load.source if load else "")
     evidence, touched = gathered(runtime, source, load, name, happenings)

@@ -1,4 +1,4 @@
-"""What changed just before, and the rest: what is said when nothing more exact is seen."""
+"""Fallback causes: recent changes, a part that stands out, or none."""
 
 from collections.abc import Callable
 

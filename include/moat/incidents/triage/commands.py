@@ -13,9 +13,10 @@ BEFORE = ("open", "held", "staged")  # states from which a load can be rejected
 
 
 def commands(source: str, load: Load | None, cause: str, severity: str, error: str) -> tuple[str, ...]:
-    """What to do about a cause, in order: words begin with #, so that the whole can be pasted into a shell.
+    """Steps that mend a cause, in order, as a shell script.
 
-    `error` is what most of the documents in quarantine rest for; empty where there are none.
+    Words start with #, so that all of it can be pasted. `error` is the error of most documents resting in
+    quarantine; empty if there are none.
     """
     values = {
         "source": source,
@@ -41,12 +42,12 @@ def _filled(steps: tuple[str, ...], values: dict[str, str], load: Load | None, s
 
 
 def _can_be_rejected(load: Load | None, severity: str) -> bool:
-    """A load that a check blocked is rejected by the gate itself, a moment later."""
+    """Whether a person must reject the load; the gate itself rejects blocked ones."""
     return load is not None and load.state in BEFORE and severity == "hold"
 
 
 def dag_file(source: str, folder: Path = PROJECT / "dags") -> str:
-    """The file that declares a source, as it is typed; found by its text, so that nothing is executed."""
+    """Path of the file that declares a source, found without executing it."""
     named = re.compile(rf"\bname\s*=\s*[\"']{re.escape(source)}[\"']")
     for file in sorted(folder.glob("*.py")):
         text = file.read_text("utf-8", "replace")

@@ -1,7 +1,8 @@
-"""Trouble of what documents hold: their text, its characters and language, what should not be in it, who may read it."""
+"""Causes in document content: text, encoding, language, unwanted content, access."""
 
 import re
 
+from moat.errors import AccessUnknown, DirectoryStale, DirectoryUnavailable, NothingLeft, ParseUndecodable, RiskFound
 from moat.incidents.triage.evidence import Evidence, Signs, signs
 from moat.incidents.triage.signature import AGAIN, DECLARE, LOOK, REJECT, RELEASE, ROLLBACK, Signature
 
@@ -17,12 +18,12 @@ UNKNOWN = r"^access\.unknown|^access (lost|known)$"
 PUBLIC = r"^access\.(public|wide|people|readers)|^(access widened|newly public|never for its asker)$"
 MANY = 0.5  # of the visible documents
 FEW = 0.2  # of the changed documents
-EMPTIED, CUT = 0.4, 0.1  # of the usual length: below the first much is missing, above the second not all
+EMPTIED, CUT = 0.4, 0.1  # of the usual length: below the first much is missing, above the second not everything
 
 
 def _encoding(e: Evidence) -> Signs:
     found = [*e.moved(DAMAGED, "high"), *e.failed(r"^broken characters$")]
-    garbled = e.aside_for(r"decod|encoding|binary data")
+    garbled = e.aside_by(ParseUndecodable)
     most = sum(a.n for a in garbled) >= MANY * sum(a.n for a in e.aside)
     score = 92 if found else 91 if most and e.failed(r"^quarantined share$") else 55
     return signs(score, [*found, *garbled], e.part("file type", "folder")) if found or garbled else Signs()
@@ -45,22 +46,22 @@ def _text_lost(e: Evidence) -> bool:
 
 
 def _emptied(e: Evidence) -> Signs:
-    """Much of the text is gone: documents that are empty, or pages that give next to nothing."""
+    """Much text is missing: documents are empty, or pages have almost no text."""
     low = [
         s for s in e.moved(TEXT, "low") if s.usual and s.value < EMPTIED * s.usual and not s.name.startswith("length:")
     ]
     found = [*e.failed(r"^empty text$"), *e.moved(SHORT, "high"), *low]
-    nothing = e.aside_for(r"nothing is left of its text")
+    nothing = e.aside_by(NothingLeft)
     if not found and not nothing:
-        return signs(45, e.moved(r"^chunks\.tokens\.p10$", "low"))  # a few say next to nothing
+        return signs(45, e.moved(r"^chunks\.tokens\.p10$", "low"))  # a few have almost no text
     return signs(90 if found else 70, [*found, *nothing], e.part("file type", "parser", "folder"))
 
 
 def _truncated(e: Evidence) -> Signs:
-    """Documents end early: all of them have text, and less of it."""
+    """Documents are cut off: all have text, but less of it."""
     other = {
         s.name.removeprefix("form:").partition("=")[0] for s in e.moved(r"^form:")
-    }  # shorter, and written otherwise
+    }  # shorter, and written differently
     low = [
         s
         for s in e.moved(f"{TEXT}|^chunks\\.each$", "low")
@@ -77,14 +78,14 @@ def _oversized(e: Evidence) -> Signs:
 
 
 def _template(e: Evidence) -> Signs:
-    """The same text stands in most documents, or all of them grew."""
+    """The same text is in most documents, or all of them grew."""
     shifts = e.moved(r"^chunks\.boilerplate$", "high")
     longer = e.moved(r"^parsing\.characters$|^chunks\.each$", "high")
     return signs(89, shifts, longer) if shifts else signs(47, longer)
 
 
 def _swapped(e: Evidence) -> Signs:
-    """Changed documents keep little of their text, or questions find others than they should, and nothing else says why."""
+    """Changed documents keep little text, or questions find wrong ones, without another explanation."""
     missed = [*e.failed(GOLDEN), *e.moved(GOLDEN, "low")]
     rewritten = e.moved(f"^{re.escape(REWRITTEN)}$", "high")
     changed = e.ratio("changed", "visible")
@@ -92,14 +93,14 @@ def _swapped(e: Evidence) -> Signs:
     if not (missed or rewritten) and (not mass or e.changes):
         return Signs()
     words = f"{e.count('changed'):,} of {e.count('visible'):,} visible documents have other content" if mass else ""
-    # Vectors that are wrong by themselves, or texts that are not there, let questions miss whatever the bodies say.
+    # Wrong vectors or missing texts make questions miss, whatever the bodies say.
     without = e.failed(r"^(canaries|quarantined share)$") or _text_lost(e)
     if without or e.failed(ALIKE) or e.moved(f"{DAMAGED}|{LANGUAGE}|{RUN_TOGETHER}"):
         score = 55
     elif rewritten:
-        score = 93 if e.failed(PUBLIC) else 87  # with other readers as well, a key has been given again
+        score = 93 if e.failed(PUBLIC) else 87  # other readers as well: a key has been reused
     elif (share := e.shifts.get(REWRITTEN)) is not None and share.value < FEW:
-        score = 30  # changed documents were compared with what they were, and are still the same ones
+        score = 30  # changed documents were compared with their old text and are still the same ones
     else:
         score = 72 + 8 * mass if missed else 60
     return signs(score, [*rewritten, *missed, *([words] if words else [])])
@@ -112,7 +113,7 @@ def _near(e: Evidence) -> Signs:
 
 def _unknown(e: Evidence) -> Signs:
     found = [*e.failed(UNKNOWN), *e.moved(UNKNOWN, "high")]
-    rests = e.aside_for("AccessUnknown")
+    rests = e.aside_by(AccessUnknown)
     if not (found or rests):
         return Signs()
     return signs(93 if found else 50, [*found, *rests], e.part("folder", "author"), e.changed("declared access"))
@@ -124,12 +125,14 @@ def _public(e: Evidence) -> Signs:
 
 
 def _nobody(e: Evidence) -> Signs:
-    """A group that documents name has nobody in it any more."""
-    fewer = [s for s in e.moved(r"^access\.(people|readers|wide)", "low") if s.failed]  # else a small load's chance
+    """A group that documents name has no members left."""
+    fewer = [
+        s for s in e.moved(r"^access\.(people|readers|wide)", "low") if s.failed
+    ]  # otherwise chance in a small load
     found = [*e.moved(r"^access\.(nobody|empt|no_)", "high"), *fewer]
     found_checks = e.failed(r"group|nobody")
     empty = [f"nobody is in {group}" for group in e.empty_groups]
-    said = e.said(r"DirectoryStale|DirectoryUnavailable")
+    said = e.raised(DirectoryStale, DirectoryUnavailable)
     gone = [*e.failed(r"^nobody left$"), *e.moved(r"^access\.emptied$", "high")]
     return signs(
         94 if empty and gone else 88 if empty else 86, [*empty, *found_checks, *found, *said], e.part("folder")
@@ -146,7 +149,7 @@ def _risk(kind: str, asked: str) -> "Signature":
 
     def look(e: Evidence) -> Signs:
         found, shifts = e.failed(pattern), e.moved(pattern, "high")
-        rests = e.aside_for(pattern)
+        rests = [a for a in e.aside_by(RiskFound) if f"{kind}:" in a.reason]  # the reason lists "family:kind"
         if not (found or shifts or rests):
             return Signs()
         return signs(91 if found or shifts else 66, [*found, *shifts, *rests], e.part("folder", "author", "file type"))

@@ -1,4 +1,4 @@
-"""What triage says: causes, the most likely first, how far the fault reaches, and what mends it."""
+"""The result of triage: causes, reach and commands."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,18 +16,18 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How far a fault reaches: in documents and chunks, in people who read them or would miss them, in loads."""
+    """Reach of a fault: documents, chunks, affected readers and loads."""
 
     documents: int = 0
     chunks: int = 0
-    people: int = 0  # known ones, by the groups that the ledger has
+    people: int = 0  # known readers, by the ledger's groups
     public: int = 0  # of the documents, that everyone may read
     loads: int = 0  # since it began
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What broke, why, how far it reaches, and the commands that mend it, filled in."""
+    """The diagnosis of a fault: what, why, reach, and filled-in commands."""
 
     causes: tuple[Cause, ...]
     reach: Reach
@@ -38,7 +38,7 @@ class Diagnosis:
         return self.causes[0].title if self.causes else "Something failed"
 
     def to_dict(self) -> dict[str, Any]:
-        """As the ledger keeps it."""
+        """The form stored in the ledger."""
         return {
             "causes": [{**asdict(c), "evidence": list(c.evidence)} for c in self.causes],
             "reach": asdict(self.reach),

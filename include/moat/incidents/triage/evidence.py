@@ -1,6 +1,7 @@
-"""What triage looks at: one frozen record of everything that is known of a fault, so that no rule needs a server.
+"""The evidence of a fault as one frozen record.
 
-Evidence lines hold numbers and names. What a document says, and what a risk check found, is never in them.
+No rule needs a server. Evidence lines contain numbers and names, never document text or what a risk
+check found.
 """
 
 import re
@@ -8,22 +9,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from moat.errors import DocumentError, MoatError
+
 LINE = 200  # characters of an evidence line
-TOO_FAR = 3.5  # robust z from which a measure is called unusual
+TOO_FAR = 3.5  # robust z-score from which a measure is unusual
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A failed check or task, or a load that is late."""
+    """A failed check or task, or a late load."""
 
     kind: Literal["check", "task", "late"]
     stage: str
     subject: str
     severity: str
-    error: str  # class of the error; of a check empty
+    error: str  # class of the error; empty for a check
     message: str
     n: int = 1
-    measure: str = ""  # whose learned bound the check is
+    measure: str = ""  # measure of the check's learned bound
 
     @property
     def line(self) -> str:
@@ -35,13 +38,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shift:
-    """One measure of the load beside what is usual for it."""
+    """One measure of the load and its usual value."""
 
     name: str
     value: float
     usual: float | None = None  # median of the loads before; None: there are none
-    z: float = 0.0  # robust, with its sign; 0 where too little is known
-    failed: bool = False  # a check of it failed
+    z: float = 0.0  # robust and signed; 0 if too little is known
+    failed: bool = False  # whether a check of it failed
 
     @property
     def line(self) -> str:
@@ -49,7 +52,7 @@ class Shift:
         return f"{self.name} {_number(self.value)}{was}"
 
     def unusual(self, side: Literal["high", "low", "both"] = "both") -> bool:
-        """Whether it departs to that side: a check says so, or the history does."""
+        """Whether it departs to that side, according to a check or the history."""
         up = self.value > self.usual if self.usual is not None else self.z >= 0
         right = side == "both" or (side == "high") == up
         return right and (self.failed or abs(self.z) >= TOO_FAR)
@@ -57,7 +60,7 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A part of a source that has more of the bad documents than of all: a folder, a file type, an author."""
+    """A part of a source with more than its share of bad documents."""
 
     of: str
     value: str
@@ -72,7 +75,7 @@ class Segment:
 
     @property
     def lift(self) -> float:
-        """How many percentage points, from 0 to 1, it has more of the bad than of all."""
+        """Share of the bad documents minus share of all, from 0 to 1."""
         return self.share - (self.whole / self.whole_all if self.whole_all else 0.0)
 
     @property
@@ -86,17 +89,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Documents in quarantine that share stage, error and reason."""
+    """Quarantined documents that share stage, error and reason."""
 
     stage: str
     error: str
-    reason: str  # for rules to look at; it may hold words of a document, so it is in no line
+    reason: str  # for rules only: it may contain document text, so no line includes it
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnEvidence:
-    """A column of the rows, or a field of their records."""
+    """A column of the rows, or a field of the records."""
 
     name: str
     type: str
@@ -105,7 +108,7 @@ class ColumnEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that is known of a fault."""
+    """Everything known about a fault."""
 
     source: str
     stage: str = ""  # the first bad one
@@ -113,59 +116,66 @@ class Evidence:
     faults: tuple[Fault, ...] = ()
     shifts: Mapping[str, Shift] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
-    counts_before: Mapping[str, int] = field(default_factory=dict)  # of the load that was promoted last
+    counts_before: Mapping[str, int] = field(default_factory=dict)  # of the last promoted load
     changes: tuple[str, ...] = ()  # of code, packages, settings, declaration, credentials, in words
     segments: tuple[Segment, ...] = ()
     aside: tuple[Aside, ...] = ()
     columns: tuple[ColumnEvidence, ...] = ()
     columns_before: tuple[ColumnEvidence, ...] = ()
-    clock: tuple[int, float] | None = None  # minutes that most dates moved by, and the share of them that did
+    clock: tuple[int, float] | None = None  # minutes by which most dates moved, and their share
     empty_sizes: int = 0  # listed documents of size 0
-    missed: int = 0  # documents behind a failed golden question that vanish
-    empty_groups: tuple[str, ...] = ()  # that much of the load names, with nobody in them
-    moved_keys: float = 0.0  # share of the vanished documents whose content stands under a new key
+    missed: int = 0  # vanishing documents behind a failed golden question
+    empty_groups: tuple[str, ...] = ()  # empty groups that many documents name
+    moved_keys: float = 0.0  # share of the vanished documents whose content has a new key
     newest: float | None = None  # share of the vanished documents that were among the newest tenth
 
     def said(self, pattern: str) -> list[Fault]:
-        """Failed tasks of the first bad stage, or of any, whose error or message the pattern finds."""
+        """Failed tasks whose error or message matches, of the first bad stage or any."""
         found = [f for f in self.faults if f.kind != "check" and re.search(pattern, f"{f.error} {f.message}", re.I)]
         first = [f for f in found if f.stage == self.stage]
         return first or found
 
+    def raised(self, *kinds: type[MoatError]) -> list[Fault]:
+        """Failed tasks of the first bad stage, or of any, that ended with one of these errors."""
+        names = {kind.__name__ for kind in kinds}
+        found = [f for f in self.faults if f.kind != "check" and f.error in names]
+        return [f for f in found if f.stage == self.stage] or found
+
     def failed(self, pattern: str) -> list[Fault]:
-        """Failed checks whose name, or measure, the pattern finds."""
+        """Failed checks whose name or measure matches the pattern."""
         return [
             f for f in self.faults if f.kind == "check" and re.search(pattern, f"{f.subject}\n{f.measure}", re.I | re.M)
         ]
 
     def moved(self, pattern: str, side: Literal["high", "low", "both"] = "both") -> list[Shift]:
-        """Measures that depart to a side and whose name the pattern finds, the farthest first."""
+        """Measures that depart to a side and whose name matches the pattern, farthest first."""
         found = [s for name, s in self.shifts.items() if re.search(pattern, name, re.I) and s.unusual(side)]
         return sorted(found, key=lambda s: (-s.failed, -abs(s.z)))
 
     def changed(self, prefix: str) -> list[str]:
-        """What changed since the load before, by the beginning of its name."""
+        """Changes since the previous load whose name has the prefix."""
         return [words for words in self.changes if words.startswith(prefix)]
 
-    def aside_for(self, pattern: str) -> list[Aside]:
-        """Quarantined documents whose error or reason the pattern finds."""
-        return [a for a in self.aside if re.search(pattern, f"{a.error} {a.reason}", re.I)]
+    def aside_by(self, *kinds: type[DocumentError]) -> list[Aside]:
+        """Quarantined documents that were set aside by one of these errors."""
+        names = {kind.__name__ for kind in kinds}
+        return [a for a in self.aside if a.error in names]
 
     def part(self, *of: str) -> Segment | None:
-        """The segment of one of these kinds that stands out most."""
+        """The segment of these kinds that stands out most."""
         return max((s for s in self.segments if s.of in of), key=lambda s: s.lift, default=None)
 
     def count(self, name: str) -> int:
         return self.counts.get(name, 0)
 
     def ratio(self, name: str, of: str) -> float:
-        """One count of the load as a share of another; 0 where there is none."""
+        """One count of the load divided by another; 0 if the latter is missing."""
         return self.count(name) / self.count(of) if self.count(of) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """How strongly one cause is seen, from 0 to 100, and by what."""
+    """How strongly one cause is indicated, from 0 to 100, and by which lines."""
 
     score: int = 0
     lines: tuple[str, ...] = ()
@@ -175,7 +185,7 @@ NONE = Signs()
 
 
 def signs(score: int, because: object, *beside: object) -> Signs:
-    """Signs of a cause from faults, shifts, segments and words; none without what it is judged by, whatever stands beside."""
+    """Signs of a cause from its evidence; none if `because` is empty."""
     lines = tuple(dict.fromkeys((*_lines(because), *_lines(beside)))) if because else ()
     return Signs(min(score, 100), lines) if lines else NONE
 

@@ -1,4 +1,4 @@
-"""Gathers the evidence of a fault from ledger and staging. What is not there, or not readable, is left out."""
+"""Gathers the readable evidence of a fault from ledger and staging."""
 
 import re
 import statistics
@@ -23,14 +23,14 @@ from moat.records import Planned, Prepared
 from moat.runtime import Runtime, batch_path, path
 from moat.source import Source
 
-FEWEST = 5  # loads before, from which on a measure has a usual range
+FEWEST = 5  # earlier loads from which a measure has a usual range
 ERROR = re.compile(r"^([A-Z]\w+(?:\.\w+)*): ?(.*)", re.DOTALL)
 MOST_DATES = 500  # that are compared
 FEWEST_DATES = 5
 QUARTER_S = 900
 MANY = 0.2  # of a load
-BOOKS = ("column:", "kind:", "rows:")  # measures that only later loads look at
-SHORT_TEXT = 200  # characters of a document that say next to nothing
+BOOKS = ("column:", "kind:", "rows:")  # measures read only by later loads
+SHORT_TEXT = 200  # characters of a nearly empty document
 T = TypeVar("T")
 Traits = tuple[list[Trait], list[Trait]]  # of bad documents, and of the others
 
@@ -38,7 +38,7 @@ Traits = tuple[list[Trait], list[Trait]]  # of bad documents, and of the others
 def gathered(
     runtime: Runtime, source: Source | None, load: Load | None, name: str, happenings: Sequence[Happening]
 ) -> tuple[Evidence, Touched | None]:
-    """What is known of a fault of the source `name`, and what its load would have changed."""
+    """Collect the evidence of a fault, and what its load would change."""
     here = [h for h in happenings if h.kind != "check" or load is None or h.load_id == load.id] or list(happenings)
     faults = _faults(runtime, load, here)
     stage = here[0].stage if here else ""
@@ -96,7 +96,7 @@ def _faults(runtime: Runtime, load: Load | None, happenings: Sequence[Happening]
 
 
 def _shifts(runtime: Runtime, load: Load, faults: Sequence[Fault]) -> dict[str, Shift]:
-    """Every measure of the load beside its history."""
+    """Every measure of the load with its history."""
     past = measures.history(runtime.ledger, load)
     failed = {f.measure for f in faults if f.measure}
     every = measures.of_load(runtime.ledger, load.id).items()
@@ -108,7 +108,7 @@ def _shifts(runtime: Runtime, load: Load, faults: Sequence[Fault]) -> dict[str, 
 
 
 def _shift(name: str, value: float, before: Sequence[float], failed: bool) -> Shift:
-    """A measure beside its history. Where the gate has learned what is usual, it is the one that says what departs."""
+    """A measure with its history; a learned bound of the gate decides first."""
     usual, z = _usual(value, before)
     return Shift(
         name=name, value=value, usual=usual, z=z if failed or len(before) < LEARNED_FROM else 0.0, failed=failed
@@ -116,7 +116,7 @@ def _shift(name: str, value: float, before: Sequence[float], failed: bool) -> Sh
 
 
 def _usual(value: float, before: Sequence[float]) -> tuple[float | None, float]:
-    """The median of earlier values, and how far a value is from it in robust standard deviations."""
+    """The median of earlier values, and a value's distance in robust standard deviations."""
     if not before:
         return None, 0.0
     median = statistics.median(before)
@@ -130,7 +130,7 @@ def _usual(value: float, before: Sequence[float]) -> tuple[float | None, float]:
 
 
 def _planned(runtime: Runtime, load: Load) -> tuple[Touched | None, list[Planned]]:
-    """What the plan of a load would change."""
+    """The plan of a load and what it would change."""
     where = path(load.source, load.id, "read", "plan.parquet")
     if not _there(runtime, where):
         return None, []
@@ -152,7 +152,7 @@ def _there(runtime: Runtime, where: str) -> bool:
 
 
 def _safely(records: Iterator[T]) -> Iterator[T]:
-    """Records for as long as they can be read: evidence that is missing accuses nobody."""
+    """Yield records while they can be read: missing evidence indicates nothing."""
     try:
         yield from records
     except (MoatError, OSError, ValueError):
@@ -162,7 +162,7 @@ def _safely(records: Iterator[T]) -> Iterator[T]:
 def _segments(
     runtime: Runtime, candidate: Candidate | None, faults: Sequence[Fault], plan: list[Planned]
 ) -> tuple[Segment, ...]:
-    """The parts of the source that have more of the bad documents than of all."""
+    """Parts of the source with more than their share of bad documents."""
     if candidate is None:
         return ()
     said = " ".join(f"{f.subject} {f.measure}" for f in faults if f.kind == "check").lower()
@@ -176,14 +176,14 @@ def _segments(
 
 
 def _gone(runtime: Runtime, candidate: Candidate, plan: list[Planned]) -> Traits:
-    """Documents that vanish, beside those that stay."""
+    """Documents that vanish, and those that stay."""
     gone = {p.key for p in plan if p.what == "vanished"}
     stay = history.first_seen(runtime.ledger, candidate.source.name).keys() - gone
     return [Trait(key) for key in gone], [Trait(key) for key in stay]
 
 
 def _marked(candidate: Candidate, said: str, plan: list[Planned]) -> Traits:
-    """Documents of this load with what the failed checks speak of, beside the others."""
+    """Documents of this load behind the failed checks, and the others."""
     unknown = {p.key for p in plan if p.why == "unknown"} if re.search("access|unknown", said) else set[str]()
     aside = {a.key for a in _safely(candidate.aside())} | unknown
     kinds = [kind for kind in ("personal", "secrets", "hidden", "injection") if kind.removesuffix("s") in said]
@@ -211,7 +211,7 @@ def _prepared(candidate: Candidate) -> Iterator[tuple[Prepared, int]]:
 
 
 def _columns(runtime: Runtime, load: Load | None) -> tuple[ColumnEvidence, ...]:
-    """The columns of the rows that a load read, as its gate measured them; none of other sources."""
+    """Columns of the rows of a load, as measured by its gate."""
     found = measures.of_load(runtime.ledger, load.id) if load is not None else {}
     names = [name.removeprefix("column:") for name in found if name.startswith("column:")]
     kinds = dict(name.removeprefix("kind:").rpartition("=")[::2] for name in found if name.startswith("kind:"))
@@ -219,12 +219,12 @@ def _columns(runtime: Runtime, load: Load | None) -> tuple[ColumnEvidence, ...]:
 
 
 def _sized(source: Source | None) -> bool:
-    """Whether the source says how large its documents are: rows have no size."""
+    """Whether the source reports document sizes: rows have none."""
     return source is not None and not hasattr(source.reader, "sql")
 
 
 def _missed(runtime: Runtime, load: Load, plan: list[Planned]) -> int:
-    """How many of the documents behind failed golden questions vanish."""
+    """Number of vanishing documents behind failed golden questions."""
     asked = {
         key
         for r in checks.of_load(runtime.ledger, load.id)
@@ -235,7 +235,7 @@ def _missed(runtime: Runtime, load: Load, plan: list[Planned]) -> int:
 
 
 def _empty_groups(runtime: Runtime, touched: Touched | None) -> tuple[str, ...]:
-    """Groups without anybody in them that a good part of a load is for; none where no groups are known at all."""
+    """Empty groups that many of a load's documents name."""
     there = people_of_groups(runtime.ledger, MOST_MEMBERSHIPS) if touched is not None else None
     if not there or touched is None:
         return ()
@@ -251,7 +251,7 @@ def _empty_groups(runtime: Runtime, touched: Touched | None) -> tuple[str, ...]:
 
 
 def _moved_keys(runtime: Runtime, candidate: Candidate | None, plan: list[Planned]) -> float:
-    """The share of the vanished documents whose content comes back under another key."""
+    """Share of the vanished documents whose content returns under another key."""
     gone = [p.key for p in plan if p.what == "vanished"]
     if candidate is None or not gone:
         return 0.0
@@ -262,7 +262,7 @@ def _moved_keys(runtime: Runtime, candidate: Candidate | None, plan: list[Planne
 
 
 def _newest(runtime: Runtime, name: str, plan: list[Planned]) -> float | None:
-    """The share of vanished documents that were among the newest tenth; None where nothing vanished."""
+    """Share of vanished documents among the newest tenth; None if none vanished."""
     gone = {p.key for p in plan if p.what == "vanished"}
     if not gone:
         return None
@@ -271,13 +271,13 @@ def _newest(runtime: Runtime, name: str, plan: list[Planned]) -> float | None:
         return None
     since = sorted(seen.values())[int(len(seen) * 0.9)]
     newest = {key for key, at in seen.items() if at >= since}
-    if len(newest) > 0.3 * len(seen):  # most came at once: no one of them is newer
+    if len(newest) > 0.3 * len(seen):  # most arrived at once: none is newer
         return None
     return len(gone & newest) / len(gone)
 
 
 def _clock(runtime: Runtime, name: str, plan: list[Planned]) -> tuple[int, float] | None:
-    """By how many minutes most dates moved, where it is a whole number of quarter hours, and how many of them did."""
+    """Minutes by which most dates moved, in quarter hours, and their share."""
     moved = [p for p in plan if p.what == "changed" and _date(p.fingerprint) is not None][:MOST_DATES]
     if len(moved) < FEWEST_DATES:
         return None

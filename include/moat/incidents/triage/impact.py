@@ -1,4 +1,4 @@
-"""How far a fault reaches."""
+"""The reach of a fault."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from moat.incidents.triage.diagnosis import Reach
 from moat.ledger import Ledger, documents, history
 from moat.ledger.members import people_of_groups
 
-MOST_MEMBERSHIPS = 200_000  # of all directories; above that people are not counted
-MOST_GONE = 5_000  # documents that vanish, whose chunks and readers are looked up
+MOST_MEMBERSHIPS = 200_000  # of all directories; above that, people are not counted
+MOST_GONE = 5_000  # vanishing documents whose chunks and readers are looked up
 
 
 @dataclass(slots=True)
 class Touched:
-    """What a load would change: how many documents of each policy, the keys of those that go, chunks that come."""
+    """What a load would change: documents per policy, vanishing keys, new chunks."""
 
     policies: Counter[str] = field(default_factory=Counter)
     gone: list[str] = field(default_factory=list)
@@ -26,9 +26,9 @@ class Touched:
 
 
 def reach_of(ledger: Ledger, source: str, touched: Touched | None, since: datetime) -> Reach:
-    """What a load would change; where that is not known, what grows old meanwhile: all that is visible of the source.
+    """What a load would change or, if unknown, what grows old meanwhile.
 
-    `since` is when the fault was noticed first.
+    The latter is everything visible of the source. `since` is when the fault was first noticed.
     """
     loads = history.loads_since(ledger, source, since)
     if touched is None:
@@ -44,7 +44,7 @@ def reach_of(ledger: Ledger, source: str, touched: Touched | None, since: dateti
 
 
 def _people(ledger: Ledger, policies: Iterable[Policy]) -> int:
-    """How many people read any document of these policies, by the groups as they are now."""
+    """Number of people who may read documents of these policies, by the current groups."""
     groups = people_of_groups(ledger, MOST_MEMBERSHIPS)
     if groups is None:
         return 0
@@ -57,7 +57,7 @@ def _people(ledger: Ledger, policies: Iterable[Policy]) -> int:
 
 
 def _expanded(principals: Iterable[str], groups: dict[str, frozenset[str]]) -> frozenset[str]:
-    """The people among some principals and in the groups that they name."""
+    """People among some principals and in the groups that they name."""
     people = (groups.get(p, frozenset()) if p.startswith("group:") else frozenset({p}) for p in principals)
     return frozenset[str]().union(*people)
 

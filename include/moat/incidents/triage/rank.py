@@ -1,7 +1,7 @@
 """Evidence -> causes, the most likely first.
 
-A known signature with strong evidence comes before the part of a source that stands out, that before what
-changed just before, and last what is said of any fault.
+The order is: a known signature with strong evidence, a part of the source that stands out, a recent
+change, and at last what applies to any fault.
 """
 
 from moat.incidents.triage.changes import CHANGES
@@ -14,12 +14,12 @@ from moat.incidents.triage.systems import SYSTEMS
 from moat.incidents.triage.vectors import VECTORS
 
 SIGNATURES: tuple[Signature, ...] = (*SYSTEMS, *SUPPLY, *CONTENT, *VECTORS, *CHANGES)
-MOST = 6  # causes that are told
-LINES = 6  # of evidence, each
+MOST = 6  # causes reported
+LINES = 6  # lines of evidence per cause
 
 
 def ranked(evidence: Evidence) -> tuple[Cause, ...]:
-    """The causes that are seen in the evidence. One that two rules see has the better one's score, and both's lines."""
+    """Causes indicated by the evidence; merges duplicates, keeping the higher score."""
     found: dict[str, Cause] = {}
     for signature in SIGNATURES:
         seen = signature.look(evidence)
@@ -37,5 +37,5 @@ def ranked(evidence: Evidence) -> tuple[Cause, ...]:
 
 
 def steps_of(name: str) -> tuple[str, ...]:
-    """How a cause is mended, in words and commands to fill in."""
+    """Steps that mend a cause: words and command templates."""
     return tuple(dict.fromkeys(step for s in SIGNATURES if s.name == name for step in s.mend))

@@ -1,4 +1,4 @@
-"""Which part of a source has more of the bad documents than of all: a folder, a file type, an author, a batch."""
+"""Finds the folder, file type, author or batch with most bad documents."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from moat.incidents.triage.evidence import Segment
 
-MOST_VALUES = 200  # of one kind that are compared; metadata with more names every document
+MOST_VALUES = 200  # values compared per kind; metadata with more identifies single documents
 LONGEST_VALUE = 80
 TELLING = 0.1  # lift from which a segment is kept
 MOST = 12
@@ -22,7 +22,7 @@ class Trait:
     batch: int | None = None
 
     def parts(self) -> Iterator[tuple[str, str]]:
-        """Kinds and values that the document belongs to."""
+        """Kinds and values of the parts that the document belongs to."""
         folders = self.key.split("/")[:-1]
         yield "folder", "/".join(folders[:2]) or "(the top one)"
         name = self.key.rpartition("/")[2]
@@ -39,7 +39,7 @@ class Trait:
 
 @dataclass(slots=True)
 class SegmentShares:
-    """Counts documents by what they belong to, the bad ones beside all."""
+    """Counts documents by part, bad ones and all."""
 
     whole: Counter[tuple[str, str]] = field(default_factory=Counter)
     bad: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class SegmentShares:
     n_bad: int = 0
 
     def add(self, traits: Iterable[Trait], bad: bool) -> None:
-        """Documents, bad ones or not; each is one of all."""
+        """Count documents as bad or not; each counts towards all."""
         for trait in traits:
             parts = list(trait.parts())
             self.whole.update(parts)
@@ -57,7 +57,7 @@ class SegmentShares:
                 self.n_bad += 1
 
     def segments(self) -> tuple[Segment, ...]:
-        """The parts that stand out, the farthest first. None where all are bad, or none."""
+        """Parts that stand out, the farthest first. None if all are bad, or none."""
         if not self.n_bad or self.n_bad == self.n_whole:
             return ()
         values = Counter(kind for kind, _ in self.whole)

@@ -1,14 +1,14 @@
-"""What one known kind of trouble looks like: its name, what to say, where to look, how to mend it."""
+"""The signature of a known fault: name, evidence rule and remedy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from moat.incidents.triage.evidence import Evidence, Fault, Signs, signs
+from moat.incidents.triage.evidence import Evidence, Signs, signs
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A cause by its stable name. `mend` are steps with {source}, {load}, {dag}, {reason} to fill in."""
+    """A cause by its stable name. `mend` are templates with {source}, {load}, {dag}, {reason}."""
 
     name: str
     title: str
@@ -19,23 +19,17 @@ class Signature:
 def by_error(
     name: str, title: str, pattern: str, mend: tuple[str, ...], score: int = 90, quarantine: bool = False
 ) -> Signature:
-    """A cause that an error names itself; what rests in quarantine for the same counts less than a task that failed."""
+    """A cause identified by an error text; quarantine counts less than failed tasks."""
 
     def look(e: Evidence) -> Signs:
-        if tasks := e.said(pattern):
-            here = any(f.stage == e.stage for f in tasks)
-            return signs(score if here else score - 30, tasks)
-        rests = e.aside_for(pattern) if quarantine else []
-        return signs(score - 25, rests, _checks(e)) if rests else Signs()
+        tasks = e.said(pattern)
+        here = any(f.stage == e.stage for f in tasks)
+        return signs(score if here else score - 30, tasks)
 
     return Signature(name, title, look, mend)
 
 
-def _checks(e: Evidence) -> list[Fault]:
-    return e.failed(r"quarantin|aside|parse")[:2]
-
-
-# What one does about it. Numbers and names are filled in by include/moat/incidents/triage/commands.py.
+# Steps that mend it; include/moat/incidents/triage/commands.py fills in numbers and names.
 LOOK = "moat load show {load}"
 REJECT = 'moat reject {load} --because "{reason}"'
 RELEASE = 'moat release {load} --because "…"  # only if it was meant'

@@ -1,9 +1,10 @@
-"""Trouble of what the source supplies: too little, too much, at the wrong time, in another form."""
+"""Causes in the source's supply: amount, time and form."""
 
+from moat.errors import ColumnMissing, KeyListedTwice
 from moat.incidents.triage.evidence import Evidence, Segment, Signs, signs
 from moat.incidents.triage.signature import AGAIN, DECLARE, LIST, LOOK, REJECT, RELEASE, REPLAY, ROLLBACK, Signature
 
-FEWER = r"^(listing|fewest documents)$"  # checks of fixed bounds; by a measure's name the learned ones
+FEWER = r"^(listing|fewest documents)$"  # names of fixed checks, or measure names of learned bounds
 LISTED = r"^(volume\.listed|shape\.rows)$"
 VANISHED = r"^volume\.vanished$|^mass deletion$"
 SAME = r"^duplicates\.(exact|equal|again)$"
@@ -17,7 +18,7 @@ STALE = r"^(age:.*|freshness.*)$|^(fresh|stale)"
 
 
 def _columns(e: Evidence) -> tuple[list[str], list[str], list[str], list[str]]:
-    """Columns that are gone, new, of another type, and empty by now, as the rows' shape has them."""
+    """Columns that are gone, new, of another type, or now empty."""
     now, before = {c.name: c for c in e.columns}, {c.name: c for c in e.columns_before}
     if not now or not before:
         return [], [], [], []
@@ -29,8 +30,8 @@ def _columns(e: Evidence) -> tuple[list[str], list[str], list[str], list[str]]:
 
 
 def _renamed(e: Evidence) -> Signs:
-    if refused := e.said(
-        r"does not return|no such column|column .* does not exist|Binder Error|Referenced column|UndefinedColumn|invalid identifier"
+    if refused := e.raised(ColumnMissing) or e.said(
+        r"no such column|column .* does not exist|Binder Error|Referenced column|UndefinedColumn|invalid identifier"
     ):
         return signs(96, refused, e.changed("query"))
     gone, new, _, emptied = _columns(e)
@@ -53,7 +54,7 @@ def _retyped(e: Evidence) -> Signs:
 
 
 def _emptied(e: Evidence) -> Signs:
-    """A column that is NULL, or holds next to nothing."""
+    """A column is NULL or almost empty."""
     *_, emptied = _columns(e)
     nulls, before = {c.name: c.nulls for c in e.columns}, {c.name: c.nulls for c in e.columns_before}
     found = [f"column {n} is empty in {nulls[n]:.0%} of the rows, was {before[n]:.0%}" for n in emptied]
@@ -63,7 +64,7 @@ def _emptied(e: Evidence) -> Signs:
 
 
 def _values(e: Evidence) -> Signs:
-    """Another unit, another form, one value in most rows."""
+    """A column has another unit, another form, or one value in most rows."""
     return signs(83, e.moved(r"^(median|low|high|top|value|form|length):") + e.moved(r"^distinct:", "low"))
 
 
@@ -75,7 +76,7 @@ def _added(e: Evidence) -> Signs:
 
 
 def _mix(e: Evidence) -> Signs:
-    """Files of another type than usual, or one type that cannot be read any more."""
+    """Unusual file types, or one type that cannot be parsed any more."""
     types = e.moved(KINDS)
     part = e.part("file type", "parser")
     broken = _stands_out(part) and bool(e.failed(ASIDE))
@@ -90,7 +91,7 @@ def _mix(e: Evidence) -> Signs:
     if gone >= 3 and 0.7 <= added / gone <= 1.4:
         score = 92  # the same documents, as files of another type
     elif added > 2 * gone and not broken:
-        score = 47  # more of one type came, and that is all
+        score = 47  # only more of one type arrived
     else:
         score = 86 if broken else 66 if e.failed(VANISHED) else 80
     return signs(score, [*types, part] if broken else types, new, e.failed(ASIDE))
@@ -109,7 +110,7 @@ def _empty_listing(e: Evidence) -> Signs:
 
 
 def _half(e: Evidence) -> Signs:
-    """Fewer than usual, with a sign that somebody was not finished: one folder, the newest, or files of no size."""
+    """Fewer documents than usual, with a sign of an unfinished upload."""
     if e.count("listed") == 0:
         return Signs()
     fewer = [*e.failed(f"{VANISHED}|{FEWER}"), *e.moved(f"{LISTED}|{VANISHED}", "low")]
@@ -122,7 +123,7 @@ def _half(e: Evidence) -> Signs:
     if not fewer:
         return Signs()
     if cut and e.failed(VANISHED) and e.count("new") < 0.5 * e.count("vanished"):
-        return signs(93, cut, fewer)  # some are missing, and of the others some are cut
+        return signs(93, cut, fewer)  # some are missing and others are cut off
     words = f"{e.newest:.0%} of the vanished documents were among the newest tenth" if newest and e.newest else ""
     whole_part = part if part is not None and _stands_out(part) and part.bad < part.whole else None
     return signs(85, [one for one in (words, whole_part) if one], fewer)
@@ -140,7 +141,7 @@ def _mass_deletion(e: Evidence) -> Signs:
 
 
 def _duplicated(e: Evidence) -> Signs:
-    if keys := e.said(r"listed more than once|came twice"):
+    if keys := e.raised(KeyListedTwice):
         return signs(93, keys)
     found = _alike(e)
     whole = e.failed(r"^equal documents$") or e.moved(r"^duplicates\.(equal|again)$", "high")
@@ -148,7 +149,7 @@ def _duplicated(e: Evidence) -> Signs:
 
 
 def _one_text(e: Evidence) -> Signs:
-    """Documents that were there hold the same text by now: an error page, a form to log in, a filler."""
+    """Existing documents now have the same text, such as an error page."""
     found = _alike(e)
     return signs(60 if _grown(e) else 92, found, e.moved(r"^volume\.changed$", "high"), e.part("folder", "file type"))
 
@@ -158,12 +159,12 @@ def _alike(e: Evidence) -> list[object]:
 
 
 def _grown(e: Evidence) -> bool:
-    """Whether it is new documents that a load is about, more than those that changed."""
+    """Whether a load has more new documents than changed ones."""
     return e.count("new") > e.count("changed") or bool(e.moved(r"^volume\.(listed|new|growth)$", "high"))
 
 
 def _moved(e: Evidence) -> Signs:
-    """As many documents come under new keys as go under old ones."""
+    """As many documents appear under new keys as vanish under old ones."""
     new, gone = e.count("new"), e.count("vanished")
     if not gone or not 0.7 <= new / gone <= 1.4 or gone < max(3, 0.02 * e.count("visible")):
         return Signs()
@@ -175,9 +176,11 @@ def _moved(e: Evidence) -> Signs:
 
 
 def _clock(e: Evidence) -> Signs:
-    """Nearly all dates moved by the same whole number of quarter hours, or lie at another time of day than usual."""
+    """Most dates moved by the same time-zone offset, or have an unusual time."""
     hours = [*e.moved(CLOCK), *e.said(r"time.?zone")]
-    same = {s.name.removeprefix("top:") for s in e.moved(r"^top:", "high")}  # all of them one moment: no zone does that
+    same = {
+        s.name.removeprefix("top:") for s in e.moved(r"^top:", "high")
+    }  # all the same moment: no time zone does that
     if e.clock is None:
         return signs(60 if any(s.name.partition(":")[2] in same for s in e.moved(CLOCK)) else 91, hours)
     minutes, share = e.clock
@@ -208,7 +211,7 @@ def _quarantine(e: Evidence) -> Signs:
 
 
 def _swell(e: Evidence) -> Signs:
-    """Far more new or changed documents than usual, and nothing says why."""
+    """Far more new or changed documents than usual, without an explanation."""
     return signs(48, e.moved(MORE, "high"), e.part("folder", "author", "file type"))
 
 

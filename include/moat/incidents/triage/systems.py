@@ -1,11 +1,27 @@
-"""Trouble of the systems around: keys, servers, disks, memory, databases. Their errors say what it is."""
+"""Causes in surrounding systems: credentials, servers, disks, memory, databases; found by error text."""
 
+from moat.errors import (
+    EmbedderUnavailable,
+    IndexNotKept,
+    IndexUnavailable,
+    LedgerUnavailable,
+    ModelError,
+    OverBudget,
+    ParseCrashed,
+    ParseOutOfMemory,
+    ParserBroken,
+    ParseTimedOut,
+    ParseTooMuchText,
+    SchemaError,
+    SourceNotMounted,
+    SourceUnavailable,
+)
 from moat.incidents.triage.evidence import Evidence, Signs, signs
 from moat.incidents.triage.signature import AGAIN, CLEAR, DOCTOR, FULL, LIST, LOOK, REPLAY, Signature, by_error
 
 
 def _status(code: str) -> str:
-    """A pattern for a status of HTTP, which is no count, no batch and no port."""
+    """A pattern for an HTTP status code, not for other numbers."""
     return rf"(?:\b(?:HTTP(?:/[\d.]+)?|status(?:[ _]code)?|code|error)\W{{1,3}}|: |\(|^){code}(?=[:),;.]|$|\s+[A-Z({{])"
 
 
@@ -14,11 +30,11 @@ REFUSED = _status("40[13]") + (
     r"SignatureDoesNotMatch|ExpiredToken|InvalidToken|(password|authentication) (authentication )?failed|"
     r"invalid (password|credential|api.?key)|invalidCredentials|login failed|Access denied for user|rbac: authorization"
 )
-LIMITED = _status("429") + r"|too many requests|rate.?limit|Throttl|SlowDown|quota exceeded|asked to slow down"
+LIMITED = _status("429") + r"|too many requests|rate.?limit|Throttl|SlowDown|quota exceeded"
 DOWN = _status("50[0234]") + (
-    r"|connection (was )?(refused|reset|aborted|closed)|could not connect|cannot connect|did not answer|timed? ?out|timeout|"
+    r"|connection (was )?(refused|reset|aborted|closed)|could not connect|cannot connect|timed? ?out|timeout|"
     r"Service Unavailable|Bad Gateway|Name or service not known|name resolution|getaddrinfo|"
-    r"No route to host|Network is unreachable|EndpointConnectionError|UNAVAILABLE|broke off|is it mounted|not a folder that can be read"
+    r"No route to host|Network is unreachable|EndpointConnectionError|UNAVAILABLE"
 )
 DISK_FULL = r"No space left|disk (is )?full|ENOSPC|disk usage|quota exceeded on|database or disk is full|not enough (disk )?space"
 DISK_READONLY = r"Read-only file system|EROFS|readonly database|read-only database"
@@ -26,33 +42,22 @@ INDEX_READONLY = r"read.?only|READONLY"
 LOCAL_DENIED = r"Permission denied|EACCES|PermissionError|Operation not permitted"
 MEMORY = r"MemoryError|out of memory|OutOfMemory|CUDA out of memory|SIGKILL|exit status 137|return code -9|Killed|OOM"
 LOCKED = r"database is locked|deadlock detected|could not obtain lock|lock timeout|LockNotAvailable|too many (clients|connections)"
-WEAVIATE = r"weaviate|IndexUnavailable|\bindex\b"
-SCHEMA = r"SchemaError|collection .* (is not|has no|lacks|differs)|tokenization"
-BUDGET = r"budget|max_tokens|max_cost"
 
 
 def _index_refused(e: Evidence) -> Signs:
-    """Weaviate answers and does not take, or keep, what it is given."""
-    about = [
-        f for f in e.said(WEAVIATE) if f.stage in ("load", "promote") or f.error in ("IndexUnavailable", "SchemaError")
-    ]
-    locked = [f for f in about if f in e.said(INDEX_READONLY)]
-    lost = [
-        f
-        for f in about
-        if f in e.said(r"read back|did not keep|not stored|failed_objects|refused|were not (kept|written)")
-    ]
+    """Weaviate answers but does not accept or store objects."""
+    lost = e.raised(IndexNotKept)
+    about = [*lost, *e.raised(IndexUnavailable)]
+    locked = [f for f in e.said(INDEX_READONLY) if f in about]
     return signs(96 if locked else 82, locked or lost)
 
 
 def _down(e: Evidence) -> Signs:
-    better = {id(f) for pattern in (REFUSED, LIMITED, LOCKED) for f in e.said(pattern)}
-    found = [f for f in e.said(DOWN) if id(f) not in better]
-    unavailable = [
-        f
-        for f in e.said("^(SourceUnavailable|IndexUnavailable|EmbedderUnavailable|LedgerUnavailable)")
-        if id(f) not in better
-    ]
+    better = {id(f) for pattern in (REFUSED, LIMITED, LOCKED, DISK_FULL) for f in e.said(pattern)}
+    better |= {id(f) for f in e.raised(IndexNotKept)}
+    sure = [*e.said(DOWN), *e.raised(SourceNotMounted, EmbedderUnavailable, LedgerUnavailable)]
+    found = [f for f in dict.fromkeys(sure) if id(f) not in better]
+    unavailable = [f for f in e.raised(SourceUnavailable, IndexUnavailable) if id(f) not in better]
     return signs(88, found) if found else signs(45, unavailable)
 
 
@@ -63,17 +68,12 @@ def _refused(e: Evidence) -> Signs:
 
 def _memory(e: Evidence) -> Signs:
     tasks = e.said(MEMORY)
-    rests = e.aside_for(r"SIGKILL|MemoryError|memory")
+    rests = e.aside_by(ParseOutOfMemory)
     return signs(93, tasks) if tasks else signs(66, rests)
 
 
 def _crashed(e: Evidence) -> Signs:
-    tasks = e.said(r"the parser does not start|parser crashed")
-    rests = [
-        a
-        for a in e.aside_for(r"the parser crashed|longer than MOAT_PARSE_TIMEOUT_S|MOAT_PARSE_OUTPUT_MB")
-        if "SIGKILL" not in a.reason
-    ]
+    tasks, rests = e.raised(ParserBroken), e.aside_by(ParseCrashed, ParseTimedOut, ParseTooMuchText)
     part = e.part("file type", "parser")
     return (
         signs(92, tasks)
@@ -84,7 +84,7 @@ def _crashed(e: Evidence) -> Signs:
 
 def _wrong_model(e: Evidence) -> Signs:
     keys = {id(f) for f in e.said(REFUSED)}
-    refused = [f for f in e.said(r"ModelError|MOAT_MODEL|another model") if id(f) not in keys]
+    refused = [f for f in e.raised(ModelError) if id(f) not in keys]
     return signs(97, refused, e.changed("model"), e.changed("setting MOAT_MODEL"))
 
 
@@ -93,7 +93,7 @@ def _late(e: Evidence) -> Signs:
 
 
 def _budget(e: Evidence) -> Signs:
-    return signs(92, [*e.said(BUDGET), *e.failed(BUDGET)])
+    return signs(92, [*e.raised(OverBudget), *e.failed("^budget$")])
 
 
 SYSTEMS = (
@@ -111,7 +111,7 @@ SYSTEMS = (
         "permission_denied_local", "A local file may not be read or written", LOCAL_DENIED, ("give the worker's user the right to the path", CLEAR), 91
     ),
     Signature("index_refused", "Weaviate does not keep what it is given", _index_refused, ("see docs/operations.md: Weaviate is read-only or its disk is full", DOCTOR, CLEAR)),
-    by_error("schema_drift_index", "The live collection is not what Moat needs", SCHEMA, (DOCTOR, "see docs/operations.md: the index is not what Moat needs", CLEAR), 95),
+    Signature("schema_drift_index", "The live collection is not what Moat needs", lambda e: signs(95, e.raised(SchemaError)), (DOCTOR, "see docs/operations.md: the index is not what Moat needs", CLEAR)),
     by_error("ledger_locked", "The ledger's database is locked", LOCKED, ("see which process holds the ledger's database", CLEAR), 95),
     Signature("out_of_memory", "A process ran out of memory", _memory, ("give the worker more memory, or lower MOAT_BATCH_MB", CLEAR, REPLAY)),
     Signature("parser_crashed", "The parser crashes or runs too long", _crashed, (LIST, REPLAY, AGAIN)),

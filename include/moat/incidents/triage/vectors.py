@@ -1,4 +1,4 @@
-"""Trouble of the vectors: of another model, of other texts, or none at all."""
+"""Causes in the vectors: another model, mixed-up texts, or invalid values."""
 
 from moat.incidents.triage.evidence import Evidence, Signs, signs
 from moat.incidents.triage.signature import CLEAR, DOCTOR, FULL, REJECT, ROLLBACK, Signature
@@ -7,11 +7,11 @@ CANARIES = r"canar"
 DEGENERATE = r"^vectors\.(norm|norm_mad|identical)$"
 DRIFT = r"^vectors\.(shift|auc|cosine|hubness)$"
 MOVED = r"^(drift of the embedder|one model)$"
-ANOTHER = r"^as embedded$"  # staged vectors are not those that the ledger keeps of the same texts
+ANOTHER = r"^as embedded$"  # staged vectors differ from the ledger's for the same texts
 
 
 def _other_model(e: Evidence) -> Signs:
-    """Vectors of another size, or that come out otherwise and stand elsewhere, or a model that changed."""
+    """Vectors changed size or direction, or the model changed."""
     size, canaries, embedder = e.failed(r"dimension"), e.failed(CANARIES), e.failed(MOVED)
     changed = e.changed("model") + e.changed("setting MOAT_MODEL") + e.changed("setting MOAT_EMBEDDER")
     changed += e.changed("package sentence-transformers") + e.changed("package torch")
@@ -28,7 +28,7 @@ def _other_model(e: Evidence) -> Signs:
 
 
 def _shuffled(e: Evidence) -> Signs:
-    """Texts come out otherwise, and the vectors as a whole stand where they stood: each belongs to another text."""
+    """Single texts get other vectors while their distribution stays: vectors belong to other texts."""
     if swapped := e.failed(r"^order of the embedder$"):
         return signs(96, swapped, e.failed(CANARIES), e.failed(r"^(golden|recall)"))
     canaries, another = e.failed(CANARIES), e.failed(ANOTHER)
