@@ -150,7 +150,7 @@ class Opened:
             yield self.reading.listed(p.key, f"bench:{p.key}", "1", 0, lambda facts=facts: judge(facts))  # type: ignore[misc]
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
-        raise AssertionError("the permission lane fetches no document")
+        raise AssertionError("access sync fetches no document")
 
 
 def source_of(name: str, papers: list[Paper]) -> Source:
@@ -297,7 +297,7 @@ class Updates:
 
 
 def updates(bench: Bench, n_chunks: int, embedder: Embedder) -> Updates:
-    """Passes of the permission lane over the whole source, and in between some documents embedded again."""
+    """Passes of access sync over the whole source, and in between some documents embedded again."""
     chance = Random(11)
     plain = [p for p in bench.papers if not p.deny]
     chance.shuffle(plain)
@@ -712,7 +712,7 @@ def told_updates(moved: Updates) -> str:
         [
             "| chunks whose access alone changes | a minute |",
             "|---|---|",
-            f"| a pass of the permission lane | **{median(moved.passes):,.0f}** ({min(moved.passes):,.0f} to {max(moved.passes):,.0f}) |",
+            f"| a pass of access sync | **{median(moved.passes):,.0f}** ({min(moved.passes):,.0f} to {max(moved.passes):,.0f}) |",
             f"| the same documents embedded and written again | {median(moved.again):,.0f} ({min(moved.again):,.0f} to {max(moved.again):,.0f}) |",
             f"| faster by | **{ratio:.0f} ×** |",
             "",
@@ -743,7 +743,7 @@ def told_gone(gone: Mapping[str, Gone]) -> str:
             "",
             f"{n} revocations of each kind. Somebody with some 100 principals asks without a pause for the one document; the time ends when the first answer "
             "without it has come, and begins before the commit is written to the disk. The index alone: the same question, with the tokens that the person "
-            "had, to Weaviate, until the lane's patch is seen. Out of a group: the index does not change, the person's tokens do.",
+            "had, to Weaviate, until the patch of access sync is seen. Out of a group: the index does not change, the person's tokens do.",
         ]
     )
 

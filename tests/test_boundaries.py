@@ -441,19 +441,20 @@ def test_every_error_has_its_way_on_in_airflow() -> None:
 
 
 def test_every_query_is_a_sources_and_every_source_has_its_query() -> None:
-    from moat.dagfile import all_directories, all_sources
+    from moat.dagfile import all_directories
+    from moat.dagfile import declared as of_files
 
     files = {file.name for file in (PROJECT / "dags" / "sql").iterdir()}
-    declared = [*all_sources().values(), *all_directories().values()]
+    declared = [*of_files().sources.values(), *all_directories().values()]
     assert files == {one.reader.sql for one in declared if hasattr(one.reader, "sql")}  # type: ignore[attr-defined]
     assert files
 
 
 def test_every_golden_file_is_there_and_asked_for() -> None:
     from moat.checks.golden import questions_of
-    from moat.dagfile import all_sources
+    from moat.dagfile import declared
 
-    asked = {PROJECT / s.golden.file for s in all_sources().values() if s.golden is not None}
+    asked = {PROJECT / s.golden.file for s in declared().sources.values() if s.golden is not None}
     assert asked == set((PROJECT / "include" / "samples" / "golden").iterdir())
     assert all(questions_of(file) for file in asked)
 

@@ -194,7 +194,7 @@ def test_when_the_index_goes_down_there_is_nothing_and_a_line_in_the_audit(
 
 def test_when_the_embedder_is_down_there_is_nothing_and_keywords_still_work(company: Company) -> None:
     class Down:
-        def embed(self, texts: Sequence[str], lane: str = "bulk") -> np.ndarray:
+        def embed(self, texts: Sequence[str], priority: str = "bulk") -> np.ndarray:
             raise ConnectionError("no route")
 
         def close(self) -> None: ...

@@ -60,14 +60,6 @@ def declared(folder: Path = PROJECT / "dags") -> Declared:
     return Declared(found, broken)
 
 
-def all_sources(folder: Path = PROJECT / "dags") -> dict[str, Source]:
-    """Return every source of a folder's DAG files. Raises DeclarationError if a file is broken."""
-    found = declared(folder)
-    for error in found.broken.values():
-        raise error
-    return found.sources
-
-
 def source_named(name: str, folder: Path = PROJECT / "dags") -> Source:
     """Return a source by its name, even if other files are broken.
 

@@ -164,7 +164,7 @@ def test_a_run_that_was_declared_out_of_the_ordinary_only_warns_and_the_report_s
     assert found.outcome == "pass"
     assert {r.severity for r in found.failed} == {"warn"}
     report = company.runtime.staging.read_bytes(path("docs", number, "gate", "report.md")).decode()
-    assert "Out of the ordinary, by test: the old piers are closed." in report
+    assert "Expected change, by test: the old piers are closed." in report
     assert "Documents: 9 listed, 9 new." in report
 
 

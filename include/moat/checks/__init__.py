@@ -4,12 +4,7 @@ To add a check, write it in its family's file. To add a family, write a file and
 its task appears in every source's DAG under the title.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # every DAG file imports this module, and the ledger is heavy
-    from moat.ledger.checks import CheckResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +33,3 @@ FAMILIES = (
     Family("vectors", "vectors are sound", "moat.checks.vectors"),
     Family("golden", "golden questions", "moat.checks.golden"),
 )
-
-Check = Callable[..., "Sequence[CheckResult]"]

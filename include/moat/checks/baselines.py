@@ -67,7 +67,7 @@ def judge(
             if found := _compared(measure, name, value, usual, n):
                 departed.append(found)
     if expected:
-        because = "; only a warning, because this run is out of the ordinary"
+        because = "; only a warning, because the run declares an expected change"
         departed = [replace(r, severity="warn", allowed=r.allowed + because) for r in departed]
     within = len(judged - {r.measure for r in departed})
     told = (

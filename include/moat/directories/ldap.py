@@ -170,10 +170,10 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
         yield _Server(opened, at)
     except exceptions.LDAPException as error:
         if "certificate" in str(error).lower():
-            runtime = (
+            remedy = (
                 "set `ca_file` in its extra to the certificates to trust, and the host to the name that they are for"
             )
-            raise FatalError(f"{at}: {error}; {runtime}") from error
+            raise FatalError(f"{at}: {error}; {remedy}") from error
         if isinstance(error, exceptions.LDAPCommunicationError | exceptions.LDAPResponseTimeoutError):
             raise DirectoryUnavailable(f"{at}: the server did not answer, or broke off: {error}") from error
         raise FatalError(f"{at}: {type(error).__name__}: {error}; correct the connection or the declaration") from error
@@ -250,11 +250,11 @@ def _refuse(opened: Any, where: str, what: str) -> None:
     if code in PASSING:
         raise DirectoryUnavailable(f"{where}: {what}: {words}")
     if code == SIZE_LIMIT:
-        runtime = "half a listing is none: raise the server's limit for this account, or let it page"
+        remedy = "half a listing is none: raise the server's limit for this account, or let it page"
     elif code == NO_SUCH_OBJECT:
-        runtime = "correct `base`, or let the account see it"
+        remedy = "correct `base`, or let the account see it"
     elif code in LOGIN:
-        runtime = "check the connection's login and password, and what the account may read"
+        remedy = "check the connection's login and password, and what the account may read"
     else:
-        runtime = "correct the connection or the declaration"
-    raise FatalError(f"{where}: {what}: {words}; {runtime}")
+        remedy = "correct the connection or the declaration"
+    raise FatalError(f"{where}: {what}: {words}; {remedy}")

@@ -155,8 +155,8 @@ class _Service:
                 answer = self._http.get(path, params=dict(query))
             except httpx.TransportError as error:
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                    runtime = "set `ca_file` in its extra to the certificates to trust"
-                    raise FatalError(f"{self._where}: {path}: {error}; {runtime}") from error
+                    remedy = "set `ca_file` in its extra to the certificates to trust"
+                    raise FatalError(f"{self._where}: {path}: {error}; {remedy}") from error
                 raise DirectoryUnavailable(f"{self._where}: {path} did not answer: {error!r}") from error
             if answer.status_code != 429 and answer.status_code < 500:
                 break
@@ -166,8 +166,8 @@ class _Service:
         if answer.status_code == 404 and may_be_gone:
             return None
         if answer.status_code in (401, 403):
-            runtime = "check the token in the connection's password, and what it may read"
-            raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {runtime}")
+            remedy = "check the token in the connection's password, and what it may read"
+            raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {remedy}")
         if not answer.is_success:
             raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {answer.text[:300]}")
         try:

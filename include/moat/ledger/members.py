@@ -257,14 +257,3 @@ def directories(ledger: Ledger) -> list[DirectoryState]:
     query = select(*columns).where(directory.c.tenant == ledger.tenant).order_by(directory.c.name)
     with ledger.read() as connection:
         return [record_of(DirectoryState, row) for row in connection.execute(query)]
-
-
-def group_sizes(ledger: Ledger, name: str) -> dict[str, int]:
-    """Number of members of each group of a directory."""
-    query = (
-        select(member.c.group, func.count().label("n"))
-        .where(member.c.tenant == ledger.tenant, member.c.directory == name)
-        .group_by(member.c.group)
-    )
-    with ledger.read() as connection:
-        return {row.group: row.n for row in connection.execute(query)}

@@ -60,9 +60,9 @@ def program(wanted: Program, folder: Path, say: Callable[[str], None], releases:
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         made = Path(temporary, wanted.name)
         reasons = []
-        for runtime in (_released, _built):
+        for bring in (_released, _built):
             try:
-                runtime(wanted, made, say, releases)
+                bring(wanted, made, say, releases)
             except _NotThisWay as reason:
                 reasons.append(str(reason))
             else:

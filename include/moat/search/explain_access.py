@@ -115,7 +115,7 @@ def _by(any_of: frozenset[str], paths: dict[str, Chain]) -> tuple[Chain, ...]:
     ways = [paths[principal] for principal in any_of if principal in paths]
     if PUBLIC in any_of and paths:
         ways.append((min(paths.values(), key=len)[0], "everyone who is known"))
-    return tuple(sorted(ways, key=lambda runtime: (len(runtime), runtime)))
+    return tuple(sorted(ways, key=lambda chain: (len(chain), chain)))
 
 
 def _named(ledger: Ledger, subject: str | tuple[str, str]) -> tuple[str, str]:

@@ -141,7 +141,7 @@ def report(load: Load, found: Verdict, incident: Incident | None) -> str:
     lines = [f"**Load {load.id} of {load.source}: {found.outcome}.** {_counted(load)}", ""]
     if why := extraordinary(load.options, load.counts):
         by = f", by {load.run}" if load.options.get("expected") else ""
-        lines += [f"Out of the ordinary{by}: {_line(why)}. Learned bounds only warn.", ""]
+        lines += [f"Expected change{by}: {_line(why)}. Learned bounds only warn.", ""]
     if incident is not None:
         likely = [_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:3]]
         lines += [

@@ -121,7 +121,7 @@ class Promise:
         self.shown, self.before = self.before, None
         return True
 
-    # What the permission lane does
+    # What access sync does
 
     def sync(
         self, said: Mapping[str, Terms | None], texts: Mapping[str, str]

@@ -529,7 +529,7 @@ class Embeds:
     def __init__(self, embed: Callable[[], np.ndarray]) -> None:
         self._embed = embed
 
-    def embed(self, texts: Sequence[str], lane: str = "bulk") -> np.ndarray:
+    def embed(self, texts: Sequence[str], priority: str = "bulk") -> np.ndarray:
         return self._embed()
 
     def close(self) -> None: ...

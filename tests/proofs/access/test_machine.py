@@ -39,7 +39,7 @@ folders, names = st.sampled_from(FOLDERS), st.sampled_from(NAMES)
 
 
 class Machine(RuleBasedStateMachine):
-    """A source whose folders, groups and texts change while its loads and its lane run."""
+    """A source whose folders, groups and texts change while its loads and its access sync run."""
 
     settings: Settings
     fresh: Path
@@ -187,7 +187,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def sync(self) -> None:
-        """The permission lane passes by."""
+        """Access sync runs."""
         narrowed, widened, waiting = self.promise.sync(self._said(), self.shelf.texts)
         synced = self.moat.sync()
         assert (synced.narrowed, synced.widened, synced.held) == (narrowed, widened, len(waiting))

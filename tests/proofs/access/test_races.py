@@ -67,7 +67,7 @@ def moat(weaviate_server: Settings, tmp_path: Path) -> Iterator[Moat]:
 
 
 def said_and_synced(moat: Moat, text: str, other: Moat) -> Callable[[], None]:
-    """The source says something else, and another lane passes by."""
+    """The source says something else, and another access sync runs."""
 
     def do() -> None:
         says(moat, text)
@@ -77,7 +77,7 @@ def said_and_synced(moat: Moat, text: str, other: Moat) -> Callable[[], None]:
 
 
 def revoked(moat: Moat) -> Callable[[], None]:
-    """The source lets Ina out and the lane passes by; from then on she reads nothing."""
+    """The source lets Ina out and access sync runs; from then on she reads nothing."""
 
     def do() -> None:
         says(moat, ONLY_HUGO)
@@ -214,10 +214,10 @@ def test_a_revocation_and_a_rollback_at_once_come_to_the_same_in_either_order(
     moat.shelf.texts[PAY] = "cranes pay first"
     says(moat, ONLY_HUGO)
     other = twin()
-    if first == "rollback":  # the lane has read everything, and content comes back before it records
+    if first == "rollback":  # access sync has read everything, and content comes back before it records
         at_end_of_listing(moat, moat.rollback)
         other.sync()
-    else:  # the lane has recorded and is about to write to the index
+    else:  # access sync has recorded and is about to write to the index
         other.sync(Heard(other.store, before={"set_allow": moat.rollback}))  # type: ignore[arg-type]
     assert text_of(moat, HUGO) == ["cranes pay first"]
     settled_without(moat, INA)
@@ -266,7 +266,7 @@ def test_a_widening_that_was_listed_before_a_revocation_is_not_recorded_after_it
 def test_a_listing_that_is_older_than_a_promotion_does_not_widen_what_the_load_brought(
     moat: Moat, twin: Callable[[], Moat], brought: str
 ) -> None:
-    """The load saw the source later than the lane did, so its access is the newer one."""
+    """The load saw the source later than access sync did, so its access is the newer one."""
     says(moat, ONLY_HUGO)
     moat.sync()
     says(moat, ALL)

@@ -134,7 +134,7 @@ def running(made: Installation) -> Iterator[Installation]:
             time.sleep(1.0)
         assert READY in made.log.read_text(), made.log.read_text()
         made.connect()
-        # The lane runs by itself every five minutes; here it runs when a test asks for it.
+        # Access sync runs by itself every five minutes; here it runs when a test asks for it.
         asked(made.http, "PATCH", "/dags/sync_access", json={"is_paused": True})
         yield made
         made.http.close()
