@@ -22,9 +22,9 @@ CHANNEL = re.compile(r"^(?:smtp|slack|webhook):[\w.-]+$")
 
 
 def _project() -> Path:
-    """Folder of the Airflow project; in a wheel, the current folder."""
-    above = Path(__file__).resolve().parents[2]
-    return above if (above / "dags" / "ingest.py").is_file() else Path.cwd()
+    """The Airflow project whose `include/` holds this code; the current folder if it is installed as a wheel."""
+    place = Path(__file__).resolve().parents[1]
+    return place.parent if place.name == "include" else Path.cwd()
 
 
 PROJECT = _project()

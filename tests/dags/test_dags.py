@@ -317,15 +317,15 @@ from airflow._shared.timezones import timezone
 from moat_connections import AirflowConnections
 from moat.ledger import loads
 from moat.ledger.tables import embedding
-from moat.runtime import Way
+from moat.runtime import Runtime
 from sqlalchemy import func, select
 
-seen, way = [], Way.open(AirflowConnections())
+seen, runtime = [], Runtime.open(AirflowConnections())
 
 def look():
-    with way.ledger.read() as connection:
+    with runtime.ledger.read() as connection:
         n = connection.scalar(select(func.count()).select_from(embedding))
-    load = loads.recent(way.ledger, "docs", 1)[0]
+    load = loads.recent(runtime.ledger, "docs", 1)[0]
     return {"state": load.state, "for": load.held_for, "reason": load.reason, "embedded": n, "budget_by": load.budget_by}
 
 def answer():  # what the API server does when a person has answered under Required Actions

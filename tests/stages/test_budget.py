@@ -1,14 +1,15 @@
 """What a load costs is counted, and one over its budget waits before anything is embedded."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import func, select
 
 from moat.checks.candidate import Candidate
 from moat.cli.render import estimate
+from moat.embedding.client import HttpEmbedder, Vectors
 from moat.errors import FatalError, LoadInProgress, LoadRefused
 from moat.ledger import Ledger, incidents, loads, spending
 from moat.ledger.loads import Load
@@ -36,10 +37,18 @@ def n_embedded(ledger: Ledger) -> int:
         return connection.execute(select(func.count()).select_from(embedding)).scalar_one()
 
 
-def n_passes(company: Company) -> int:
-    """How often the resident embedder's model has run."""
-    url = f"http://{company.runtime.settings.embedder_host}:{company.runtime.settings.embedder_port}"
-    return int(httpx.get(f"{url}/health", trust_env=False).json()["passes"])
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Texts that this test gave to the embedder, which other tests use as well."""
+    texts: list[str] = []
+    embedded = HttpEmbedder.embed
+
+    def embed(self: HttpEmbedder, some: Sequence[str], *priority: Any) -> Vectors:
+        texts.extend(some)
+        return embedded(self, some, *priority)
+
+    monkeypatch.setattr(HttpEmbedder, "embed", embed)
+    return texts
 
 
 def tokens_of(company: Company, load: Load) -> int:
@@ -64,8 +73,8 @@ def test_a_load_counts_its_seconds_by_stage_and_the_tokens_that_the_model_was_gi
     assert spent(company, company.run()).seconds.keys() == {"read"}
 
 
-def test_a_load_over_its_budget_waits_and_nothing_is_embedded(company: Company) -> None:
-    passes, source = n_passes(company), limited(company, max_tokens=10)
+def test_a_load_over_its_budget_waits_and_nothing_is_embedded(company: Company, given: list[str]) -> None:
+    source = limited(company, max_tokens=10)
     held = company.run(source)
     assert (held.load.state, held.load.held_for, held.verdict, held.passed) == ("held", "budget", None, False)
     wanted = tokens_of(company, held.load)
@@ -76,7 +85,7 @@ def test_a_load_over_its_budget_waits_and_nothing_is_embedded(company: Company) 
             embed(company.runtime, source, held.load.id, batch)
     with pytest.raises(LoadInProgress, match="waits for a person"):
         company.run(source)
-    assert (n_embedded(company.runtime.ledger), n_passes(company)) == (0, passes), "the model saw none of it"
+    assert (n_embedded(company.runtime.ledger), given) == (0, []), "the model saw none of it"
     assert spent(company, held).tokens == 0
     report = company.runtime.staging.read_bytes(f"docs/{held.load.id}/budget/report.md").decode()
     assert "allowed: 10" in report

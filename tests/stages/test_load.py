@@ -208,7 +208,7 @@ WORKER = """
 import sys
 from moat.connections import EnvironmentConnections
 from moat.settings import environment
-from moat.runtime import Way
+from moat.runtime import Runtime
 from moat.stages.load import load
 from moat.stages.embed import embed
 from moat.stages.prepare import prepare
@@ -217,16 +217,16 @@ from include.source import AccessFiles, Limits, LocalFiles, Source
 
 stage, number, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 source = Source(name="docs", reader=LocalFiles(path=folder), access=AccessFiles())
-way = Way.open(EnvironmentConnections(environment()))
+runtime = Runtime.open(EnvironmentConnections(environment()))
 print("ready", flush=True)
 if stage == "prepare":
-    prepare(way, source, number, 0)
+    prepare(runtime, source, number, 0)
 elif stage == "embed":
-    embed(way, source, number, 0)
+    embed(runtime, source, number, 0)
 elif stage == "load":
-    load(way, source, number)
+    load(runtime, source, number)
 else:
-    promote(way, source, number, "worker")
+    promote(runtime, source, number, "worker")
 """
 
 
