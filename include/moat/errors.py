@@ -238,3 +238,15 @@ class PrepareFailed(DocumentError):
 
 class RiskFound(DocumentError):
     """The document contains a risk that its source quarantines; the message never quotes it."""
+
+
+def with_derived(name: str) -> list[str]:
+    """Names of an error class and of all classes derived from it; only the name if no such class exists."""
+    kind = globals().get(name)
+    todo: list[type[MoatError]] = [kind] if isinstance(kind, type) else []
+    names = [name]
+    while todo:
+        derived = todo.pop().__subclasses__()
+        names += [one.__name__ for one in derived]
+        todo += derived
+    return names

@@ -100,6 +100,9 @@ def test_what_is_meant_is_told_by_source_key_stage_error_and_time(ledger: Ledger
     assert keys("s") == ["a", "b"]
     assert keys(key="c") == ["c"]
     assert keys(stage="read") == keys(error="TooLarge") == ["b"]
+    failed(ledger, "2", aside("crashed", error="ParseCrashed"), source="u")
+    assert keys("u", error="ParseFailed") == keys("u", error="ParseCrashed") == ["crashed"]
+    assert keys("u", error="ParseTimedOut") == []
     assert keys("s", since=last) == keys("s", until=last + second) == ["a", "b"]
     assert keys(since=last + timedelta(days=1)) == keys("s", until=last) == []
     assert replay(ledger, "s", Which(stage="parse", since=last - second)).marked == {"s": ["a"]}

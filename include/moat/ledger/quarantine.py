@@ -8,7 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, and_, func, insert, not_, select, update
 
 from moat.batching import windows
-from moat.errors import AccessUnknown, FatalError
+from moat.errors import AccessUnknown, FatalError, with_derived
 from moat.ledger import Ledger
 from moat.ledger.documents import MOST_TRIES
 from moat.ledger.loads import Load, fenced, sources
@@ -22,7 +22,7 @@ class Which:
 
     key: str | None = None
     stage: str | None = None  # read or parse
-    error: str | None = None  # its class, such as ParseFailed
+    error: str | None = None  # its class, such as ParseFailed, or one derived from it
     since: datetime | None = None  # of the last failure
     until: datetime | None = None  # before this moment
 
@@ -237,8 +237,10 @@ def _left(ledger: Ledger, source: str) -> list[ColumnElement[bool]]:
 
 
 def _matching(ledger: Ledger, source: str | None, which: Which = EVERYTHING) -> list[ColumnElement[bool]]:
-    given = {"source": source, "key": which.key, "stage": which.stage, "error": which.error}
+    given = {"source": source, "key": which.key, "stage": which.stage}
     found = [quarantine.c.tenant == ledger.tenant] + [quarantine.c[n] == v for n, v in given.items() if v is not None]
+    if which.error is not None:
+        found.append(quarantine.c.error.in_(with_derived(which.error)))
     if which.since is not None:
         found.append(quarantine.c.last_at >= which.since)
     if which.until is not None:
