@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,9 +163,7 @@ def test_a_broken_ledger_or_a_defect_of_ours_raises_nothing(
     assert "were not told: AttributeError" in lines[-1]
     assert incidents.get(ledger, incident.id).told is None
     lost = Ledger("sqlite:////nowhere/at/all.db", "default")
-    assert not tell(
-        type(runtime)(runtime.settings, lost, runtime.staging, runtime.connections, runtime.progress), incident
-    )
+    assert not tell(replace(runtime, ledger=lost), incident)
     assert hook.calls == []
 
 
