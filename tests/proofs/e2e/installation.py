@@ -41,6 +41,8 @@ class Installation:
             **{name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_"))},
             "PYTHONPATH": f"{folder}:{folder / 'include'}",
             "MOAT_HOME": str(self.home),
+            # Runs begin when a test asks for them, also when it is two in the morning.
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
         }
         self.log = folder / "run.log"
 
