@@ -75,6 +75,11 @@ NEEDS = {
     "binaries": "programs",
     "ldap_server": "ldap",
     "scim_server": "scim",
+    "embedder_home": "embedder",
+    "in_process": "model",
+    "place": "programs",
+    "toy": "programs",
+    "child": "programs",
 }
 PARAMETERS = {"postgresql": "postgres", "postgres": "postgres"}  # of a fixture that asks for its server by itself
 

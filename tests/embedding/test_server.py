@@ -120,11 +120,17 @@ def test_an_address_that_anyone_could_reach_needs_a_key() -> None:
         app_of(Settings.model_validate({"embedder_host": "0.0.0.0"}))
 
 
+@pytest.fixture
+def embedder_home(tmp_path: Path) -> Path:
+    """A state folder in which a resident embedder is started by the test itself."""
+    return tmp_path
+
+
 def test_where_none_runs_the_first_task_starts_one_and_it_ends_when_idle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embedder_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = free_ports(1)[0]
-    for name, value in {"HOME": tmp_path, "EMBEDDER_PORT": port, "EMBEDDER_IDLE_MINUTES": 0.05}.items():
+    for name, value in {"HOME": embedder_home, "EMBEDDER_PORT": port, "EMBEDDER_IDLE_MINUTES": 0.05}.items():
         monkeypatch.setenv(f"MOAT_{name}", str(value))
     settings = Settings.load()
     urls: list[str] = []
@@ -143,7 +149,7 @@ def test_where_none_runs_the_first_task_starts_one_and_it_ends_when_idle(
         time.sleep(0.5)
     else:
         pytest.fail("it did not end though nobody asked")
-    log = (tmp_path / "logs" / "embedder.log").read_text()
+    log = (embedder_home / "logs" / "embedder.log").read_text()
     assert "Traceback" not in log
 
 
