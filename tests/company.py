@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from moat.checks import FAMILIES
 from moat.embedding.client import model_of
-from moat.index.store import Store, WeaviateStore
+from moat.index.store import Role, Store, WeaviateStore
 from moat.ledger import Ledger
 from moat.ledger.members import replace_members
 from moat.maintenance.reconcile import Pending
@@ -127,3 +127,12 @@ def open_runtime(settings: Settings, progress: Progress = lambda line: None) -> 
         connections=AirflowConnections(),
         progress=progress,
     )
+
+
+def environment_of(settings: Settings, *roles: Role) -> dict[str, str]:
+    """The settings of the real servers as a process's environment has them, with the keys of these roles, or of all."""
+    names = ("home", "collection", "embedder_port", "weaviate_port", "weaviate_grpc_port")
+    keys = {f"weaviate_{role}_key": getattr(settings, f"weaviate_{role}_key") for role in roles or get_args(Role)}
+    given = {name: str(getattr(settings, name)) for name in names}
+    given |= {name: key.get_secret_value() for name, key in keys.items()}
+    return {f"MOAT_{name.upper()}": value for name, value in given.items()}

@@ -61,7 +61,6 @@ SLOW = (
     "tests/proofs/e2e",
     "tests/proofs/access/test_machine",
     "tests/proofs",
-    "tests/proofs/data",
     "tests/stages",
     "tests/checks",
 )
@@ -81,7 +80,7 @@ NEEDS = {
     "toy": "programs",
     "child": "programs",
 }
-PARAMETERS = {"postgresql": "postgres", "postgres": "postgres"}  # of a fixture that asks for its server by itself
+POSTGRES = {"postgresql", "postgres"}  # parameters of fixtures that ask for its server by themselves
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -89,9 +88,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         needs = {need for fixture, need in NEEDS.items() if fixture in getattr(item, "fixturenames", ())}
         given = getattr(item, "callspec", None)
-        needs |= {
-            PARAMETERS[v] for v in (given.params.values() if given else ()) if isinstance(v, str) and v in PARAMETERS
-        }
+        if given and POSTGRES & {value for value in given.params.values() if isinstance(value, str)}:
+            needs.add("postgres")
         for need in (*sorted(needs), *(["server"] if needs else [])):
             item.add_marker(need)
 

@@ -99,3 +99,13 @@ def test_declaring_a_source_imports_nothing_heavy_because_every_task_pays_for_it
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_the_faces_and_the_package_give_the_same_names() -> None:
+    import include.retrieve as asking
+    import include.source as declaring
+    import moat
+
+    assert sorted(moat.__all__) == dir(moat) == sorted({*asking.__all__, *declaring.__all__})
+    for face in (asking, declaring):
+        assert all(getattr(face, name) is getattr(moat, name) for name in face.__all__)

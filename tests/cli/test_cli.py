@@ -22,7 +22,7 @@ from moat.index.store import WeaviateStore
 from moat.ledger import Ledger
 from moat.ledger.tables import embedding
 from moat.settings import PROJECT, Settings
-from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS
+from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS, environment_of
 
 DAG = """
 from ingest import ingest
@@ -90,15 +90,8 @@ def opened(weaviate: Settings, embedder_port: int, tmp: Path) -> Place:
     for folder in ("include", "plugins"):
         shutil.copytree(PROJECT / folder, project / folder)
     (project / "dags").mkdir()
-    env = {
-        "MOAT_HOME": str(tmp / "home"),
-        "MOAT_WEAVIATE_PORT": str(weaviate.weaviate_port),
-        "MOAT_WEAVIATE_GRPC_PORT": str(weaviate.weaviate_grpc_port),
-        "MOAT_EMBEDDER_PORT": str(embedder_port),
-        "MOAT_COLLECTION": f"T{uuid.uuid4().hex}",
-    }
-    for role in ("operator", "writer", "reader"):
-        env[f"MOAT_WEAVIATE_{role.upper()}_KEY"] = getattr(weaviate, f"weaviate_{role}_key").get_secret_value()
+    changed = {"home": tmp / "home", "embedder_port": embedder_port, "collection": f"T{uuid.uuid4().hex}"}
+    env = environment_of(weaviate.model_copy(update=changed))
     place = Place(project, tmp / "docs", env)
     Path(place.dag).write_text(DAG.format(folder=str(place.folder)))
     place.write(".access.yaml", "allow: [group:everyone]")

@@ -11,7 +11,7 @@ from moat.checks import FAMILIES
 from moat.index.store import WeaviateStore
 from moat.ledger import loads
 from moat.settings import PROJECT, Settings
-from tests.company import ANN, LEAVE, Company
+from tests.company import ANN, LEAVE, Company, environment_of
 from tests.dagbag import HEAD, LIMITED
 
 SOURCES = ("contracts", "handbook", "tickets")
@@ -380,14 +380,3 @@ def test_a_load_over_its_budget_waits_in_airflow_and_nothing_is_embedded_before_
     assert (released["state"], end["state"], end["budget_by"]) == ("success", "promoted", "airflow:ann")
     assert {released["tasks"][t] for t in ("batch.budget", "batch.embed", "decide", "promote")} == {"success"}
     assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
-
-
-def environment_of(served: Settings) -> dict[str, str]:
-    """The settings of the real servers as a task's environment has them."""
-    names = ("home", "collection", "embedder_port", "weaviate_port", "weaviate_grpc_port")
-    keys = {
-        f"weaviate_{role}_key": getattr(served, f"weaviate_{role}_key") for role in ("operator", "writer", "reader")
-    }
-    return {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in names} | {
-        f"MOAT_{name.upper()}": key.get_secret_value() for name, key in keys.items()
-    }

@@ -1,7 +1,6 @@
 """A source goes the whole way in Airflow itself, and what OpenLineage is told of it is true."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from moat.runtime import Options
 from moat.settings import PROJECT, Settings
 from moat.source import S3Objects
 from moat.stages.read import read
-from tests.company import Company, collection_of_its_own, open_runtime
+from tests.company import Company, collection_of_its_own, environment_of, open_runtime
 
 BODIES = (
     "The crane of quay {} stands still since the storm.",
@@ -63,7 +62,12 @@ ingest(
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory, weaviate_server: Settings, embedder_server: int) -> Any:
+def told(
+    tmp_path_factory: pytest.TempPathFactory,
+    weaviate_server: Settings,
+    embedder_server: int,
+    asked_of_airflow: Any,
+) -> Any:
     """Every event of a run of `rows`, from a table to the collection."""
     home = tmp_path_factory.mktemp("lineage")
     with collection_of_its_own(weaviate_server, embedder_server, home / "home") as settings:
@@ -90,37 +94,10 @@ def told(tmp_path_factory: pytest.TempPathFactory, weaviate_server: Settings, em
             "AIRFLOW__OPENLINEAGE__NAMESPACE": "moat-test",
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "file", "log_file_path": str(log), "append": True}),
         }
-        state = _ran(home, dags, settings, warehouse, env)
+        env["AIRFLOW_CONN_LINEAGE"] = json.dumps({"conn_type": "duckdb", "host": str(warehouse)})
+        state = asked_of_airflow(RUN, home, str(dags), **environment_of(settings), **env)
         yield state, [json.loads(line) for line in log.read_text().splitlines()], settings, warehouse
         runtime.close()
-
-
-def _ran(home: Path, dags: Path, settings: Settings, warehouse: Path, env: dict[str, str]) -> Any:
-    names = ("home", "collection", "embedder_port", "weaviate_port", "weaviate_grpc_port")
-    ours = {f"MOAT_{name.upper()}": str(getattr(settings, name)) for name in names}
-    for role in ("operator", "writer", "reader"):
-        ours[f"MOAT_WEAVIATE_{role.upper()}_KEY"] = getattr(settings, f"weaviate_{role}_key").get_secret_value()
-    connection = {"conn_type": "duckdb", "host": str(warehouse)}
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, str(dags)],
-        capture_output=True,
-        text=True,
-        cwd=home,
-        env={
-            **os.environ,
-            **ours,
-            **env,
-            "AIRFLOW_HOME": str(home / "airflow"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-            "AIRFLOW_CONN_LINEAGE": json.dumps(connection),
-            "PYTHONPATH": f"{PROJECT}:{PROJECT / 'include'}",
-        },
-        check=False,
-    )
-    answers = [line.removeprefix("ANSWER") for line in done.stdout.splitlines() if line.startswith("ANSWER")]
-    assert len(answers) == 1, f"{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
-    return json.loads(answers[0])
 
 
 def of(events: list[Any], job: str, state: str = "COMPLETE") -> Any:

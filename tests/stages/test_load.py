@@ -27,7 +27,7 @@ from moat.stages.load import load
 from moat.stages.prepare import prepare
 from moat.stages.promote import promote
 from moat.stages.read import read
-from tests.company import ANN, HUGO, Company, stored
+from tests.company import ANN, HUGO, Company, environment_of, stored
 
 
 @pytest.fixture
@@ -233,14 +233,9 @@ else:
 def killed_after(company: Company, stage: str, number: int, seconds: float) -> None:
     """Run a stage in a process of its own and kill it with its children after some seconds."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("MOAT_")}
-    s = company.runtime.settings
-    for name in ("home", "weaviate_port", "weaviate_grpc_port", "embedder_port", "collection"):
-        env[f"MOAT_{name.upper()}"] = str(getattr(s, name))
-    for name in ("operator", "writer", "reader"):
-        env[f"MOAT_WEAVIATE_{name.upper()}_KEY"] = getattr(s, f"weaviate_{name}_key").get_secret_value()
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, stage, str(number), str(company.folder)],
-        env=env,
+        env={**env, **environment_of(company.runtime.settings)},
         stdout=subprocess.PIPE,
         start_new_session=True,
     )

@@ -6,14 +6,13 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from moat.settings import PROJECT, Settings
-from tests.company import ANN, Company
+from tests.company import ANN, Company, environment_of
 
 UV = PROJECT / ".venv" / "bin" / "uv"
 SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "requirements.in")
@@ -72,23 +71,11 @@ def test_an_application_asks_through_it_beside_its_own_include(
     (app / "include" / "__init__.py").touch()
     (app / "include" / "source.py").write_text("OURS = 'the application has an include of its own'\n")
     (app / "ask.py").write_text(ASK)
-    out = ran(
-        bare / "bin" / "python", "ask.py", "How long is parental leave?", ANN, cwd=app, env=environment_of(served)
-    )
+    env = {"PATH": os.environ["PATH"], **environment_of(served, "reader")}  # and nothing of this process's
+    out = ran(bare / "bin" / "python", "ask.py", "How long is parental leave?", ANN, cwd=app, env=env)
     answer = json.loads(out.strip().splitlines()[-1])
     assert answer["refused"] is None
     assert answer["texts"][0] == "Parental leave lasts twenty weeks."
     assert answer["documents"] == 2
     assert answer["theirs"] == "the application has an include of its own"
     assert answer["airflow"] is False
-
-
-def environment_of(served: Settings) -> Mapping[str, str]:
-    """The settings of the real servers, as an application's environment has them, and nothing of this process's."""
-    names = ("home", "collection", "embedder_port", "weaviate_port", "weaviate_grpc_port")
-    ours = {f"MOAT_{name.upper()}": str(getattr(served, name)) for name in names}
-    return {
-        "PATH": os.environ["PATH"],
-        "MOAT_WEAVIATE_READER_KEY": served.weaviate_reader_key.get_secret_value(),
-        **ours,
-    }
