@@ -179,3 +179,13 @@ def test_files_are_listed_with_those_in_folders_inside_and_one_column_is_read(
         list(staging.column("docs/nothing.parquet", "key"))
     staging.remove("docs/7")
     assert staging.files("docs/7") == []
+
+
+@pytest.mark.parametrize("name", ["a folder", "50% #1", "größe"])
+def test_a_folder_may_be_named_as_people_name_folders(name: str, tmp_path: Path) -> None:
+    staging = Staging(str(tmp_path / name))
+    assert staging.write("s/1/read/0000.parquet", RawDocument, RAW) == len(RAW)
+    assert list(staging.read("s/1/read/0000.parquet", RawDocument)) == RAW
+    kept = staging.write_bytes("s/quarantine/x", b"bytes")
+    assert Path(kept).read_bytes() == b"bytes"
+    assert kept == str(tmp_path / name / "s/quarantine/x")

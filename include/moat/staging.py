@@ -34,9 +34,10 @@ class Staging:
         if filesystem is None and "://" not in uri:
             uri = str(Path(uri).resolve())
             Path(uri).mkdir(parents=True, exist_ok=True)
+            filesystem = pafs.LocalFileSystem()  # a path is no URI: it may have spaces, # and %
         self.uri = uri.rstrip("/")
         if filesystem is None:
-            filesystem, root = pafs.FileSystem.from_uri(self.uri if "://" in uri else f"file://{self.uri}")
+            filesystem, root = pafs.FileSystem.from_uri(self.uri)
         else:
             root = self.uri.removeprefix("s3://")
         self._fs, self._root = filesystem, root
