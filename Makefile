@@ -8,7 +8,7 @@ SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
 export UV_NO_PROGRESS = 1
 
 .PHONY: run stop test unit proofs check fmt docs lock clean help setup programs
-.PHONY: access data e2e machine sweep trust quality wheel mutants
+.PHONY: fidelity access data e2e machine sweep trust quality wheel mutants
 
 help: ## List these targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,9 @@ trust: programs ## Live half a year of a simulated company, then break it; write
 	$(BIN)/python -m pytest tests/proofs/trust --full -s
 quality: programs ## Measure retrieval on the whole of SciFact (test data that is not shipped)
 	$(BIN)/python -m pytest tests/proofs/quality --full -s
+	$(BIN)/python -m bench.quality $(or $(SHARED_DATA),../shared/data)
+fidelity: $(VENV)/.dev ## Measure what each format keeps of its text, beside unstructured; writes bench/FIDELITY.md
+	$(BIN)/python -m bench.fidelity
 mutants: programs ## Put bugs in on purpose, in a copy: each must turn a test red
 	$(BIN)/python tests/proofs/mutants/run.py $(ARGS)
 

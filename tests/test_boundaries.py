@@ -30,6 +30,10 @@ BLANKET = {
         "include/moat/incidents/lifecycle.py",
         "_diagnosed",
     ): "who explains a fault may stumble over it: that it is there is told",
+    (
+        "include/moat/parse/formats.py",
+        "part",
+    ): "any library may raise anything: a part is declared as unreadable, the document around it is not lost",
     ("include/moat/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
     ("include/moat/incidents/notify.py", "tell"): "people are told beside the way: no load fails because mail does",
     (
@@ -86,7 +90,8 @@ LAYERS = (
 CALLS = {
     "read": {"compare"},
     "compare": set(),
-    "prepare": {"clean", "chunk"},
+    "prepare": {"clean", "chunk", "words_kept"},
+    "words_kept": set(),
     "clean": set(),
     "chunk": set(),
     "budget": set(),
@@ -94,8 +99,8 @@ CALLS = {
     "gate": set(),
     "load": set(),
     "promote": set(),
-    "dry_run": {"compare", "prepare", "clean", "chunk"},
-    "run": {"read", "compare", "prepare", "clean", "chunk", "budget", "embed", "gate", "load", "promote"},
+    "dry_run": {"compare", "prepare", "clean", "chunk", "words_kept"},
+    "run": {"read", "compare", "prepare", "clean", "chunk", "words_kept", "budget", "embed", "gate", "load", "promote"},
 }
 
 

@@ -3,15 +3,17 @@
 When it changes, every document is prepared again.
 """
 
+from dataclasses import fields
+
 from moat.embedding.model import folder_of, max_tokens_of
 from moat.ids import digest
 from moat.runtime import Runtime
-from moat.source import Chunking, Risks, Source
+from moat.source import Chunking, Parsing, Risks, Source
 
 # Raise a stage's version when its output for the same input changes.
-PARSE = "2"
-CLEAN = "1"
-CHUNK = "1"
+PARSE = "3"
+CLEAN = "2"
+CHUNK = "2"
 RISKS = "1"
 
 
@@ -21,11 +23,11 @@ def recipe_of(runtime: Runtime, source: Source) -> str:
     Raises:
         ModelError: The embedding model is not on this machine.
     """
-    return recipe(max_tokens_of(folder_of(runtime.settings.model)), source.chunking, source.risks)
+    return recipe(max_tokens_of(folder_of(runtime.settings.model)), source.chunking, source.risks, source.parsing)
 
 
-def recipe(model_max_tokens: int, chunking: Chunking, policy: Risks) -> str:
-    """Return the recipe for a model's token limit, a chunking and a risk policy."""
+def recipe(model_max_tokens: int, chunking: Chunking, policy: Risks, parsing: Parsing) -> str:
+    """Return the recipe for a model's token limit, a chunking, a risk policy and what is parsed."""
     return digest(
         "recipe",
         PARSE,
@@ -39,4 +41,5 @@ def recipe(model_max_tokens: int, chunking: Chunking, policy: Risks) -> str:
         policy.secrets,
         policy.hidden,
         policy.injection,
+        *(str(getattr(parsing, field.name)) for field in fields(parsing)),
     )

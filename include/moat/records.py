@@ -4,7 +4,7 @@ Fields are flat and of the types that `include/moat/staging.py` supports: str, i
 their optional forms, and tuples of str.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +25,22 @@ Why = Literal[
     "unknown",  # nobody said who may read it
     "resting",  # its bytes rest in quarantine
     "erased",  # it was erased for good
+]
+LeftOut = Literal[
+    "",
+    "running head",  # of a page: the same text at the same place of most pages
+    "page number",
+    "contents page",  # a table of contents, which repeats the headings
+    "navigation",  # of a web page: menus, breadcrumbs, site footers
+    "no script",  # of a page: what stands for scripts that are off, and templates that only scripts show
+    "comment",  # a person's remark in the margin
+    "note",  # a speaker's note, or a note of a PDF
+    "quoted reply",  # in a mail, the mail that it answers
+    "signature",  # a digital one, which is no text
+    "link target",
+    "setting",  # a line for programs, such as sep=; of a CSV
+    "other version",  # a second form of the same text, such as the plain text beside a mail's HTML
+    "unreadable part",  # an attachment or embedded part that cannot be parsed; its text says why
 ]
 
 
@@ -80,11 +96,25 @@ class RawDocument:
 class Block:
     """A part of a parsed document, in reading order."""
 
-    kind: Literal["heading", "text", "list", "table"]
+    kind: Literal["heading", "text", "list", "table", "code"]
     text: str  # a table is Markdown, header first
     level: int = 0  # of a heading; 1 is the highest
     page: int | None = None
     hidden: str = ""  # why a person does not see it: css, colour, size, markup; empty: it is shown
+    left_out: LeftOut = ""  # the rule by which it is not loaded; empty: it is loaded
+
+
+@dataclass(frozen=True, slots=True)
+class SourceWords:
+    """Words of a document by another road than its parser's, to tell what the parser lost.
+
+    Args:
+        text: How often each word stands in the document's text.
+        beside: Words that a parser may give or not: tags' attributes, keys, a second form of the text.
+    """
+
+    text: Mapping[str, int]
+    beside: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +127,7 @@ class Document:
     media_type: str
     blocks: tuple[Block, ...]
     n_pages: int = 0
+    words: SourceWords | None = None  # None: its kind has no second road, such as a scan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +150,11 @@ class Prepared:
     n_replaced: int = 0  # replacement characters (U+FFFD) for bytes that could not be decoded
     language: str = ""  # ISO 639-1; empty: too little text to detect it
     risks: tuple[str, ...] = ()  # "family:kind=n", such as "personal:EMAIL_ADDRESS=3"
+    n_words: int = 0  # of the document by another road than the parser's; 0: there is none
+    n_missing: int = 0  # of these, in no chunk and not declared as left out
+    n_invented: int = 0  # words of its text that the document does not have
+    missing: tuple[str, ...] = ()  # some of the missing words
+    left_out: tuple[str, ...] = ()  # "rule=n=sample": words left out by a rule, and how they begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

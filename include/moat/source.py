@@ -8,6 +8,7 @@ from typing import Literal
 
 from moat.access.rules import AccessFiles, AccessRule, Columns, Groups, ObjectTags, Public
 from moat.declarations import declared, declared_whole
+from moat.parse.options import Parsing
 from moat.readers.local_files import LocalFiles
 from moat.readers.reader import Reader
 from moat.readers.s3_objects import S3Objects
@@ -22,6 +23,7 @@ __all__ = [
     "Limits",
     "LocalFiles",
     "ObjectTags",
+    "Parsing",
     "Public",
     "Risks",
     "S3Objects",
@@ -39,7 +41,8 @@ class Chunking:
 
     Attributes:
         target_tokens: Maximum tokens of a chunk, at least 32. A lower limit of the model applies instead.
-        overlap_tokens: Maximum tokens that a chunk repeats from the one before, from 0 to half of `target_tokens`.
+        overlap_tokens: Maximum tokens that a chunk repeats from the one before, 0 or more; half of
+            `target_tokens` applies at most.
 
     Example:
         Longer chunks for prose:
@@ -48,14 +51,14 @@ class Chunking:
     """
 
     target_tokens: int = 200
-    overlap_tokens: int = 20
+    overlap_tokens: int = 40
 
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
         if self.target_tokens < 32:
             return [f"target_tokens={self.target_tokens}: at least 32"]
-        if not 0 <= self.overlap_tokens <= self.target_tokens // 2:
-            return [f"overlap_tokens={self.overlap_tokens}: from 0 to half of target_tokens, {self.target_tokens // 2}"]
+        if self.overlap_tokens < 0:
+            return [f"overlap_tokens={self.overlap_tokens}: 0 or more"]
         return []
 
 
@@ -72,6 +75,7 @@ class Limits:
     min_documents: int = 0  # a smaller listing holds the load
     max_vanished_ratio: float = 0.3  # share of the visible documents that one load may remove
     max_failed_ratio: float = 0.1  # share of a load's documents that may be quarantined
+    min_words_kept: float = 0.9  # share of a document's words that must be in its chunks or declared as left out
     max_garbled_ratio: float = 0.2  # share of a load's documents with lost or wrongly decoded characters
     max_duplicate_ratio: float = 0.2  # share of a load's chunks that repeat the text of another
     max_identical_vectors_ratio: float = 0.02  # share of a load's texts whose vector equals another's
@@ -97,7 +101,7 @@ class Limits:
         budget = {"max_tokens": self.max_tokens, "max_cost": self.max_cost}
         found += [f"{name}={value}: more than 0" for name, value in budget.items() if value is not None and value <= 0]
         shares = ("vanished", "failed", "garbled", "duplicate", "identical_vectors")
-        ratios = [f"max_{what}_ratio" for what in shares]
+        ratios = [*(f"max_{what}_ratio" for what in shares), "min_words_kept"]
         wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]
         return found + [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]
 
@@ -170,6 +174,7 @@ class Source:
         chunking: Size of chunks.
         limits: Thresholds of the gate and of the budget.
         risks: Action per risk family.
+        parsing: What the parser takes beside a document's text, and what it leaves out.
         golden: Golden questions; None: none are asked.
         owner: Owner of the DAG in Airflow.
         description: Description of the DAG in Airflow.
@@ -195,6 +200,7 @@ class Source:
     chunking: Chunking = Chunking()
     limits: Limits = Limits()
     risks: Risks = Risks()
+    parsing: Parsing = Parsing()
     golden: Golden | None = None
     owner: str = "moat"
     description: str = ""
@@ -218,7 +224,7 @@ class Source:
             found.append(
                 f"access={type(self.access).__name__} needs {self.access.needs}, which {type(self.reader).__name__} does not have; it takes {fits}"
             )
-        for part in ("reader", "access", "chunking", "limits", "risks", "golden"):
+        for part in ("reader", "access", "chunking", "limits", "risks", "parsing", "golden"):
             value = getattr(self, part)
             found += [f"{part}.{words}" for words in (value.wrong() if value is not None else ())]
         return found

@@ -66,7 +66,7 @@ def test_csv_rows_of_unequal_length_and_line_breaks_are_one_table(sandbox: Sandb
 
 def test_json_is_told_leaf_by_leaf_equal_names_included(sandbox: Sandbox) -> None:
     document = parsed(sandbox, '{"a": {"b": [1, "two"]}, "a": {"b": null, "c": true}}', "x.json")
-    assert told(document) == [("text", "a.b: 1\na.b: two\na.c: True")]
+    assert told(document) == [("text", "a.b: 1\na.b: two\na.c: true")]
 
 
 def test_mail_has_its_subject_for_title(sandbox: Sandbox) -> None:

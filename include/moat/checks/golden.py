@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
+from moat.access import strict_yaml
 from moat.access.policy import canonical
 from moat.batching import windows
 from moat.checks.candidate import Candidate
@@ -161,7 +162,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def questions_of(file: Path) -> list[Question]:
     """Read a golden file. Raises FatalError for an invalid question."""
     try:
-        body = yaml.safe_load(file.read_text("utf-8"))
+        body = strict_yaml.load(file.read_text("utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise FatalError(f"golden questions {file} cannot be read: {error}") from error
     if not isinstance(body, list) or not body:

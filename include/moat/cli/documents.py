@@ -14,6 +14,7 @@ from moat.errors import FatalError
 from moat.ledger import quarantine
 from moat.ledger.quarantine import Quarantined, Which
 from moat.search.explain_access import Why, why
+from moat.search.explain_document import Revision
 from moat.search.explain_document import explain as story_of
 from moat.search.identity import Asker, Bearer
 from moat.settings import Settings
@@ -161,6 +162,7 @@ def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
             ),
             "",
         )
+        _print_words(story.revisions[-1])
     render.table(
         out,
         ("chunk", "at", "page", "tokens", "since", "heading"),
@@ -170,6 +172,20 @@ def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
         ),
         "no visible chunk",
     )
+
+
+def _print_words(newest: Revision) -> None:
+    """Print what of the newest content is in no chunk, by rule or without one."""
+    missing = f"; missing: {', '.join(newest.words.get('missing', []))}" if newest.n_missing else ""
+    if newest.n_words:
+        out.print(
+            f"words:  {newest.n_words - newest.n_missing:,} of {newest.n_words:,} are in its chunks or left out by a rule{missing}"
+        )
+    else:
+        out.print("words:  not compared: its kind has no second road to its text")
+    for told in newest.words.get("left_out", []):
+        rule, n, sample = told.split("=", 2)
+        out.print(f"left out as {rule}: {int(n):,} words: {sample}")
 
 
 def _print_why(found: Why) -> None:

@@ -18,6 +18,7 @@ from moat.settings import Settings
 from moat.stages.run import finish
 
 SHOWN = ("new", "changed", "access", "vanished", "unchanged", "written", "kept", "retired", "aside")
+WORST = 5  # documents that lost words, shown with their load
 load_app = typer.Typer(no_args_is_help=True, help="One load.")
 
 
@@ -62,8 +63,9 @@ def load_show(number: Number, json: Json = False) -> None:
         last = history.before(ledger, load.source, number)
         changes = changed(last.context or {}, load.context or {}) if last else ()
         spent, found = Spending.of_load(ledger, settings, number), incidents.of_load(ledger, number)
+        lost = history.words_lost(ledger, number, WORST)
     if json:
-        told = {"changes": changes, "spent": spent, "incidents": [i.id for i in found]}
+        told = {"changes": changes, "spent": spent, "incidents": [i.id for i in found], "words lost": lost}
         typer.echo(render.as_json({"load": load, "checks": results, **told}))
         return
     out.print(
@@ -94,6 +96,13 @@ def load_show(number: Number, json: Json = False) -> None:
         ),
         "no check has run",
     )
+    if lost:
+        render.table(
+            out,
+            ("words lost in", "of", "lost", "among others"),
+            ((one.key, one.n_words, one.n_missing, ", ".join(one.missing)) for one in lost),
+            "",
+        )
 
 
 def release(number: Number, because: Because = "", json: Json = False) -> None:

@@ -318,6 +318,9 @@ def _revision(p: Prepared, current: Load, recipe: str) -> dict[str, Any]:
         "metadata": list(p.metadata),
         "n_pages": p.n_pages,
         "n_chunks": p.n_chunks,
+        "n_words": p.n_words,
+        "n_missing": p.n_missing,
+        "words": {"missing": list(p.missing), "left_out": list(p.left_out)},
     }
 
 

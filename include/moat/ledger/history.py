@@ -23,6 +23,28 @@ class QuarantinedGroup(NamedTuple):
     n: int
 
 
+class WordsLost(NamedTuple):
+    """A document of a load that lost words."""
+
+    key: str
+    n_words: int
+    n_missing: int
+    missing: list[str]
+
+
+def words_lost(ledger: Ledger, number: int, limit: int) -> list[WordsLost]:
+    """Documents that a load added and that lost the largest shares of their words, worst first."""
+    query = (
+        select(document.c.key, revision.c.n_words, revision.c.n_missing, revision.c.words)
+        .join(document, document.c.id == revision.c.document_id)
+        .where(document.c.tenant == ledger.tenant, revision.c.added_in == number, revision.c.n_missing > 0)
+        .order_by((revision.c.n_missing * 1.0 / revision.c.n_words).desc(), document.c.key)
+        .limit(limit)
+    )
+    with ledger.read() as connection:
+        return [WordsLost(*row[:3], row.words.get("missing", [])) for row in connection.execute(query)]
+
+
 def before(ledger: Ledger, source: str, number: int | None) -> Load | None:
     """The source's last promoted load before a given load, or at all."""
     query = select(func.max(load.c.id)).where(

@@ -1,9 +1,8 @@
 """The ledger's tables. The ledger is the record of truth; Weaviate is a projection of it.
 
 A chunk is visible when the load that added it is promoted and no promoted load has retired it, so
-promote and rollback change one row of `load`. Data on which loads may differ (a document's content,
-a chunk's position) has rows with `added_in` and `retired_in`; data with one current state (a
-document's access) is a column.
+promote and rollback change one row of `load`. Data on which loads may differ (a document's content, a chunk's
+position) has rows with `added_in` and `retired_in`; data with one current state (access) is a column.
 """
 
 from datetime import UTC, datetime
@@ -137,6 +136,9 @@ revision = Table(
     Column("metadata", JSON, nullable=False),
     Column("n_pages", Integer, nullable=False),
     Column("n_chunks", Integer, nullable=False),
+    Column("n_words", Integer, nullable=False, server_default="0"),  # of its text by another road; 0: not compared
+    Column("n_missing", Integer, nullable=False, server_default="0"),  # of these, in no chunk and not declared
+    Column("words", JSON, nullable=False, server_default="{}"),  # missing: some of them; left_out: by rule
 )
 
 chunk = Table(

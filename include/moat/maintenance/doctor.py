@@ -72,7 +72,10 @@ def examine(connections: Callable[[], Connections]) -> list[Examined]:
         )
     if settings.airflow_url:
         look("airflow", lambda: _airflow(settings))
-    for program, use in (("tesseract", "text in images and scans"), ("soffice", "old .doc and .ppt files")):
+    for program, use in (
+        ("tesseract", "text in scans that the OCR of Moat does not read"),
+        ("soffice", "old .doc and .ppt files"),
+    ):
         there = shutil.which(program)
         findings.append(
             Examined(program, there is not None, there or f"not installed: {use} are set aside", needed=False)

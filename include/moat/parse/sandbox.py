@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any
 
@@ -24,7 +24,8 @@ from moat.errors import (
 )
 from moat.parse.child import ANSWER, HEADER
 from moat.parse.kinds import MIME
-from moat.records import Block, Document, RawDocument, record_of
+from moat.parse.options import Parsing
+from moat.records import Block, Document, RawDocument, SourceWords, record_of
 from moat.settings import Settings
 
 STARTING_S = 300.0  # for importing the libraries on a busy machine
@@ -56,12 +57,12 @@ class Sandbox:
     ) -> None:
         self._stop()
 
-    def parse(self, raw: RawDocument) -> Document:
+    def parse(self, raw: RawDocument, parsing: Parsing = Parsing()) -> Document:
         """Parse a document into structured text. Raises ParseFailed with the reason, whatever the bytes."""
         self.warm()
-        name = raw.name.encode()
+        request = json.dumps({"name": raw.name, "parsing": asdict(parsing)}).encode()
         answer = self._ask(
-            HEADER.pack(len(name), len(raw.content)) + name + raw.content, self._settings.parse_timeout_s
+            HEADER.pack(len(request), len(raw.content)) + request + raw.content, self._settings.parse_timeout_s
         )
         if "failed" in answer:
             raise KINDS.get(answer.get("error", ""), ParseFailed)(answer["failed"])
@@ -78,6 +79,7 @@ class Sandbox:
             media_type=answer["media_type"],
             blocks=blocks,
             n_pages=n_pages,
+            words=SourceWords(*answer["words"]) if answer["words"] else None,
         )
 
     def warm(self) -> None:

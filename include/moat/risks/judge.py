@@ -65,6 +65,12 @@ def families(risks: Sequence[str]) -> dict[str, Counter[str]]:
     return by_family
 
 
+def redacted(text: str, policy: Risks) -> str:
+    """Return a text without what the policy redacts or quarantines."""
+    finds = (one for family, one in _finds(text, "shown") if getattr(policy, family) in ("redact", "quarantine"))
+    return _without(text, list(finds))
+
+
 def word(kind: str) -> str:
     """The text that replaces what was redacted."""
     return f"[redacted: {kind}]"

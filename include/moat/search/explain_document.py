@@ -28,6 +28,9 @@ class Revision:
     content_hash: str
     visible: bool
     opened_at: datetime
+    n_words: int  # of its text by another road than the parser's; 0: not compared
+    n_missing: int  # of these, in no chunk and not declared as left out
+    words: dict[str, list[str]]  # missing: some of them; left_out: "rule=n=sample"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,9 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
                         revision.c.content_hash,
                         visible(revision),
                         load.c.opened_at,
+                        revision.c.n_words,
+                        revision.c.n_missing,
+                        revision.c.words,
                     )
                     .select_from(revision)
                     .join(load, load.c.id == revision.c.added_in)

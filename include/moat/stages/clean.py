@@ -5,13 +5,13 @@ Pure functions in a fixed order, each with a count of its changes.
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from moat.records import Block, Document
+from moat.records import Document
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
+SEPARATOR = re.compile(r"(?<=\w)[\x00-\x08\x0b\x0c\x0e-\x1f]+(?=\w)")  # which keeps two words apart
 INVISIBLE = re.compile(
     "[\u200b\u2060-\u2064\ufeff\u180e"  # zero width
     "\u202a-\u202e\u2066-\u2069\u200e\u200f"  # direction, which can display another text than is stored
@@ -25,9 +25,6 @@ LEADERS = re.compile(r"(?:\s?[.·…_]){5,}")
 SPACES = re.compile(r"(?<=\S)[^\S\n]+")
 LINE_ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
 EMPTY_LINES = re.compile(r"\n{3,}")
-EDGE_BLOCKS = 3  # at each end of a page, where a running header or footer stands
-REPEATED_ON = 0.6  # share of the pages
-FEWEST_PAGES = 3
 
 Step = Callable[[Document], tuple[Document, int]]
 
@@ -38,8 +35,10 @@ def nfc(document: Document) -> tuple[Document, int]:
 
 
 def control_characters(document: Document) -> tuple[Document, int]:
-    """Remove control characters except tab and line feed."""
-    return _each(document, lambda text: CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    """Remove control characters except tab and line feed; between two words they become a space."""
+    return _each(
+        document, lambda text: CONTROL.sub("", SEPARATOR.sub(" ", text).replace("\r\n", "\n").replace("\r", "\n"))
+    )
 
 
 def invisible_characters(document: Document) -> tuple[Document, int]:
@@ -70,32 +69,14 @@ def leaders(document: Document) -> tuple[Document, int]:
     return _each(document, lambda text: LEADERS.sub(" … ", text))
 
 
-def running_heads(document: Document) -> tuple[Document, int]:
-    """Remove page headers and footers, equal but for digits on most pages."""
-    pages: dict[int, list[int]] = {}
-    for index, block in enumerate(document.blocks):
-        if block.page is not None:
-            pages.setdefault(block.page, []).append(index)
-    if len(pages) < FEWEST_PAGES:
-        return document, 0
-    on_pages = Counter[str]()
-    edges = {n: {*indexes[:EDGE_BLOCKS], *indexes[-EDGE_BLOCKS:]} for n, indexes in pages.items()}
-    for indexes in edges.values():
-        on_pages.update({_without_digits(document.blocks[i]) for i in indexes})
-    running = {text for text, n in on_pages.items() if n >= max(FEWEST_PAGES, REPEATED_ON * len(pages))}
-    drop = set[int]()
-    for page, indexes in edges.items():
-        heads = {i for i in indexes if _without_digits(document.blocks[i]) in running}
-        if len(heads) < len(pages[page]):  # otherwise it is all the text of the page
-            drop |= heads
-    return replace(document, blocks=tuple(b for i, b in enumerate(document.blocks) if i not in drop)), len(drop)
-
-
 def white_space(document: Document) -> tuple[Document, int]:
-    """Reduce to one space between words and one empty line; indentation stays."""
-    return _each(
-        document, lambda text: EMPTY_LINES.sub("\n\n", LINE_ENDS.sub("", SPACES.sub(" ", text))).rstrip().lstrip("\n")
-    )
+    """Reduce to one space between words and one empty line; indentation and code stay."""
+
+    def reduced(text: str) -> str:
+        return EMPTY_LINES.sub("\n\n", LINE_ENDS.sub("", SPACES.sub(" ", text))).rstrip().lstrip("\n")
+
+    blocks = tuple(b if b.kind == "code" else replace(b, text=reduced(b.text)) for b in document.blocks)
+    return replace(document, blocks=blocks), sum(a != b for a, b in zip(blocks, document.blocks, strict=True))
 
 
 def empty_blocks(document: Document) -> tuple[Document, int]:
@@ -112,7 +93,6 @@ STEPS: tuple[Step, ...] = (
     data_uris,
     broken_hyphenation,
     leaders,
-    running_heads,
     white_space,
     empty_blocks,
 )
@@ -133,7 +113,3 @@ def _each(document: Document, change: Callable[[str], str]) -> tuple[Document, i
     """Change the text of each block; return the document and how many blocks differ."""
     blocks = tuple(replace(block, text=change(block.text)) for block in document.blocks)
     return replace(document, blocks=blocks), sum(a != b for a, b in zip(blocks, document.blocks, strict=True))
-
-
-def _without_digits(block: Block) -> str:
-    return re.sub(r"\d+", "#", " ".join(block.text.split()))

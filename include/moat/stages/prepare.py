@@ -4,7 +4,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from moat.embedding.model import TokenCounter
@@ -21,6 +21,7 @@ from moat.runtime import Runtime, batch_path, raw_path, timed
 from moat.source import Risks, Source
 from moat.stages.chunk import Chunker
 from moat.stages.clean import clean
+from moat.stages.words_kept import WordsKept, words_kept
 
 TELL_EVERY_S = 10.0
 
@@ -98,26 +99,35 @@ class Cut:
     judged: Judged
     cleaned: Mapping[str, int]  # blocks changed or dropped, by step of clean
     chunks: Sequence[Chunk]
+    kept: WordsKept
 
 
 def cut(source: Source, raw: RawDocument, identity: str, sandbox: Sandbox, chunker: Chunker) -> Cut:
     """Run parse → clean → judge → chunk on one document. Raises DocumentError."""
-    parsed = sandbox.parse(raw)
-    judged, cleaned = clean_and_judge(parsed, raw.metadata, source.risks)
+    parsed = sandbox.parse(raw, source.parsing)
+    judged, counts, cleaned = clean_and_judge(parsed, raw.metadata, source.risks)
     chunks = chunker.chunk(judged.document, identity, judged.metadata)
     if not chunks:
         raise NothingLeft("nothing is left of its text after cleaning, and after what is hidden was taken out")
-    return Cut(parsed=parsed, judged=judged, cleaned=cleaned, chunks=chunks)
+    kept = words_kept(cleaned, judged.document, chunks, source.risks)
+    return Cut(parsed=parsed, judged=judged, cleaned=counts, chunks=chunks, kept=kept)
 
 
-def clean_and_judge(parsed: Document, metadata: tuple[str, ...], policy: Risks) -> tuple[Judged, Mapping[str, int]]:
-    """Clean a document and judge its risks.
+def clean_and_judge(
+    parsed: Document, metadata: tuple[str, ...], policy: Risks
+) -> tuple[Judged, Mapping[str, int], Document]:
+    """Clean a document and judge the risks of what is loaded.
 
     Hidden text is counted before clean removes it. Raises RiskFound.
+
+    Returns:
+        The judged document, changes by step of clean, and the cleaned document with what is hidden or left out.
     """
-    shown, hidden = hidden_in(parsed)
-    document, cleaned = clean(shown)
-    return judge(document, metadata, hidden, policy), cleaned
+    shown, hidden = hidden_in(replace(parsed, blocks=tuple(b for b in parsed.blocks if not b.left_out)))
+    document, counts = clean(shown)
+    left_out = clean(replace(parsed, blocks=tuple(b for b in parsed.blocks if b.left_out)))[0].blocks
+    judged = judge(document, metadata, hidden, policy)
+    return judged, counts, replace(document, blocks=(*document.blocks, *left_out))
 
 
 def _prepared(raw: RawDocument, identity: str, made: Cut) -> Prepared:
@@ -140,6 +150,11 @@ def _prepared(raw: RawDocument, identity: str, made: Cut) -> Prepared:
         n_replaced=sum(b.text.count("\ufffd") for b in made.parsed.blocks),
         language=language_of(b.text for b in document.blocks if b.kind != "heading"),
         risks=made.judged.risks,
+        n_words=made.kept.n_words,
+        n_missing=made.kept.n_missing,
+        n_invented=made.kept.n_invented,
+        missing=made.kept.missing,
+        left_out=made.kept.left_out,
     )
 
 

@@ -92,18 +92,9 @@ def test_one_text_reads_the_same_in_fourteen_formats(sandbox: Sandbox, shared: P
         assert overlap(plain, words(text_of(parsed(sandbox, path)))) >= 0.98, path.name
 
 
-@pytest.mark.skipif(
-    not shutil.which("tesseract"), reason="tesseract is not installed: images are quarantined, see test below"
-)
 def test_an_image_is_read_by_ocr(sandbox: Sandbox, tmp_path: Path) -> None:
     document = parsed(sandbox, written_image(tmp_path))
     assert "HARBOUR" in text_of(document).upper()
-
-
-@pytest.mark.skipif(bool(shutil.which("tesseract")), reason="tesseract is installed")
-def test_an_image_without_ocr_says_what_to_install(sandbox: Sandbox, tmp_path: Path) -> None:
-    with pytest.raises(ParseFailed, match="install tesseract-ocr"):
-        parsed(sandbox, written_image(tmp_path))
 
 
 def written_image(folder: Path) -> Path:

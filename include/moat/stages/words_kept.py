@@ -1,0 +1,88 @@
+"""Words of a document that are in no chunk, and what rules left out.
+
+Words are counted without their order. A word is kept if a chunk has it, if a rule left it out, or if the source's
+Risks redacted it. What is left is missing: text that was lost without anybody saying so.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from moat.parse.words import count
+from moat.records import Block, Chunk, Document
+from moat.risks.judge import redacted
+from moat.source import Risks
+
+SHOWN = 12  # missing words of a document that are stored
+SAMPLE = 120  # characters of what a rule left out that are stored
+LONG = 6  # digits of a word that may be a number of somebody: such words are counted and not stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordsKept:
+    """What became of a document's words.
+
+    Args:
+        n_words: Words of the document by another road than the parser's; 0: there is none, so nothing was compared.
+        n_missing: Of these, in no chunk and not declared as left out.
+        n_invented: Words of the loaded text that the document does not have.
+        missing: Some of the missing words, the most frequent first.
+        left_out: "rule=n=sample": how many words a rule left out, and how they begin.
+    """
+
+    n_words: int = 0
+    n_missing: int = 0
+    n_invented: int = 0
+    missing: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def words_kept(cleaned: Document, judged: Document, chunks: Sequence[Chunk], policy: Risks) -> WordsKept:
+    """Compare a document's words with its chunks.
+
+    Args:
+        cleaned: The document after clean, with blocks that are hidden or left out.
+        judged: The same after its Risks, as it was cut into chunks.
+        chunks: Its chunks.
+        policy: Its source's Risks; samples are redacted by it.
+    """
+    left_out = _left_out(cleaned, policy)
+    words = cleaned.words
+    if words is None:
+        return WordsKept(left_out=left_out)
+    whole, loaded = _count(cleaned.title, cleaned.blocks), _count("", judged.blocks)
+    in_chunks = count("\n".join(f"{chunk.heading}\n{chunk.text}" for chunk in chunks))
+    missing = (Counter(words.text) - whole) + ((loaded - in_chunks) & Counter(words.text))
+    shown = _count("", (b for b in cleaned.blocks if not b.left_out and not b.hidden))
+    return WordsKept(
+        n_words=sum(words.text.values()),
+        n_missing=missing.total(),
+        n_invented=sum(
+            n
+            for word, n in shown.items()
+            if word not in words.text
+            and word not in words.beside
+            and not word.isdigit()  # a sheet decides how it shows
+        ),
+        missing=tuple([word for word, _ in missing.most_common(4 * SHOWN) if not _number(word)][:SHOWN]),
+        left_out=left_out,
+    )
+
+
+def _count(title: str, blocks: Iterable[Block]) -> Counter[str]:
+    return count("\n".join([title, *(block.text for block in blocks)]))
+
+
+def _left_out(cleaned: Document, policy: Risks) -> tuple[str, ...]:
+    texts: dict[str, list[str]] = {}
+    for block in cleaned.blocks:
+        if block.left_out:
+            texts.setdefault(block.left_out, []).append(block.text)
+    return tuple(
+        f"{rule}={count(text).total()}={' '.join(redacted(text[: 4 * SAMPLE], policy).split())[:SAMPLE]}"
+        for rule, text in ((rule, "\n".join(parts)) for rule, parts in sorted(texts.items()))
+    )
+
+
+def _number(word: str) -> bool:
+    return sum(c.isdigit() for c in word) >= LONG
