@@ -37,7 +37,7 @@ def source(**changed: Any) -> Source:
         ({"limits": Limits(min_documents="many")}, ["limits.min_documents", "many"]),  # type: ignore[arg-type]
         ({"limits": Limits(max_vanished_ratio=30)}, ["limits.max_vanished_ratio=30", "from 0 to 1"]),
         ({"chunking": Chunking(target_tokens=8)}, ["chunking.target_tokens=8", "at least 32"]),
-        ({"chunking": Chunking(overlap_tokens=150)}, ["chunking.overlap_tokens=150", "half of target_tokens"]),
+        ({"chunking": Chunking(overlap_tokens=-1)}, ["chunking.overlap_tokens=-1", "0 or more"]),
         ({"golden": Golden(file="", k=0)}, ["golden.file is empty", "golden.k=0"]),
         ({"name": "Tickets!"}, ["name='Tickets!'", "small letters"]),
         ({"reader": 3}, ["reader", "got 3"]),

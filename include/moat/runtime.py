@@ -109,6 +109,7 @@ class Runtime:
             rule=source.access,
             connections=self.connections,
             project=PROJECT,
+            progress=self.progress,
             max_bytes=most,
             directory=source.directory,
         )

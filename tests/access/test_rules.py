@@ -1,5 +1,7 @@
 """How a source says who may read: what a rule cannot read is unknown, never wide."""
 
+from pathlib import Path
+
 import pytest
 
 from moat.access.policy import Access, Policy
@@ -134,3 +136,71 @@ def test_an_access_file_that_cannot_be_read_is_unknown_and_never_looked_past(bod
 
 def test_public_in_an_access_file_is_said_in_words() -> None:
     assert judged({".access.yaml": "public: true"}, "a.md").policy == Policy.of([], public=True)
+
+
+TWICE = {
+    "the last would open what the first closes": "allow: [group:legal]\nallow: [group:staff]",
+    "a deny that the second undoes": "allow: [group:staff]\ndeny: ['user:bob@tide.example']\ndeny: []",
+    "two lists of patterns": "allow: [group:a]\npatterns: [{match: x, allow: []}]\npatterns: []",
+    "inside a pattern": "patterns:\n- match: '*'\n  allow: [group:legal]\n  allow: [group:staff]",
+    "quoted and plain": 'allow: [group:legal]\n"allow": [group:staff]',
+    "by another notation of the text": 'allow: [group:legal]\n"\\u0061llow": [group:staff]',
+    "with a tag": "allow: [group:legal]\n!!str allow: [group:staff]",
+    "merged from an anchor": "patterns:\n- &legal {match: x, allow: [group:legal]}\n- <<: *legal\n  match: '*'",
+    "merged twice": "patterns: [&a {match: x, allow: [group:a]}, {<<: *a, <<: *a}]",
+    "in a flow mapping": "{allow: [group:legal], allow: [group:staff]}",
+    "with the same value": "allow: [group:staff]\nallow: [group:staff]",
+}
+
+
+@pytest.mark.parametrize("body", TWICE.values(), ids=TWICE)
+def test_a_key_that_stands_twice_leaves_the_folder_unknown_with_its_lines_pyyaml_165(body: str) -> None:
+    access = judged({".access.yaml": "public: true", "hr/.access.yaml": body}, "hr/a.md")
+    assert access.policy is None
+    assert "stands twice, in lines" in access.reason
+
+
+@pytest.mark.parametrize("name", ["access-dup-allow.yaml", "access-dup-deny.yaml"])
+def test_the_shared_access_files_with_a_key_twice_are_unknown(shared: Path, name: str) -> None:
+    access = judged({".access.yaml": (shared / "words" / name).read_text("utf-8")}, "a.md")
+    assert access.policy is None
+    assert "stands twice" in access.reason
+
+
+def test_what_an_anchor_gives_once_is_read() -> None:
+    body = "allow: &who [group:hr]\npatterns:\n- &base {match: 'x*', allow: *who}\n- {match: 'y*', allow: *who}"
+    assert allowed(judged({".access.yaml": body}, "y.md")) == ["group:hr"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "allow: [group:a]\n---\nallow: [group:b]",
+        "allow: [group:a]\n\"allow \": [group:b]",
+        "allow: [group:a]\nAllow: [group:b]",
+        "allow: [group:a]\n\tdeny: [user:b]",
+        "allow: [on, yes, no]",
+        "allow: [group:a, null]",
+        "allow: [group:a]\ndeny: [user:b, ~]",
+        "allow: [2026-99-99]",
+        "allow: [group:a]\npublic: !!bool maybe",
+        "allow: [!!int x]",
+        "allow: [!!timestamp x]",
+        "allow: " + "[" * 5_000,
+        "? [allow]\n: [group:a]",
+        "allow: &a [*a]",
+        "a: &a [x, x]\nb: &b [*a, *a]\nallow: [*b, *b]",
+        "allow: !!python/name:os.system [group:a]",
+    ],
+    ids=lambda body: body[:30],
+)  # fmt: skip
+def test_yaml_that_two_people_could_read_differently_is_unknown_and_ends_no_listing(body: str) -> None:
+    access = judged({".access.yaml": "public: true", "hr/.access.yaml": body}, "hr/a.md")
+    assert access.policy is None
+    assert len(access.reason) < 1_000
+
+
+@pytest.mark.parametrize("value", [b"legal", memoryview(b"legal"), {"legal": True}])
+def test_a_column_of_bytes_or_of_a_mapping_names_nobody(value: object) -> None:
+    access = Columns(allow="team").judge(lambda p: None)(Facts("x", columns={"team": value}))
+    assert access.policy is None

@@ -52,6 +52,11 @@ def test_a_group_may_be_written_with_its_kind_in_front(tmp_path: Path) -> None:
     assert [g.id for g in found] == ["staff", "legal"]
 
 
+def test_names_that_yaml_takes_for_truth_or_numbers_are_names(tmp_path: Path) -> None:
+    found = read(tmp_path / "g.yaml", f"on: ['{ANN}']\nno: []\n007: []\n1.10: []\n2026-01-01: []\n")
+    assert [g.id for g in found] == ["on", "no", "007", "1.10", "2026-01-01"]
+
+
 def test_a_column_may_say_what_a_member_is(tmp_path: Path) -> None:
     found = read(tmp_path / "g.csv", "group,member,kind\nstaff,ann@example.com,user\nstaff,legal,group\nlegal,,user\n")
     assert found == [DirectoryGroup("staff", (ANN, "group:legal")), DirectoryGroup("legal", ())]
@@ -68,6 +73,14 @@ def test_a_column_may_say_what_a_member_is(tmp_path: Path) -> None:
         ("g.yaml", f"staff: ['{ANN}']\nstaff: []\n", ["line 2", "group staff is there already, in line 1"]),
         ("g.yaml", "staff: [{user: ann}]\n", ["line 1", "group staff"]),
         ("g.yaml", "the staff: []\n", ["line 1", "U+0020"]),
+        ("g.yaml", f"staff: ['{ANN}']\ngroup:staff: []\n", ["line 2", "group staff is there already, in line 1"]),
+        ("g.yaml", f"staff: ['{ANN}']\n'staff': []\n", ["line 2", "group staff is there already, in line 1"]),
+        ("g.yaml", "user:ann: []\n", ["line 1", "user:ann is no group"]),
+        ("g.yaml", f"staff: ['{ANN}', null]\n", ["line 1", "group staff", "no kind"]),
+        ("g.yaml", f"a: &a ['{ANN}']\nb: {{<<: *a}}\n", ["line 2", "group b needs a list"]),
+        ("g.yaml", "staff: []\n---\nlegal: []\n", ["is no YAML", "line 2"]),
+        ("g.yaml", "staff: " + "[" * 5_000, ["nests too deep"]),
+        ("g.csv", "group,member,group\nstaff,user:a,legal\n", ["line 1", "column group is there twice"]),
         ("g.csv", "", ["no column group and no column member"]),
         ("g.csv", "group,who\n", ["no column member"]),
         ("g.csv", "group,member\nstaff,ann@example.com\n", ["line 2", "has no kind"]),

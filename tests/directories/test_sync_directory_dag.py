@@ -89,7 +89,7 @@ def test_airflow_swaps_what_is_sound_holds_what_is_not_and_asks_once(
     ledger = Ledger(f"sqlite:///{home}/ledger.db", "default")
     assert len(memberships(ledger, "okta")[1]) == 12
     states = {state.name: state for state in directories(ledger)}
-    assert "okta.yaml is no YAML" in (states["okta"].error or "")
+    assert "okta.yaml cannot be read" in (states["okta"].error or "")
     assert (states["hr"].error, states["hr"].max_age_s) == (None, 86_400)
     assert holds.get(ledger, 1).subject == "okta"
     ledger.close()

@@ -56,6 +56,45 @@ def test_patterns_are_those_of_gitignore(tmp_path: Path) -> None:
     assert set(listed(tmp_path, ("/sub/*.md",))) == {"sub/c.md"}
 
 
+def test_what_programs_leave_beside_documents_is_left_out_and_named(tmp_path: Path) -> None:
+    beside = (
+        "~$plan.docx", "~WRL0001.tmp", "sub/desktop.ini", "sub/Thumbs.db", "_SUCCESS", "_started_123", "notes.txt~",
+        "lost+found/x.md", "sub/__MACOSX/y.md", "$RECYCLE.BIN/z.md", "plan.pdf:Zone.Identifier", "#recycle/r.md",
+    )  # fmt: skip
+    kept = (
+        "plan.docx",
+        "desktop.ini.md",
+        "_SUCCESS.md",
+        "sub/thumbs.md",
+        "$5.md",
+        "#1.md",
+        "Success",
+        "~10 percent.md",
+    )
+    for name in (*beside, *kept, ".DS_Store", "sub/.DS_Store"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    told = list[str]()
+    reading = Reading(
+        source="s",
+        rule=Groups(allow=("all",)),
+        connections=EnvironmentConnections(),
+        project=PROJECT,
+        max_bytes=1 << 20,
+        progress=told.append,
+    )
+    with LocalFiles(path=str(tmp_path)).open(reading) as reader:
+        assert {one.key for one in reader.listing()} == set(kept)
+    (line,) = told
+    assert line.startswith(f"s: {len(beside)} left out, ")
+    assert "'lost+found/'" in line
+    with LocalFiles(path=str(tmp_path), leave_out=("*~",)).open(reading) as reader:
+        assert {one.key for one in reader.listing()} == {*kept, *beside} - {"notes.txt~"}
+    with LocalFiles(path=str(tmp_path), leave_out=()).open(reading) as reader:
+        assert len(list(reader.listing())) == len(kept) + len(beside)
+    assert len(told) == 2, "nothing was left out, so nothing is said"
+
+
 def test_a_link_that_leads_out_of_the_folder_is_nobodys(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "secret.md").write_text("x")

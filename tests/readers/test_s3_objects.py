@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from moat.access.policy import Policy
-from moat.access.rules import AccessFiles, ObjectTags
+from moat.access.rules import AccessFiles, Groups, ObjectTags
 from moat.connections import EnvironmentConnections
 from moat.errors import FatalError, SourceUnavailable
-from moat.readers.reader import Reading
+from moat.readers.reader import Gone, Reading
 from moat.readers.s3_objects import S3Objects
 from moat.records import RawDocument, SetAside
 from moat.settings import PROJECT
@@ -56,16 +56,22 @@ def connections(s3_server: str) -> EnvironmentConnections:
 
 
 @pytest.fixture
-def refusing(s3_server: str) -> Iterator[tuple[str, set[tuple[str, str]]]]:
-    """The real server behind a proxy that refuses what is in the set, of (path's end, sub-resource): as Glacier and KMS do."""
-    refused: set[tuple[str, str]] = set()
+def refusing(s3_server: str) -> Iterator[tuple[str, dict[tuple[str, str], tuple[int, str]]]]:
+    """The real server behind a proxy that refuses some requests, as Glacier and KMS do.
+
+    They are named by their path's end and sub-resource, and answered with a status and a code.
+    """
+    refused: dict[tuple[str, str], tuple[int, str]] = {}
 
     class Proxy(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
-            if any(path.endswith(end) and query.startswith("tagging") == (what == "tagging") for end, what in refused):
-                body = b"<Error><Code>InvalidObjectState</Code><Message>It is in GLACIER.</Message></Error>"
-                self._answer(403, {"content-type": "application/xml"}, body)
+            what = "tagging" if query.startswith("tagging") else ""
+            found = next((answer for (end, of), answer in refused.items() if path.endswith(end) and of == what), None)
+            if found is not None:
+                status, code = found
+                body = f"<Error><Code>{code}</Code><Message>It is refused.</Message></Error>" if code else ""
+                self._answer(status, {"content-type": "application/xml"}, body.encode())
                 return
             with httpx.Client(trust_env=False) as client:
                 got = client.get(s3_server + self.path, headers=dict(self.headers.items()))
@@ -200,33 +206,121 @@ def test_a_bucket_that_does_not_exist_is_no_empty_listing(connections: Environme
         list(reader.listing())
 
 
-def test_an_object_that_may_not_be_read_is_set_aside_and_the_others_come(
-    s3: Any, bucket: str, refusing: tuple[str, set[tuple[str, str]]]
+Refusing = tuple[str, dict[tuple[str, str], tuple[int, str]]]
+
+
+def proxied(url: str) -> Reading:
+    connection = {"conn_type": "aws", "login": "moat", "password": "moat-secret", "extra": {"endpoint_url": url}}
+    return Reading(
+        source="s",
+        rule=ObjectTags(allow="readers"),
+        connections=EnvironmentConnections({"AIRFLOW_CONN_S3": json.dumps(connection)}),
+        project=PROJECT,
+        max_bytes=1 << 20,
+    )
+
+
+def test_objects_whose_tags_may_not_be_read_are_unknown_and_all_of_them_need_a_person(
+    s3: Any, bucket: str, refusing: Refusing
 ) -> None:
     url, refused = refusing
-    for key in ("a.md", "frozen.md", "untagged.md"):
+    for key in ("a.md", "untagged.md"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging=urlencode({"readers": "x"}))
-    refused.update({("/frozen.md", ""), ("/untagged.md", "tagging")})
-    connections = EnvironmentConnections(
-        {
-            "AIRFLOW_CONN_S3": json.dumps(
-                {"conn_type": "aws", "login": "moat", "password": "moat-secret", "extra": {"endpoint_url": url}}
-            )
-        }
-    )
-    reading = Reading(
-        source="s", rule=ObjectTags(allow="readers"), connections=connections, project=PROJECT, max_bytes=1 << 20
-    )
-    with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
+    refused["/untagged.md", "tagging"] = (403, "AccessDenied")
+    with S3Objects(conn_id="s3", bucket=bucket).open(proxied(url)) as reader:
         listed = {one.key: one for one in reader.listing()}
-        answers = {got.key: got for got in reader.fetch(planned(one) for one in listed.values() if one.policy)}
-        refused.add((".md", "tagging"))
+        refused[".md", "tagging"] = (403, "AccessDenied")
         with pytest.raises(FatalError, match="s3:GetObjectTagging"):
             list(reader.listing())
+    assert listed["a.md"].policy
     assert listed["untagged.md"].policy is None
     assert "its tags cannot be read" in listed["untagged.md"].reason
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (403, "InvalidObjectState"),  # Glacier and Deep Archive, and the archive tiers of Intelligent-Tiering
+        (403, "AccessDenied"),  # the bucket's policy, the object's ACL, or kms:Decrypt
+        (403, ""),  # a server without an answer in XML
+        (400, "KMS.DisabledException"),
+        (400, "KMS.NotFoundException"),
+        (400, "KMS.KMSInvalidStateException"),
+        (400, "InvalidRequest"),  # encrypted with a key of the customer
+        (405, "MethodNotAllowed"),
+        (451, "UnavailableForLegalReasons"),
+    ],
+)
+def test_an_object_that_may_not_be_read_is_set_aside_and_the_others_come(
+    s3: Any, bucket: str, refusing: Refusing, status: int, code: str
+) -> None:
+    url, refused = refusing
+    for key in ("a.md", "frozen.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging=urlencode({"readers": "x"}))
+    refused["/frozen.md", ""] = (status, code)
+    with S3Objects(conn_id="s3", bucket=bucket).open(proxied(url)) as reader:
+        answers = {got.key: got for got in reader.fetch(planned(one) for one in reader.listing())}
     assert isinstance(answers["a.md"], RawDocument)
     aside = answers["frozen.md"]
     assert isinstance(aside, SetAside)
     assert (aside.stage, aside.error) == ("read", "Unreadable")
-    assert "InvalidObjectState It is in GLACIER" in aside.reason
+    assert (code or str(status)) in aside.reason
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "NoSuchKey"), (404, "")])
+def test_an_object_that_is_not_found_is_gone(s3: Any, bucket: str, refusing: Refusing, status: int, code: str) -> None:
+    url, refused = refusing
+    for key in ("a.md", "lost.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging=urlencode({"readers": "x"}))
+    refused["/lost.md", ""] = (status, code)
+    with S3Objects(conn_id="s3", bucket=bucket).open(proxied(url)) as reader:
+        answers = {got.key: got for got in reader.fetch(planned(one) for one in reader.listing())}
+    assert isinstance(answers["lost.md"], Gone)
+    assert isinstance(answers["a.md"], RawDocument)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (403, "ExpiredToken", FatalError),
+        (403, "SignatureDoesNotMatch", FatalError),
+        (403, "AllAccessDisabled", FatalError),
+        (404, "NoSuchBucket", FatalError),
+        (400, "KMS.ThrottlingException", SourceUnavailable),
+        (412, "PreconditionFailed", SourceUnavailable),  # again and again: somebody overwrites it all the time
+    ],
+)
+def test_what_is_refused_for_all_objects_sets_none_aside(
+    s3: Any, bucket: str, refusing: Refusing, status: int, code: str, error: type[Exception]
+) -> None:
+    url, refused = refusing
+    s3.put_object(Bucket=bucket, Key="a.md", Body=b"x", Tagging=urlencode({"readers": "x"}))
+    with S3Objects(conn_id="s3", bucket=bucket).open(proxied(url)) as reader:
+        listed = list(reader.listing())
+        refused["/a.md", ""] = (status, code)
+        with pytest.raises(error):
+            list(reader.fetch(planned(one) for one in listed))
+
+
+def test_what_programs_leave_beside_documents_is_left_out_and_named(
+    s3: Any, bucket: str, connections: EnvironmentConnections
+) -> None:
+    beside = ("docs/", "docs/sub_$folder$", "docs/_SUCCESS", "docs/~$plan.docx", "docs/Thumbs.db", "docs/.DS_Store")
+    for key in (*beside, "docs/plan.docx", "docs/_SUCCESS.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    told = list[str]()
+    reading = Reading(
+        source="s",
+        rule=Groups(allow=("a",)),
+        connections=connections,
+        project=PROJECT,
+        max_bytes=1 << 20,
+        progress=told.append,
+    )
+    with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
+        assert {one.key for one in reader.listing()} == {"docs/plan.docx", "docs/_SUCCESS.md"}
+    (line,) = told
+    assert line.startswith("s: 5 left out, ")
+    assert all(repr(key) in line for key in beside[:5])
+    with S3Objects(conn_id="s3", bucket=bucket, leave_out=()).open(reading) as reader:
+        assert len(list(reader.listing())) == 6

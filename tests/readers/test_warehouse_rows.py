@@ -1,7 +1,10 @@
 """Rows of a real DuckDB and a real PostgreSQL: the reader's contract, columns, keys, cursors."""
 
 import json
+import os
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from moat.readers import warehouse_rows
 from moat.readers.reader import Gone, Reading
 from moat.readers.warehouse_rows import WarehouseRows
 from moat.records import RawDocument, SetAside
+from moat.settings import PROJECT
 from tests.contracts.reader import ReaderContract, System, planned
 
 
@@ -210,10 +214,162 @@ def test_metadata_is_part_of_the_content(database: Database) -> None:
     assert a.content_hash != b.content_hash
 
 
-def test_a_null_key_needs_a_person(database: Database) -> None:
-    database.execute("INSERT INTO notes (body, team) VALUES ('x', 'all')", [])
-    with database.open() as reader, pytest.raises(FatalError, match="id is NULL"):
-        list(reader.listing())
+@pytest.mark.parametrize("modified_at", [None, "moved"])
+def test_a_row_without_a_key_is_set_aside_and_the_others_come(database: Database, modified_at: str | None) -> None:
+    database.put("1", "good")
+    for key in ("''", "'  '", "NULL", "NULL"):
+        database.execute(f"INSERT INTO notes (id, body, team) VALUES ({key}, 'Empty key row about anchors', 'all')", [])
+    with database.open(modified_at=modified_at) as reader:
+        first, second = list(reader.listing()), list(reader.listing())
+        assert {one.key for one in first} == {one.key for one in second}
+        (raw,) = reader.fetch([planned(one) for one in first if one.policy])
+    aside = {one.key: one.reason for one in first if one.policy is None}
+    assert len(aside) == 4, "each by a name of its own, so that none is listed twice"
+    assert all(key.startswith("row without id, ") for key in aside)
+    assert {reason.split(":")[0] for reason in aside.values()} == {"its id is ''", "its id is '  '", "its id is None"}
+    assert raw.key == "1"
+
+
+def test_keys_that_differ_by_case_or_white_space_are_different_rows(database: Database) -> None:
+    for key in ("a", "A", "a ", " a"):
+        database.put(key, f"text of {key!r}")
+    with database.open() as reader:
+        listed = list(reader.listing())
+        answers = {a.key: a for a in reader.fetch([planned(one) for one in listed])}
+    assert set(answers) == {"a", "A", "a ", " a"}
+    assert all(a.content.decode() == f"text of {key!r}" for key, a in answers.items())
+
+
+def values(database: Database, columns: str, **given: Any) -> tuple[str, tuple[str, ...], str]:
+    """Text, metadata and fingerprint of one row made of these columns."""
+    database.sql(f"SELECT '1' AS id, 'all' AS team, {columns}")
+    with database.open(**given) as reader:
+        (one,) = reader.listing()
+        (raw,) = reader.fetch([planned(one)])
+    assert isinstance(raw, RawDocument), raw
+    return raw.content.decode(), raw.metadata, one.fingerprint
+
+
+def test_a_change_behind_the_28th_digit_is_seen_and_metadata_is_exact(database: Database) -> None:
+    whole = "123456789012345678901234567890" if database.mark == "%s" else "1234567890123456789012345678"
+    kind = "numeric(40,10)" if database.mark == "%s" else "decimal(38,10)"
+    first, second = (f"{whole}.1234567891", f"{whole}.1234567892")
+    seen = [
+        values(database, f"CAST('{amount}' AS {kind}) AS amount", text="{amount}", metadata=("amount",))
+        for amount in (first, second)
+    ]
+    assert [text for text, _, _ in seen] == [first, second]
+    assert [metadata for _, metadata, _ in seen] == [(f"amount={first}",), (f"amount={second}",)]
+    assert seen[0][2] != seen[1][2]
+
+
+def test_keys_of_38_digits_are_found_again(database: Database) -> None:
+    keys = ["12345678901234567890123456789012345671", "12345678901234567890123456789012345672"]
+    database.sql(
+        " UNION ALL ".join(
+            f"SELECT CAST('{key}' AS numeric(38,0)) AS id, '{key}' AS body, 'all' AS team" for key in keys
+        )
+    )
+    with database.open() as reader:
+        answers = {a.key: a for a in reader.fetch([planned(one) for one in reader.listing()])}
+    assert {key: a.content.decode() for key, a in answers.items()} == {key: key for key in keys}
+
+
+def test_null_and_its_name_are_different(database: Database) -> None:
+    of_null = values(database, "CAST(NULL AS VARCHAR) AS body, CAST(NULL AS TIMESTAMP) AS moved, 1 AS amount")
+    of_text = values(database, "'None' AS body, CAST(NULL AS TIMESTAMP) AS moved, 1 AS amount")
+    assert of_null[2] != of_text[2]
+
+
+@pytest.mark.parametrize(
+    ("duckdb_value", "postgres_value", "text"),
+    [
+        ("'2*3*4 __main__ <script> # x'", None, "2\\*3\\*4 \\_\\_main\\_\\_ &lt;script> \\# x"),
+        ("3.10::DECIMAL(5,2)", None, "3.10"),
+        ("'nan'::DOUBLE PRECISION", None, "NaN"),
+        ("'-inf'::DOUBLE PRECISION", None, "-Infinity"),
+        ("true", None, "True"),
+        ("[1.10, 2.00]::DECIMAL(5,2)[]", "ARRAY[1.10, 2.00]", "\\[1.10, 2.00\\]"),
+        ("['a', NULL, 'ü']", "ARRAY['a', NULL, 'ü']", '\\["a", null, "ü"\\]'),
+        ("{'b': 1, 'a': [true, NULL]}", """'{"b": 1, "a": [true, null]}'::json""", '{"b": 1, "a": \\[true, null\\]}'),
+        ("encode('hé')", "convert_to('hé', 'UTF8')", "hé"),
+        ("from_hex('fffe00')", "decode('fffe00', 'hex')", "fffe00"),
+        ("TIME '12:30:00'", None, "12:30:00"),
+        ("INTERVAL '26 hours'", None, "1 day, 2:00:00"),
+        ("'5f0f4b0e-6d5a-5d0e-9a53-6d6f61740001'::UUID", None, "5f0f4b0e-6d5a-5d0e-9a53-6d6f61740001"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_values_of_every_type_are_text_as_a_person_writes_them(
+    database: Database, duckdb_value: str, postgres_value: str | None, text: str
+) -> None:
+    value = postgres_value or duckdb_value if database.mark == "%s" else duckdb_value
+    assert values(database, f"{value} AS body")[0] == text
+
+
+def test_a_moment_with_a_zone_is_the_same_in_every_session_postgres(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = request.getfixturevalue("postgres_server")
+    (tmp_path / "dags" / "sql").mkdir(parents=True)
+    columns = "timestamptz '2026-03-01 12:00:00+00' AS at, tstzrange('2026-03-01 12:00:00+00', NULL) AS span"
+    (tmp_path / "dags" / "sql" / "t.sql").write_text(
+        f"SELECT 1 AS id, {columns}, ARRAY[timestamptz '2026-03-01 12:00+00'] AS many"
+    )
+    seen = []
+    for zone in ("UTC", "America/New_York"):
+        connection = {"conn_type": "postgres", "host": uri.split("host=")[1], "login": "postgres", "schema": "postgres"}
+        monkeypatch.setenv("AIRFLOW_CONN_W", json.dumps({**connection, "extra": {"options": f"-c timezone={zone}"}}))
+        reading = Reading(
+            source="s", rule=Groups(allow=("a",)), connections=AirflowConnections(), project=tmp_path, max_bytes=1 << 20
+        )
+        template = "{at} {at:%H:%M} {span} {many}"
+        reader = WarehouseRows(conn_id="w", sql="t.sql", key="id", text=template, modified_at="at", metadata=("at",))
+        with reader.open(reading) as opened:
+            (one,) = opened.listing()
+            (raw,) = opened.fetch([planned(one)])
+        assert isinstance(raw, RawDocument)
+        seen.append((one.fingerprint, raw.content.decode(), raw.metadata))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == "at=2026-03-01T12:00:00+00:00"
+    assert seen[0][1].startswith("2026-03-01 12:00:00+00:00 12:00 ")
+
+
+IN_A_ZONE = """
+import sys
+from pathlib import Path
+from moat_connections import AirflowConnections
+from moat.access.rules import Groups
+from moat.readers.reader import Reading
+from moat.readers.warehouse_rows import WarehouseRows
+from tests.contracts.reader import planned
+reading = Reading(source="s", rule=Groups(allow=("a",)), connections=AirflowConnections(), project=Path(sys.argv[1]), max_bytes=1 << 20)
+with WarehouseRows(conn_id="w", sql="t.sql", key="id", text="{body} {at}", metadata=("at",)).open(reading) as reader:
+    (one,) = reader.listing()
+    (raw,) = reader.fetch([planned(one)])
+print(one.fingerprint, raw.content.decode(), raw.metadata)
+"""
+
+
+def test_a_moment_with_a_zone_is_the_same_on_every_machine_duckdb_12368(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "dags" / "sql").mkdir(parents=True)
+    (tmp_path / "dags" / "sql" / "t.sql").write_text("SELECT * FROM t")
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
+        connection.execute((shared / "words" / "w_tz_duckdb.sql").read_text("utf-8").split(";")[0])
+    connected = json.dumps({"conn_type": "duckdb", "host": str(tmp_path / "w.duckdb")})
+    path = os.pathsep.join(str(PROJECT / folder) for folder in ("", "include", "plugins"))
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", IN_A_ZONE, str(tmp_path)],
+            env={**os.environ, "TZ": zone, "AIRFLOW_CONN_W": connected, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()[-1]
+        for zone in ("UTC", "America/New_York")
+    ]
+    assert said[0] == said[1]
+    assert "2026-03-01 12:00:00+00:00 ('at=2026-03-01T12:00:00+00:00',)" in said[0]
 
 
 @pytest.mark.parametrize("kind", ["INTEGER", "VARCHAR", "UUID", "DATE"])

@@ -6,12 +6,14 @@ the reason. It never guesses: what it cannot read is unknown.
 
 import fnmatch
 import posixpath
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import yaml
 
+from moat.access import strict_yaml
 from moat.access.policy import KINDS, Access, Policy
 from moat.declarations import declared
 from moat.errors import AccessUnknown
@@ -187,12 +189,14 @@ class Columns:
         return _policy(principals(allow, self.kind), principals(deny, self.kind), "columns")
 
     def _values(self, value: object) -> list[object] | None:
-        """Values of a cell; None if it is NULL or blank."""
+        """Values of a cell; None if it is NULL, blank or no list of values."""
         if value is None or (isinstance(value, float) and value != value):
             return None
         if isinstance(value, str):
             parts = [part.strip() for part in value.split(self.separator)]
             return list(parts) if all(parts) else None
+        if isinstance(value, bytes | bytearray | memoryview | Mapping):
+            return None  # no list of names: its items would be numbers, or a mapping's keys
         if isinstance(value, Iterable):
             items = list(value)
             return None if any(item is None for item in items) else items
@@ -258,8 +262,8 @@ class AccessFiles:
           - match: "payroll/*"
             allow: [group:payroll]
 
-    A file that cannot be read, or that has no entry for a document, makes its access unknown; Moat never
-    falls back to a wider file above it.
+    A file that cannot be read, in which a key stands twice, or that has no entry for a document makes its
+    access unknown; Moat never falls back to a wider file above it.
 
     Attributes:
         name: Name of the access files.
@@ -277,7 +281,7 @@ class AccessFiles:
             if folder not in parsed:
                 text = beside(posixpath.join(folder, self.name))
                 try:
-                    parsed[folder] = None if text is None else _checked(yaml.safe_load(text))
+                    parsed[folder] = None if text is None else _checked(strict_yaml.load(text))
                 except (yaml.YAMLError, AccessUnknown) as error:
                     parsed[folder] = f"{posixpath.join(folder, self.name)} cannot be read: {error}"
             return parsed[folder]
@@ -331,7 +335,7 @@ def _checked(body: Any) -> Mapping[str, Any]:
             )
         for name in ("public", "inherit"):
             if not isinstance(part.get(name, False), bool):
-                raise AccessUnknown(f"{name} must be true or false, not {part[name]!r}")
+                raise AccessUnknown(f"{name} must be true or false, not {reprlib.repr(part[name])}")
         if part is not body and not isinstance(part.get("match"), str):
             raise AccessUnknown("a pattern needs match: a glob")
         if part is not body and "allow" not in part and not part.get("public"):
@@ -347,5 +351,7 @@ def _list_of(part: Mapping[str, Any], name: str, kind: type) -> list[Any]:
     """
     value = part.get(name, [])
     if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise AccessUnknown(f"{name} must be a list of {'texts' if kind is str else 'patterns'}, not {value!r}")
+        raise AccessUnknown(
+            f"{name} must be a list of {'texts' if kind is str else 'patterns'}, not {reprlib.repr(value)}"
+        )
     return value

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.text import Text
 
 from moat.cli import render
 from moat.cli.shared import Json, connections, me, open_runtime, opened_ledger, out
 from moat.dagfile import declared, sources_in
+from moat.directories.files import groups_in_yaml
 from moat.errors import FatalError
 from moat.ledger import Ledger
 from moat.ledger.members import replace_members
@@ -134,15 +134,14 @@ def doctor(json: Json = False) -> None:
 def members_load(file: Path, directory: str = "file", json: Json = False) -> None:
     """Replace a directory's groups from a YAML file: {group:NAME: [user:… or group:…]}."""
     try:
-        body = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         raise FatalError(f"{file} cannot be read: {error}") from error
-    if not isinstance(body, dict) or not all(isinstance(v, list) for v in body.values()):
-        raise FatalError(f"{file} must map each group to a list of its members")
+    groups = {f"group:{found.id}": found.members for found in groups_in_yaml(text, str(file))}
     with opened_ledger() as ledger:
-        n = replace_members(ledger, directory, body, me())
-    typer.echo(render.as_json({"groups": len(body), "memberships": n})) if json else out.print(
-        f"{len(body):,} groups with {n:,} memberships"
+        n = replace_members(ledger, directory, groups, me())
+    typer.echo(render.as_json({"groups": len(groups), "memberships": n})) if json else out.print(
+        f"{len(groups):,} groups with {n:,} memberships"
     )
 
 

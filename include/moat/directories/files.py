@@ -1,6 +1,7 @@
 """Groups in a file of the project, YAML or CSV, that people edit."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,32 @@ class GroupsFile:
         except (OSError, UnicodeDecodeError) as error:
             raise FatalError(f"directory {reading.directory}: {file} cannot be read: {error}") from error
         where = f"directory {reading.directory}: {file}"
-        yield from _from_csv(text, where) if file.suffix == ".csv" else _from_yaml(text, where)
+        yield from _from_csv(text, where) if file.suffix == ".csv" else groups_in_yaml(text, where)
 
 
-def _from_yaml(text: str, where: str) -> Iterator[DirectoryGroup]:
+def groups_in_yaml(text: str, where: str) -> Iterator[DirectoryGroup]:
+    """Yield the groups of a YAML text, each a list of its members.
+
+    Names are taken as they are written: `no` and `on` are groups, not truth values.
+
+    Args:
+        text: The YAML, which maps `NAME` or `group:NAME` to `user:ID` and `group:ID`.
+        where: What is read, for messages.
+
+    Yields:
+        The groups, in their order.
+
+    Raises:
+        FatalError: It is no YAML, a group stands twice, or a name cannot be read; with the line.
+    """
     import yaml
 
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)  # nodes, for their lines and for repeated keys
     except yaml.YAMLError as error:
-        raise FatalError(f"{where} is no YAML: {error}") from error
+        raise FatalError(f"{where} cannot be read: it is no YAML: {error}") from error
+    except RecursionError:
+        raise FatalError(f"{where} cannot be read: it nests too deep") from None
     if not isinstance(root, yaml.MappingNode):
         raise FatalError(f"{where} must map each group to a list of its members; {{}} where there are none")
     lines: dict[str, int] = {}
@@ -64,6 +81,8 @@ def _from_yaml(text: str, where: str) -> Iterator[DirectoryGroup]:
         if not isinstance(key, yaml.ScalarNode):
             raise FatalError(f"{where}, line {at}: a group's id must be a text")
         group = key.value.removeprefix("group:")
+        if group.startswith("user:"):
+            raise FatalError(f"{where}, line {at}: {group} is no group; groups have members, people have none")
         if group in lines:
             raise FatalError(
                 f"{where}, line {at}: group {group} is there already, in line {lines[group]}; merge the two"
@@ -98,6 +117,8 @@ def _from_csv(text: str, where: str) -> Iterator[DirectoryGroup]:
     rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
     if missing := {"group", "member"} - set(rows.fieldnames or ()):
         raise FatalError(f"{where} has no column {' and no column '.join(sorted(missing))}; its first line names them")
+    if twice := [name for name, n in Counter(rows.fieldnames or ()).items() if n > 1]:
+        raise FatalError(f"{where}, line 1: column {twice[0]} is there twice; keep one of them")
     groups: dict[str, list[str]] = {}
     try:
         for row in rows:

@@ -10,6 +10,7 @@ from moat.access.policy import Access
 from moat.access.rules import Facts, Needs
 from moat.declarations import declared
 from moat.errors import SourceNotMounted, SourceUnavailable
+from moat.readers.left_out import LEFT_OUT, LeaveOut
 from moat.readers.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
 from moat.records import Listed, Planned
 
@@ -24,6 +25,8 @@ class LocalFiles:
     Attributes:
         path: The folder, absolute, relative to the project, or beginning with `~`.
         patterns: Patterns as in .gitignore: the last that matches decides, and `!` leaves out.
+        leave_out: Patterns as in .gitignore of files that programs leave beside documents, such as `~$report.docx`,
+            `Thumbs.db` and `_SUCCESS`; a folder among them is not entered. They are counted and named as progress.
 
     Example:
         Markdown and PDF, without drafts:
@@ -33,6 +36,7 @@ class LocalFiles:
 
     path: str
     patterns: tuple[str, ...] = ("*",)
+    leave_out: tuple[str, ...] = LEFT_OUT
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside"})
 
     def wrong(self) -> list[str]:
@@ -47,18 +51,20 @@ class LocalFiles:
         root = Path(reading.project, os.path.expanduser(self.path))
         if not root.is_dir():
             raise SourceNotMounted(f"source {reading.source}: {root} is not a folder that can be read; is it mounted?")
-        yield _OpenFolder(root.resolve(), matcher(self.patterns), reading)
+        yield _OpenFolder(root.resolve(), self, reading)
 
 
 class _OpenFolder:
-    def __init__(self, root: Path, wanted: Callable[[str], bool], reading: Reading) -> None:
-        self._root, self._matches, self._reading = root, wanted, reading
+    def __init__(self, root: Path, declared_as: LocalFiles, reading: Reading) -> None:
+        self._root, self._declared, self._reading = root, declared_as, reading
+        self._matches = matcher(declared_as.patterns)
 
     def listing(self) -> Iterator[Listed]:
         judge = self._reading.rule.judge(self._beside)
-        for path in self._walk():
+        leave_out = LeaveOut(self._declared.leave_out, self._reading)
+        for path in self._walk(leave_out):
             key = path.relative_to(self._root).as_posix()
-            if not self._matches(key):
+            if not self._matches(key) or leave_out(key):
                 continue
             try:
                 yield self._listed(path, key, judge)
@@ -66,6 +72,7 @@ class _OpenFolder:
                 continue  # removed during the walk, so it is not listed
             except OSError as error:
                 raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error
+        leave_out.tell()
 
     def _listed(self, path: Path, key: str, judge: Callable[[Facts], Access]) -> Listed:
         stat = path.stat()
@@ -95,7 +102,7 @@ class _OpenFolder:
             except OSError as error:
                 raise SourceUnavailable(f"source {self._reading.source}: {path}: {error.strerror}") from error
 
-    def _walk(self) -> Iterator[Path]:
+    def _walk(self, leave_out: LeaveOut) -> Iterator[Path]:
         """Yield every file, folder by folder in order. Raises SourceUnavailable for an unreadable folder."""
 
         def refuse(error: OSError) -> None:
@@ -104,7 +111,9 @@ class _OpenFolder:
             )
 
         for folder, folders, files in os.walk(self._root, onerror=refuse):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            below = Path(folder).relative_to(self._root)
+            shown = sorted(name for name in folders if not name.startswith("."))
+            folders[:] = [name for name in shown if not leave_out(f"{(below / name).as_posix()}/")]
             yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
 
     def _beside(self, path: str) -> str | None:

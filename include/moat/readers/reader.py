@@ -35,6 +35,7 @@ class Reading:
     project: Path  # base of a declaration's relative paths
     max_bytes: int  # of one document; a larger one is set aside
     directory: str = ""  # that bare group names of the rule belong to; empty: the company's own
+    progress: Callable[[str], None] = lambda line: None  # takes one line of progress
 
     def listed(self, key: str, uri: str, fingerprint: str, size: int, judge: Callable[[], Access]) -> Listed:
         """Build a listed document and judge its access.

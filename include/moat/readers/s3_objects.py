@@ -13,6 +13,7 @@ from moat.access.rules import Facts, Needs
 from moat.connections import Connection
 from moat.declarations import declared
 from moat.errors import FatalError, MoatError, SourceUnavailable
+from moat.readers.left_out import LEFT_OUT, LeaveOut
 from moat.readers.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
 from moat.records import Listed, Planned
 
@@ -23,6 +24,8 @@ NO_TAGS = "its tags cannot be read"
 NOT_YAML = "\0"  # for an access file that is no text, or refused: access to what it governs is unknown
 # Errors about the caller or the bucket; any other refusal is about the requested object.
 NOT_THE_OBJECTS = {
+    "AccountProblem",
+    "AllAccessDisabled",
     "ExpiredToken",
     "InvalidAccessKeyId",
     "InvalidToken",
@@ -46,6 +49,8 @@ class S3Objects:
         bucket: Name of the bucket.
         prefix: Prefix of the keys; empty: the whole bucket.
         patterns: Patterns of keys as in .gitignore: the last that matches decides, and `!` leaves out.
+        leave_out: Patterns as in .gitignore of objects that programs leave beside documents, such as `_SUCCESS`,
+            `~$report.docx` and marks of folders. They are counted and named as progress.
 
     Example:
         Contracts as PDF:
@@ -57,6 +62,7 @@ class S3Objects:
     bucket: str
     prefix: str = ""
     patterns: tuple[str, ...] = ("*",)
+    leave_out: tuple[str, ...] = LEFT_OUT
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside", "tags"})
 
     def wrong(self) -> list[str]:
@@ -102,11 +108,13 @@ class _OpenBucket:
     def __init__(self, client: Any, declared_as: S3Objects, reading: Reading) -> None:
         self._s3, self._bucket, self._prefix = client, declared_as.bucket, declared_as.prefix
         self._matches, self._reading = matcher(declared_as.patterns), reading
+        self._leave_out = declared_as.leave_out
         self._refused = set[str]()  # keys whose tags may not be read
 
     def listing(self) -> Iterator[Listed]:
         judge = self._reading.rule.judge(self._beside)
-        wanted = (o for o in self._objects() if self._is_document(o["Key"]))
+        leave_out = LeaveOut(self._leave_out, self._reading)
+        wanted = (o for o in self._objects() if self._is_document(o["Key"], leave_out))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for window in iter(lambda: list(islice(wanted, 1_000)), []):
                 found = [one for one in pool.map(lambda o: self._listed(o, judge), window) if one is not None]
@@ -116,10 +124,15 @@ class _OpenBucket:
                         "Allow s3:GetObjectTagging to the connection's keys"
                     )
                 yield from found
+        leave_out.tell()
 
-    def _is_document(self, key: str) -> bool:
+    def _is_document(self, key: str, leave_out: LeaveOut) -> bool:
         name = posixpath.basename(key)
-        return bool(name) and not name.startswith(".") and self._matches(key)
+        if name.startswith(".") or not self._matches(key):
+            return False
+        if not name:  # the mark of a folder
+            leave_out.count(key)
+        return bool(name) and not leave_out(key)
 
     def _listed(self, found: Mapping[str, Any], judge: Callable[[Facts], Access]) -> Listed | None:
         """List an object with its access; None if it is gone.
@@ -202,7 +215,7 @@ class _OpenBucket:
     @contextmanager
     def _mapped(self, what: str) -> Iterator[None]:
         """Map errors of boto3, named by what happens next."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError
 
         try:
             yield
@@ -213,7 +226,7 @@ class _OpenBucket:
                 raise _Missing(f"{what} is not there") from error
             if code in {"PreconditionFailed", "412"}:
                 raise _Overwritten(f"{what} was overwritten") from error
-            if status >= 500 or code in {"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException"}:
+            if status == 429 or status >= 500 or code in {"SlowDown", "RequestTimeout"} or "Throttl" in code:
                 raise SourceUnavailable(
                     f"source {self._reading.source}: {what}: {code} {error.response['Error'].get('Message', '')}"
                 ) from error
@@ -222,6 +235,8 @@ class _OpenBucket:
                 f"source {self._reading.source}: {what}: {why}. "
                 "Check the connection's keys, the bucket's name and its policy."
             ) from error
+        except FlexibleChecksumError as error:  # it stays wrong however often it is fetched
+            raise _Refused(f"source {self._reading.source}: {what}: {error}.") from error
         except BotoCoreError as error:
             raise SourceUnavailable(f"source {self._reading.source}: {what}: {error}") from error
 

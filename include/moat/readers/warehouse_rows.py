@@ -1,12 +1,9 @@
 """Reader of warehouse rows: each row of a query is a document."""
 
-import re
-import string
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
-from decimal import Decimal
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -19,11 +16,13 @@ from moat.connections import Sql
 from moat.declarations import declared
 from moat.errors import AccessUnknown, ColumnMissing, FatalError, ParseFailed, SourceUnavailable
 from moat.ids import content_hash, joined
+from moat.readers import row_template
 from moat.readers.reader import Fetched, Gone, Reading, too_large
+from moat.readers.row_template import IDENTIFIER
+from moat.readers.row_values import filtered, key_text, same
 from moat.readers.shape import Counting, Shape, of_rows
 from moat.records import Listed, Planned, RawDocument, SetAside
 
-IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 BY_KEY = 500  # keys of one IN (...)
 SCAN_ABOVE = 5_000  # wanted rows above which one scan is faster than queries by key
 
@@ -35,8 +34,10 @@ class WarehouseRows:
     Attributes:
         conn_id: Connection of the database, which needs a SQL hook in Airflow.
         sql: Name of the file in `dags/sql/` with the query.
-        key: Column with the row's key, unique and never NULL.
-        text: The document as Markdown, with `{column}` where a value is filled in; NULL is filled in as nothing.
+        key: Column with the row's key, unique; a row without one is set aside.
+        text: The document as Markdown, with `{column}` where a value is filled in. A value is data: its characters
+            are never markup, lines and paragraphs stay. `{column|markdown}` and `{column|html}` take it for markup.
+            Formats such as `{amount:.2f}` apply; NULL is nothing, a moment with a zone is in UTC.
         modified_at: Column that changes with every change of a row. With it, only keys, this column and the
             columns of access are listed; None: every row is read whole to be compared.
         metadata: Columns to filter a search by.
@@ -69,18 +70,11 @@ class WarehouseRows:
             found.append(f"sql={self.sql!r} must be the name of a file in dags/sql, such as tickets.sql")
         names = [name for name in (self.key, self.modified_at, *self.metadata) if name is not None]
         found += [f"{name!r} is not a column's name" for name in names if not IDENTIFIER.match(name)]
-        try:
-            if strange := [f for f in self.fields() if not IDENTIFIER.match(f)]:
-                found.append(f"text: {', '.join('{' + f + '}' for f in strange)} is not a column's name in braces")
-            elif not self.fields():
-                found.append("text: it holds no {column}, so every row would be the same document")
-        except ValueError as error:
-            found.append(f"text: {error}; write {{{{ for a brace")
-        return found
+        return found + row_template.wrong(self.text)
 
     def fields(self) -> list[str]:
         """Columns that the text takes, in their order."""
-        return [name for _, name, _, _ in string.Formatter().parse(self.text) if name is not None]
+        return row_template.columns(self.text)
 
     @contextmanager
     def open(self, reading: Reading) -> "Iterator[_OpenQuery]":
@@ -122,11 +116,23 @@ class _OpenQuery:
             else dict.fromkeys(self._columns())
         )
         self._listed = {name: Counting(name) for name in some if name}
+        unnamed = Counter[str]()
         for row in self._rows(f"SELECT {self._named(some)} FROM ({self._query}) moat"):
-            key = self._key(row)
             _count(self._listed, row)
-            facts = Facts(key, columns=row)
-            yield self._reading.listed(key, self._uri(key), self._fingerprint(row), 0, partial(self._judge, facts))
+            key, fingerprint = key_text(row[d.key]), self._fingerprint(row)
+            judge = partial(self._judge, Facts(key, columns=row))
+            if not key:
+                judge = partial(
+                    Access.unknown, f"its {d.key} is {row[d.key]!r}: a row needs a key; give it one in the SQL"
+                )
+                key = self._stand_in(row, unnamed)
+            yield self._reading.listed(key, self._uri(key), fingerprint, 0, judge)
+
+    def _stand_in(self, row: Row, unnamed: Counter[str]) -> str:
+        """Name a row without a key by what it holds, and by a number if others hold the same."""
+        held = content_hash(joined(*(f"{name}={same(value)}" for name, value in row.items())).encode())[:12]
+        unnamed[held] += 1
+        return f"row without {self._declared.key}, {held}" + (f" {unnamed[held]}" if unnamed[held] > 1 else "")
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
         self._read = {name: Counting(name) for name in self._columns() if name not in self._listed}
@@ -136,7 +142,8 @@ class _OpenQuery:
         if len(first) > SCAN_ABOVE or kind is None:
             yield from self._scan({one.key: one for one in chain(first, todo)})
             return
-        missing: dict[str, Planned] = {}
+        missing = {one.key: one for one in first if kind is int and not one.key.removeprefix("-").isdecimal()}
+        first = [one for one in first if one.key not in missing]
         query = self._query.replace("%", "%%") if self._sql.placeholder == "%s" else self._query
         for start in range(0, len(first), BY_KEY):
             asked = {one.key: one for one in first[start : start + BY_KEY]}
@@ -146,7 +153,7 @@ class _OpenQuery:
                 f"SELECT {self._named(self._columns())} FROM ({query}) moat WHERE {condition}",
                 [kind(key) for key in asked],
             ):
-                one = asked.pop(self._key(row), None)
+                one = asked.pop(key_text(row[self._declared.key]), None)
                 if one is not None:
                     yield self._fetched(one, row)
             missing |= asked
@@ -161,12 +168,13 @@ class _OpenQuery:
         name = self._declared.key
         for row in self._rows(f"SELECT {self._name(name)} FROM ({self._query}) moat"):
             value = row[name]
-            return int if type(value) is int else str if isinstance(value, str | UUID) else None
+            if key_text(value):
+                return int if type(value) is int else str if isinstance(value, str | UUID) else None
         return None
 
     def _scan(self, missing: dict[str, Planned]) -> Iterator[Fetched]:
         for row in self._rows(f"SELECT {self._named(self._columns())} FROM ({self._query}) moat"):
-            one = missing.pop(self._key(row), None)
+            one = missing.pop(key_text(row[self._declared.key]), None)
             if one is not None:
                 yield self._fetched(one, row)
         yield from (Gone(key) for key in missing)
@@ -174,8 +182,10 @@ class _OpenQuery:
     def _fetched(self, one: Planned, row: Row) -> RawDocument | SetAside:
         _count(self._read, row)
         try:
-            content = self._text(row).encode()
-        except ValueError as error:  # a format that does not fit the value, such as {amount:.2f} of NULL
+            content = row_template.fill(self._declared.text, row).encode()
+            metadata = tuple(f"{n}={filtered(row[n])}" for n in self._declared.metadata if row[n] is not None)
+            identity = content_hash(joined(content.decode(), *metadata).encode())
+        except ValueError as error:  # a format that does not fit the value, or characters that are no UTF-8
             return SetAside(
                 key=one.key,
                 uri=one.uri,
@@ -198,8 +208,6 @@ class _OpenQuery:
                 reason=now.reason,
                 fingerprint=now.fingerprint,
             )
-        metadata = tuple(f"{name}={_plain(row[name])}" for name in self._declared.metadata if row[name] is not None)
-        identity = content_hash(joined(content.decode(), *metadata).encode())
         return RawDocument(
             key=one.key,
             uri=one.uri,
@@ -257,53 +265,22 @@ class _OpenQuery:
         """Qualify a column, unquoted, so that its case folds as in the query."""
         return f"moat.{column}"
 
-    def _key(self, row: Row) -> str:
-        value = row[self._declared.key]
-        if value is None:
-            raise FatalError(
-                f"source {self._reading.source}: {self._declared.sql} returns a row whose {self._declared.key} is NULL; "
-                "every row needs a key, so leave those rows out in the SQL"
-            )
-        return _plain(value)
-
     def _uri(self, key: str) -> str:
         return f"row://{self._declared.conn_id}/{self._declared.sql.removesuffix('.sql')}/{key}"
 
     def _fingerprint(self, row: Row) -> str:
         name = self._declared.modified_at
         if name is None:
-            return content_hash(
-                joined(*(f"{c}={_plain(row[c])}" for c in self._columns() if c not in self._access_columns)).encode()
-            )
+            compared = (c for c in self._columns() if c not in self._access_columns)
+            return content_hash(joined(*(_compared(c, row[c]) for c in compared)).encode("utf-8", "surrogatepass"))
         # A row without a date may have changed, so it is read again and compared by its content.
-        return f"{name}={_plain(row[name])}" if row[name] is not None else f"{name} NULL at {time.time_ns()}"
+        return _compared(name, row[name]) if row[name] is not None else f"{name} NULL at {time.time_ns()}"
 
-    def _text(self, row: Row) -> str:
-        return string.Formatter().vformat(
-            self._declared.text, (), {name: _shown(row[name]) for name in self._declared.fields()}
-        )
+
+def _compared(name: str, value: object) -> str:
+    return f"{name} NULL" if value is None else f"{name}={same(value)}"
 
 
 def _count(columns: Mapping[str, Counting], row: Row) -> None:
     for name, counting in columns.items():
         counting.add(row[name])
-
-
-def _plain(value: object) -> str:
-    """Format a value as text, the same in every run and on every machine."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value).hex()
-    return str(value)
-
-
-def _shown(value: object) -> object:
-    """Prepare a value for the text: NULL as nothing, others for their format."""
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, UUID) else value
