@@ -14,10 +14,12 @@ import numpy as np
 from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
-from moat.ids import text_hash
 from moat.index.errors import mapped_errors, unless_missing
-from moat.index.schema import PROPERTIES, description, format_property
-from moat.records import IndexObject, embedded_text
+from moat.index.fusion import POOL, fuse, vector_weight
+from moat.index.objects import READ, Stored, properties_of, stored
+from moat.index.schema import PROPERTIES, STOP_WORDS, check_collection, description
+from moat.index.terms import question_terms
+from moat.records import IndexObject
 from moat.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,18 +36,7 @@ MOST = 10_000  # maximum results of one query in Weaviate
 PATCHES = 8  # parallel patches
 TRIES = 4
 OWN_FILTERS = {"source", "key", "kind", "document"}  # properties; any other name is one of metadata
-SEARCHED = ["text", "title^2", "heading"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """An object as read back; `text_hash` is of the returned text."""
-
-    id: str
-    source: str
-    text_hash: str
-    allow: tuple[str, ...]
-    load: int
+SEARCHED = ["terms"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +138,14 @@ class WeaviateStore:
         return self._client.collections.use(self._name)
 
     def ensure(self, model: str) -> None:
-        from weaviate.classes.config import Configure, DataType, Property, Tokenization, VectorDistances
+        from weaviate.classes.config import (
+            Configure,
+            DataType,
+            Property,
+            StopwordsPreset,
+            Tokenization,
+            VectorDistances,
+        )
 
         kinds = {"text": DataType.TEXT, "text[]": DataType.TEXT_ARRAY, "int": DataType.INT}
         properties = [
@@ -171,6 +169,7 @@ class WeaviateStore:
                 vector_config=Configure.Vectors.self_provided(
                     vector_index_config=Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
                 ),
+                inverted_index_config=Configure.inverted_index(stopwords_preset=StopwordsPreset(STOP_WORDS)),
                 sharding_config=Configure.sharding(desired_count=self._settings.shards),
                 replication_config=Configure.replication(factor=self._settings.replicas),
             )
@@ -213,24 +212,7 @@ class WeaviateStore:
             )
         with mapped_errors(self._settings):
             config = self._collection.config.get()
-        found = {p.name: p for p in config.properties}
-        wrong = [
-            f"{p.name} must be {p.line()}, it is {format_property(found[p.name])}"
-            if p.name in found
-            else f"{p.name} is missing"
-            for p in PROPERTIES
-            if p.name not in found or format_property(found[p.name]) != p.line()
-        ]
-        if wrong:
-            raise SchemaError(
-                f"collection {self._name} is not what Moat needs, so who may read could not be kept: {'; '.join(wrong)}. "
-                "Stop searches, delete the collection and run `moat reconcile --repair`, which writes it anew from the ledger"
-            )
-        if config.description != description(model):
-            raise SchemaError(
-                f"collection {self._name} is {config.description!r}, this load is {description(model)!r}: vectors of two models do not "
-                "compare. Set MOAT_MODEL back, or MOAT_COLLECTION to a new name and run every source with --full"
-            )
+        check_collection(self._name, config, model)
 
     def write(self, objects: Sequence[IndexObject]) -> None:
         from weaviate.classes.data import DataObject
@@ -247,7 +229,7 @@ class WeaviateStore:
                     DataObject(
                         uuid=o.id,
                         vector=np.frombuffer(o.vector, "<f4").tolist(),
-                        properties={p.name: _sent(getattr(o, p.name)) for p in PROPERTIES},
+                        properties=properties_of(o),
                     )
                     for o in window
                 ]
@@ -286,7 +268,7 @@ class WeaviateStore:
         for window in windows(ids, AT_ONCE):
             with mapped_errors(self._settings):
                 answer = self._collection.query.fetch_objects_by_ids(window, limit=len(window), return_properties=READ)
-            found.update((str(o.uuid), _stored(str(o.uuid), o.properties)) for o in answer.objects)
+            found.update((str(o.uuid), stored(str(o.uuid), o.properties)) for o in answer.objects)
         return found
 
     def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
@@ -322,25 +304,46 @@ class WeaviateStore:
                 )
 
     def search(self, query: Query) -> list[tuple[str, float]]:
-        from weaviate.classes.query import HybridFusion, MetadataQuery
-
         if not query.tokens:
             return []  # no tokens match nothing; an empty filter would match everything
-        search, asked = self._collection.query, {"filters": _filters(query), "limit": query.limit}
-        given: Any = {**asked, "return_metadata": MetadataQuery(score=True, distance=True), "return_properties": []}
+        if query.mode == "keyword":
+            return self._by_terms(query, query.limit)
+        if query.mode == "vector":
+            return self._by_vector(query, query.limit)
+        pool = max(POOL, query.limit)
+        by_vector, by_terms = self._by_vector(query, pool), self._by_terms(query, pool)
+        return fuse(by_vector, by_terms, vector_weight(query.text), query.limit)
+
+    def _by_vector(self, query: Query, limit: int) -> list[tuple[str, float]]:
+        from weaviate.classes.query import MetadataQuery
+
+        if query.vector is None:
+            raise FatalError(f"a {query.mode} search needs a vector")
         with mapped_errors(self._settings):
-            if query.mode == "keyword":
-                answer = search.bm25(query.text, query_properties=SEARCHED, **given)
-            elif query.vector is None:
-                raise FatalError(f"a {query.mode} search needs a vector")
-            elif query.mode == "vector":
-                answer = search.near_vector(query.vector.tolist(), **given)
-                return [(str(o.uuid), 1.0 - float(o.metadata.distance or 0.0)) for o in answer.objects]
-            else:
-                fusion, vector = HybridFusion.RELATIVE_SCORE, query.vector.tolist()
-                answer = search.hybrid(
-                    query.text, vector=vector, query_properties=SEARCHED, fusion_type=fusion, **given
-                )
+            answer = self._collection.query.near_vector(
+                query.vector.tolist(),
+                filters=_filters(query),
+                limit=limit,
+                return_metadata=MetadataQuery(distance=True),
+                return_properties=[],
+            )
+        return [(str(o.uuid), 1.0 - float(o.metadata.distance or 0.0)) for o in answer.objects]
+
+    def _by_terms(self, query: Query, limit: int) -> list[tuple[str, float]]:
+        from weaviate.classes.query import MetadataQuery
+
+        asked = question_terms(query.text)
+        if not asked:
+            return []  # a question of signs only
+        with mapped_errors(self._settings):
+            answer = self._collection.query.bm25(
+                " ".join(asked),
+                query_properties=SEARCHED,
+                filters=_filters(query),
+                limit=limit,
+                return_metadata=MetadataQuery(score=True),
+                return_properties=[],
+            )
         return [(str(o.uuid), float(o.metadata.score or 0.0)) for o in answer.objects]
 
     def ids_of_document(self, document: str) -> list[str]:
@@ -357,28 +360,10 @@ class WeaviateStore:
     def every(self) -> Iterator[Stored]:
         with mapped_errors(self._settings):
             for o in self._collection.iterator(return_properties=READ):
-                yield _stored(str(o.uuid), o.properties)
+                yield stored(str(o.uuid), o.properties)
 
     def close(self) -> None:
         self._client.close()
-
-
-READ = ["source", "heading", "text", "allow", "load"]
-
-
-def _sent(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _stored(identity: str, properties: Mapping[str, Any]) -> Stored:
-    body = embedded_text(properties["heading"] or "", properties["text"] or "")
-    return Stored(
-        id=identity,
-        source=properties["source"],
-        text_hash=text_hash(body),
-        allow=tuple(sorted(properties["allow"] or ())),
-        load=int(properties["load"] or 0),
-    )
 
 
 def _filters(query: Query) -> Any:

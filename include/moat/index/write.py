@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from moat.errors import IndexNotKept
-from moat.index.store import Store, Stored, WeaviateStore
+from moat.index.objects import Stored
+from moat.index.store import Store, WeaviateStore
 from moat.ledger import indexing, projection
 from moat.ledger.loads import Load
 from moat.records import IndexObject
