@@ -176,7 +176,7 @@ Fact [1]_ and `rules <https://x.example/>`_.
 
 
 def test_org_keeps_tables_tasks_and_footnotes() -> None:
-    content = "* Head\nFact[fn:1]\n- [ ] item\n| A | B |\n|---+---|\n| 1 | 2 |\n** TODO Task\n   DEADLINE: <2026-03-01>\n\n[fn:1] Note."
+    content = "* Head\nFact[fn:1]\n- [ ] item\n| A | B |\n|---+---|\n| 1 | 2 |\n** DONE Task\n   DEADLINE: <2026-03-01>\n\n[fn:1] Note."
     text = text_of(parsed(content, "x.org"))
-    for part in ("Head", "Fact[1]", "item", "| 1 | 2 |", "TODO Task", "2026-03-01", "1. Note."):
+    for part in ("Head", "Fact[1]", "item", "| 1 | 2 |", "DONE Task", "2026-03-01", "1. Note."):
         assert part in text
