@@ -11,27 +11,14 @@ MOST_DEPTH = 8  # of columns in columns
 
 
 @dataclass(slots=True, kw_only=True)
-class Line:
-    """A line of text, or a table, at its place in the reading order of its page."""
+class Line(Segment):
+    """Segments that stand side by side, at their place in the reading order of their page."""
 
-    text: str
-    x0: float
-    y0: float
-    x1: float
-    y1: float
-    base: float
-    size: float
     page: int
-    bold: bool = False
-    mono: bool = False
-    angle: int = 0
-    apart: bool = False
     column: tuple[float, float] = (0.0, 0.0)  # left and right edge of the text around it
     level: int = 0  # of a heading
     group: int = 0  # lines of one heading have the same, above 0
     left_out: LeftOut = ""
-    table: list[list[str]] | None = None
-    blocks: list[Block] = field(default_factory=list)  # stands in place of a text
     after: list[Block] = field(default_factory=list)  # notes and the like that belong to this place
 
 
