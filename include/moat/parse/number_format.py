@@ -60,11 +60,6 @@ class Token(NamedTuple):
     text: str
 
 
-def built_in(number: int) -> str:
-    """The format that a file names by this number."""
-    return BUILT_IN.get(number, "General")
-
-
 def shown(value: float, code: str, date1904: bool = False) -> str:
     """Show a number as its format does; "" where the format shows nothing.
 
@@ -88,11 +83,6 @@ def shown_text(text: str, code: str) -> str:
     if not any(token.text == "@" for token in last):
         return "" if len(sections) == 4 and not last else text
     return "".join(text if token.text == "@" else _literal(token) for token in last)
-
-
-def is_date(code: str) -> bool:
-    """Whether a format shows a date or a time."""
-    return any(_dated(section) for section in _sections(code)[:1])
 
 
 def plain(value: float) -> str:

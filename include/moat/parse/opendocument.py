@@ -7,7 +7,7 @@ from moat.parse.job import Job, Parsed
 from moat.parse.opendocument_story import OdtStory
 from moat.parse.opendocument_styles import OdtStyles
 from moat.parse.story import joined_hidden, once
-from moat.parse.word_package import Package, local, tree_of
+from moat.parse.word_package import Package, local
 from moat.records import Block
 
 HEADS = ("header", "header-first", "header-left", "footer", "footer-first", "footer-left")
@@ -27,18 +27,7 @@ def parse_odt(content: bytes, job: Job) -> Parsed:
     return Parsed(_blocks(root, styles, package, job) + package.lost)
 
 
-def parse_fodt(content: bytes, job: Job) -> Parsed:
-    """Parse an OpenDocument text that is one file of XML. Raises ParseFailed if it is damaged."""
-    from lxml import etree
-
-    try:
-        root = tree_of(content)
-    except etree.XMLSyntaxError as error:
-        raise ParseFailed(f"its XML is damaged: {error}") from error
-    return Parsed(_blocks(root, root, None, job))
-
-
-def _blocks(root: Any, styles: Any, package: Package | None, job: Job) -> list[Block]:
+def _blocks(root: Any, styles: Any, package: Package, job: Job) -> list[Block]:
     known = OdtStyles(styles, root)
     story = OdtStory(package, known, job)
     heads = list[Block]()

@@ -24,7 +24,7 @@ FLOW = {"p", "h", "list", "table", "section", "table-of-content", "numbered-para
 class OdtStory:
     """A walk over the text of one part, in reading order."""
 
-    def __init__(self, package: Package | None, styles: OdtStyles, job: Job) -> None:
+    def __init__(self, package: Package, styles: OdtStyles, job: Job) -> None:
         self._package, self._styles, self._job = package, styles, job
         self._gone = ""  # how the sections around hide their text
         self._cells = 0  # how many cells and frames stand around: their ground is not known
@@ -183,7 +183,7 @@ class OdtStory:
     def _object(self, element: Any, line: Line, depth: int) -> None:
         """Add an embedded formula, chart, sheet or text."""
         root, href = element, attribute(element, "href").removeprefix("./").rstrip("/")
-        if href and self._package is not None:
+        if href:
             if f"{href}/content.xml" not in self._package.names:
                 line.leave_out(f"{href}: it is of a kind that Moat does not read", "unreadable part")
                 return
