@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import table_text, unreadable
 from moat.parse.job import Job
 from moat.parse.number_format import shown
 from moat.parse.package import Package, attribute, local, unwrapped
@@ -28,7 +29,7 @@ def chart_blocks(package: Package, part: str, job: Job) -> list[Block]:
     try:
         root = package.root(part)
     except ParseFailed as error:
-        return [Block(kind="text", text=f"{part}: {error}", left_out="unreadable part")]
+        return [unreadable(f"{part}: {error}")]
     titles = list(root.iter("{*}title"))
     own = [_text(title) for title in titles if local(title.getparent()) == "chart"]
     axes = {local(title.getparent()): _text(title) for title in titles if local(title.getparent()) != "chart"}
@@ -54,7 +55,7 @@ def diagram_blocks(package: Package, part: str) -> list[Block]:
     try:
         root = package.root(part)
     except ParseFailed as error:
-        return [Block(kind="text", text=f"{part}: {error}", left_out="unreadable part")]
+        return [unreadable(f"{part}: {error}")]
     points = {point.get("modelId") or "": point for point in root.iter("{*}pt")}
     below = dict[str, list[tuple[int, str]]]()
     for link in root.iter("{*}cxn"):
@@ -82,11 +83,7 @@ def diagram_blocks(package: Package, part: str) -> list[Block]:
 
 def table_of(rows: list[list[str]]) -> str:
     """Format rows as a Markdown table whose header may be empty."""
-    width = max(map(len, rows))
-    lines = [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row + [""] * (width - len(row))) + " |" for row in rows
-    ]
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+    return table_text([[cell.replace("|", "\\|") for cell in row] for row in rows])
 
 
 def _text(element: Any) -> str:
@@ -202,7 +199,7 @@ def embedded_blocks(package: Package, part: str, job: Job) -> list[Block]:
     try:
         content, name = unwrapped(package.read(part), part.rpartition("/")[2])
     except ParseFailed as error:
-        return [Block(kind="text", text=str(error), left_out="unreadable part")]
+        return [unreadable(str(error))]
     return job.part(content, name)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moat.errors import ParseFailed
-from moat.parse.blocks import blocks_of
+from moat.parse.blocks import blocks_of, unreadable
 from moat.parse.encoding import decode
 from moat.parse.job import Job, Parsed
 from moat.records import Block
@@ -95,7 +95,7 @@ def _lines(text: str) -> tuple[list[Block], str | None]:
         except (json.JSONDecodeError, ParseFailed) as error:
             why = f"line {number}: {error.msg if isinstance(error, json.JSONDecodeError) else error}"
             failure = failure or why
-            blocks.append(Block(kind="text", text=f"{why}: {line}", left_out="unreadable part"))
+            blocks.append(unreadable(f"{why}: {line}"))
     return [block for block in blocks if block.text], failure
 
 

@@ -11,6 +11,7 @@ from moat.parse.package import Package, attribute, local
 from moat.records import Block
 
 MOST_DEPTH = 40  # of groups in groups; what is deeper comes as text without its order
+ABOUT = {"nvGrpSpPr", "grpSpPr", "extLst"}  # of a group, and no shapes
 SHAPES = {"sp", "pic", "graphicFrame", "grpSp", "cxnSp", "contentPart"}
 FILE_NAME = re.compile(r"\S*[\w)]\.(?:png|jpe?g|gif|bmp|tiff?|svg|emf|wmf|webp|heic)", re.IGNORECASE)
 BY_MACHINE = re.compile(
@@ -201,6 +202,11 @@ def within(element: Any) -> Iterator[Any]:
             yield child
 
 
+def shapes_in(tree: Any) -> Iterator[Any]:
+    """Shapes of a tree or group, without what tells of the tree itself."""
+    return (child for child in within(tree) if local(child) not in ABOUT)
+
+
 def in_order(tree: Any) -> list[Any]:
     """Shapes of a tree or group from top to bottom, and from left to right where they stand side by side."""
     placed = [(position(shape), shape) for shape in within(tree) if local(shape) in SHAPES or _has_text(shape)]
@@ -262,9 +268,7 @@ def _bare(target: str) -> str:
 
 
 def _has_text(element: Any) -> bool:
-    return local(element) not in ("nvGrpSpPr", "grpSpPr", "extLst") and any(
-        (t.text or "").strip() for t in element.iter("{*}t")
-    )
+    return local(element) not in ABOUT and any((t.text or "").strip() for t in element.iter("{*}t"))
 
 
 def _level(paragraph: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import unreadable
 from moat.parse.encoding import decode
 from moat.parse.html_links import one_of_targets
 from moat.parse.html_tree import epub_type
@@ -19,7 +20,6 @@ from moat.records import Block
 PAGES = {"application/xhtml+xml", "text/html", "text/x-oeb1-document", "image/svg+xml", "application/x-dtbook+xml"}
 PAGE_NAME = re.compile(r"\.(?:x?html?|svg)$", re.IGNORECASE)
 CONTENTS = re.compile(r"(?:^|\s)(?:toc|landmarks|page-list|lot|loi)(?:\s|$)")
-ENCRYPTED_FONT = re.compile(r"\.(?:otf|ttf|woff2?)$", re.IGNORECASE)
 
 
 class Item(NamedTuple):
@@ -64,7 +64,7 @@ def _page(archive: zipfile.ZipFile, name: str, book: Book, job: Job) -> Iterator
         markup = decode(archive.read(name), markup=True)
     except (KeyError, zipfile.BadZipFile, OSError, EOFError, RuntimeError, ParseFailed) as error:
         why = "it is missing" if isinstance(error, KeyError) else str(error)
-        yield Block(kind="text", text=f"{name}: {why}", left_out="unreadable part")
+        yield unreadable(f"{name}: {why}")
         return
     if name.endswith(".ncx"):
         page = Page(markup, links=False)

@@ -8,7 +8,7 @@ from functools import partial
 
 from moat.errors import ParseFailed
 from moat.parse import data, mail, markup, opendocument, outlook, plain_text, rtf, sheets, slides, word, xml_text
-from moat.parse.blocks import blocks_of, partition
+from moat.parse.blocks import blocks_of, partition, unreadable
 from moat.parse.epub import parse_epub
 from moat.parse.job import Job, Parsed
 from moat.parse.kinds import kind_of
@@ -47,7 +47,7 @@ def _job(name: str, parsing: Parsing, limit: int, depth: int) -> Job:
         except Exception as error:  # noqa: BLE001  any library may raise anything; the document around it is not lost
             why = str(error) if isinstance(error, ParseFailed) else f"{type(error).__name__}: {error}"
             told = f"{name}: {' '.join(why.split())[:300]}\n{_text_of(content, name)}".strip()
-            return [Block(kind="text", text=told, left_out="unreadable part")]
+            return [unreadable(told)]
 
     return Job(name=name, parsing=parsing, limit=limit, part=part)
 

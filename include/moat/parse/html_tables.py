@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import product
 
-from moat.parse.blocks import markdown_rows
+from moat.parse.blocks import in_cell, markdown_rows
 from moat.records import Block, LeftOut
 
 MOST_COLUMNS = 1000  # as HTML bounds colspan
@@ -88,7 +88,7 @@ def flat(block: Block) -> str:
         return " ".join(BAR.sub(" ", " ".join(line for line in text.split("\n") if not RULE.match(line))).split())
     if block.kind == "list":
         text = re.sub(r"^\s*- ", "", text)
-    return " ".join(text.split()).replace("|", "\\|")
+    return in_cell(text)
 
 
 def _is_page(blocks: list[Block]) -> bool:

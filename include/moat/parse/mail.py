@@ -7,6 +7,7 @@ from email.errors import MessageError
 from email.message import Message
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import unreadable
 from moat.parse.encoding import BOMS, decode
 from moat.parse.invitations import invitations
 from moat.parse.job import Job, Parsed
@@ -94,7 +95,7 @@ class _Mail:
         except DAMAGE as error:
             why = str(error) if isinstance(error, ParseFailed) else f"{type(error).__name__}: {error}"
             name = file_name(part) or part.get_content_type()
-            return Form(body=[_left_out(f"{name}: {' '.join(why.split())[:300]}", "unreadable part")])
+            return Form(body=[unreadable(f"{name}: {' '.join(why.split())[:300]}")])
 
     def _several(self, part: Message, depth: int) -> Form:
         kind = part.get_content_type()
@@ -191,7 +192,7 @@ class _Mail:
         suffix = SUFFIXES.get(kind, "") or {"text/plain": "txt"}.get(kind, "")
         known = name if "." in name else f"{name or 'part'}.{suffix}" if suffix not in ("", "image") else name or kind
         if not content:
-            return Form(attached=attachment(name, [_left_out(f"{known}: it has 0 bytes", "unreadable part")]))
+            return Form(attached=attachment(name, [unreadable(f"{known}: it has 0 bytes")]))
         blocks = self._job.part(content, known)
         if kind.startswith("image/") and (part.get("content-id") or part.get_content_disposition() == "inline"):
             return Form(attached=[Block(kind="text", text=name), *blocks] if name else blocks)

@@ -17,12 +17,12 @@ from functools import cache
 from typing import Any
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import unreadable
 from moat.parse.job import Job, Parsed
 from moat.parse.pdf_blocks import blocks_of_pages, largest_text
 from moat.parse.pdf_headings import mark_headings
 from moat.parse.pdf_layout import Page, lines_of
 from moat.parse.pdf_segments import Segment
-from moat.records import Block
 
 DPI = 150
 DETECTED = 1280  # pixels of the longer side in which lines are looked for; they are read in full size
@@ -170,10 +170,7 @@ def parse_image(content: bytes, job: Job) -> Parsed:
         reader.unread.append(Unread(len(pages) + 1, f"it is damaged: {error}"))
     mark_headings(pages, [])
     blocks = blocks_of_pages(pages)
-    lost = [
-        Block(kind="text", text=f"page {one.page}: {one.why}", page=one.page, left_out="unreadable part")
-        for one in reader.unread
-    ]
+    lost = [unreadable(f"page {one.page}: {one.why}", one.page) for one in reader.unread]
     return Parsed([*blocks, *lost], largest_text(pages))
 
 

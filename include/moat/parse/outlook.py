@@ -6,6 +6,7 @@ from typing import Any
 
 from moat.errors import ParseFailed
 from moat.parse import mapi
+from moat.parse.blocks import unreadable
 from moat.parse.job import Job, Parsed
 from moat.parse.mail_forms import Form, attachment, chosen, html_form, plain_form
 from moat.parse.mail_quotes import is_forward
@@ -99,7 +100,7 @@ def _form(item: Item, job: Job, quotes: bool) -> Form:
     if markup.strip():
         forms.append(html_form(markup, job, quotes))
     form = chosen(forms)
-    form.body += [Block(kind="text", text=text, left_out="unreadable part") for text in damage]
+    form.body += [unreadable(text) for text in damage]
     for attached in item.attachments:
         form.attached += _attached(attached, job, quotes)
     return form
@@ -114,7 +115,7 @@ def _attached(item: Item, job: Job, quotes: bool) -> list[Block]:
         return [Block(kind="text", text=name, left_out="signature")]
     if not content:
         why = item.why or "it has no content here; it may be a link"
-        return attachment(name, [Block(kind="text", text=f"{name}: {why}", left_out="unreadable part")])
+        return attachment(name, [unreadable(f"{name}: {why}")])
     blocks = job.part(content, name)
     if item.text(mapi.CONTENT_ID) and item.text(mapi.MIME_TAG).lower().startswith("image/"):
         return [Block(kind="text", text=name), *blocks] if name else blocks

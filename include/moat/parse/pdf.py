@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import unreadable
 from moat.parse.hidden_pdf import pdf_shown_and_hidden
 from moat.parse.job import Job, Parsed
 from moat.parse.ocr import Reader, Unread
@@ -145,7 +146,7 @@ def _blocks(pages: list[Page], entries: list[Entry]) -> list[Block]:
 
 def _unread(unread: list[Unread]) -> Iterator[Block]:
     for one in sorted(unread, key=lambda u: u.page):
-        yield Block(kind="text", text=f"page {one.page}: {one.why}", page=one.page, left_out="unreadable part")
+        yield unreadable(f"page {one.page}: {one.why}", one.page)
 
 
 def _outline(document: Any) -> list[Entry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from statistics import median
 
-from moat.parse.blocks import markdown_rows
+from moat.parse.blocks import in_cell, markdown_rows
 from moat.parse.pdf_layout import Line, Page
 from moat.records import Block
 
@@ -132,7 +132,7 @@ def _block(lines: list[Line], compounds: set[str], indents: list[float], typed: 
 
 
 def _table(line: Line) -> Iterator[Block]:
-    rows = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in line.table or []]
+    rows = [[in_cell(cell) for cell in row] for row in line.table or []]
     if text := markdown_rows(rows):
         yield Block(kind="table", text=text, page=line.page, left_out=line.left_out)
     elif text := "\n".join(" ".join(filter(None, row)) for row in rows).strip():

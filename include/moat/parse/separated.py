@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice, pairwise
 
-from moat.errors import ParseTooMuchText
-from moat.parse.sheets_regions import NOTE, headless, is_number, one_line, table_text
+from moat.parse.blocks import within_limit
+from moat.parse.sheets_regions import NOTE, headless, is_number, one_line, sheet_table
 from moat.records import Block
 
 SEPARATORS = "\t;|,"
@@ -39,15 +39,7 @@ def separated_blocks(text: str, limit: int, separator: str = "") -> list[Block]:
         blocks.append(Block(kind="text", text=setting[0].strip("\n"), left_out="setting"))
         text, separator = text[setting.end() :], setting[1]
     how = _told(text, separator) if separator and separator in text else told(text)
-    size = 0
-    for block in _tables(_segments(text, how)):
-        size += len(block.text)
-        if size > limit:
-            raise ParseTooMuchText(
-                f"it gives more than the {limit:,} characters of text that MOAT_PARSE_OUTPUT_MB allows: split it up"
-            )
-        blocks.append(block)
-    return blocks
+    return [*blocks, *within_limit(_tables(_segments(text, how)), limit, "it")]
 
 
 def told(text: str) -> Format:
@@ -280,7 +272,7 @@ def _table(rows: list[list[str]]) -> Iterator[Block]:
     while width > 2 and not any(row[width - 1] for row in rows if len(row) >= width):
         width -= 1
     rows = [_escaped(row[:width]) for row in rows]
-    yield Block(kind="table", text=table_text([[""], *rows] if headless(rows) else rows))
+    yield Block(kind="table", text=sheet_table([[""], *rows] if headless(rows) else rows))
 
 
 def _escaped(row: list[str]) -> list[str]:

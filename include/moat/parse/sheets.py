@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import unreadable
 from moat.parse.charts import embedded_blocks
 from moat.parse.drawings import Drawing, within
 from moat.parse.encoding import decode
@@ -100,12 +101,12 @@ def _sheet(package: Package, sheet: Sheet, book: Book, job: Job) -> list[Block]:
     if cells.heads:
         blocks.append(Block(kind="text", text="\n".join(cells.heads), left_out="running head"))
     if cells.damage:
-        blocks.append(Block(kind="text", text=f"{sheet.name}: {cells.damage}", left_out="unreadable part"))
+        blocks.append(unreadable(f"{sheet.name}: {cells.damage}"))
     if cells.n_formulas:
         said = (
             f"{sheet.name}: {cells.n_formulas} formulas have no value in the file; open it, let it calculate, save it"
         )
-        blocks.append(Block(kind="text", text=said, left_out="unreadable part"))
+        blocks.append(unreadable(said))
     if sheet.name.strip() and any(not block.left_out for block in blocks):
         blocks.insert(0, Block(kind="heading", text=one_line(sheet.name), level=1))
     return [replace(block, hidden=block.hidden or "markup") for block in blocks] if sheet.hidden else blocks
@@ -141,7 +142,7 @@ def _drawn(package: Package, sheet: str, job: Job) -> list[Block]:
         try:
             root = package.root(part)
         except ParseFailed as error:
-            blocks.append(Block(kind="text", text=str(error), left_out="unreadable part"))
+            blocks.append(unreadable(str(error)))
             continue
         drawing = Drawing(package=package, part=part, job=job)
         anchors = sorted((a for a in within(root) if local(a) in ANCHORS), key=_place)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import unreadable
 from moat.parse.job import Job
 from moat.parse.number_format import shown, shown_text
 from moat.parse.sheets_regions import Box, Grid, blocks_of_grid, one_line
@@ -22,7 +23,7 @@ def xls_blocks(content: bytes, job: Job) -> list[Block]:
             sheet = book.sheet_by_index(number)
         except (xlrd.XLRDError, *DAMAGED) as error:
             said = f"{book.sheet_names()[number]}: its cells are damaged: {error}"
-            blocks.append(Block(kind="text", text=said, left_out="unreadable part"))
+            blocks.append(unreadable(said))
             continue
         found = _sheet(book, sheet, job)
         if found:

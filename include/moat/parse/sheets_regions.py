@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from moat.errors import ParseTooMuchText
+from moat.parse.blocks import in_cell, table_text, within_limit
 from moat.records import Block
 
 MOST_FILLED = 500_000  # cells that merging may fill; past it a merged value stands in its first cell alone
@@ -66,26 +66,15 @@ def blocks_of_grid(grid: Grid, limit: int) -> list[Block]:
     regions = [*inside, *Regions(free, spans).all()]
     if inside:
         regions.sort(key=lambda region: (region.rows[:1] or (0,), region.left))
-    blocks, size = list[Block](), 0
-    for region in regions:
-        for block in _blocks(grid, region, spans):
-            size += len(block.text)
-            if size > limit:
-                raise ParseTooMuchText(
-                    f"one of its sheets gives more than the {limit:,} characters of text that MOAT_PARSE_OUTPUT_MB allows: split it up"
-                )
-            blocks.append(block)
-    return blocks
+    blocks = (block for region in regions for block in _blocks(grid, region, spans))
+    return list(within_limit(blocks, limit, "one of its sheets"))
 
 
-def table_text(rows: list[list[str]]) -> str:
+def sheet_table(rows: list[list[str]]) -> str:
     """Format rows as a Markdown table, whose rows may be shorter than its header if that saves much."""
     width = max(map(len, rows))
     typical = max(2, sorted(map(len, rows))[len(rows) // 2])
-    pad = width if width <= 4 * typical or width * len(rows) < 10_000 else typical
-    lines = ["| " + " | ".join(row + [""] * (pad - len(row))) + " |" for row in rows]
-    lines[0] = "| " + " | ".join(rows[0] + [""] * (width - len(rows[0]))) + " |"
-    return "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])
+    return table_text(rows, width if width <= 4 * typical or width * len(rows) < 10_000 else typical)
 
 
 def is_number(text: str) -> bool:
@@ -279,7 +268,7 @@ def _blocks(grid: Grid, region: Region, spans: dict[tuple[int, int], int]) -> It
 def _table(rows: list[list[str]], hidden: str = "") -> Block:
     rows = [row for i, row in enumerate(rows) if i == 0 or any(row)]
     if len(rows) > 1 and len(rows[0]) > 1:
-        return Block(kind="table", text=table_text(rows), hidden=hidden)
+        return Block(kind="table", text=sheet_table(rows), hidden=hidden)
     lines = (" | ".join(filter(None, row)) for row in rows)
     return Block(kind="text", text="\n".join(filter(None, lines)).replace("\\|", "|"), hidden=hidden)
 
@@ -328,5 +317,4 @@ def _headers(
 
 
 def _cell(row: Row, column: int) -> str:
-    text = row.get(column, "")
-    return one_line(text).replace("|", "\\|") if text else ""
+    return in_cell(row.get(column, ""))

@@ -10,14 +10,16 @@ from contextlib import suppress
 from dataclasses import replace
 
 from moat.errors import ParseFailed
-from moat.parse.drawings import Drawing, by_rows, position, within
+from moat.parse.blocks import unreadable
+from moat.parse.drawings import Drawing, by_rows, position, shapes_in
 from moat.parse.job import Job, Parsed
-from moat.parse.package import Package, attribute, local
+from moat.parse.package import Package, attribute
 from moat.parse.slides_layout import Layout, kind_of_placeholder, placeholder
 from moat.records import Block
 
 TITLES = {"title", "ctrTitle", "vertTitle"}
 NUMBERS = {"sldNum", "dt"}
+HEADS = {"ftr", "hdr"}
 SHORT = 120  # characters; a longer line at the top of a slide without a title is no title
 PATTERN = r"^ppt/slides/slide\d*\.xml$"
 
@@ -63,7 +65,7 @@ def _slide(package: Package, name: str, job: Job) -> tuple[list[Block], Layout]:
     try:
         root = package.root(name)
     except ParseFailed as error:
-        return [Block(kind="text", text=str(error), left_out="unreadable part")], layout
+        return [unreadable(str(error))], layout
     drawing = Drawing(package=package, part=name, job=job, list_styles=layout.list_styles)
     blocks = [block for tree in root.iter("{*}spTree") for block in _tree(tree, drawing, layout)]
     if not any(block.kind == "heading" for block in blocks):
@@ -78,7 +80,7 @@ def _slide(package: Package, name: str, job: Job) -> tuple[list[Block], Layout]:
 
 def _tree(tree: object, drawing: Drawing, layout: Layout) -> Iterator[Block]:
     """Blocks of a slide's shapes in the order in which a person reads them."""
-    shapes = [shape for shape in within(tree) if local(shape) not in ("nvGrpSpPr", "grpSpPr", "extLst")]
+    shapes = list(shapes_in(tree))
     titles = [shape for shape in shapes if kind_of_placeholder(shape) in TITLES]
     held = [shape for shape in shapes if placeholder(shape) is not None and shape not in titles]
     free = [shape for shape in shapes if placeholder(shape) is None]
@@ -91,14 +93,19 @@ def _tree(tree: object, drawing: Drawing, layout: Layout) -> Iterator[Block]:
         yield from [block for block in blocks if block not in said or block.hidden]
     for group in (held, free):
         for _, shape in by_rows([(position(s) or layout.position(s) or (0, 0, 0, 0), s) for s in group]):
-            kind = kind_of_placeholder(shape)
-            for block in drawing.shape(shape):
-                if kind in NUMBERS:
-                    yield replace(block, left_out="page number")
-                elif kind in ("ftr", "hdr"):
-                    yield replace(block, left_out=block.left_out or "running head")
-                else:
-                    yield block
+            yield from _by_place(shape, drawing)
+
+
+def _by_place(shape: object, drawing: Drawing) -> Iterator[Block]:
+    """Blocks of a shape; slide numbers, dates, heads and footers are left out by their placeholder."""
+    kind = kind_of_placeholder(shape)
+    for block in drawing.shape(shape):
+        if kind in NUMBERS:
+            yield replace(block, left_out="page number")
+        elif kind in HEADS:
+            yield replace(block, left_out=block.left_out or "running head")
+        else:
+            yield block
 
 
 def _with_title(blocks: list[Block]) -> list[Block]:
@@ -127,17 +134,11 @@ def _notes(package: Package, slide: str, job: Job) -> list[Block]:
         try:
             root = package.root(name)
         except ParseFailed as error:
-            found.append(Block(kind="text", text=str(error), left_out="unreadable part"))
+            found.append(unreadable(str(error)))
             continue
         drawing = Drawing(package=package, part=name, job=job)
-        for shape in [shape for tree in root.iter("{*}spTree") for shape in within(tree)]:
-            kind = kind_of_placeholder(shape)
-            blocks = drawing.shape(shape) if local(shape) not in ("nvGrpSpPr", "grpSpPr", "extLst") else []
-            if kind in NUMBERS:
-                blocks = [replace(block, left_out="page number") for block in blocks]
-            elif kind in ("hdr", "ftr"):
-                blocks = [replace(block, left_out="running head") for block in blocks]
-            found += blocks
+        for shape in [shape for tree in root.iter("{*}spTree") for shape in shapes_in(tree)]:
+            found += _by_place(shape, drawing)
         found += drawing.links()
     if not job.parsing.notes:
         return [replace(block, left_out=block.left_out or "note") for block in found]
@@ -160,7 +161,7 @@ def _comments(package: Package, slide: str, job: Job) -> list[Block]:
         try:
             root = package.root(name)
         except ParseFailed as error:
-            blocks.append(Block(kind="text", text=str(error), left_out="unreadable part"))
+            blocks.append(unreadable(str(error)))
             continue
         for comment in root.iter("{*}cm", "{*}reply"):
             bodies = list(comment.iterchildren("{*}text", "{*}txBody"))
@@ -179,6 +180,6 @@ def _of_layout(package: Package, part: str, job: Job) -> list[Block]:
     except ParseFailed:
         return []  # it holds no text of a slide
     drawing = Drawing(package=package, part=part, job=job)
-    shapes = [shape for tree in root.iter("{*}spTree") for shape in within(tree) if placeholder(shape) is None]
-    blocks = [b for s in shapes if local(s) not in ("nvGrpSpPr", "grpSpPr", "extLst") for b in drawing.shape(s)]
+    shapes = [shape for tree in root.iter("{*}spTree") for shape in shapes_in(tree) if placeholder(shape) is None]
+    blocks = [block for shape in shapes for block in drawing.shape(shape)]
     return [replace(block, left_out=block.left_out or "running head") for block in blocks]

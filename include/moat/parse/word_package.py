@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from moat.errors import ParseFailed
+from moat.parse.blocks import unreadable
 from moat.records import Block
 
 DEEPEST = 100  # elements in elements; deeper text is taken flat
@@ -98,7 +99,7 @@ class Package:
 
     def lose(self, name: str, why: str) -> None:
         """Tell that a part of the document cannot be read."""
-        self.lost.append(Block(kind="text", text=f"{name}: {why}", left_out="unreadable part"))
+        self.lost.append(unreadable(f"{name}: {why}"))
 
     def targets(self, part: str) -> dict[str, Target]:
         """What the part refers to, by relationship id; "" stands for the package itself."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moat.errors import ParseFailed
-from moat.parse.blocks import markdown_rows
+from moat.parse.blocks import markdown_rows, unreadable
 from moat.parse.encoding import decode
 from moat.parse.job import Job, Parsed
 from moat.records import Block
@@ -57,7 +57,7 @@ def _root(text: str) -> tuple[Any, list[Block]]:
             root = parsed(text, recover=True)
         if root is None:
             raise ParseFailed(f"it is no XML: {first}") from first
-        return root, [Block(kind="text", text=f"after damage: {first}", left_out="unreadable part")]
+        return root, [unreadable(f"after damage: {first}")]
 
 
 class _Walk:
