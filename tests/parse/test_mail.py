@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moat.parse.mail_text import decoded
 from moat.parse.options import Parsing
 from moat.records import Block
 from tests.parsing import invented_words, lost_words, parsed, shown, text_of, title_of
@@ -478,3 +479,11 @@ def test_every_word_of_a_mail_is_there_in_order(first: str, parts: list[tuple[st
     blocks = parsed(mail.as_bytes(), "1.eml")
     assert text_of(blocks).split() == " ".join(bodies + files).split()
     assert left_out(blocks) == {}
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"), [("euc-cn", "朱镕基"), ("gb_2312", "镕"), ("sjis", "①髙"), ("windows-949", "똠")]
+)
+def test_other_names_of_a_charset_mean_its_wider_form_too(charset: str, text: str) -> None:
+    codec = {"e": "gb18030", "g": "gb18030", "s": "cp932", "w": "cp949"}[charset[0]]
+    assert decoded(f"An: {text}".encode(codec), charset) == f"An: {text}"

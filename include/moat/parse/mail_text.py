@@ -8,18 +8,9 @@ from email.message import Message
 from email.utils import collapse_rfc2231_value
 
 from moat.errors import ParseFailed
-from moat.parse.encoding import decode
+from moat.parse.encoding import decode, label
 
-# What mail programs declare, and what they write in truth.
-WIDER = {
-    "gb2312": "gb18030", "gb_2312-80": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "cp936": "gb18030",
-    "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "iso_8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252",
-    "us-ascii": "cp1252", "ascii": "cp1252", "ansi": "cp1252", "ansi_x3.4-1968": "cp1252", "iso-8859-9": "cp1254",
-    "ks_c_5601-1987": "cp949", "euc-kr": "cp949", "korean": "cp949", "shift_jis": "cp932", "shift-jis": "cp932",
-    "x-sjis": "cp932", "tis-620": "cp874", "iso-8859-11": "cp874", "iso-8859-8-i": "iso-8859-8",
-    "iso-8859-8-e": "iso-8859-8", "x-mac-roman": "mac-roman", "macintosh": "mac-roman", "big5": "big5hkscs",
-    "unicode-1-1-utf-7": "utf-7", "windows-874": "cp874", "x-euc-jp": "euc-jp", "utf8mb4": "utf-8",
-}  # fmt: skip
+NAMES = {"ansi": "cp1252", "utf8mb4": "utf-8", "unicode-1-1-utf-7": "utf-7"}  # that only mail programs give
 SEVEN_BIT = ("iso-2022", "iso2022", "utf-7", "hz", "csiso2022")  # their bytes are ASCII, and mean something else
 WIDE = ("utf-16", "utf16", "utf-32", "utf32", "unicode", "ucs")
 ENCODED_WORD = re.compile(r"=\?([^?\s*]+)(?:\*[^?]*)?\?([bBqQ])\?(.*?)\?=")
@@ -31,7 +22,10 @@ UUENCODED = re.compile(r"^begin [0-7]{3,4} (?P<name>[^\n]+)\n(?P<lines>(?:[ -`][
 def decoded(content: bytes, charset: str | None) -> str:
     """Decode a mail's text: UTF-8 wherever it fits, then what was declared in its wider form, then a guess."""
     name = (charset or "").strip("\"' ").lower()
-    name = WIDER.get(name, name)
+    if name in NAMES:
+        name = NAMES[name]
+    elif not name.startswith(SEVEN_BIT + WIDE):
+        name = label(name) or name
     first = (name,) if name.startswith(SEVEN_BIT + WIDE) else ("utf-8-sig",)
     for attempt in first:
         try:

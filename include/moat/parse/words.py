@@ -19,7 +19,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from moat.errors import ParseFailed
-from moat.parse.encoding import decode
+from moat.parse.encoding import decode, label
 from moat.parse.words_office import SecondRoad, docx, odt, pptx, tag_of, xlsx, xml_root
 from moat.records import SourceWords
 
@@ -50,7 +50,6 @@ SAID = {
     "label",
     "content",
 }  # attributes with words
-WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252"}
 MBOX = re.compile(rb"\r?\n\r?\n(?=From \S+.*\d{4}\r?\n)")  # where the next mail of a mailbox begins
 MOST_DEPTH = 5
 DAMAGED = (
@@ -270,7 +269,7 @@ def _decoded(content: bytes, part: Any) -> str:
     except UnicodeDecodeError:
         pass
     try:
-        return content.decode(WIDER.get(declared, declared), "replace")
+        return content.decode(label(declared) or declared, "replace")
     except LookupError:
         return decode(content)
 
