@@ -60,8 +60,13 @@ DAMAGED = (
 
 def words_in(text: str) -> list[str]:
     """Return the words of a text in their order, in one normal form."""
-    joined = BROKEN_LINE.sub("", NOT_SHOWN.sub("", DATA_URI.sub(" ", text)))
-    return WORD.findall(unicodedata.normalize("NFKC", joined).casefold())
+    if ";base64," in text:
+        text = DATA_URI.sub(" ", text)
+    if not text.isascii():  # which is in its normal form, and has no hidden signs
+        text = unicodedata.normalize("NFKC", BROKEN_LINE.sub("", NOT_SHOWN.sub("", text)))
+    else:
+        text = BROKEN_LINE.sub("", text)
+    return WORD.findall(text.casefold())
 
 
 def count(text: str) -> Counter[str]:

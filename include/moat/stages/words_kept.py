@@ -50,10 +50,11 @@ def words_kept(cleaned: Document, judged: Document, chunks: Sequence[Chunk], pol
     words = cleaned.words
     if words is None:
         return WordsKept(left_out=left_out)
-    whole, loaded = _count(cleaned.title, cleaned.blocks), _count("", judged.blocks)
+    shown = _count("", (b for b in cleaned.blocks if not b.left_out and not b.hidden))
+    whole = shown + _count(cleaned.title, (b for b in cleaned.blocks if b.left_out or b.hidden))
+    loaded = shown if judged.blocks == cleaned.blocks else _count("", judged.blocks)
     in_chunks = count("\n".join(f"{chunk.heading}\n{chunk.text}" for chunk in chunks))
     missing = (Counter(words.text) - whole) + ((loaded - in_chunks) & Counter(words.text))
-    shown = _count("", (b for b in cleaned.blocks if not b.left_out and not b.hidden))
     return WordsKept(
         n_words=sum(words.text.values()),
         n_missing=missing.total(),
