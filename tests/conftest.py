@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -37,6 +38,10 @@ for _folder in (PROJECT, PROJECT / "include", PROJECT / "dags", PROJECT / "plugi
     sys.path.insert(0, str(_folder))
 
 from tests import servers  # noqa: E402
+
+# A run says the same of the same code. `pytest --hypothesis-profile default` looks for new examples.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 if TYPE_CHECKING:  # imported where they are needed: a test that needs no ledger pays for none
     from moat.ledger import Ledger
