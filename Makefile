@@ -6,6 +6,8 @@ BIN = $(VENV)/bin
 # Two processes that share the servers, a file of tests at a time; the slow ones come first.
 SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
 export UV_NO_PROGRESS = 1
+# Seconds for each worker; a busy machine needs more than the 60 of uv.
+export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
 .PHONY: run stop test unit proofs check fmt docs lock clean help setup programs
 .PHONY: fidelity access data e2e machine sweep trust quality wheel mutants

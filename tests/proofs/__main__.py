@@ -24,8 +24,10 @@ class Part:
 
     @property
     def command(self) -> list[str]:
-        if self.arguments[0].endswith(".py"):
+        if self.arguments[0].endswith("run.py"):
             return [sys.executable, *self.arguments]
+        if self.arguments[0].startswith("bench."):
+            return [sys.executable, "-m", *self.arguments]
         return [sys.executable, "-m", "pytest", "-q", "--durations", "5", *self.arguments]
 
 
@@ -38,6 +40,7 @@ PARTS = (
     Part("sweep", 5, ("tests/proofs/access/test_sweep.py",)),
     Part("trust", 6, ("tests/proofs/trust",)),
     Part("quality", 4, ("tests/proofs/quality",)),
+    Part("fidelity", 12, ("bench.fidelity", "--check")),
     Part("mutants", 40, ("tests/proofs/mutants/run.py",)),
 )
 

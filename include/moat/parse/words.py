@@ -9,6 +9,7 @@ import ctypes
 import html
 import io
 import json
+import posixpath
 import re
 import unicodedata
 import zipfile
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
+from urllib.parse import unquote
 
 from moat.errors import ParseFailed
 from moat.parse.encoding import decode, label
@@ -133,7 +135,21 @@ def _joined(found: Iterable[SecondRoad]) -> SecondRoad:
 def _epub(content: bytes) -> SecondRoad:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         pages = [name for name in archive.namelist() if re.search(r"\.x?html?$", name, re.IGNORECASE)]
+        package = next((name for name in archive.namelist() if name.lower().endswith(".opf")), "")
+        place = _spine(archive.read(package).decode("utf-8", "replace")) if package else {}
+        pages.sort(key=lambda name: place.get(posixpath.basename(name), len(place)))
         return _joined(_html(archive.read(name).decode("utf-8", "replace")) for name in pages)
+
+
+def _spine(package: str) -> dict[str, int]:
+    """Place of each page's file name in an e-book's reading order."""
+    items = (
+        dict(re.findall(r"""\b(id|href)\s*=\s*["']([^"']*)""", item))
+        for item in re.findall(r"<(?:\w+:)?item\b[^>]*", package)
+    )
+    pages = {item.get("id", ""): posixpath.basename(unquote(item.get("href", ""))) for item in items}
+    order = re.findall(r"""<(?:\w+:)?itemref\b[^>]*\bidref\s*=\s*["']([^"']*)""", package)
+    return {pages[id_]: n for n, id_ in reversed(list(enumerate(order))) if id_ in pages}
 
 
 def _html(markup: str) -> SecondRoad:
