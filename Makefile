@@ -1,6 +1,5 @@
 # Moat. `make run` sets up everything and runs the main job; `make test` sets up everything and runs all tests.
 PYTHON ?= python3
-UV_VERSION = 0.13.9
 VENV = .venv
 BIN = $(VENV)/bin
 # Two processes that share the servers, a file of tests at a time; the slow ones come first.
@@ -66,6 +65,7 @@ mutants: programs ## Put bugs in on purpose, in a copy: each must turn a test re
 	$(BIN)/python tests/proofs/mutants/run.py $(ARGS)
 
 lock: ## Pin every package with its hash, after a change of requirements*.in
+	echo uv==$$($(BIN)/uv --version | cut -d' ' -f2) | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-uv.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 
@@ -77,10 +77,11 @@ setup: $(VENV)/.ready
 programs: $(VENV)/.dev
 	@$(BIN)/python -m moat.local programs
 
-$(BIN)/uv:
+$(BIN)/uv: requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 12) else "Moat needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-uv.txt
+	@touch $@
 
 $(VENV)/.ready: requirements.txt pyproject.toml | $(BIN)/uv
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.txt
