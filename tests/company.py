@@ -9,8 +9,9 @@ from typing import Any, get_args
 from moat.checks import FAMILIES
 from moat.embedding.client import model_of
 from moat.index.store import Role, Store, WeaviateStore
-from moat.ledger import Ledger
+from moat.ledger import Ledger, add
 from moat.ledger.members import replace_members
+from moat.ledger.tables import id_secret
 from moat.maintenance.reconcile import Pending
 from moat.retrieve import Retriever, SearchResult
 from moat.runtime import Options, Progress, Runtime
@@ -28,6 +29,12 @@ ANN, HUGO = "user:ann@example.com", "user:hugo@example.com"  # everyone; people 
 LEAVE = "# Leave\n\nParental leave lasts twenty weeks.\n\n## Sick days\n\nCall before nine in the morning.\n"
 PAY = "# Pay\n\nA crane driver earns four thousand a month.\n"
 TRIPS = "# Trips\n\nTake the train for journeys under five hours.\n"
+
+
+def keyed(runtime: Runtime, secret: str = "of the tests") -> None:
+    """Give a ledger that has no load yet this secret, so that equal texts have equal ids in two ledgers."""
+    with runtime.ledger.write() as connection:
+        add(connection, id_secret, [{"tenant": runtime.settings.tenant, "value": secret}])
 
 
 class Company:

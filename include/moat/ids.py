@@ -6,6 +6,7 @@ length-prefixed, so that ("ab", "c") and ("a", "bc") stay apart.
 
 import base64
 import hashlib
+import hmac
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("5f0f4b0e-6d5a-5d0e-9a53-6d6f61740001")
@@ -21,15 +22,20 @@ def document_id(tenant: str, source: str, key: str) -> str:
     return str(uuid5(NAMESPACE, joined("document", tenant, source, key)))
 
 
-def chunk_id(document: str, embedded_text: str, nth: int, shown: tuple[str, ...] = ()) -> str:
+def chunk_id(document: str, embedded_text: str, nth: int, shown: tuple[str, ...] = (), secret: str = "") -> str:
     """UUID of a chunk: its document, its text, and what is shown.
 
     `document` is a `document_id`, so it includes tenant, source and key. `embedded_text` includes the heading
     path, and `nth` tells equal texts of a document apart; so an unchanged chunk keeps its id wherever it moves.
     `shown` is the document's title and metadata, which the index stores and searches with each chunk. When
     they change, the chunk gets a new id and keeps its vector, because a visible object is never rewritten.
+    `secret` is the tenant's, of `moat.ledger.id_secret`: without it nobody can tell the id of a text that they
+    guess. "" is the digest of ledgers that had loads before they had a secret.
     """
-    return str(uuid5(NAMESPACE, joined("chunk", document, embedded_text, str(nth), *shown)))
+    name = joined("chunk", document, embedded_text, str(nth), *shown)
+    if not secret:
+        return str(uuid5(NAMESPACE, name))
+    return str(UUID(bytes=hmac.digest(secret.encode(), name.encode(), "sha256")[:16], version=5))
 
 
 def content_hash(content: bytes) -> str:

@@ -26,7 +26,7 @@ from moat.ledger import Ledger, counting
 from moat.ledger.loads import invisible
 from moat.ledger.members import Expansions
 from moat.ledger.policies import access_tokens_of
-from moat.ledger.second_look import masked, second_look
+from moat.ledger.second_look import look_by_id, masked, second_look
 from moat.search.guard import Asking, G, Guard
 from moat.search.identity import Asker, Bearer, Identity, Service, identified, name_of, principals
 from moat.search.jwt import Verifier
@@ -137,7 +137,7 @@ class Retriever:
             check_ids(chunk_ids)
             ids = list(dict.fromkeys(i.lower() for i in chunk_ids if is_id(i)))
             with self._ledger.read() as connection:
-                seen = second_look(connection, self._ledger.tenant, self._principals(connection, who), ids)
+                seen = look_by_id(connection, self._ledger.tenant, self._principals(connection, who), ids)
             return SearchResult(Hit.of(seen[i], 1.0) for i in ids if i in seen)
 
         return self._ask("get", asker, work, SearchResult)

@@ -52,6 +52,12 @@ def test_a_group_may_be_written_with_its_kind_in_front(tmp_path: Path) -> None:
     assert [g.id for g in found] == ["staff", "legal"]
 
 
+def test_kinds_are_read_in_any_case(tmp_path: Path) -> None:
+    found = read(tmp_path / "g.csv", "group,member,kind\nGroup:staff,User:ann@example.com,user\n")
+    assert found == [DirectoryGroup("staff", (ANN,))]
+    assert [g.id for g in read(tmp_path / "g.yaml", f"Group:staff: ['{ANN}']\n")] == ["staff"]
+
+
 def test_names_that_yaml_takes_for_truth_or_numbers_are_names(tmp_path: Path) -> None:
     found = read(tmp_path / "g.yaml", f"on: ['{ANN}']\nno: []\n007: []\n1.10: []\n2026-01-01: []\n")
     assert [g.id for g in found] == ["on", "no", "007", "1.10", "2026-01-01"]

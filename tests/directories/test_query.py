@@ -96,6 +96,14 @@ def test_without_a_column_for_the_kind_a_bare_member_is_a_user(database: Databas
     assert database.read(group="g", member="m", kind=None) == [DirectoryGroup("staff", (ANN, "group:legal"))]
 
 
+def test_a_kind_in_front_of_a_member_is_read_in_any_case(database: Database) -> None:
+    database.sql(
+        "SELECT 'staff' AS g, 'User:ann@example.com' AS m UNION ALL SELECT 'staff', 'GROUP:legal' ORDER BY 2 DESC"
+    )
+    (found,) = database.read(group="g", member="m", kind=None)
+    assert sorted(found.members) == ["GROUP:legal", "User:ann@example.com"]
+
+
 def test_a_user_whose_name_begins_with_group_is_no_group(database: Database) -> None:
     database.sql("SELECT 'staff' AS group_id, 'group:admins' AS member, 'user' AS kind")
     assert database.read() == [DirectoryGroup("staff", ("user:group:admins",))]

@@ -334,3 +334,9 @@ def test_a_large_directory_tells_that_it_is_under_way(site: Site) -> None:
         "directory okta: 1,000 groups read",
         "directory okta: 2,000 groups read",
     ]
+
+
+def test_members_are_read_whatever_the_case_of_their_kind(site: Site) -> None:
+    site.put(staff=["User:ann@example.com", "GROUP:legal"], legal=[BOB])
+    assert site.sync().n_left_out == 0
+    assert site.groups()["group:okta/staff"] == {"user:ann@example.com", "group:okta/legal"}

@@ -101,8 +101,9 @@ def test_everything_but_the_tombstone_goes_and_the_other_document_stays(ledger: 
     finished = erasure.done(ledger, receipt, gone)
     assert receipts.left(ledger, finished) == receipts.missing_from_audit(ledger, finished) == []
     with ledger.read() as connection:
-        for table in (chunk, revision, presence, embedding, access_change, hold_document, quarantine):
+        for table in (chunk, revision, presence, embedding, hold_document, quarantine):
             assert count(connection, table) == 1, table.name
+        assert count(connection, access_change) == 0  # of a load that has ended
         assert count(connection, document) == 2
     assert ledger.scrub()
 

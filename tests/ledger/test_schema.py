@@ -1,15 +1,20 @@
 """The migrations make the tables that the code speaks of, and an old schema says what to do."""
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, insert, select, text
 
 from moat.errors import LedgerError, LedgerUnavailable
-from moat.ledger import Ledger, _alembic
+from moat.ledger import Ledger, _alembic, id_secret, loads
 from moat.ledger.members import directories, principals_of
-from moat.ledger.tables import member, metadata, policy, policy_entry
+from moat.ledger.tables import document, member, metadata, policy, policy_entry
 from moat.settings import Settings
 
 
@@ -71,3 +76,62 @@ def test_a_ledger_of_the_first_schema_keeps_what_it_has(ledger: Ledger) -> None:
         wide = connection.execute(select(policy_entry.c.digest).where(policy_entry.c.wide.is_(True))).scalars()
         assert list(wide) == ["wide"]
         assert principals_of(connection, "default", "user:ann") == {"user:ann", "group:hr"}
+
+
+def test_a_ledger_with_loads_keeps_its_ids_and_a_new_one_has_a_secret(ledger: Ledger) -> None:
+    loads.open_load(Ledger(ledger.url, "older"), "s", "run", {}, 60)
+    with ledger.engine.begin() as connection:
+        _to(connection, "0004")
+    ledger.migrate()
+    older, newer = Ledger(ledger.url, "older"), Ledger(ledger.url, "newer")
+    assert id_secret.of(older) == ""
+    secret = id_secret.of(newer)
+    assert len(secret) == 64
+    assert id_secret.of(Ledger(ledger.url, "newer")) == secret  # another process
+    assert id_secret.of(ledger) not in ("", secret)  # another tenant
+
+
+def test_principals_that_are_written_otherwise_now_are_masked_and_members_renamed(ledger: Ledger) -> None:
+    policies: dict[str, Any] = {
+        "plain": {"layers": [["group:hr", "public"]], "deny": ["user:o'brien@x.org"]},
+        "mixed": {"layers": [["group:hr"]], "deny": ["user:\u0430nn@x.org"]},
+        "domain": {"layers": [["user:zoë@bücher.example"]], "deny": []},
+        "list": {"layers": [["group:hr"]], "deny": ['group:["user:temp@x.org"]']},
+    }
+    with ledger.engine.begin() as connection:
+        _to(connection, "0004")
+        for name, body in policies.items():
+            row = {"digest": name, "tenant": "default", "body": json.dumps(body), "n_layers": 1, "plain": False}
+            connection.execute(insert(policy), row)
+            entries = [(0, p) for p in body["layers"][0]] + [(-1, p) for p in body["deny"]]
+            for layer, principal in entries:
+                connection.execute(insert(policy_entry), {"digest": name, "layer": layer, "principal": principal})
+            values = {"id": str(uuid4()), "tenant": "default", "source": "s", "key": name, "policy": name}
+            connection.execute(insert(document), {**values, "access_version": 1, "first_seen": datetime.now(UTC)})
+        for who in ("user:zoë@bücher.example", "user:\u0430nn@x.org", "user:ann@x.org"):
+            row = {"tenant": "default", "directory": "staff", "group": "group:hr", "member": who}
+            connection.execute(insert(member), row)
+    ledger.migrate()
+    with ledger.read() as connection:
+        rows = connection.execute(select(document.c.key, document.c.policy, document.c.access_version))
+        assert {row.key: (row.policy, row.access_version) for row in rows} == {
+            "plain": ("plain", 1),
+            "mixed": (None, 2),
+            "domain": (None, 2),
+            "list": (None, 2),
+        }
+        assert set(connection.scalars(select(policy.c.digest))) == {"plain"}
+        assert set(connection.scalars(select(policy_entry.c.digest))) == {"plain"}
+        assert principals_of(connection, "default", "user:zoë@BÜCHER.example") == {
+            "user:zoë@xn--bcher-kva.example",
+            "group:hr",
+        }
+        assert set(connection.scalars(select(member.c.member))) == {
+            "user:zoë@xn--bcher-kva.example", "user:\u0430nn@x.org", "user:ann@x.org",
+        }  # fmt: skip
+
+
+def _to(connection: Connection, revision: str) -> None:
+    config = _alembic()
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)

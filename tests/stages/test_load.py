@@ -27,7 +27,7 @@ from moat.stages.load import load
 from moat.stages.prepare import prepare
 from moat.stages.promote import promote
 from moat.stages.read import read
-from tests.company import ANN, HUGO, Company, environment_of, stored
+from tests.company import ANN, HUGO, Company, environment_of, keyed, stored
 
 
 @pytest.fixture
@@ -259,6 +259,8 @@ def test_a_task_killed_at_any_moment_and_run_again_comes_to_the_same_state(
         update={"home": tmp_path / "calm", "collection": f"{company.runtime.settings.collection}calm"}
     )
     calm = Company(make_runtime(settings), company.folder)
+    for one in (company, calm):
+        keyed(one.runtime)
     calm.run()
     number = read(company.runtime, company.source, "test", Options()).load
     for stage in ("prepare", "embed"):

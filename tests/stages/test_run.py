@@ -17,7 +17,7 @@ from moat.source import Chunking, Golden, Groups, Limits, LocalFiles
 from moat.stages.dry_run import dry_run
 from moat.stages.load import load
 from moat.stages.read import read
-from tests.company import ANN, HUGO, LEAVE, PAY, Company, stored
+from tests.company import ANN, HUGO, LEAVE, PAY, Company, keyed, stored
 
 
 def test_two_people_get_two_answers(company: Company) -> None:
@@ -293,6 +293,7 @@ def test_the_same_input_gives_the_same_state_whatever_the_batches(
             update={"home": tmp_path / f"h{n}", "batch_mb": batch_mb, "collection": f"{served.collection}x{n}"}
         )
         company = Company(make_runtime(settings), tmp_path / "docs")
+        keyed(company.runtime)
         for i in range(12):
             company.write(
                 f"more/{i:02}.md", f"# Note {i}\n\n" + " ".join(f"Line {j} of note {i}." for j in range(i * 7 + 1))

@@ -6,40 +6,52 @@ access are never loaded and never shown. Loading and searching share one way to 
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from moat.access.names import LONGEST, canonical_name
 from moat.errors import AccessUnknown
 from moat.ids import digest
 
 PUBLIC = "public"
 KINDS = ("user", "group")
 TOKEN = re.compile(r"^(?:public|[ugp]:[a-z2-7]{32})$")
+SHOWN = 120  # characters of a principal that a message shows
 PLAIN_LIMIT = 256  # principals; a wider policy is one token, so that a change is one write
 
 
 def canonical(principal: str) -> str:
-    """Canonicalize a principal: `user:Alice@Example.com` -> `user:alice@example.com`.
+    """Canonicalize a principal: `User:Alice@Example.com` -> `user:alice@example.com`.
 
-    Raises AccessUnknown for anything that two systems could read differently: no kind, an empty name, white
-    space, control or invisible characters, compatibility characters.
+    The name's form is that of `moat.access.names`. Raises AccessUnknown for anything that two systems could
+    read differently or that could pass for another: no kind, an empty name, white space, invisible or
+    compatibility characters, two scripts in one name, more than 512 characters.
     """
+    shown = repr(principal if len(principal) <= SHOWN else f"{principal[: SHOWN - 1]}…")
     kind, colon, name = principal.partition(":")
+    kind = kind.lower()
     if not colon or kind not in KINDS:
-        raise AccessUnknown(f"principal {principal!r} has no kind: write user:… or group:…")
-    name = unicodedata.normalize("NFC", name)
+        raise AccessUnknown(f"principal {shown} has no kind: write user:… or group:…")
     if not name:
-        raise AccessUnknown(f"principal {principal!r} has no name after {kind}:")
-    if unicodedata.normalize("NFKC", name) != name:
-        raise AccessUnknown(f"principal {principal!r} holds compatibility characters that look like others")
-    for character in name:
-        if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"}:
-            raise AccessUnknown(
-                f"principal {principal!r} holds U+{ord(character):04X}: a principal is an id, not a display name"
-            )
-    return f"{kind}:{unicodedata.normalize('NFC', name.lower())}"
+        raise AccessUnknown(f"principal {shown} has no name after {kind}:")
+    return (
+        within_limit(f"{kind}:{canonical_name(name, shown)}") if len(principal) <= LONGEST else within_limit(principal)
+    )
+
+
+def without_kind(principal: str, kind: str) -> str:
+    """The text without `user:` or `group:` in front, whichever `kind` is, in any case."""
+    return principal[len(kind) + 1 :] if principal.lower().startswith(f"{kind}:") else principal
+
+
+def within_limit(principal: str) -> str:
+    """The principal. Raises AccessUnknown if it is longer than the ledger holds."""
+    if len(principal) > LONGEST:
+        raise AccessUnknown(
+            f"principal {principal[: SHOWN - 1] + '…'!r} has {len(principal):,} characters: {LONGEST} at the most"
+        )
+    return principal
 
 
 def directory_of(principal: str) -> str:
@@ -105,13 +117,18 @@ class Policy:
         return not (narrower and self.deny >= old.deny)
 
     def within(self, directory: str) -> "Policy":
-        """Return the policy with bare groups qualified by a directory: `group:x` -> `group:okta/x`."""
+        """Return the policy with bare groups qualified by a directory: `group:x` -> `group:okta/x`.
+
+        Raises AccessUnknown for a group that becomes longer than the ledger holds.
+        """
         if not directory:
             return self
 
         def qualified(principals: frozenset[str]) -> frozenset[str]:
             return frozenset(
-                f"group:{directory}/{p.removeprefix('group:')}" if p.startswith("group:") and "/" not in p else p
+                within_limit(f"group:{directory}/{p.removeprefix('group:')}")
+                if p.startswith("group:") and "/" not in p
+                else p
                 for p in principals
             )
 

@@ -4,22 +4,18 @@ A rule takes the facts that the reader knows of a document and returns Access: a
 the reason. It never guesses: what it cannot read is unknown.
 """
 
-import fnmatch
-import posixpath
-import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
-import yaml
-
-from moat.access import strict_yaml
-from moat.access.policy import KINDS, Access, Policy
+from moat.access import access_files, lists
+from moat.access.access_files import Beside
+from moat.access.policy import Access, Policy
 from moat.declarations import declared
 from moat.errors import AccessUnknown
 
+COLUMN_SEPARATOR, TAG_SEPARATOR = ",", " "
 Needs = Literal["nothing", "columns", "tags", "files beside"]
-Beside = Callable[[str], str | None]  # path of a file beside the documents -> its text, None where absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +54,12 @@ class AccessRule(Protocol):
         """Return the function that judges the documents of one listing.
 
         Args:
-            beside: Reads a file beside the documents by its path; None if it does not exist.
+            beside: Reads a file beside the documents by its path; None if it does not exist. Raises AccessUnknown
+                if it is there and cannot be read.
 
         Returns:
-            A function from the facts of a document to its access. It may raise AccessUnknown.
+            A function from the facts of a document to its access. It may raise AccessUnknown. If it has a method
+            `notes`, the lines that this returns after a listing are told as progress.
         """
         ...
 
@@ -72,19 +70,6 @@ class AccessRule(Protocol):
             What a person must correct, a sentence per error; empty if the declaration is valid.
         """
         ...
-
-
-def principals(values: Iterable[object], kind: str) -> list[str]:
-    """Turn values into principals; one without `user:` or `group:` in front gets `kind`."""
-    texts = [str(value).strip() for value in values]
-    return [text if text.partition(":")[0] in KINDS else f"{kind}:{text}" for text in texts]
-
-
-def _policy(allow: Iterable[str], deny: Iterable[str], where: str) -> Access:
-    try:
-        return Access(Policy.of(allow, deny))
-    except AccessUnknown as error:
-        return Access.unknown(f"{where}: {error}")
 
 
 @declared
@@ -108,7 +93,7 @@ class Groups:
     needs: ClassVar[Needs] = "nothing"
 
     def _access(self) -> Access:
-        return _policy(principals(self.allow, "group"), principals(self.deny, "group"), "Groups")
+        return lists.access(self.allow, self.deny, "group", "Groups")
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
         """Give every document the same access."""
@@ -146,8 +131,10 @@ class Public:
 class Columns:
     """Read access from columns of the row itself.
 
-    A column holds one principal, several with `separator` between, or an array. NULL or a blank text is
-    unknown access; an empty array is nobody. No value makes a row public.
+    A column holds one principal or several: an array, a JSON array, an array of PostgreSQL as text, or a text
+    with `separator` between; `,` and `;` both separate where no other separator is declared. An empty array is
+    nobody. NULL, a blank text and whatever is no principal are unknown access, in `deny` as in `allow`; only
+    NULL and an empty text in `deny` deny nobody. No value makes a row public.
 
     Attributes:
         allow: Column of the principals that may read.
@@ -164,7 +151,7 @@ class Columns:
     allow: str
     deny: str | None = None
     kind: Literal["group", "user"] = "group"
-    separator: str = ","
+    separator: str = COLUMN_SEPARATOR
     needs: ClassVar[Needs] = "columns"
 
     @property
@@ -177,30 +164,8 @@ class Columns:
         return self._access
 
     def _access(self, facts: Facts) -> Access:
-        allow = self._values(facts.columns[self.allow])
-        if allow is None:
-            return Access.unknown(
-                f"column {self.allow} is {facts.columns[self.allow]!r}: it names nobody and says nothing"
-            )
-        value = facts.columns[self.deny] if self.deny else None
-        deny = [] if value is None or value == "" else self._values(value)
-        if deny is None:
-            return Access.unknown(f"column {self.deny} is {value!r}: who is denied cannot be read")
-        return _policy(principals(allow, self.kind), principals(deny, self.kind), "columns")
-
-    def _values(self, value: object) -> list[object] | None:
-        """Values of a cell; None if it is NULL, blank or no list of values."""
-        if value is None or (isinstance(value, float) and value != value):
-            return None
-        if isinstance(value, str):
-            parts = [part.strip() for part in value.split(self.separator)]
-            return list(parts) if all(parts) else None
-        if isinstance(value, bytes | bytearray | memoryview | Mapping):
-            return None  # no list of names: its items would be numbers, or a mapping's keys
-        if isinstance(value, Iterable):
-            items = list(value)
-            return None if any(item is None for item in items) else items
-        return [value]
+        cells = [(name, facts.columns[name]) for name in self.columns]
+        return lists.access_in(cells, self.separator, COLUMN_SEPARATOR, self.kind)
 
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
@@ -211,7 +176,9 @@ class Columns:
 class ObjectTags:
     """Read access from the tags of an S3 object.
 
-    Without the tag, or with an empty one, access is unknown.
+    A tag holds one principal or several with `separator` between; spaces, `,` and `;` separate where no other
+    separator is declared. Without the tag, with an empty one, or with whatever is no principal, access is
+    unknown; without the tag of `deny` nobody is denied.
 
     Attributes:
         allow: Tag of the principals that may read.
@@ -228,7 +195,7 @@ class ObjectTags:
     allow: str
     deny: str | None = None
     kind: Literal["group", "user"] = "group"
-    separator: str = " "
+    separator: str = TAG_SEPARATOR
     needs: ClassVar[Needs] = "tags"
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
@@ -238,13 +205,8 @@ class ObjectTags:
     def _access(self, facts: Facts) -> Access:
         if self.allow not in facts.tags:
             return Access.unknown(f"no tag {self.allow!r}; it has {', '.join(sorted(facts.tags)) or 'none'}")
-        allow, deny = (
-            facts.tags[self.allow].split(self.separator),
-            facts.tags.get(self.deny or "", "").split(self.separator),
-        )
-        if not all(part.strip() for part in allow):
-            return Access.unknown(f"tag {self.allow} is {facts.tags[self.allow]!r}: it names nobody and says nothing")
-        return _policy(principals(allow, self.kind), principals(filter(None, deny), self.kind), "tags")
+        tags = [(name, facts.tags.get(name, "")) for name in (self.allow, self.deny) if name]
+        return lists.access_in(tags, self.separator, TAG_SEPARATOR, self.kind)
 
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
@@ -262,8 +224,9 @@ class AccessFiles:
           - match: "payroll/*"
             allow: [group:payroll]
 
-    A file that cannot be read, in which a key stands twice, or that has no entry for a document makes its
-    access unknown; Moat never falls back to a wider file above it.
+    A file that cannot be read, in which a key stands twice, that has no entry for a document, or whose name is
+    only nearly right makes access below it unknown; Moat never falls back to a wider file above it. Patterns are
+    compared without the differences of case and of Unicode's composition.
 
     Attributes:
         name: Name of the access files.
@@ -272,86 +235,45 @@ class AccessFiles:
     name: str = ".access.yaml"
     needs: ClassVar[Needs] = "files beside"
 
-    def judge(self, beside: Beside) -> Callable[[Facts], Access]:
+    def judge(self, beside: Beside) -> "_Nearest":
         """Judge each document by the nearest access file, each read once per listing."""
-        parsed: dict[str, Any] = {}
-
-        def entry(folder: str) -> Any:
-            """Access file of a folder, None without one, or its error."""
-            if folder not in parsed:
-                text = beside(posixpath.join(folder, self.name))
-                try:
-                    parsed[folder] = None if text is None else _checked(strict_yaml.load(text))
-                except (yaml.YAMLError, AccessUnknown) as error:
-                    parsed[folder] = f"{posixpath.join(folder, self.name)} cannot be read: {error}"
-            return parsed[folder]
-
-        def access(path: str, folder: str) -> Access:
-            while True:
-                found = entry(folder)
-                if found is not None:
-                    break
-                if folder == "":
-                    return Access.unknown(f"no {self.name} in its folder or above")
-                folder = posixpath.dirname(folder)
-            if isinstance(found, str):
-                return Access.unknown(found)
-            where = posixpath.join(folder, self.name)
-            says = _speaks(found, posixpath.relpath(path, folder or "."))
-            if says is None:
-                return Access.unknown(f"{where} has no allow and no pattern for it")
-            own = Policy.of(says.get("allow") or (), says.get("deny") or (), public=says.get("public", False))
-            if not says.get("inherit", found.get("inherit", False)):
-                return Access(own)
-            if folder == "":
-                return Access.unknown(f"{where} says inherit, and there is no folder above")
-            above = access(path, posixpath.dirname(folder))
-            return Access(own.both(above.policy)) if above.policy else above
-
-        return lambda facts: access(facts.path, posixpath.dirname(facts.path))
+        return _Nearest(self.name, beside)
 
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
         return [] if self.name and "/" not in self.name else [f"name {self.name!r} is not a file's name"]
 
 
-def _speaks(entry: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
-    """Return the part of an access file that decides for a path below its folder."""
-    for pattern in entry.get("patterns", ()):
-        if fnmatch.fnmatchcase(path, pattern["match"]):
-            return dict(pattern)
-    return entry if "allow" in entry or entry.get("public") else None
+class _Nearest:
+    """Judges documents by access files, and tells at the end what of them was of no use."""
 
+    def __init__(self, name: str, beside: Beside) -> None:
+        self._name, self._files = name, access_files.Files(name, beside)
 
-def _checked(body: Any) -> Mapping[str, Any]:
-    """Validate an access file's content. Raises AccessUnknown with its error."""
-    if not isinstance(body, dict):
-        raise AccessUnknown("it must be a mapping with allow, deny, public, inherit, patterns")
-    for part in [body, *_list_of(body, "patterns", dict)]:
-        allowed = {"allow", "deny", "public", "inherit"} | ({"patterns"} if part is body else {"match"})
-        if strange := set(part) - allowed:
-            raise AccessUnknown(
-                f"{', '.join(map(repr, sorted(strange, key=str)))} is not one of {', '.join(sorted(allowed))}"
-            )
-        for name in ("public", "inherit"):
-            if not isinstance(part.get(name, False), bool):
-                raise AccessUnknown(f"{name} must be true or false, not {reprlib.repr(part[name])}")
-        if part is not body and not isinstance(part.get("match"), str):
-            raise AccessUnknown("a pattern needs match: a glob")
-        if part is not body and "allow" not in part and not part.get("public"):
-            raise AccessUnknown(f"pattern {part['match']!r} has no allow")
-        Policy.of(_list_of(part, "allow", str), _list_of(part, "deny", str))
-    return body
+    def __call__(self, facts: Facts) -> Access:
+        try:
+            return self._access(facts.path, access_files.above(facts.path))
+        except AccessUnknown as error:
+            return Access.unknown(str(error))
 
+    def notes(self) -> list[str]:
+        """Lines of progress about access files that cannot be read and patterns that matched nothing."""
+        return list(self._files.notes())
 
-def _list_of(part: Mapping[str, Any], name: str, kind: type) -> list[Any]:
-    """A list under `name`, empty if the name is absent.
-
-    `allow:` without a value is an error.
-    """
-    value = part.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise AccessUnknown(
-            f"{name} must be a list of {'texts' if kind is str else 'patterns'}, not {reprlib.repr(value)}"
-        )
-    return value
+    def _access(self, path: str, folders: list[str]) -> Access:
+        while folders and self._files.of(folders[0]) is None:
+            folders = folders[1:]
+        if not folders:
+            return Access.unknown(f"no {self._name} in its folder or above")
+        folder, parts = folders[0], self._files.of(folders[0]) or ()
+        where = access_files.short(f"{folder}{self._name}")
+        found, says = parts[-1].body, self._files.speaking(folder, path)
+        if says is None:
+            return Access.unknown(f"{where} has no allow and no pattern for it")
+        own = Policy.of(says.get("allow") or (), says.get("deny") or (), public=says.get("public", False))
+        if not says.get("inherit", found.get("inherit", False)):
+            return Access(own)
+        if not folders[1:]:
+            return Access.unknown(f"{where} says inherit, and there is no folder above")
+        above = self._access(path, folders[1:])
+        return Access(own.both(above.policy)) if above.policy else above

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from moat.access.policy import KINDS, canonical
+from moat.access.policy import KINDS, canonical, without_kind
 from moat.declarations import declared
 from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import AccessUnknown, FatalError
@@ -80,8 +80,8 @@ def groups_in_yaml(text: str, where: str) -> Iterator[DirectoryGroup]:
         at = _line(key)
         if not isinstance(key, yaml.ScalarNode):
             raise FatalError(f"{where}, line {at}: a group's id must be a text")
-        group = key.value.removeprefix("group:")
-        if group.startswith("user:"):
+        group = without_kind(key.value, "group")
+        if group.lower().startswith("user:"):
             raise FatalError(f"{where}, line {at}: {group} is no group; groups have members, people have none")
         if group in lines:
             raise FatalError(
@@ -125,7 +125,7 @@ def _from_csv(text: str, where: str) -> Iterator[DirectoryGroup]:
             at = f"{where}, line {rows.line_num}"
             if None in row or None in row.values():
                 raise FatalError(f"{at}: it has another number of columns than the first line")
-            group = row["group"].removeprefix("group:")
+            group = without_kind(row["group"], "group")
             _checked(f"group:{group}", at)
             members = groups.setdefault(group, [])
             if row["member"]:
@@ -140,4 +140,4 @@ def _of_kind(member: str, kind: str | None, where: str) -> str:
         return member
     if kind not in KINDS:
         raise FatalError(f"{where}: kind is {kind!r}; it must be user or group")
-    return f"{kind}:{member.removeprefix(f'{kind}:')}"
+    return f"{kind}:{without_kind(member, kind)}"

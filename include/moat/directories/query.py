@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from moat.access.policy import KINDS
+from moat.access.policy import KINDS, without_kind
 from moat.declarations import declared
 from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import ColumnMissing, DirectoryUnavailable, FatalError, SourceUnavailable
@@ -92,8 +92,8 @@ class GroupsQuery:
 
     def _principal(self, member: str, kind: object, where: str) -> str:
         if self.kind is None:
-            return member if member.partition(":")[0] in KINDS else f"user:{member}"
+            return member if member.partition(":")[0].lower() in KINDS else f"user:{member}"
         if kind not in KINDS:
             raise FatalError(f"{where}: {self.kind} is {kind!r} beside member {member!r}; it must be user or group")
         # Taken literally: a user named `group:admins` is no group.
-        return f"{kind}:{member.removeprefix(f'{kind}:')}"
+        return f"{kind}:{without_kind(member, str(kind))}"

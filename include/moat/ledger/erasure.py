@@ -18,7 +18,7 @@ from moat.access.policy import Policy, canonical
 from moat.batching import windows
 from moat.errors import ErasureRefused
 from moat.ids import document_id, text_hash
-from moat.ledger import Ledger, add
+from moat.ledger import Ledger, add, policies
 from moat.ledger.audit import record
 from moat.ledger.loads import LIVE
 from moat.ledger.receipts import Receipt, in_quarantine, keep, pending_receipts, subject
@@ -79,7 +79,9 @@ def begin(ledger: Ledger, asked: Request) -> Receipt:
         begun = next(
             (r for r in pending_receipts(connection, ledger, asked.source) if set(r.documents) == set(ids)), None
         )
-        return begun or _written(connection, ledger, asked=asked, keys=keys, ids=ids, now=now)
+        receipt = begun or _written(connection, ledger, asked=asked, keys=keys, ids=ids, now=now)
+    policies.clear(ledger)  # whom only these documents named is nobody from now on
+    return receipt
 
 
 def open_of(ledger: Ledger, source: str, principal: str) -> list[str]:

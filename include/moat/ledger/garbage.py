@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ScalarSelect, and_, delete, exists, func, or_, select
 
 from moat.batching import windows
-from moat.ledger import Ledger
+from moat.ledger import Ledger, policies
 from moat.ledger.loads import LIVE
 from moat.ledger.tables import chunk, embedding, load, presence, revision
 
@@ -42,7 +42,7 @@ def remains(ledger: Ledger, source: str, loads: Sequence[int]) -> list[str]:
 
 
 def forget(ledger: Ledger, loads: Sequence[int], ids: Sequence[str]) -> None:
-    """Remove chunks deleted from the index, with revisions, presences and unused vectors."""
+    """Remove chunks deleted from the index, with revisions, presences, unused vectors and unused policies."""
     states = select(load.c.id).where(load.c.id.in_(loads), load.c.state == "promoted")
     with ledger.write() as connection:
         connection.execute(
@@ -59,6 +59,7 @@ def forget(ledger: Ledger, loads: Sequence[int], ids: Sequence[str]) -> None:
             connection.execute(delete(chunk).where(chunk.c.id.in_(window)))
             used = exists().where(chunk.c.text_hash == embedding.c.text_hash)
             connection.execute(delete(embedding).where(embedding.c.text_hash.in_(hashes), ~used))
+    policies.clear(ledger)
 
 
 def _newest(ledger: Ledger, source: str) -> ScalarSelect[int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from moat.access.policy import canonical, directory_of
 from moat.batching import windows
@@ -20,8 +20,9 @@ from moat.errors import DirectoryStale, DirectoryUnavailable, FatalError, TooMan
 from moat.ids import joined, text_hash
 from moat.ledger import Ledger, add
 from moat.ledger.audit import record
+from moat.ledger.documents import visible
 from moat.ledger.holds import over
-from moat.ledger.tables import directory, member, policy, policy_entry
+from moat.ledger.tables import directory, document, member, policy, policy_entry, revision, source
 from moat.records import record_of
 
 MOST_PRINCIPALS = 20_000  # of one asker, groups expanded; more means a broken directory and gives no result
@@ -52,11 +53,14 @@ def fresh(connection: Connection, tenant: str) -> int:
 def principals_of(connection: Connection, tenant: str, asker: str) -> frozenset[str]:
     """The canonical asker with every group that contains them, directly or through other groups.
 
-    Empty for an unknown asker: in no group, in no policy, no group with members. Raises AccessUnknown for
-    an asker that cannot be read, TooManyPrincipals above the limit.
+    Empty for an unknown asker: in no group, no group with members, and allowed by name by no policy of a
+    present document. Raises AccessUnknown for an asker that cannot be read, TooManyPrincipals above the limit.
     """
     who = canonical(asker)
-    found = expanded(connection, tenant, [who])
+    return _if_known(connection, tenant, who, expanded(connection, tenant, [who]))
+
+
+def _if_known(connection: Connection, tenant: str, who: str, found: frozenset[str]) -> frozenset[str]:
     return found if len(found) > 1 or _named(connection, tenant, who) else frozenset()
 
 
@@ -102,19 +106,33 @@ def people_of_groups(ledger: Ledger, most: int) -> dict[str, frozenset[str]] | N
 
 
 def _named(connection: Connection, tenant: str, who: str) -> bool:
-    """Whether a policy names them, or they are a group with members."""
-    named = select(policy_entry.c.principal).join(policy, policy.c.digest == policy_entry.c.digest)
-    in_policy = named.where(policy.c.tenant == tenant, policy_entry.c.principal == who).limit(1)
+    """Whether a policy of a present document allows them by name, or they are a group with members.
+
+    A deny makes nobody known, nor does one layer of several. A document is present while it is visible and its
+    source's access can be read.
+    """
+    theirs = (policy_entry.c.digest == policy.c.digest, policy_entry.c.principal == who, policy_entry.c.layer >= 0)
+    in_policy = (
+        select(policy.c.digest)
+        .join(document, document.c.policy == policy.c.digest)
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .outerjoin(source, and_(source.c.tenant == document.c.tenant, source.c.name == document.c.source))
+        .where(policy.c.digest.in_(select(policy_entry.c.digest).where(policy_entry.c.principal == who)))
+        .where(policy.c.n_layers == select(func.count()).where(*theirs).correlate(policy).scalar_subquery())
+        .where(document.c.tenant == tenant, document.c.erased_at.is_(None))
+        .where(or_(source.c.access_until.is_(None), source.c.access_until > datetime.now(UTC)))
+        .limit(1)
+    )
     has_members = select(member.c.member).where(member.c.tenant == tenant, member.c.group == who).limit(1)
     return any(connection.execute(query).first() is not None for query in (in_policy, has_members))
 
 
 class Expansions:
-    """A short-lived cache of askers' principals.
+    """A short-lived cache of askers' groups.
 
     The key is the ledger, the tenant, the asker and the revision of all memberships, so a swap of a
-    directory is another key. Results for unknown askers are not kept: a policy that names them may
-    arrive at any time.
+    directory is another key. Whether a document names an asker who is in no group is looked up each time:
+    such a document may come and go at any moment.
     """
 
     def __init__(self, ledger: Ledger, seconds: float, most: int = 10_000) -> None:
@@ -125,15 +143,14 @@ class Expansions:
         """Cached `principals_of`. Raises DirectoryStale as well."""
         tenant, now = self._ledger.tenant, time.monotonic()
         key = (self._ledger.url, tenant, canonical(asker), fresh(connection, tenant))
+        who = key[2]
         made, found = self._kept.get(key, (-self._seconds, frozenset[str]()))
-        if now - made < self._seconds:
-            return found
-        found = principals_of(connection, tenant, asker)
-        if found:
+        if now - made >= self._seconds:
+            found = expanded(connection, tenant, [who])
             if len(self._kept) >= self._most:
                 self._kept.clear()
             self._kept[key] = (now, found)
-        return found
+        return _if_known(connection, tenant, who, found)
 
 
 Pairs = frozenset[tuple[str, str]]  # canonical (group, member)

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
 
 from moat.access.policy import PUBLIC, Policy, access_token
 from moat.batching import windows
-from moat.ledger import add
-from moat.ledger.tables import policy, policy_entry
+from moat.ledger import Ledger, add, write_alone
+from moat.ledger.loads import LIVE
+from moat.ledger.tables import access_change, document, hold_document, load, policy, policy_entry
 
 
 def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dict[str, str]:
@@ -26,6 +27,24 @@ def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dic
     for window in windows(entries):
         add(connection, policy_entry, window)
     return digests
+
+
+def clear(ledger: Ledger) -> int:
+    """Delete the policies that no document, load in progress or hold uses; returns their number."""
+    used = (document, access_change, hold_document)
+    unused = select(policy.c.digest).where(
+        policy.c.tenant == ledger.tenant, *(~exists().where(table.c.policy == policy.c.digest) for table in used)
+    )
+    with ledger.write() as connection:
+        # Whoever uses a policy inserts it in the same transaction: this waits for them, and they for this.
+        write_alone(connection, policy)
+        alive = exists().where(load.c.id == access_change.c.load_id, load.c.state.in_(LIVE))
+        connection.execute(delete(access_change).where(~alive))
+        digests = list(connection.scalars(unused))
+        for window in windows(digests):
+            connection.execute(delete(policy_entry).where(policy_entry.c.digest.in_(window)))
+            connection.execute(delete(policy).where(policy.c.digest.in_(window)))
+        return len(digests)
 
 
 def access_tokens_of(connection: Connection, tenant: str, principals: frozenset[str]) -> list[str]:

@@ -188,9 +188,7 @@ policy_entry = Table(
     Column("digest", String(32), ForeignKey("policy.digest"), primary_key=True),
     Column("layer", Integer, primary_key=True),  # -1: deny
     Column("principal", String(512), primary_key=True),
-    Column(
-        "wide", Boolean, nullable=False, default=False, server_default=false()
-    ),  # of a policy with its own access token
+    Column("wide", Boolean, nullable=False, default=False, server_default=false()),  # its policy has its own token
     Index(None, "principal"),
     Index(None, "wide", "principal"),  # a search reads only these, however many documents name the asker
 )
@@ -392,9 +390,10 @@ audit = Table(
     Column("hash", String(64), nullable=False),
 )
 
-audit_head = Table(
-    "audit_head",
-    metadata,
-    Column("tenant", String(32), primary_key=True),
-    Column("hash", String(64), nullable=False),  # of the newest row; its lock orders the writers
+audit_head = Table(  # the newest row's hash; the lock on it orders the writers
+    "audit_head", metadata, Column("tenant", String(32), primary_key=True), Column("hash", String(64), nullable=False)
+)
+
+id_secret = Table(  # keys the ids of chunks; "": they are not keyed, in a ledger that had loads before it had keys
+    "id_secret", metadata, Column("tenant", String(32), primary_key=True), Column("value", String(64), nullable=False)
 )

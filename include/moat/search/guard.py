@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from moat.errors import AccessUnknown, DirectoryStale, TokenRefused, TooManyPrincipals
+from moat.errors import AccessUnknown, DirectoryStale, MoatError, TokenRefused, TooManyPrincipals
 from moat.ledger import Ledger
 from moat.ledger.audit import record
 
@@ -95,7 +95,8 @@ class Guard:
         Neither question nor token is in it.
         """
         action = "query denied" if isinstance(error, DENIED) else "query failed"
-        reason = f"{type(error).__name__}: {error}"
+        own = isinstance(error, MoatError | TimeoutError)  # a library's own words may quote the question
+        reason = f"{type(error).__name__}: {error}" if own else type(error).__name__
         for secret in asking.secrets:
             if len(secret) > 2:
                 reason = reason.replace(secret, "…")
@@ -115,4 +116,4 @@ class Guard:
                     connection, self._ledger.tenant, actor=who, action=action, subject=detail["query"], detail=detail
                 )
         except Exception as unheard:  # noqa: BLE001  the ledger itself may have failed; the result stays empty
-            log.error("no audit line could be written: %s", unheard)
+            log.error("no audit line could be written: %s", type(unheard).__name__)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
+from moat.access.names import LONGEST
 from moat.access.policy import KINDS, canonical
 from moat.errors import AccessUnknown, TokenRefused, TooManyPrincipals
 from moat.ledger.members import MOST_PRINCIPALS, Expansions
 from moat.search.jwt import Verifier
 
-LONGEST = 512  # characters of a principal; the limit of the ledger's columns
 MOST_OF_A_SERVICE = 1_000
 SECRET = re.compile(r"eyJ[\w-]*\.|(?i:bearer )")  # beginning of a JWT, whatever precedes it
 

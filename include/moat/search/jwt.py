@@ -63,8 +63,7 @@ class Jwks:
             }
         except (OSError, httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise TokenRefused(
-                f"the issuer's keys at {self._where} cannot be read ({type(error).__name__}: {str(error)[:200]}): "
-                "look at MOAT_JWT_JWKS"
+                f"the issuer's keys at {self._where} cannot be read ({type(error).__name__}): look at MOAT_JWT_JWKS"
             ) from error
 
     def _bytes(self) -> bytes:
@@ -104,11 +103,14 @@ class Verifier:
             raise TokenRefused(f"the token is no text of 1 to {LONGEST:,} characters")
         claims = self._verified(token)
         name = self._settings.jwt_claim
-        if name == "email" and str(claims.get("email_verified", True)).lower() == "false":
-            raise TokenRefused("the issuer has not verified the token's email, so it proves nobody")
         value = claims.get(name)
         if not isinstance(value, str) or not value:
             raise TokenRefused(f"the token has no claim {name!r} that is a text: look at MOAT_JWT_CLAIM")
+        if name == "email" and claims.get("email_verified") is not True:
+            raise TokenRefused(
+                "the issuer has not verified the token's email, for its claim email_verified is not true, so it proves "
+                "nobody: let the issuer add that claim, or set MOAT_JWT_CLAIM to an id that it assigns"
+            )
         return canonical(f"user:{value}")
 
     def _verified(self, token: str) -> dict[str, Any]:

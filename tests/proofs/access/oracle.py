@@ -25,17 +25,23 @@ def of(directory: str, principal: str) -> str:
 
 
 class Oracle:
-    """The whole company at one moment: every directory's groups, and every rule that was ever recorded."""
+    """The whole company at one moment: every directory's groups, and the rules of the papers that are there."""
 
     def __init__(self, directories: Mapping[str, Mapping[str, Sequence[str]]], rules: Iterable[Any]) -> None:
         self.members: dict[str, set[str]] = {}
         for groups in directories.values():
             for group, members in groups.items():
                 self.members.setdefault(same(group), set()).update(map(same, members))
-        self.named = {same(p) for rule in rules for one_of in (*rule[0], rule[1]) for p in one_of}
+        self.named = set[str]().union(*(self._named(rule) for rule in rules))
+
+    @staticmethod
+    def _named(rule: Any) -> set[str]:
+        """Whom a rule lets in by name alone: every list names them, and none of those who must not."""
+        lists = [set(map(same, one_of)) for one_of in rule[0]]
+        return set.intersection(*lists) - set(map(same, rule[1])) if lists else set()
 
     def knows(self, principal: str) -> bool:
-        """In a group, a group with members, or named in some rule."""
+        """In a group, a group with members, or let in by name by some rule."""
         in_a_group = any(principal in members for members in self.members.values())
         return in_a_group or bool(self.members.get(principal)) or principal in self.named
 

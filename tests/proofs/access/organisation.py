@@ -64,8 +64,8 @@ class Organisation:
 
     @cached_property
     def oracle(self) -> Oracle:
-        rules = [p.rule.within(p.directory) for p in self.papers if p.rule]
-        return Oracle(self.directories, rules + [p.before.within(p.directory) for p in self.papers if p.before])
+        rules = [p.rule.within(p.directory) for p in self.papers if p.rule and p.state == "live"]
+        return Oracle(self.directories, rules)
 
     @cached_property
     def rules(self) -> list[Rule | None]:
@@ -108,7 +108,7 @@ def organisation(seed: int, n_people: int = 2_000, n_groups: int = 500, n_papers
         "user:a,b=c@moat.example",
         "user:o'hara%@moat.example",
     ]
-    strangers, papered = people[:20], people[20:60]  # known to nobody; only named in rules
+    strangers, papered = people[:20], people[20:60]  # known to nobody; only let in by rules
     directories = _groups(random, people[60:], n_groups)
     groups = sorted(group for one in directories.values() for group in one)
     vocabulary = tuple(f"word{i:03}" for i in range(max(20, n_papers // 16)))

@@ -1,0 +1,81 @@
+"""Seeded bugs of names of principals, of who is known, and of ids: (name, file, old, new, test)."""
+
+NAMES = (
+    (
+        "a character outside of ASCII may become one inside",
+        "include/moat/access/names.py",
+        'if unicodedata.normalize("NFKC", character) != composed or any(c.isascii() for c in composed.lower()):',
+        "if False:",
+        "tests/access/test_names.py::test_no_character_outside_of_ascii_becomes_one_inside",
+    ),
+    (
+        "two scripts may stand in one name",
+        "include/moat/access/names.py",
+        "    if len(scripts) > 1 and not",
+        "    if len(scripts) > 9 and not",
+        "tests/access/test_names.py::test_what_passes_for_another_is_refused_with_a_short_reason",
+    ),
+    (
+        "a deny of what is no principal is dropped",
+        "include/moat/access/lists.py",
+        '            return Access.unknown(f"{name}: {error}")\n',
+        '            if place:\n                continue\n            return Access.unknown(f"{name}: {error}")\n',
+        "tests/access/test_column_lists.py::test_what_is_no_principal_makes_the_row_unknown_in_allow_and_in_deny",
+    ),
+    (
+        "a value with another kind in front is a group",
+        "include/moat/access/lists.py",
+        "        if colon and before.lower() not in KINDS:\n",
+        '        if colon and before.lower() not in KINDS:\n            found.append(f"{kind}:{value}")\n            continue\n        if False:\n',
+        "tests/access/test_column_lists.py::test_what_is_no_principal_makes_the_row_unknown_in_allow_and_in_deny",
+    ),
+    (
+        "a deny makes somebody known",
+        "include/moat/ledger/members.py",
+        "policy_entry.c.principal == who, policy_entry.c.layer >= 0)",
+        "policy_entry.c.principal == who)",
+        "tests/ledger/test_known.py::test_a_deny_makes_nobody_known",
+    ),
+    (
+        "a document that is gone makes somebody known",
+        "include/moat/ledger/members.py",
+        ".join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))",
+        ".join(revision, revision.c.document_id == document.c.id)",
+        "tests/ledger/test_known.py::test_whoever_a_document_names_is_known_for_as_long_as_it_is_there",
+    ),
+    (
+        "policies of erased documents stay",
+        "include/moat/ledger/erasure.py",
+        "    policies.clear(ledger)  # whom",
+        "    # whom",
+        "tests/ledger/test_known.py::test_an_erasure_makes_whom_its_documents_named_nobody_at_once",
+    ),
+    (
+        "an email whose verification is missing is taken",
+        "include/moat/search/jwt.py",
+        'claims.get("email_verified") is not True',
+        'claims.get("email_verified", True) is False',
+        "tests/search/test_jwt.py::test_an_email_proves_nobody_unless_its_claim_is_true",
+    ),
+    (
+        "a denied id brings its text out of the database",
+        "include/moat/retrieve.py",
+        "seen = look_by_id(connection,",
+        "seen = second_look(connection,",
+        "tests/ledger/test_known.py::test_an_id_that_is_denied_is_the_same_work_as_one_that_is_wrong",
+    ),
+    (
+        "ids are not keyed",
+        "include/moat/ids.py",
+        "    if not secret:\n",
+        "    if True:\n",
+        "tests/test_ids.py::test_nobody_can_tell_the_id_of_a_text_that_they_guess_without_the_tenants_secret",
+    ),
+    (
+        "a principal may have any length",
+        "include/moat/access/policy.py",
+        "    if len(principal) > LONGEST:\n",
+        "    if len(principal) > 9 * LONGEST:\n",
+        "tests/access/test_names.py::test_a_principal_of_512_characters_is_read_and_a_longer_one_says_so",
+    ),
+)
