@@ -27,7 +27,14 @@ with DAG(
             description="Write objects missing from the index, and remove those that the ledger does not know.",
         )
     },
-    default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(minutes=1), "retry_policy": RETRY, **WATCHED},
+    default_args={
+        "owner": "moat",
+        "retries": 2,
+        "retry_delay": timedelta(minutes=1),
+        "retry_policy": RETRY,
+        "execution_timeout": timedelta(hours=12),
+        **WATCHED,
+    },
 ):
 
     @task

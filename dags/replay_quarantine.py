@@ -49,6 +49,7 @@ with DAG(
         "retries": 2,
         "retry_delay": timedelta(seconds=20),
         "retry_policy": RETRY,
+        "execution_timeout": timedelta(minutes=30),
         **WATCHED,
     },
 ):

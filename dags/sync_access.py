@@ -15,7 +15,7 @@ with DAG(
     schedule=timedelta(minutes=5),
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    max_active_runs=1,
+    max_active_runs=20,  # so that a source that hangs, twice for as long as it may, keeps no other one waiting
     is_paused_upon_creation=False,  # while it is paused, revocations wait for the next load
     tags=["moat", "maintenance"],
     description="Updates the access of every source, revocations first",
@@ -23,8 +23,9 @@ with DAG(
 
 A change that **narrows** access applies as soon as it is recorded, and the index is patched. Documents that would become
 **public**, and more widened documents than `Limits.max_widened_documents`, are **held**: the DAG `held_access` asks a person
-under Required Actions. A source that cannot be read keeps its access and its task fails; after
-`Limits.max_access_age_hours` its documents are masked. See docs/access.md.""",
+under Required Actions. A source that cannot be read, or does not answer for ten minutes, keeps its access and its task
+fails; after `Limits.max_access_age_hours` its documents are masked. A run does not wait for the one before, so that one
+source never holds up another. See docs/access.md.""",
     params={
         "sources": Param(
             [],
@@ -37,6 +38,7 @@ under Required Actions. A source that cannot be read keeps its access and its ta
     default_args={
         "owner": "moat",
         "retries": 1,
+        "execution_timeout": timedelta(minutes=45),
         "retry_delay": timedelta(seconds=20),
         "retry_policy": RETRY,
         **WATCHED,

@@ -44,6 +44,7 @@ def sync_directories(*directories: Directory, schedule: Any = timedelta(minutes=
             "retry_exponential_backoff": True,
             "max_retry_delay": timedelta(minutes=5),
             "retry_policy": RETRY,
+            "execution_timeout": timedelta(hours=1),
             **WATCHED,
         },
     ) as dag:

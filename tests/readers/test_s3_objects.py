@@ -4,6 +4,7 @@ import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
@@ -324,3 +325,69 @@ def test_what_programs_leave_beside_documents_is_left_out_and_named(
     assert all(repr(key) in line for key in beside[:5])
     with S3Objects(conn_id="s3", bucket=bucket, leave_out=()).open(reading) as reader:
         assert len(list(reader.listing())) == 6
+
+
+def bare(url: str, rule: Any) -> Reading:
+    """Opened through the proxy, with another rule."""
+    return replace(proxied(url), rule=rule)
+
+
+@pytest.mark.parametrize(
+    "wrong", [(403, "InvalidObjectState"), (403, "AccessDenied"), (400, "KMS.DisabledException"), b"x" * 300_000, b"\xff\xfe", b"["]
+)  # fmt: skip
+def test_an_access_object_that_cannot_be_read_is_unknown_below_it_and_the_rest_goes_on(
+    s3: Any, bucket: str, refusing: Refusing, wrong: tuple[int, str] | bytes
+) -> None:
+    url, refused = refusing
+    for key, body in {".access.yaml": b"allow: [group:all]", "hr/.access.yaml": b"allow: [group:hr]"}.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    for key in ("a.md", "hr/deep/b.md"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    if isinstance(wrong, bytes):
+        s3.put_object(Bucket=bucket, Key="hr/.access.yaml", Body=wrong)
+    else:
+        refused["/hr/.access.yaml", ""] = wrong
+    with S3Objects(conn_id="s3", bucket=bucket).open(bare(url, AccessFiles())) as reader:
+        found = {one.key: one for one in reader.listing()}
+    assert found["a.md"].policy
+    assert found["hr/deep/b.md"].policy is None
+    assert found["hr/deep/b.md"].reason.startswith("hr/.access.yaml cannot be read: ")
+    assert len(found["hr/deep/b.md"].reason) <= 300
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [(400, "KMS.ThrottlingException", SourceUnavailable), (403, "ExpiredToken", FatalError), (403, "AllAccessDisabled", FatalError)],
+)  # fmt: skip
+def test_an_access_object_that_cannot_be_read_because_nothing_can_masks_nothing(
+    s3: Any, bucket: str, refusing: Refusing, status: int, code: str, error: type[Exception]
+) -> None:
+    url, refused = refusing
+    s3.put_object(Bucket=bucket, Key="hr/b.md", Body=b"x")
+    refused["/hr/.access.yaml", ""] = (status, code)
+    with S3Objects(conn_id="s3", bucket=bucket).open(bare(url, AccessFiles())) as reader, pytest.raises(error):
+        list(reader.listing())
+
+
+def test_a_name_of_an_access_object_that_is_nearly_right_is_found_among_many_keys(
+    s3: Any, bucket: str, listing: Listing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moat.readers.s3_objects.A_PAGE", 3)
+    s3.put_object(Bucket=bucket, Key=".access.yaml", Body=b"allow: [group:all]")
+    for key in ("0.md", "1.md", "2.md", "3.md", "hr/0.md", "hr/1.md", "hr/2.md", "hr/3.md", "hr/Access.yml"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    found = listing(AccessFiles())
+    assert found["0.md"].policy
+    assert {one.policy for key, one in found.items() if key.startswith("hr/")} == {None}
+    assert "'Access.yml'" in found["hr/0.md"].reason
+
+
+def test_a_listing_of_odd_keys_ends(bucket: str, connections: EnvironmentConnections) -> None:
+    reading = Reading(source="s", rule=AccessFiles(), connections=connections, project=PROJECT, max_bytes=1 << 20)
+    keys = ["/a.md", "//b.md", "x//c.md", "../d.md", "./e.md", "x/../f.md", "/" * 500 + "g.md"]
+    with S3Objects(conn_id="s3", bucket=bucket).open(reading) as reader:
+        odd = [{"Key": key, "ETag": "e", "Size": 1} for key in keys]
+        reader._objects = lambda: iter(odd)  # type: ignore[attr-defined, method-assign]  # the server at hand keeps no such keys
+        found = list(reader.listing())
+    assert [one.key for one in found] == keys
+    assert [one.policy for one in found] == [None] * len(keys)

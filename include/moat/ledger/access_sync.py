@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from moat.access.policy import PUBLIC, Policy
 from moat.batching import windows
@@ -13,7 +14,8 @@ from moat.ledger import Ledger
 from moat.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, record_audit, write
 from moat.ledger.documents import promoted, visible
 from moat.ledger.loads import LIVE, Load
-from moat.ledger.tables import access_change, document, hold_document, load, policy_entry, revision
+from moat.ledger.policies import keep
+from moat.ledger.tables import access_change, document, hold_document, load, policy_entry, revision, source
 from moat.records import Listed
 
 
@@ -36,8 +38,23 @@ class Widening:
     key: str
     was: str | None
     now: str
+    wanted: Policy  # of the digest `now`
     public: bool  # whether it becomes public
     who: str  # its readers, in words: before → after
+
+
+def begun(ledger: Ledger, name: str, max_age_s: float, at_least_s: float) -> None:
+    """Note when a source is masked if its sync ends without a word, as one that is killed does.
+
+    That is `max_age_s` after the last complete reading, and no sooner than `at_least_s` from now. A complete
+    reading takes it back, a failed one sets its own.
+    """
+    now, where = datetime.now(UTC), (source.c.tenant == ledger.tenant, source.c.name == name)
+    with ledger.write() as connection:
+        read_at = connection.execute(select(source.c.access_read_at).where(*where)).scalar_one()
+        until = max((read_at or now) + timedelta(seconds=max_age_s), now + timedelta(seconds=at_least_s))
+        noted = update(source).where(*where, source.c.access_until.is_(None))
+        connection.execute(noted.values(access_until=until))
 
 
 def compare(ledger: Ledger, name: str, listed: Sequence[Listed]) -> list[Observed]:
@@ -145,6 +162,7 @@ def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapp
                             key=of[r.id].key,
                             was=r.policy,
                             now=of[r.id].digest or "",
+                            wanted=wanted,
                             public=public,
                             who=who,
                         )
@@ -176,8 +194,9 @@ def judged(ledger: Ledger, found: Sequence[Widening]) -> tuple[list[Widening], l
     return released, rejected, new
 
 
-def note_waiting(connection: Connection, hold: int, found: Sequence[Widening]) -> None:
+def note_waiting(connection: Connection, tenant: str, hold: int, found: Sequence[Widening]) -> None:
     """Store the documents of a hold and the access wanted for each."""
+    keep(connection, tenant, {w.wanted for w in found})  # cleared, it may be, since it was read
     rows = [{"hold_id": hold, "document_id": w.document, "policy": w.now, "was": w.was} for w in found]
     for window in windows(rows):
         connection.execute(insert(hold_document), window)
@@ -191,6 +210,7 @@ def widen(
     for window in windows(found):
         with ledger.write() as connection:
             seq, of = next_seq(connection, ledger, name), {w.document: w for w in window}
+            keep(connection, ledger.tenant, {w.wanted for w in window})  # cleared, it may be, since it was read
             now = [
                 Moved(r.id, r.policy, of[r.id].now)
                 for r in _present(connection, list(of))
@@ -203,8 +223,8 @@ def widen(
     return moved
 
 
-def widening(ledger: Ledger, current: Load) -> tuple[list[str], int]:
-    """Keys that a load's promotion widens, and how many become public."""
+def widening(ledger: Ledger, current: Load) -> list[tuple[str, Policy | None, Policy]]:
+    """Documents that a load's promotion opens to more people: key, policy now, coming policy."""
     query = (
         select(document.c.key, document.c.policy, access_change.c.policy.label("coming"))
         .join(access_change, access_change.c.document_id == document.c.id)
@@ -212,15 +232,10 @@ def widening(ledger: Ledger, current: Load) -> tuple[list[str], int]:
         .where(access_change.c.load_id == current.id, live_change())
         .order_by(document.c.key)
     )
-    keys, n_public = list[str](), 0
     with ledger.read() as connection:
         rows = connection.execute(query).all()
         held = bodies(connection, {digest for r in rows for digest in (r.policy, r.coming) if digest})
-    for r in rows:
-        was, coming = held.get(r.policy), held[r.coming]
-        keys.append(r.key)
-        n_public += _public(coming) and not (was is not None and _public(was))
-    return keys, n_public
+    return [(r.key, held.get(r.policy), held[r.coming]) for r in rows]
 
 
 def promoted_before(ledger: Ledger, name: str) -> tuple[bool, bool]:

@@ -3,7 +3,7 @@
 from moat.readers.reader import Reading, matcher
 
 NAMED = 5  # left-out files that a line of progress names
-# Patterns as in .gitignore. One in lower case leaves out capitals as well: Thumbs.db, DESKTOP.INI.
+# Patterns as in .gitignore, in which capitals are the same: Thumbs.db, DESKTOP.INI.
 LEFT_OUT = (
     "~$*",  # Microsoft Office: who has a document open
     "~*.tmp",
@@ -43,10 +43,16 @@ class LeaveOut:
 
     def __call__(self, key: str) -> bool:
         """Whether a file, or a folder with `/` at its end, is left out; it is counted then."""
-        found = self._matches(key) or self._matches(key.lower())
+        found = self._matches(key)
         if found:
             self.count(key)
         return found
+
+    def holds(self, key: str) -> bool:
+        """Whether a file or a folder above it is left out; nothing is counted."""
+        parts = key.split("/")
+        folders = ("/".join(parts[:n]) + "/" for n in range(1, len(parts)))
+        return any(map(self._matches, (*folders, key)))
 
     def count(self, key: str) -> None:
         """Count a key that is left out for another reason."""

@@ -8,12 +8,13 @@ what every reader must keep.
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pathspec import PathSpec
 
+from moat.access.file_names import folded
 from moat.access.policy import Access
 from moat.access.rules import AccessRule, Needs
 from moat.connections import Connections
@@ -23,6 +24,7 @@ from moat.readers.shape import Shape
 from moat.records import Listed, Planned, RawDocument, SetAside
 
 LONGEST_KEY = 1_024  # characters; the limit of the ledger's unique index
+LONGEST_REASON = 2_000  # characters that say why access is unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +63,33 @@ class Reading:
         else:
             try:
                 access = judge()
+                access = Access(access.policy.within(self.directory)) if access.policy else access
             except AccessUnknown as error:
                 access = Access.unknown(str(error))
-        policy = access.policy.within(self.directory).text() if access.policy else None
-        return Listed(key=key, uri=uri, fingerprint=fingerprint, size=size, policy=policy, reason=access.reason)
+        policy = access.policy.text() if access.policy else None
+        reason = _printable(access.reason[:LONGEST_REASON])
+        return Listed(key=key, uri=uri, fingerprint=fingerprint, size=size, policy=policy, reason=reason)
+
+    def fetched(
+        self, wanted: Planned, name: str, content: bytes, fingerprint: str, judge: Callable[[], Access]
+    ) -> "RawDocument | SetAside":
+        """Build a fetched document with the access that its rule gives it now.
+
+        Args:
+            wanted: The planned document.
+            name: File name, a first hint at its type.
+            content: Its bytes.
+            fingerprint: Of the content that was read.
+            judge: As in `listed`. Call this method after the content has been read, so that a text never comes with
+                an access that is older.
+
+        Returns:
+            The document, or set aside if nobody says any more who may read it.
+        """
+        now = self.listed(wanted.key, wanted.uri, fingerprint, len(content), judge)
+        if now.policy is None:
+            return unknown(wanted, now.reason, fingerprint)
+        return raw(replace(wanted, policy=now.policy), name, content, fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +212,18 @@ def too_large(wanted: Planned, size: int, limit: int) -> SetAside:
     )
 
 
+def unknown(wanted: Planned, why: str, fingerprint: str = "") -> SetAside:
+    """Set aside a document whose access is unknown when it is fetched."""
+    return SetAside(
+        key=wanted.key,
+        uri=wanted.uri,
+        stage="read",
+        error=AccessUnknown.__name__,
+        reason=why[:LONGEST_REASON],
+        fingerprint=fingerprint or wanted.fingerprint,
+    )
+
+
 def unreadable(wanted: Planned, why: str) -> SetAside:
     """Set aside a document that its source lists but does not give."""
     reason = (
@@ -203,7 +240,10 @@ def unreadable(wanted: Planned, why: str) -> SetAside:
 
 
 def raw(wanted: Planned, name: str, content: bytes, fingerprint: str | None = None) -> RawDocument:
-    """Build a fetched document with the access that was listed. Raises AccessUnknown without access."""
+    """Build a fetched document with the access of its plan. Raises AccessUnknown without access.
+
+    A reader whose access may change before the fetch judges it again: `Reading.fetched`.
+    """
     if wanted.policy is None:
         raise AccessUnknown(f"{wanted.key} was to be fetched though nobody may read it")
     return RawDocument(
@@ -219,5 +259,43 @@ def raw(wanted: Planned, name: str, content: bytes, fingerprint: str | None = No
 
 
 def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
-    """Compile .gitignore patterns: the last that matches a path decides, and `!` leaves out."""
-    return PathSpec.from_lines("gitignore", patterns).match_file
+    """Compile .gitignore patterns: the last that matches a path decides, and `!` leaves out.
+
+    Case and Unicode's composition make no difference.
+    """
+    match = PathSpec.from_lines("gitignore", map(folded, patterns)).match_file
+    return lambda path: match(folded(path))
+
+
+class Patterns:
+    """Patterns of a declaration, compiled as by `matcher`, that tell which of them matched nothing."""
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        written = [pattern for pattern in patterns if pattern]
+        self._spec = PathSpec.from_lines("gitignore", map(folded, written))
+        compiled = zip(written, self._spec.patterns, strict=True)
+        self._unmatched = {pattern: made for pattern, made in compiled if made.include is not None}
+        self._asked = False
+
+    def __call__(self, path: str) -> bool:
+        """Whether a path is among them."""
+        path, self._asked = folded(path), True
+        for pattern in [p for p, made in self._unmatched.items() if made.match_file(path.lstrip("/")) is not None]:
+            del self._unmatched[pattern]
+        return self._spec.match_file(path)
+
+    def leaves_out(self, path: str) -> bool:
+        """Whether a pattern with `!` decides for a path."""
+        return self._spec.check_file(folded(path)).include is False
+
+    def notes(self) -> list[str]:
+        """A line about patterns that matched none of the paths asked for; nothing if none was."""
+        if not self._asked or not self._unmatched:
+            return []
+        return [f"nothing matches {', '.join(map(repr, self._unmatched))} of the reader's patterns; is that meant?"]
+
+
+def notes_of(judge: object) -> list[str]:
+    """Lines that an access rule has to tell after a listing."""
+    notes: Callable[[], list[str]] = getattr(judge, "notes", list)
+    return notes()

@@ -4,24 +4,27 @@ import posixpath
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import islice, repeat
 from typing import Any, ClassVar
 
+from moat.access.access_files import LONGEST, text_of
+from moat.access.file_names import looks_like
 from moat.access.policy import Access
 from moat.access.rules import Facts, Needs
 from moat.connections import Connection
 from moat.declarations import declared
-from moat.errors import FatalError, MoatError, SourceUnavailable
+from moat.errors import AccessUnknown, FatalError, MoatError, SourceUnavailable
 from moat.readers.left_out import LEFT_OUT, LeaveOut
-from moat.readers.reader import Fetched, Gone, Reading, matcher, raw, too_large, unreadable
-from moat.records import Listed, Planned
+from moat.readers.reader import Fetched, Gone, Patterns, Reading, notes_of, too_large, unreadable
+from moat.records import Listed, Planned, RawDocument, SetAside
 
 AT_ONCE = 16  # parallel requests for tags or objects
 TRIES = 3  # for an object that is overwritten while it is fetched
 PIECE = 1 << 20
 NO_TAGS = "its tags cannot be read"
-NOT_YAML = "\0"  # for an access file that is no text, or refused: access to what it governs is unknown
+A_PAGE = 1_000  # keys of one answer to a listing
 # Errors about the caller or the bucket; any other refusal is about the requested object.
 NOT_THE_OBJECTS = {
     "AccountProblem",
@@ -104,10 +107,22 @@ def client_of(connection: Connection) -> Any:
     )
 
 
+Judge = Callable[[Facts], Access]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An object's content, to be judged."""
+
+    content: bytes
+    etag: str
+    fingerprint: str
+
+
 class _OpenBucket:
     def __init__(self, client: Any, declared_as: S3Objects, reading: Reading) -> None:
         self._s3, self._bucket, self._prefix = client, declared_as.bucket, declared_as.prefix
-        self._matches, self._reading = matcher(declared_as.patterns), reading
+        self._matches, self._reading = Patterns(declared_as.patterns), reading
         self._leave_out = declared_as.leave_out
         self._refused = set[str]()  # keys whose tags may not be read
 
@@ -125,6 +140,8 @@ class _OpenBucket:
                     )
                 yield from found
         leave_out.tell()
+        for line in (*self._matches.notes(), *notes_of(judge)):
+            self._reading.progress(f"{self._reading.source}: {line}")
 
     def _is_document(self, key: str, leave_out: LeaveOut) -> bool:
         name = posixpath.basename(key)
@@ -134,26 +151,30 @@ class _OpenBucket:
             leave_out.count(key)
         return bool(name) and not leave_out(key)
 
-    def _listed(self, found: Mapping[str, Any], judge: Callable[[Facts], Access]) -> Listed | None:
-        """List an object with its access; None if it is gone.
-
-        Access is unknown if its tags are refused.
-        """
+    def _listed(self, found: Mapping[str, Any], judge: Judge) -> Listed | None:
+        """List an object with its access; None if it is gone."""
         key = found["Key"]
-        uri, tags, refusal = f"s3://{self._bucket}/{key}", dict[str, str](), ""
-        if self._reading.rule.needs == "tags":
-            try:
+        try:
+            access = self._access(key, judge)
+        except _Missing:
+            return None
+        return self._reading.listed(key, self._uri(key), _fingerprint(found), found["Size"], lambda: access)
+
+    def _access(self, key: str, judge: Judge) -> Access:
+        """Judge an object; unknown if its tags are refused. Raises _Missing."""
+        tags = dict[str, str]()
+        try:
+            if self._reading.rule.needs == "tags":
                 tags = self._tags(key)
-            except _Missing:
-                return None
-            except _Refused as error:
-                refusal = str(error)
-                self._refused.add(key)
+            return judge(Facts(key, tags=tags))
+        except _Refused as error:
+            self._refused.add(key)
+            return Access.unknown(f"{NO_TAGS}: {error}")
+        except AccessUnknown as error:
+            return Access.unknown(str(error))
 
-        def access() -> Access:
-            return Access.unknown(f"{NO_TAGS}: {refusal}") if refusal else judge(Facts(key, tags=tags))
-
-        return self._reading.listed(key, uri, _fingerprint(found), found["Size"], access)
+    def _uri(self, key: str) -> str:
+        return f"s3://{self._bucket}/{key}"
 
     def _objects(self) -> Iterator[Mapping[str, Any]]:
         """Yield every object below the prefix, page by page, in its current version."""
@@ -173,10 +194,14 @@ class _OpenBucket:
         todo = iter(wanted)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while window := list(islice(todo, AT_ONCE)):
-                yield from pool.map(self._fetched, window)
+                read = list(pool.map(self._read, window))
+                judge = self._reading.rule.judge(
+                    self._beside
+                )  # after the texts, so that no text is newer than its access
+                yield from pool.map(self._judged, window, read, repeat(judge))
 
-    def _fetched(self, one: Planned) -> Fetched:
-        """Fetch the current content of an object, again if it is overwritten meanwhile."""
+    def _read(self, one: Planned) -> "Fetched | _Read":
+        """Read the current content of an object, again if it is overwritten meanwhile."""
         etag = one.fingerprint.split(" ")[0]
         for _ in range(TRIES):
             try:
@@ -184,33 +209,90 @@ class _OpenBucket:
                     answer = self._s3.get_object(Bucket=self._bucket, Key=one.key, IfMatch=etag)
                     if answer["ContentLength"] > self._reading.max_bytes:
                         return too_large(one, answer["ContentLength"], self._reading.max_bytes)
-                    return raw(one, posixpath.basename(one.key), _streamed(answer["Body"]), _fingerprint(answer))
+                    return _Read(_streamed(answer["Body"]), answer["ETag"], _fingerprint(answer))
             except _Missing:
                 return Gone(one.key)
             except _Refused as error:
                 return unreadable(one, str(error))
             except _Overwritten:
                 try:
-                    with self._mapped(one.uri):
-                        etag = self._s3.head_object(Bucket=self._bucket, Key=one.key)["ETag"]
+                    etag = self._etag(one)
                 except _Missing:
                     return Gone(one.key)
                 except _Refused as error:
                     return unreadable(one, str(error))
         raise SourceUnavailable(f"{one.uri} was overwritten {TRIES} times while it was fetched; try again later")
 
+    def _judged(self, one: Planned, read: "Fetched | _Read", judge: Judge) -> Fetched:
+        """Judge a document after its content was read; both again if it is overwritten between the two.
+
+        A tag belongs to a version: what is overwritten must not be read with the access of what came after it.
+        """
+        name = posixpath.basename(one.key)
+        for _ in range(TRIES):
+            if not isinstance(read, _Read):
+                return read
+            try:
+                access = self._access(one.key, judge)
+                answer = self._reading.fetched(one, name, read.content, read.fingerprint, lambda: access)  # noqa: B023
+                if self._belong_together(one, read, answer):
+                    return answer
+            except _Missing:
+                return Gone(one.key)
+            except _Refused as error:
+                return unreadable(one, str(error))
+            read, judge = self._read(one), self._reading.rule.judge(self._beside)
+        raise SourceUnavailable(f"{one.uri} was overwritten {TRIES} times while it was fetched; try again later")
+
+    def _belong_together(self, one: Planned, read: _Read, answer: RawDocument | SetAside) -> bool:
+        """Whether an access was read of the same version as the content."""
+        if isinstance(answer, SetAside) or self._reading.rule.needs == "nothing":
+            return True
+        as_listed = answer.policy == one.policy and read.etag == one.fingerprint.split(" ")[0]
+        return as_listed or self._etag(one) == read.etag
+
+    def _etag(self, one: Planned) -> str:
+        with self._mapped(one.uri):
+            return str(self._s3.head_object(Bucket=self._bucket, Key=one.key)["ETag"])
+
     def _beside(self, path: str) -> str | None:
+        folder, slash, name = path.rpartition("/")
         try:
-            with self._mapped(f"s3://{self._bucket}/{path}"):
-                body = self._s3.get_object(Bucket=self._bucket, Key=path)["Body"].read()
+            if near := self._nearly(folder + slash, name):
+                raise AccessUnknown(f"{near!r} beside it looks like one and is not named {name!r}; rename or remove it")
+            with self._mapped(self._uri(path)):
+                answer = self._s3.get_object(Bucket=self._bucket, Key=path)
+                with closing(answer["Body"]) as body:
+                    return text_of(body.read(LONGEST + 1))
         except _Missing:
             return None
-        except _Refused:
-            return NOT_YAML
+        except _Refused as error:
+            raise AccessUnknown(str(error)) from error
+
+    def _nearly(self, folder: str, wanted: str) -> str:
+        """A name in a folder that is nearly that of its access file; empty without one.
+
+        A folder with more keys than one page holds is not listed again as a whole: only those that begin as such a
+        name does. Above the reader's prefix, listing may be refused to the keys of the connection.
+        """
         try:
-            return str(body.decode("utf-8"))
-        except UnicodeDecodeError:
-            return NOT_YAML
+            keys, whole = self._some(folder)
+            if not whole:
+                stem = wanted.lstrip(".")[:3]
+                begin = (".", "_", stem.lower(), stem.upper(), stem.capitalize())
+                keys += [key for start in begin for key in self._some(f"{folder}{start}")[0]]
+        except _Refused:
+            if folder.startswith(self._prefix):
+                raise
+            return ""
+        names = {key[len(folder) :] for key in keys}
+        return min((name for name in names if looks_like(name, wanted)), default="")
+
+    def _some(self, prefix: str) -> tuple[list[str], bool]:
+        """The first keys with a prefix and no further `/`, and whether these are all."""
+        with self._mapped(self._uri(prefix)):
+            page = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix, Delimiter="/", MaxKeys=A_PAGE)
+        return [found["Key"] for found in page.get("Contents", ())], not page.get("IsTruncated", False)
 
     @contextmanager
     def _mapped(self, what: str) -> Iterator[None]:
@@ -227,18 +309,16 @@ class _OpenBucket:
             if code in {"PreconditionFailed", "412"}:
                 raise _Overwritten(f"{what} was overwritten") from error
             if status == 429 or status >= 500 or code in {"SlowDown", "RequestTimeout"} or "Throttl" in code:
-                raise SourceUnavailable(
-                    f"source {self._reading.source}: {what}: {code} {error.response['Error'].get('Message', '')}"
-                ) from error
-            why = f"{code} {error.response['Error'].get('Message', '')}".rstrip(". ")
+                raise SourceUnavailable(f"source {self._reading.source}: {what}: {code} ({status})") from None
+            why = f"{code} ({status})"  # the server's own words may quote what it was sent
             raise (FatalError if code in NOT_THE_OBJECTS else _Refused)(
                 f"source {self._reading.source}: {what}: {why}. "
                 "Check the connection's keys, the bucket's name and its policy."
             ) from error
-        except FlexibleChecksumError as error:  # it stays wrong however often it is fetched
-            raise _Refused(f"source {self._reading.source}: {what}: {error}.") from error
+        except FlexibleChecksumError:  # it stays wrong however often it is fetched
+            raise _Refused(f"source {self._reading.source}: {what}: its checksum is wrong.") from None
         except BotoCoreError as error:
-            raise SourceUnavailable(f"source {self._reading.source}: {what}: {error}") from error
+            raise SourceUnavailable(f"source {self._reading.source}: {what}: {type(error).__name__}") from None
 
 
 class _Missing(MoatError):

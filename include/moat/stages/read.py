@@ -237,6 +237,8 @@ def _raws(
                 counts["gone"] += 1
             case SetAside():
                 aside.append(answer)
+                if answer.error == AccessUnknown.__name__:  # since it was listed, so what people see is masked at once
+                    access.narrow(runtime.ledger, load, [(answer.key, None)], base)
             case RawDocument():
                 if answer.policy != one.policy:  # its access changed since it was listed
                     access.narrow(runtime.ledger, load, [(answer.key, answer.policy)], base)
