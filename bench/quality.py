@@ -34,7 +34,7 @@ from moat.records import Chunk, IndexObject, RawDocument
 from moat.settings import Settings
 from moat.source import Chunking, Risks
 from moat.stages.chunk import Chunker
-from moat.stages.prepare import clean_and_judge
+from moat.stages.cut import clean_and_judge
 
 WEIGHTS = (0.1, 0.3, 0.5, 0.7)  # of the vector search, for every question alike
 Hits = list[tuple[str, float]]

@@ -25,7 +25,7 @@ from moat.records import Block, Document, RawDocument
 from moat.risks import injection, personal, secrets
 from moat.settings import PROJECT, Settings
 from moat.source import Risks
-from moat.stages.prepare import clean_and_judge
+from moat.stages.cut import clean_and_judge
 from tests.risks import made
 
 TITLE = "content risks: false alarms, recall, cost"

@@ -1,7 +1,6 @@
 """What rests in quarantine, what a replay takes and what it leaves until somebody asks."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -9,9 +8,7 @@ from moat.errors import FatalError
 from moat.ledger import Ledger, incidents, loads
 from moat.ledger.loads import Load
 from moat.ledger.quarantine import Which, known_source, listing, put, replay
-from moat.records import Document, SetAside
-from moat.risks.judge import Judged
-from moat.risks.judge import judge as judged
+from moat.records import SetAside
 from moat.source import Limits
 from moat.timeparse import moment
 from tests.company import ANN, Company
@@ -195,23 +192,6 @@ def test_a_single_document_that_is_too_large_holds_nothing(company: Company) -> 
     load = company.run(company.declared(limits=Limits(max_failed_ratio=0.5))).load
     assert (load.state, load.counts["aside"]) == ("promoted", 1)
     assert company.run().load.state == "unchanged", "it rests"
-
-
-def test_whatever_preparing_a_document_raises_sets_it_aside_and_its_batch_goes_on(
-    company: Company, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def judge(parsed: Document, *given: Any) -> Judged:
-        if parsed.key == "trips.md":
-            raise ZeroDivisionError("a step of ours stumbled over \ud800")
-        return judged(parsed, *given)
-
-    monkeypatch.setattr("moat.stages.prepare.judge", judge)
-    assert company.run().load.state == "promoted"
-    assert company.keys("How long is parental leave?", ANN)[0] == "leave.md"
-    (one,) = listing(company.runtime.ledger)
-    assert (one.key, one.stage, one.error) == ("trips.md", "parse", "PrepareFailed")
-    assert "builtins.ZeroDivisionError: a step of ours stumbled" in one.reason
-    assert one.raw_uri is not None
 
 
 def test_half_a_surrogate_pair_is_one_broken_character_and_no_broken_load(company: Company) -> None:

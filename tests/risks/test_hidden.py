@@ -14,7 +14,7 @@ from moat.records import Document, RawDocument
 from moat.risks.judge import families
 from moat.settings import PROJECT, Settings
 from moat.source import Risks
-from moat.stages.prepare import clean_and_judge
+from moat.stages.cut import clean_and_judge
 
 
 @pytest.fixture(scope="module")

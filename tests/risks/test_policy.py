@@ -17,8 +17,8 @@ from moat.records import Block, Document, Prepared
 from moat.risks.judge import FAMILIES, families
 from moat.runtime import Runtime
 from moat.source import RiskAction, Risks
+from moat.stages.cut import clean_and_judge
 from moat.stages.gate import check
-from moat.stages.prepare import clean_and_judge
 from moat.stages.run import finish
 from tests.company import ANN, Company
 from tests.risks import made

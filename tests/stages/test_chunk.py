@@ -17,7 +17,8 @@ from moat.recipe import recipe
 from moat.records import Block, Chunk, Document
 from moat.risks.judge import FAMILIES
 from moat.source import Chunking, Parsing, Risks
-from moat.stages.chunk import RULE, Chunker
+from moat.stages.chunk import Chunker
+from moat.stages.tables import RULE
 
 Make = Callable[..., Document]
 Kind = Literal["heading", "text", "list", "table", "code"]

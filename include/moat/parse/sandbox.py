@@ -1,41 +1,56 @@
-"""Parse in a child process that can be killed."""
+"""Work on documents in a child process that can be killed."""
 
 import contextlib
 import json
 import os
 import shutil
 import signal
+import site
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
+from moat import errors
 from moat.errors import (
+    DocumentError,
     ParseCrashed,
-    ParseFailed,
     ParseOutOfMemory,
     ParserBroken,
     ParseTimedOut,
     ParseTooMuchText,
-    ParseUndecodable,
+    PrepareFailed,
 )
-from moat.parse.child import ANSWER, HEADER
-from moat.parse.kinds import MIME
+from moat.parse.child import ANSWER, HEADER, Answer, Failed, Ready
+from moat.parse.confine import kill_descendants
 from moat.parse.options import Parsing
-from moat.records import Block, Document, RawDocument, SourceWords, record_of
-from moat.settings import Settings
+from moat.records import Document, RawDocument
+from moat.settings import PROJECT, Settings
 
+T = TypeVar("T")
 STARTING_S = 300.0  # for importing the libraries on a busy machine
 QUIET = {"DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "1", "UNSTRUCTURED_DISABLE_NOTICE": "1", "HF_HUB_OFFLINE": "1"}
-
-KINDS = {kind.__name__: kind for kind in (ParseOutOfMemory, ParseTooMuchText, ParseUndecodable)}  # that the child names
+# All that the child gets of the environment: what finds programs and libraries, and how text is written.
+KEPT = (
+    *("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "PYTHONNOUSERSITE"),
+    *("TESSDATA_PREFIX", "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+)
+KINDS = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, DocumentError)
+}
 
 
 class Sandbox:
-    """Parses documents one after another in one warm child; a killed child is replaced.
+    """Has documents worked on one after another in one warm child; a killed or worn child is replaced.
+
+    Attributes:
+        program: Module that the child runs. It stands above this one, so it is started by its name.
 
     Example:
         Parse one document:
@@ -44,10 +59,13 @@ class Sandbox:
                 document = sandbox.parse(raw)
     """
 
+    program = "moat.stages.child"
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._child: subprocess.Popen[bytes] | None = None
         self._folder = ""
+        self._words: tuple[str, ...] = ()
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -59,63 +77,90 @@ class Sandbox:
 
     def parse(self, raw: RawDocument, parsing: Parsing = Parsing()) -> Document:
         """Parse a document into structured text. Raises ParseFailed with the reason, whatever the bytes."""
+        request = {"name": raw.name, "parsing": asdict(parsing)}
+        document = self.work("parse", request, raw.content, Document)
+        if document is None:
+            raise ParseCrashed("the parser gave no document")
+        return replace(document, key=raw.key, uri=raw.uri)
+
+    def work(self, name: str, request: Mapping[str, Any], content: bytes, kind: type[T]) -> T | None:
+        """Have the child do one work.
+
+        The answer is not trusted: it is taken only if it is a record of this kind.
+
+        Args:
+            name: Name of the work, as the program has it.
+            request: Plain values for it.
+            content: The document's bytes.
+            kind: Class of the record that it gives.
+
+        Returns:
+            The record; None where the work has none to give.
+
+        Raises:
+            DocumentError: The document fails, by the class that the child names, or the child had to be killed.
+            PrepareFailed: An unexpected error; its `__notes__` hold the trace.
+            ParserBroken: The child does not start.
+        """
         self.warm()
-        request = json.dumps({"name": raw.name, "parsing": asdict(parsing)}).encode()
-        answer = self._ask(
-            HEADER.pack(len(request), len(raw.content)) + request + raw.content, self._settings.parse_timeout_s
-        )
-        if "failed" in answer:
-            raise KINDS.get(answer.get("error", ""), ParseFailed)(answer["failed"])
-        blocks = tuple(
-            replace(block, text=_whole(block.text)) for block in (record_of(Block, f) for f in answer["blocks"])
-        )
-        headings = (b.text for b in blocks if b.kind == "heading" and answer["media_type"] != MIME["pdf"])
-        title = _whole(answer["title"] or "") or next(headings, "") or os.path.splitext(raw.name)[0]
-        n_pages = max((b.page or 0 for b in blocks), default=0)
-        return Document(
-            key=raw.key,
-            uri=raw.uri,
-            title=" ".join(title.split())[:300],
-            media_type=answer["media_type"],
-            blocks=blocks,
-            n_pages=n_pages,
-            words=SourceWords(*answer["words"]) if answer["words"] else None,
-        )
+        head = json.dumps({"work": name, **request}).encode()
+        data = self._ask(HEADER.pack(len(head), len(content)) + head + content, self._settings.parse_timeout_s)
+        return self._taken(data, kind)
 
     def warm(self) -> None:
         """Start the child if none runs; otherwise the first document starts it."""
         if self._child is None:
             self._start()
 
+    def protections(self) -> str:
+        """Say what protects this machine from a document that takes over its parser; starts the child."""
+        self.warm()
+        s = self._settings
+        limits = f"{s.parse_timeout_s:g} s, {s.parse_memory_mb:,} MB and {s.parse_output_mb} MB of text a document"
+        return f"{', '.join(self._words)}; {limits}"
+
     def _start(self) -> None:
         s = self._settings
         self._folder = tempfile.mkdtemp(prefix="moat-parse-")
-        keep = {
-            name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW", "AWS_"))
-        }  # no secrets
+        limits = [str(s.parse_memory_mb), str(s.parse_timeout_s), str(s.parse_output_mb)]
         self._child = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "moat.parse.child",
-                str(s.parse_memory_mb),
-                str(s.parse_timeout_s),
-                str(s.parse_output_mb),
-            ],
+            [sys.executable, "-P", "-m", self.program, *limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**keep, **QUIET, "TMPDIR": self._folder},
+            env=_environment(self._folder, s.home),
+            cwd=self._folder,
             start_new_session=True,
         )
         try:
-            self._ask(b"", STARTING_S)
-        except ParseFailed as error:
+            ready = self._taken(self._ask(b"", STARTING_S), Ready)
+            self._words = ready.protections if ready else ()
+        except DocumentError as error:
             raise ParserBroken(
-                f"the parser does not start: {error}. See why: {sys.executable} -m moat.parse.child 1024 60 32 </dev/null"
+                f"the parser does not start: {error}. See why: TMPDIR=/tmp {sys.executable} -m {self.program} 1024 60 32 </dev/null"
             ) from error
 
-    def _ask(self, request: bytes, timeout_s: float) -> dict[str, Any]:
+    def _taken(self, data: bytes, kind: type[T]) -> T | None:
+        """Read the child's answer. Raises what it names, or ParseCrashed where it is no answer."""
+        from pydantic import ValidationError
+
+        try:
+            answer = _answer_of(cast(Any, kind)).validate_json(data, strict=True)
+        except ValidationError as error:
+            self._stop()
+            raise ParseCrashed(f"the parser answered what it never answers ({error.error_count()} errors)") from None
+        if answer.worn:
+            self._stop()
+        failed: Failed | None = answer.failed
+        if failed is not None:
+            raised = KINDS.get(failed.error, PrepareFailed)(failed.said[:2_000])
+            if failed.trace:
+                raised.add_note(failed.trace)
+            raise raised
+        done: T | None = answer.done
+        return done
+
+    def _ask(self, request: bytes, timeout_s: float) -> bytes:
         """Send a request and wait up to `timeout_s` for its answer; then kill the child."""
         child = self._child
         assert child is not None
@@ -140,7 +185,7 @@ class Sandbox:
         finally:
             timer.cancel()
         if length is not None and len(data) == length:
-            return dict(json.loads(data))
+            return data
         self._stop()
         if late.is_set():
             raise ParseTimedOut(f"it took longer than MOAT_PARSE_TIMEOUT_S, {timeout_s:g} s, and was stopped")
@@ -151,7 +196,7 @@ class Sandbox:
         raise kind(f"the parser crashed on it ({_how(child.returncode)})")
 
     def _most(self) -> int:
-        return (self._settings.parse_output_mb << 20) * 12  # JSON takes up to twelve bytes per character
+        return (self._settings.parse_output_mb << 20) * 6  # characters take up to four bytes; headings are repeated
 
     def _stop(self) -> None:
         child, self._child = self._child, None
@@ -168,14 +213,34 @@ class Sandbox:
 
     @staticmethod
     def _kill(child: subprocess.Popen[bytes]) -> None:
-        """Kill the child with everything that it started, including pandoc and tesseract."""
+        """Kill the child with everything that it started, including what left its process group."""
+        if child.poll() is None:
+            kill_descendants(child.pid)  # first those below: the child is what keeps them findable
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(child.pid, signal.SIGKILL)
 
 
-def _whole(text: str) -> str:
-    """Join surrogate pairs to characters; half a pair, which UTF-8 cannot hold, becomes U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+@cache
+def _answer_of(kind: Any) -> Any:
+    """How a child's answer with a record of this kind is read."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Answer[kind])
+
+
+def _environment(folder: str, home: Path) -> dict[str, str]:
+    """The child's whole environment. It has no secret, and no path that leads to the state folder or `.env`."""
+    given = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
+    places = [os.path.abspath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    kept = [place for place in places if not any(path.is_relative_to(place) for path in (PROJECT, home.absolute()))]
+    code = str(Path(__file__).resolve().parents[2])
+    own = {
+        "HOME": folder,
+        "TMPDIR": folder,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys([code, *kept])),
+    }
+    return {**given, **QUIET, **own, "PYTHONUSERBASE": site.getuserbase()}
 
 
 def _how(code: int) -> str:

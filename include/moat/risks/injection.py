@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
+from moat.parse.marks import bounded
 from moat.risks.found import Find
 
 Seen = Literal["shown", "hidden"]  # whether a person would see the text
@@ -92,7 +93,7 @@ WEAK: dict[str, tuple[str, ...]] = {
         r"\b(?:do\s+not|don't|never)\s+(?:tell|inform|alert|notify)\s+the\s+user\b",
         r"\b(?:always|must)\s+(?:say|answer|reply|respond|recommend|state)\b[^.\n]{0,60}[\"“']",
     ),
-    "EXFILTRATION": (r"!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s]{1,300}\?[^)\s]{1,200}=[^)\s]{0,200}\)",),
+    "EXFILTRATION": (r"!\[[^\]\n]{0,200}\]\(\s*https?://[^)\s?]{1,300}\?[^)\s=]{1,200}=[^)\s]{0,400}\)",),
 }  # fmt: skip
 WORDS = {  # a text without any of these, in lower case, has nothing of the kind: most text is skipped
     "INSTRUCTION_OVERRIDE": (
@@ -110,6 +111,7 @@ WORDS = {  # a text without any of these, in lower case, has nothing of the kind
     "EXFILTRATION": ("![", "conversation", "chat history", "system prompt", "user", "messages", "api key", "context window"),
     "TOOL_CALL": ("tool", "function", "invoke"),
 }  # fmt: skip
+GOES_OUT = ("://", "url", "query", "image", "webhook")  # every sign of EXFILTRATION has one of these too
 FLAGS = re.IGNORECASE | re.MULTILINE
 STRONG_OF = {kind: tuple(re.compile(p, FLAGS) for p in patterns) for kind, patterns in STRONG.items()}
 WEAK_OF = {kind: tuple(re.compile(p, FLAGS) for p in patterns) for kind, patterns in WEAK.items()}
@@ -120,10 +122,19 @@ KEPT_APART = re.compile(r"[\n|]")  # ends the line or cell of a sign
 
 def find(text: str, seen: Seen = "shown") -> list[Find]:
     """Find every sign of an injection; its place is the whole line or table cell."""
-    plain = unicodedata.normalize("NFKC", text)
+    plain = unicodedata.normalize("NFKC", bounded(text))
     if plain != text and len(plain) != len(text):  # places would not match, so take the whole text
         return [Find(0, len(text), kind) for kind in sorted({f.kind for f in _found(plain, seen)})]
-    return [Find(*_whole(text, f.start, f.end), f.kind) for f in _found(plain, seen)]
+    found = list(_found(plain, seen))
+    apart = [-1, *(match.start() for match in KEPT_APART.finditer(text)), len(text)] if found else []
+    bounds = dict[tuple[int, int], tuple[int, int]]()
+    made = list[Find]()
+    for one in found:
+        left, right = bisect_left(apart, one.start) - 1, bisect_left(apart, one.end)
+        if (left, right) not in bounds:
+            bounds[left, right] = _shown(text, apart[left] + 1, apart[right])
+        made.append(Find(*bounds[left, right], one.kind))
+    return made
 
 
 def kinds() -> list[str]:
@@ -134,12 +145,16 @@ def kinds() -> list[str]:
 def _found(text: str, seen: Seen) -> Iterator[Find]:
     small = " ".join(text.lower().split())
     told = [kind for kind, words in WORDS.items() if any(word in small for word in words)]
+    if "EXFILTRATION" in told and not any(word in small for word in GOES_OUT):
+        told.remove("EXFILTRATION")
     strong = list(_matches(text, STRONG_OF, told))
     yield from strong
     sure = {f.kind for f in strong}
     weak: dict[str, list[int]] = {}
     for one in _matches(text, WEAK_OF, [kind for kind in told if kind not in sure]):
         weak.setdefault(one.kind, []).append(one.start)
+    for places in weak.values():
+        places.sort()
     for kind in sorted(CARRIER & set(weak)):
         for at in weak[kind]:
             if seen == "hidden" or any(_near(at, places) for other, places in weak.items() if other != kind):
@@ -150,7 +165,6 @@ def _found(text: str, seen: Seen) -> Iterator[Find]:
 
 
 def _near(at: int, places: list[int]) -> bool:
-    places.sort()
     after = bisect_left(places, at - NEAR)
     return after < len(places) and places[after] <= at + NEAR
 
@@ -172,9 +186,7 @@ def _decoded(code: str) -> str:
     return said if said.isprintable() or "\n" in said else ""
 
 
-def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """Extend a place to its whole line or table cell."""
-    left = max((m.end() for m in KEPT_APART.finditer(text, 0, start)), default=0)
-    right = KEPT_APART.search(text, end)
-    inner = text[left : right.start() if right else len(text)]
+def _shown(text: str, left: int, right: int) -> tuple[int, int]:
+    """A line or cell without the white space around it."""
+    inner = text[left:right]
     return left + len(inner) - len(inner.lstrip()), left + len(inner.rstrip())

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
+from moat.risks.calling import CALLING
 from moat.risks.found import Find, apart
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ CANDIDATE = re.compile(
     r"|\b[A-Za-z]{6}\d\d[A-Za-z]\d\d"  # an Italian fiscal code
     r"|\b(?:bc1|[13])[a-zA-HJ-NP-Z0-9]{25}"  # a Bitcoin address
 )
+FEWEST_DIGITS = 9  # of what is found by its digits alone: a social security number
+NAMED = 60  # characters before a number in which a word such as "call" makes it a telephone
 BEFORE, AFTER = 80, 60  # characters around a candidate, for words that name a number
 WINDOW = 1_000  # characters; presidio's time grows with the square
 UNUSED = ("torch", "transformers", "gliner", "stanza", "langextract")
@@ -58,6 +61,8 @@ def _windows(text: str) -> Iterator[tuple[int, int]]:
     """Windows around candidates, near ones joined, none longer than WINDOW; two may overlap."""
     start = end = -1
     for match in CANDIDATE.finditer(text):
+        if _only_a_number(text, match):
+            continue
         for at in range(match.start(), match.end(), WINDOW // 2):
             stop = min(match.end(), at + WINDOW)
             left, right = _opened(text, at - BEFORE), _closed(text, stop + AFTER)
@@ -69,6 +74,19 @@ def _windows(text: str) -> Iterator[tuple[int, int]]:
             start, end = left, right
     if end >= 0:
         yield start, end
+
+
+def _only_a_number(text: str, match: re.Match[str]) -> bool:
+    """Whether so few bare digits are nobody's: no letter or sign beside them, no telephone before them.
+
+    Tables are full of such numbers, and presidio would be asked about every one.
+    """
+    if match.end() - match.start() >= FEWEST_DIGITS or not match[0].isdecimal():
+        return False
+    around = text[max(0, match.start() - 1) : match.start()] + text[match.end() : match.end() + 1]
+    if any(c.isalpha() or c in "+(-" for c in around):
+        return False
+    return not CALLING.search(text, max(0, match.start() - NAMED), match.start())
 
 
 def _opened(text: str, at: int) -> int:

@@ -29,6 +29,8 @@ from presidio_analyzer.predefined_recognizers import (
     UsSsnRecognizer,
 )
 
+from moat.risks.calling import CALLING
+
 # Card numbers by issuer: first digits and how many there are in all.
 CARDS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
@@ -37,10 +39,6 @@ CARDS = re.compile(
     r"|6(?:011|5\d\d|4[4-9]\d)\d{12}|62\d{14,17}"  # Discover, UnionPay
 )
 REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL")  # whose national numbers count after a word such as "call"
-CALL = ["phone", "telephone", "tel", "mobile", "cell", "cellphone", "call", "fax", "hotline", "whatsapp", "sms"]
-CALL += ["telefon", "handy", "mobil", "rufnummer", "téléphone", "telephone", "portable", "teléfono", "móvil"]
-CALL += ["telefono", "cellulare", "telefoon", "mobiel", "telefax", "komórka"]
-CALLING = re.compile(rf"\b(?:{'|'.join(CALL)})\b", re.IGNORECASE)
 SOON = 40  # characters after such a word
 BRACKETS = re.compile(r"\(\d{3}\) ?\d{3}[- ]\d{4}")
 IPV6 = r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"

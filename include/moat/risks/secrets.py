@@ -6,7 +6,9 @@ found only where it is set (`password = …`, `Passwort: …`) and looks like on
 """
 
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -61,6 +63,8 @@ KEY_BEGINS = re.compile(r"-{2,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-
 KEY_ENDS = re.compile(r"-{2,5} ?END (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{2,5}|Private-MAC: ?\S+")
 KEY_LINE = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}|[\s|>*-]+")  # or a header, "Proc-Type: 4"
 KEY_HEADER = re.compile(r"\s*[A-Z][A-Za-z-]+: ?[\w,.-]+\s*")
+LINE_BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # as str.splitlines has it
+PART = re.compile(r"\S+")
 SET = re.compile(
     r"(?<![A-Za-z])(?:pass(?:word|wd|wort|phrase)?|pwd|kennwort|mot de passe|contraseña|hasło|wachtwoord|palavra-passe|senha"
     r"|secret(?:[_ -]?(?:access)?[_ -]?key)?|(?:api|auth|access|account|service|client|private|signing|encryption)[_ -]?(?:key|token|secret)"
@@ -103,20 +107,30 @@ def inside_key(text: str, open_before: bool) -> tuple[int, bool]:
     """Return where a private key begun before this text ends, and whether it continues."""
     if not open_before:
         return 0, False
-    if ends := KEY_ENDS.search(text):
-        return ends.end(), False
-    at = 0
-    for line in text.splitlines(keepends=True):
-        if not KEY_HEADER.fullmatch(line) and not all(KEY_LINE.fullmatch(part) for part in line.split()):
-            return at, False
-        at += len(line)
-    return at, True
+    ends = KEY_ENDS.search(text)
+    return (ends.end(), False) if ends else _like_a_key(text, 0, _breaks(text))
 
 
 def opens_key(text: str) -> bool:
     """Whether a text ends inside of a private key."""
-    begins = [match.end() for match in KEY_BEGINS.finditer(text)]
-    return bool(begins) and inside_key(text[begins[-1] :], True)[1]
+    last = deque(KEY_BEGINS.finditer(text), maxlen=1)
+    return bool(last) and inside_key(text[last[0].end() :], True)[1]
+
+
+def _like_a_key(text: str, at: int, breaks: Sequence[int]) -> tuple[int, bool]:
+    """Return where the lines from a place on are no more like those of a key, and whether all are."""
+    while at < len(text):
+        following = bisect_right(breaks, at)
+        end = breaks[following] if following < len(breaks) else len(text)
+        header = KEY_HEADER.fullmatch(text, at, end)
+        if not header and not all(KEY_LINE.fullmatch(part[0]) for part in PART.finditer(text, at, end)):
+            return at, False
+        at = end
+    return at, True
+
+
+def _breaks(text: str) -> list[int]:
+    return [match.end() for match in LINE_BREAK.finditer(text)]
 
 
 def kinds() -> list[str]:
@@ -125,10 +139,17 @@ def kinds() -> list[str]:
 
 
 def _keys(text: str) -> Iterator[Find]:
-    """Find private keys, up to their end or the last line like one."""
+    """Find private keys, up to their end or the last line like one; each place is looked at once."""
+    if not KEY_BEGINS.search(text):
+        return
+    ends = [match.end() for match in KEY_ENDS.finditer(text)]
+    breaks, after = _breaks(text), 0
     for begins in KEY_BEGINS.finditer(text):
-        length, _ = inside_key(text[begins.end() :], True)
-        yield Find(begins.start(), begins.end() + length, "PRIVATE_KEY", 2.0)
+        if begins.start() < after:
+            continue  # inside the key before
+        next_end = bisect_right(ends, begins.end())
+        after = ends[next_end] if next_end < len(ends) else _like_a_key(text, begins.end(), breaks)[0]
+        yield Find(begins.start(), after, "PRIVATE_KEY", 2.0)
 
 
 def _forms(text: str) -> Iterator[Find]:

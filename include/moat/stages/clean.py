@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 
+from moat.parse.marks import bounded
 from moat.records import Document
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
@@ -23,15 +24,17 @@ BROKEN_LINE = re.compile(r"(?<=[^\W\d_])-[ \t]*\n[ \t]*(?=[a-zà-öø-ÿ])")
 BROKEN_WORD = re.compile(r"(?<=[a-zà-öø-ÿ])- (?!(?:and|or|to|nor|und|oder|bis|et|ou|y|o|e|en|of)\b)(?=[a-zà-öø-ÿ])")
 LEADERS = re.compile(r"(?:\s?[.·…_]){5,}")
 SPACES = re.compile(r"(?<=\S)[^\S\n]+")
-LINE_ENDS = re.compile(r"[^\S\n]+$", re.MULTILINE)
+LINE_ENDS = re.compile(
+    r"(?:^|(?<=\S))[^\S\n]++$", re.MULTILINE
+)  # of a line that is indented, only its indentation is tried
 EMPTY_LINES = re.compile(r"\n{3,}")
 
 Step = Callable[[Document], tuple[Document, int]]
 
 
 def nfc(document: Document) -> tuple[Document, int]:
-    """Normalize to Unicode NFC."""
-    return _each(document, lambda text: unicodedata.normalize("NFC", text))
+    """Normalize to Unicode NFC; of more than 30 combining marks in a row the first 30 stay."""
+    return _each(document, lambda text: unicodedata.normalize("NFC", bounded(text)))
 
 
 def control_characters(document: Document) -> tuple[Document, int]:
@@ -106,7 +109,7 @@ def clean(document: Document) -> tuple[Document, dict[str, int]]:
     title = document.title
     for pattern in (CONTROL, INVISIBLE):
         title = pattern.sub("", title)
-    return replace(document, title=unicodedata.normalize("NFC", " ".join(title.split()))), counts
+    return replace(document, title=unicodedata.normalize("NFC", bounded(" ".join(title.split())))), counts
 
 
 def _each(document: Document, change: Callable[[str], str]) -> tuple[Document, int]:

@@ -5,19 +5,16 @@ from collections import Counter
 from dataclasses import dataclass
 
 from moat.embedding.client import embedder_of
-from moat.embedding.model import TokenCounter
 from moat.errors import DocumentError
 from moat.parse.sandbox import Sandbox
 from moat.pricing import cost
-from moat.records import Planned, RawDocument
+from moat.records import Planned, RawDocument, embedded_text
 from moat.runtime import Options, Runtime
 from moat.source import Source
-from moat.stages.chunk import Chunker
 from moat.stages.compare import compare
-from moat.stages.prepare import cut
+from moat.stages.cutter import Cutter
 
 SAMPLE = 16  # documents that a dry run prepares
-NOBODYS = "00000000-0000-0000-0000-000000000000"  # id of documents that are not stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,26 +95,24 @@ def _sampled(runtime: Runtime, source: Source, raws: list[RawDocument]) -> _Samp
     """Prepare and embed the sampled documents, and keep nothing."""
     if not raws:
         return _Sample()
-    chunker, embedder = (
-        Chunker(TokenCounter.of(runtime.settings.model), source.chunking),
-        embedder_of(runtime.settings, runtime.connections),
-    )
+    embedder = embedder_of(runtime.settings, runtime.connections)
     n_chunks = n_tokens = n_failed = 0
     try:
         embedder.embed(["warm"], "query")
         with Sandbox(runtime.settings) as sandbox:
             sandbox.warm()
+            cutter = Cutter(sandbox, runtime.settings.model, source)
             started = time.monotonic()
             texts = list[str]()
             for raw in raws:
                 try:
-                    chunks = cut(source, raw, NOBODYS, sandbox, chunker).chunks
+                    pieces = cutter.cut(raw).pieces
                 except DocumentError:
                     n_failed += 1
                 else:
-                    texts += [c.embedded_text for c in chunks]
-                    n_tokens += sum(c.n_tokens for c in chunks)
-                    n_chunks += len(chunks)
+                    texts += [embedded_text(piece.heading, piece.text) for piece in pieces]
+                    n_tokens += sum(piece.n_tokens for piece in pieces)
+                    n_chunks += len(pieces)
             prepared = time.monotonic() - started
         some = texts[:: max(1, len(texts) // 64)]
         started = time.monotonic()

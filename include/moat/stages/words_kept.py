@@ -6,44 +6,25 @@ Risks redacted it. What is left is missing: text that was lost without anybody s
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from moat.parse.words import count
 from moat.records import Block, Chunk, Document
 from moat.risks.judge import redacted
 from moat.source import Risks
+from moat.stages.pieces import Piece, WordsKept
 
 SHOWN = 12  # missing words of a document that are stored
 SAMPLE = 120  # characters of what a rule left out that are stored
 LONG = 6  # digits of a word that may be a number of somebody: such words are counted and not stored
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WordsKept:
-    """What became of a document's words.
-
-    Args:
-        n_words: Words of the document by another road than the parser's; 0: there is none, so nothing was compared.
-        n_missing: Of these, in no chunk and not declared as left out.
-        n_invented: Words of the loaded text that the document does not have.
-        missing: Some of the missing words, the most frequent first.
-        left_out: "rule=n=sample": how many words a rule left out, and how they begin.
-    """
-
-    n_words: int = 0
-    n_missing: int = 0
-    n_invented: int = 0
-    missing: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-
-
-def words_kept(cleaned: Document, judged: Document, chunks: Sequence[Chunk], policy: Risks) -> WordsKept:
+def words_kept(cleaned: Document, judged: Document, pieces: Sequence[Piece | Chunk], policy: Risks) -> WordsKept:
     """Compare a document's words with its chunks.
 
     Args:
         cleaned: The document after clean, with blocks that are hidden or left out.
         judged: The same after its Risks, as it was cut into chunks.
-        chunks: Its chunks.
+        pieces: The texts of its chunks.
         policy: Its source's Risks; samples are redacted by it.
     """
     left_out = _left_out(cleaned, policy)
@@ -53,7 +34,7 @@ def words_kept(cleaned: Document, judged: Document, chunks: Sequence[Chunk], pol
     shown = _count("", (b for b in cleaned.blocks if not b.left_out and not b.hidden))
     whole = shown + _count(cleaned.title, (b for b in cleaned.blocks if b.left_out or b.hidden))
     loaded = shown if judged.blocks == cleaned.blocks else _count("", judged.blocks)
-    in_chunks = count("\n".join(f"{chunk.heading}\n{chunk.text}" for chunk in chunks))
+    in_chunks = count("\n".join(f"{piece.heading}\n{piece.text}" for piece in pieces))
     missing = (Counter(words.text) - whole) + ((loaded - in_chunks) & Counter(words.text))
     return WordsKept(
         n_words=sum(words.text.values()),
