@@ -38,6 +38,28 @@ def test_a_wrong_setting_names_itself_and_what_it_takes(
         assert word in str(error.value)
 
 
+def test_a_setting_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file := tmp_path / "key").write_text("hush\n")
+    monkeypatch.setenv("MOAT_WEAVIATE_WRITER_KEY_FILE", str(file))
+    monkeypatch.setenv("MOAT_LEDGER_URL_FILE", "")  # unset, as everywhere
+    settings = Settings.load()
+    assert (settings.weaviate_writer_key.get_secret_value(), settings.ledger_url) == ("hush", "")
+    for name, value, words in (
+        ("MOAT_WEAVIATE_WRITER_KEY", "other", "are both set"),
+        (
+            "MOAT_EMBEDDER_KEY_FILE",
+            str(tmp_path / "none"),
+            "MOAT_EMBEDDER_KEY_FILE=.*cannot be read: FileNotFoundError",
+        ),
+        ("MOAT_EMBEDER_KEY_FILE", str(file), "is not a setting"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            with pytest.raises(SettingsError, match=words) as error:
+                Settings.load()
+            assert "hush" not in str(error.value)
+
+
 def test_secrets_are_not_shown() -> None:
     assert "hush" not in repr(Settings.model_validate({"weaviate_writer_key": "hush"}))
 

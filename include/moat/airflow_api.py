@@ -60,7 +60,7 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
     answer = _answer(settings, dag, run=run, task=TASKS[asked], option=option, reason=reason)
     if not answer.is_success and answer.status_code != 409:  # 409: already answered in Airflow
         raise AirflowUnavailable(
-            f"run {run} of {dag} did not take the answer: {answer.status_code} {answer.text[:300]}; answer it in Airflow under Required Actions"
+            f"run {run} of {dag} did not take the answer: {answer.status_code}; answer it in Airflow under Required Actions"
         )
     return True
 

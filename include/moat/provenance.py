@@ -20,7 +20,7 @@ from moat.connections import Connection
 from moat.embedding.model import folder_of, revision_of
 from moat.errors import ModelError, SettingsError
 from moat.runtime import Runtime
-from moat.settings import PREFIX, PROJECT, Settings
+from moat.settings import PREFIX, PROJECT, Settings, private_folder
 from moat.source import Source
 
 PACKAGES = (
@@ -119,7 +119,7 @@ def _key(settings: Settings) -> bytes:
     if writer := settings.weaviate_writer_key.get_secret_value():
         return hashlib.sha256(f"moat context {writer}".encode()).digest()
     file = settings.home / "context.key"
-    settings.home.mkdir(parents=True, exist_ok=True)
+    private_folder(settings.home)
     if not file.exists():
         made = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

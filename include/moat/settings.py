@@ -4,9 +4,11 @@ Order of precedence: the environment, `.env` in the project folder, `$MOAT_HOME/
 `make run`, with the ports and keys of the servers that it started).
 """
 
+import contextlib
 import difflib
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -19,6 +21,8 @@ from moat.errors import SettingsError
 PREFIX = "MOAT_"
 ASYMMETRIC = {f"{kind}{bits}" for kind in ("RS", "PS", "ES") for bits in (256, 384, 512)} | {"EdDSA"}
 CHANNEL = re.compile(r"^(?:smtp|slack|webhook):[\w.-]+$")
+APPROVER = re.compile(r"^(?:airflow|cli):\S+$")
+FROM_FILE = "_file"  # MOAT_X_FILE: the file that holds the value of MOAT_X
 
 
 def _project() -> Path:
@@ -83,11 +87,15 @@ class Settings(BaseModel):
         description="resident: the `moat embedder` of this machine, started when none runs. endpoint: an OpenAI-compatible server, by connection. in_process: in the task itself.",
     )
     embedder_host: str = Field(
-        "127.0.0.1", description="Where the resident embedder listens. Anything but loopback needs MOAT_EMBEDDER_KEY."
+        "127.0.0.1",
+        description="Where the resident embedder listens. On loopback, with MOAT_EMBEDDER_PORT unset, that is a unix socket in MOAT_HOME, which only this user can open. Any other address needs MOAT_EMBEDDER_KEY.",
     )
-    embedder_port: int = Field(8765, description="Port of the resident embedder.")
+    embedder_port: int = Field(
+        8765, description="Port of the resident embedder. Setting it makes an embedder on loopback listen on TCP."
+    )
     embedder_key: SecretStr = Field(
-        SecretStr(""), description="Bearer key that the resident embedder asks for; empty: none, loopback only."
+        SecretStr(""),
+        description="Secret that client and embedder share over TCP. It encrypts every request and is never sent: take 32 random characters. Empty: on loopback, a key that Moat keeps for this user.",
     )
     embedder_conn_id: str = Field(
         "embedder_default",
@@ -105,9 +113,11 @@ class Settings(BaseModel):
     )
     gpu_slots: int = Field(1, ge=1, description="Slots of the pool `gpu`: embed tasks at a time, over all sources.")
 
-    parse_timeout_s: float = Field(120.0, gt=0, description="Seconds that one document may take to parse.")
+    parse_timeout_s: float = Field(
+        120.0, gt=0, description="Seconds that one document may take to parse, clean, judge and chunk."
+    )
     parse_memory_mb: int = Field(
-        2048, ge=256, description="Memory that parsing one document may take on top of the idle parser."
+        2048, ge=256, description="Memory that preparing one document may take on top of the idle child."
     )
     parse_output_mb: int = Field(32, ge=1, description="Text that one document may give.")
     max_document_mb: int = Field(64, ge=1, description="A larger document is quarantined without being fetched.")
@@ -162,6 +172,16 @@ class Settings(BaseModel):
         SecretStr(""), description="Bearer key of /moat/metrics on Airflow's API server; empty: it is not served."
     )
 
+    approvers: str = Field(
+        "",
+        description="Who may release, reject, roll back, erase and declare a change expected, with commas, as the audit names them: airflow:USER, cli:ACCOUNT; empty: everybody whom Airflow or the machine lets in.",
+    )
+    four_eyes: bool = Field(False, description="What makes documents public needs the answers of two different people.")
+    audit_uri: str = Field(
+        "",
+        description="Where heads of the audit are kept outside of the ledger: a folder, or s3://bucket/prefix, best with object lock; empty: beside staging.",
+    )
+
     airflow_url: str = Field(
         "", description="Airflow's address, so that the command line can answer a held load there."
     )
@@ -174,6 +194,14 @@ class Settings(BaseModel):
         """Validated when set, so that a misspelt channel is known before the first incident."""
         if strange := [one for one in parted(value) if not CHANNEL.match(one)]:
             raise ValueError(f"{', '.join(strange)}: write smtp:CONNECTION, slack:CONNECTION or webhook:CONNECTION")
+        return value
+
+    @field_validator("approvers")
+    @classmethod
+    def _doors(cls, value: str) -> str:
+        """Refuse a name without its door: it would lock everybody out, or let in whoever has that name elsewhere."""
+        if strange := [one for one in parted(value) if not APPROVER.match(one)]:
+            raise ValueError(f"{', '.join(strange)}: write airflow:USER or cli:ACCOUNT")
         return value
 
     @field_validator("tell_to")
@@ -204,7 +232,7 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls) -> "Settings":
-        """Read the settings of this process.
+        """Read the settings of this process, and close an existing state folder of this user to others.
 
         Returns:
             The settings, with defaults for variables that are unset or empty.
@@ -215,16 +243,20 @@ class Settings(BaseModel):
         values = environment()
         fields = cls.model_fields
         given = {name.removeprefix(PREFIX).lower(): value for name, value in values.items() if name.startswith(PREFIX)}
+        for name in [n for n in given if n.endswith(FROM_FILE) and n.removesuffix(FROM_FILE) in fields]:
+            _from_file(given, name)
         for name in given:
             if name not in fields:
                 close = difflib.get_close_matches(name, fields, n=1)
                 hint = f" Did you mean {PREFIX}{close[0].upper()}?" if close else ""
                 raise SettingsError(f"{PREFIX}{name.upper()} is not a setting.{hint} .env.example lists them all.")
         try:
-            return cls.model_validate({name: value for name, value in given.items() if value != ""})
+            made = cls.model_validate({name: value for name, value in given.items() if value != ""})
         except ValidationError as error:
             words = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors())
             raise SettingsError(f"{words}. .env.example says what each setting takes.") from None
+        _close(made.home)
+        return made
 
     @property
     def ledger(self) -> str:
@@ -240,6 +272,44 @@ class Settings(BaseModel):
     def collection_name(self) -> str:
         """Name of this tenant's collection in Weaviate."""
         return f"{self.collection}_{self.tenant}"
+
+
+def private_folder(folder: Path) -> Path:
+    """Create a folder that only this user may enter, or tighten an existing one.
+
+    Raises:
+        SettingsError: It is another user's, or no folder.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        if os.geteuid() == 0:
+            return folder  # root looks at another user's state
+        raise SettingsError(f"{folder} belongs to another user (id {found.st_uid}): set MOAT_HOME to a folder of yours")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
+    return folder
+
+
+def _from_file(given: dict[str, str], name: str) -> None:
+    """Replace the setting that names a file by what the file holds."""
+    file, of = given.pop(name), name.removesuffix(FROM_FILE)
+    if not file:
+        return
+    if given.get(of):
+        raise SettingsError(f"{PREFIX}{of.upper()} and {PREFIX}{name.upper()} are both set: set one of them")
+    try:
+        given[of] = Path(file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{PREFIX}{name.upper()}={file!r} cannot be read: {type(error).__name__}") from None
+
+
+def _close(folder: Path) -> None:
+    """Take others' rights from a folder, if it is there and this user's."""
+    with contextlib.suppress(OSError):  # `moat doctor` tells what stays open
+        found = folder.stat()
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+            folder.chmod(0o700)
 
 
 def parted(value: str) -> tuple[str, ...]:

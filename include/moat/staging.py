@@ -33,7 +33,7 @@ class Staging:
     def __init__(self, uri: str, filesystem: pafs.FileSystem | None = None) -> None:
         if filesystem is None and "://" not in uri:
             uri = str(Path(uri).resolve())
-            Path(uri).mkdir(parents=True, exist_ok=True)
+            Path(uri).mkdir(mode=0o700, parents=True, exist_ok=True)
             filesystem = pafs.LocalFileSystem()  # a path is no URI: it may have spaces, # and %
         self.uri = uri.rstrip("/")
         if filesystem is None:

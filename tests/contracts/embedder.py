@@ -1,8 +1,11 @@
 """What every embedder must keep: resident, endpoint and in-process alike."""
 
 import numpy as np
+import pytest
 
 from moat.embedding.client import Embedder
+from moat.embedding.limits import MOST_CHARACTERS, MOST_OF_A_QUESTION, REQUEST_BYTES
+from moat.errors import ModelError
 
 TEXTS = [
     "Parental leave is twenty weeks.",
@@ -46,3 +49,17 @@ class EmbedderContract:
 
     def test_a_query_is_embedded_like_a_text(self, embedder: Embedder) -> None:
         assert np.allclose(embedder.embed(TEXTS[:1], "query"), embedder.embed(TEXTS[:1]), atol=1e-5)
+
+    def test_texts_that_weigh_more_than_one_request_are_all_embedded(self, embedder: Embedder) -> None:
+        word = "x" * 40_000  # one word to the model
+        many = [f"{word} container {i}" for i in range(3 * REQUEST_BYTES // 40_000)]
+        vectors = embedder.embed(many)
+        assert vectors.shape == (len(many), 384)
+        assert vectors[-1] @ embedder.embed(many[-1:])[0] > 0.9999
+
+    def test_a_text_or_question_beyond_the_bound_is_refused_without_a_quote(self, embedder: Embedder) -> None:
+        for priority, most in (("bulk", MOST_CHARACTERS), ("query", MOST_OF_A_QUESTION)):
+            embedder.embed(["y" * most], priority)  # type: ignore[arg-type]
+            with pytest.raises(ModelError, match=f"has {most + 1:,} characters, the embedder takes {most:,}") as error:
+                embedder.embed(["fine", "y" * (most + 1)], priority)  # type: ignore[arg-type]
+            assert "yyy" not in str(error.value)

@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from moat.connections import EnvironmentConnections
+from moat.embedding.address import address_of
 from moat.embedding.client import Embedder, HttpEmbedder, InProcessEmbedder, embedder_of
 from moat.embedding.model import ModelInfo
-from moat.embedding.server import Job, Turns, app_of, ensure_running
-from moat.errors import EmbedderUnavailable, ModelError, SettingsError
+from moat.embedding.resident import ensure_running, serves
+from moat.embedding.server import Job, Turns
+from moat.errors import EmbedderUnavailable, ModelError
 from moat.local.servers import free_ports
 from moat.settings import Settings
 from tests.contracts.embedder import EmbedderContract
@@ -111,13 +113,8 @@ def test_an_embedder_of_another_model_is_refused(embedder_server: int) -> None:
 
 
 def test_something_else_on_the_port_is_told_apart(weaviate_server: Settings) -> None:
-    with pytest.raises(EmbedderUnavailable, match="something else than an embedder"):
+    with pytest.raises(EmbedderUnavailable, match="something else holds the port"):
         ensure_running(Settings.model_validate({"embedder_port": weaviate_server.weaviate_port}))
-
-
-def test_an_address_that_anyone_could_reach_needs_a_key() -> None:
-    with pytest.raises(SettingsError, match="MOAT_EMBEDDER_KEY"):
-        app_of(Settings.model_validate({"embedder_host": "0.0.0.0"}))
 
 
 @pytest.fixture
@@ -126,25 +123,24 @@ def embedder_home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("port", [None, free_ports(1)[0]], ids=["socket", "port"])
 def test_where_none_runs_the_first_task_starts_one_and_it_ends_when_idle(
-    embedder_home: Path, monkeypatch: pytest.MonkeyPatch
+    embedder_home: Path, port: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port = free_ports(1)[0]
-    for name, value in {"HOME": embedder_home, "EMBEDDER_PORT": port, "EMBEDDER_IDLE_MINUTES": 0.05}.items():
+    given = {"HOME": embedder_home, "EMBEDDER_IDLE_MINUTES": 0.05} | ({"EMBEDDER_PORT": port} if port else {})
+    for name, value in given.items():
         monkeypatch.setenv(f"MOAT_{name}", str(value))
     settings = Settings.load()
-    urls: list[str] = []
-    starters = [threading.Thread(target=lambda: urls.append(ensure_running(settings))) for _ in range(3)]
+    found: list[str] = []
+    starters = [threading.Thread(target=lambda: found.append(ensure_running(settings).shown)) for _ in range(3)]
     for starter in starters:
         starter.start()
     for starter in starters:
         starter.join()
-    assert urls == [f"http://127.0.0.1:{port}"] * 3
+    assert found == [f"http://127.0.0.1:{port}" if port else f"unix:{embedder_home}/embedder.sock"] * 3
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        try:
-            httpx.get(f"{urls[0]}/health")
-        except httpx.TransportError:
+        if not serves(address_of(settings), settings):
             break
         time.sleep(0.5)
     else:

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import boto3
 import psutil
 import pytest
 
 from moat.connections import EnvironmentConnections
+from moat.embedding.address import address_of
 from moat.errors import FatalError
 from moat.local import __main__ as commands
+from moat.local import confined
 from moat.local import stack as module
 from moat.local.servers import answers, free_ports, listening
 from moat.local.stack import Stack, airflow_environment, running_pid, settle, stack
@@ -86,6 +89,20 @@ def heard(process: subprocess.Popen[str], word: str) -> list[str]:
     pytest.fail(f"it ended without {word!r}: {lines}")
 
 
+def opened_to_others(home: Path) -> dict[str, str]:
+    """What of a state folder others have rights on, with its mode; the programs that a link leads to are not in it."""
+    paths = [home, *(Path(at, name) for at, folders, files in os.walk(home) for name in (*folders, *files))]
+    modes = {str(path.relative_to(home)): path.lstat().st_mode for path in paths}
+    return {name: oct(mode) for name, mode in modes.items() if mode & 0o077 and not stat.S_ISLNK(mode)}
+
+
+def addresses(processes: list[psutil.Process]) -> set[tuple[str, int]]:
+    """Where some processes listen."""
+    pids = {process.pid for process in processes}
+    found = (c for c in psutil.net_connections("inet") if c.pid in pids)
+    return {(c.laddr.ip, c.laddr.port) for c in found if c.status == psutil.CONN_LISTEN}
+
+
 def test_the_usual_ports_are_taken_when_they_are_free(home: Path, usual: dict[str, int]) -> None:
     env = settle(home)
     assert {name: int(env[name]) for name in usual} == usual
@@ -134,6 +151,13 @@ def test_only_the_owner_may_read_the_keys(home: Path) -> None:
     assert [p.name for p in home.iterdir()] == ["env"], "no draft with keys stays behind"
 
 
+def test_ports_that_nothing_listens_on_any_more_are_forgotten(home: Path) -> None:
+    home.mkdir()
+    (home / "env").write_text("MOAT_EMBEDDER_PORT='8765'\nLOCAL_LOG_PORT='8793'\n")
+    assert not {"MOAT_EMBEDDER_PORT", "LOCAL_LOG_PORT"} & set(settle(home))
+    assert address_of(Settings.load()).socket == home / "embedder.sock"
+
+
 def test_what_a_person_adds_is_kept_as_it_was_meant(home: Path) -> None:
     settle(home)
     with (home / "env").open("a") as file:
@@ -166,13 +190,13 @@ def test_airflow_is_told_every_port_and_secret_that_was_settled(home: Path) -> N
     assert told["AIRFLOW__API__PORT"] == env["LOCAL_AIRFLOW_PORT"]
     for name in ("AIRFLOW__API__BASE_URL", "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"):
         assert f"127.0.0.1:{env['LOCAL_AIRFLOW_PORT']}" in told[name]
-    assert told["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"] == env["LOCAL_LOG_PORT"]
-    assert told["AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"] == env["LOCAL_TRIGGER_LOG_PORT"]
+    assert told["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS"] == "0o700"
+    assert told["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS"] == "0o600"
     assert len(told["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
     assert told["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
 
 
-@pytest.mark.parametrize("name", ["MOAT_WEAVIATE_PORT", "LOCAL_S3_PORT", "LOCAL_LOG_PORT"])
+@pytest.mark.parametrize("name", ["MOAT_WEAVIATE_PORT", "LOCAL_S3_PORT", "LOCAL_AIRFLOW_PORT"])
 def test_a_settled_port_that_another_program_took_is_named_with_the_way_out(name: str, home: Path) -> None:
     port = settle(home)[name]
     before = dict(os.environ)
@@ -255,13 +279,23 @@ def test_everything_starts_answers_and_ends_and_an_embedder_that_ran_already_is_
     binaries: Path,
     embedder_server: int,
     child: Callable[..., subprocess.Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     home.mkdir()
     (home / "bin").symlink_to(binaries)
-    ports = {**usual, "MOAT_EMBEDDER_PORT": embedder_server}
-    (home / "env").write_text("".join(f"{name}={port}\n" for name, port in ports.items()))
+    (home / "env").write_text("".join(f"{name}={port}\n" for name, port in usual.items()))
+    (home / "staging" / "old").mkdir(parents=True)
+    (home / "staging" / "old" / "texts").write_text("of an earlier version")
+    for path in (home, home / "staging", home / "staging" / "old"):
+        path.chmod(0o755)
+    (home / "staging" / "old" / "texts").chmod(0o644)
+    monkeypatch.setenv("MOAT_EMBEDDER_PORT", str(embedder_server))
+    monkeypatch.setenv("MOAT_HOME", str(home))
+    ports = usual
     run = child(HOLD, str(home))
     lines = heard(run, "all up")
+    assert "could be read by others: now by you alone" in lines[0]
+    lines = [line for line in lines[1:] if "network namespace" not in line]
     assert [line.partition(" (")[0] for line in lines[:2]] == ["Weaviate is up", "S3 is up"]
     assert lines[2] == f"embedder runs already at http://127.0.0.1:{embedder_server}"
     assert answers(f"http://127.0.0.1:{ports['MOAT_WEAVIATE_PORT']}/v1/.well-known/ready")
@@ -270,6 +304,19 @@ def test_everything_starts_answers_and_ends_and_an_embedder_that_ran_already_is_
     assert (home / "ledger.db").exists()
     started = psutil.Process(run.pid).children(recursive=True)
     assert len(started) >= 2
+    put = boto3.client(
+        "s3",
+        endpoint_url=f"http://127.0.0.1:{ports['LOCAL_S3_PORT']}",
+        aws_access_key_id="moat",
+        aws_secret_access_key=settle(home)["LOCAL_S3_SECRET"],
+        region_name="us-east-1",
+    )
+    put.create_bucket(Bucket="contracts")
+    put.put_object(Bucket="contracts", Key="a/secret.txt", Body=b"text", Tagging="readers=hr")
+    put.close()
+    assert opened_to_others(home) == {}
+    if confined.possible():
+        assert {ip for ip, _ in addresses(started)} == {"127.0.0.1"}
     assert commands.main(["stop"]) == 0
     heard(run, "interrupted")
     assert run.wait(30) == 0

@@ -22,6 +22,7 @@ for commands in (run, metrics, documents, loads, incidents, audit, erase, direct
 
 def main() -> None:
     """Entry point of the console script; prints Moat's errors as one line."""
+    os.umask(0o077)  # what a command writes lies in the state folder, or holds texts
     os.environ.update({name: value for name, value in environment().items() if name.startswith("AIRFLOW_CONN_")})
     try:
         app()

@@ -157,7 +157,7 @@ class _Service:
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
                     remedy = "set `ca_file` in its extra to the certificates to trust"
                     raise FatalError(f"{self._where}: {path}: {error}; {remedy}") from error
-                raise DirectoryUnavailable(f"{self._where}: {path} did not answer: {error!r}") from error
+                raise DirectoryUnavailable(f"{self._where}: {path} did not answer: {type(error).__name__}") from error
             if answer.status_code != 429 and answer.status_code < 500:
                 break
             if attempt == TRIES:
@@ -169,7 +169,7 @@ class _Service:
             remedy = "check the token in the connection's password, and what it may read"
             raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {remedy}")
         if not answer.is_success:
-            raise FatalError(f"{self._where}: {path} answered {answer.status_code}: {answer.text[:300]}")
+            raise FatalError(f"{self._where}: {path} answered {answer.status_code}")
         try:
             body = answer.json()
         except ValueError:

@@ -10,21 +10,30 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import httpx
 import numpy as np
 
-from moat.batching import windows
 from moat.connections import Connections
+from moat.embedding.address import Address
+from moat.embedding.limits import Priority, requests
 from moat.embedding.model import ModelInfo, folder_of, max_tokens_of, revision_of
+from moat.embedding.resident import ensure_running
 from moat.errors import EmbedderUnavailable, ModelError
 from moat.settings import Settings
 
-Priority = Literal["bulk", "query"]
 Vectors = np.ndarray  # float32, one row per text, each of length 1
-REQUEST = 256  # texts of one request
 AT_ONCE = 2  # parallel requests
+MEANT = {
+    400: "a text is longer than its model takes, or it takes no such request",
+    401: "the key is missing or wrong",
+    403: "the key may not do this",
+    404: "it serves no /v1/embeddings, or no such model",
+    409: "it serves another model or revision than MOAT_MODEL",
+    413: "a request is larger than it takes",
+    422: "it does not take such texts",
+}
 PASSING = (408, 425, 429)  # statuses that may pass with another try, beside those from 500 up
 TRIES = 6
 WAIT_S = 300.0  # maximum, for one answer
@@ -48,7 +57,8 @@ class Embedder(Protocol):
         """Embed texts.
 
         Args:
-            texts: Texts that are not empty. In bulk, each must fit the model's token limit.
+            texts: Texts that are not empty and within the bounds of `moat.embedding.limits`. In bulk, each must
+                fit the model's token limit.
             priority: `query` goes before all `bulk` work.
 
         Returns:
@@ -56,7 +66,8 @@ class Embedder(Protocol):
 
         Raises:
             EmbedderUnavailable: The embedder did not answer.
-            ModelError: The embedder refuses the request, or serves another model or revision.
+            ModelError: A text is beyond the bound, or the embedder refuses the request, or serves another model
+                or revision.
         """
         ...
 
@@ -69,9 +80,9 @@ class HttpEmbedder:
     """An OpenAI-compatible embeddings server: `moat embedder`, TEI, vLLM, or a hosted endpoint.
 
     Args:
-        url: Address of the server, without `/v1/embeddings`.
+        at: URL of the server, without `/v1/embeddings`; or the address of a resident one.
         model: Name of the model to request.
-        key: Bearer key; empty: none.
+        key: Bearer key for a URL; empty: none.
         known: The model's description; None: read from `/health` of the server.
         wait_s: Maximum seconds for one answer.
         tries: Maximum tries of one request.
@@ -79,7 +90,7 @@ class HttpEmbedder:
 
     def __init__(
         self,
-        url: str,
+        at: str | Address,
         model: str,
         key: str = "",
         known: ModelInfo | None = None,
@@ -87,10 +98,15 @@ class HttpEmbedder:
         tries: int = TRIES,
     ) -> None:
         self._model, self._known, self._tries = model, known, tries
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=httpx.Timeout(wait_s, connect=min(wait_s, 10.0)), trust_env=False
-        )
+        timeout = httpx.Timeout(wait_s, connect=min(wait_s, 10.0))
+        if isinstance(at, str):
+            headers = {"authorization": f"Bearer {key}"} if key else {}
+            self._where = at
+            self._http = httpx.Client(
+                base_url=at, headers=headers, timeout=timeout, transport=_Wordless(trust_env=False), trust_env=False
+            )
+        else:
+            self._where, self._http = at.shown, at.client(timeout)
         self._client = f"{threading.get_ident():x}-{time.time_ns():x}"  # so that the server can let clients take turns
 
     def info(self) -> ModelInfo:
@@ -101,9 +117,12 @@ class HttpEmbedder:
 
     def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
         info = self.info()
+        windows = list(requests(texts, priority))
+        if len(windows) == 1:
+            return self._embed(windows[0], priority, info)
         # While one answer is sent, the server computes the next.
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            parts = list(pool.map(lambda window: self._embed(window, priority, info), windows(texts, REQUEST)))
+            parts = list(pool.map(lambda window: self._embed(window, priority, info), windows))
         return np.concatenate(parts) if parts else np.empty((0, info.dimensions), np.float32)
 
     def _embed(self, texts: list[str], priority: Priority, info: ModelInfo) -> Vectors:
@@ -112,12 +131,10 @@ class HttpEmbedder:
         answer = self._asked(lambda: self._http.post("/v1/embeddings", json=body, headers=headers)).json()
         rows = sorted(answer["data"], key=lambda row: row["index"])
         if [row["index"] for row in rows] != list(range(len(texts))):
-            raise EmbedderUnavailable(f"{self._http.base_url} was sent {len(texts)} texts and answered {len(rows)}")
+            raise EmbedderUnavailable(f"{self._where} was sent {len(texts)} texts and answered {len(rows)}")
         vectors = np.stack([_vector(row["embedding"]) for row in rows])
         if vectors.shape[1] != info.dimensions:
-            raise ModelError(
-                f"{self._http.base_url} gives {vectors.shape[1]} dimensions, {info.dimensions} were declared"
-            )
+            raise ModelError(f"{self._where} gives {vectors.shape[1]} dimensions, {info.dimensions} were declared")
         return _of_length_one(vectors)
 
     def _asked(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
@@ -128,22 +145,30 @@ class HttpEmbedder:
             try:
                 answer = ask()
             except httpx.TransportError as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = type(error).__name__
             else:
                 if answer.is_success:
                     return answer
-                reason = f"{answer.status_code}: {answer.text[:300]}"
+                reason = str(answer.status_code)  # its words may quote a question or a text
                 if answer.status_code not in PASSING and answer.status_code < 500:
-                    raise ModelError(f"the embedder at {self._http.base_url} refuses: {reason}")
+                    meant = MEANT.get(answer.status_code, "its own log says why")
+                    raise ModelError(f"the embedder at {self._where} refuses with {reason}: {meant}")
                 wait = _retry_after(answer, wait)
             if attempt + 1 < self._tries:
                 time.sleep(wait)
-        raise EmbedderUnavailable(
-            f"the embedder at {self._http.base_url} did not answer in {self._tries} tries: {reason}"
-        )
+        raise EmbedderUnavailable(f"the embedder at {self._where} did not answer in {self._tries} tries: {reason}")
 
     def close(self) -> None:
         self._http.close()
+
+
+class _Wordless(httpx.HTTPTransport):
+    """Drops the reason phrase of an answer, which is the server's own text, and which httpx logs."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        answer.extensions.pop("reason_phrase", None)
+        return answer
 
 
 class InProcessEmbedder:
@@ -163,7 +188,8 @@ class InProcessEmbedder:
         return self._info
 
     def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
-        if not texts:
+        windows = list(requests(texts, priority))  # refuses what a server would
+        if not windows:
             return np.empty((0, self._info.dimensions), np.float32)
         return _of_length_one(self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False))
 
@@ -193,12 +219,7 @@ def embedder_of(settings: Settings, connections: Connections, wait_s: float = WA
     elif settings.embedder == "endpoint":
         embedder = _endpoint(settings, connections, wait_s, tries)
     else:
-        from moat.embedding.server import ensure_running
-
-        url = ensure_running(settings)
-        embedder = HttpEmbedder(
-            url, settings.model, key=settings.embedder_key.get_secret_value(), known=None, wait_s=wait_s, tries=tries
-        )
+        embedder = HttpEmbedder(ensure_running(settings), settings.model, wait_s=wait_s, tries=tries)
     found = embedder.info()
     if settings.model_revision and found.revision != settings.model_revision:
         embedder.close()

@@ -117,6 +117,11 @@ class TokenCounter:
             encodings = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
             self._counts.update((text, len(encoding.ids)) for text, encoding in zip(new, encodings, strict=True))
 
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, counted anew; safe to call from several threads."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) for encoding in encodings]
+
     def forget(self) -> None:
         """Forget the counted texts."""
         self._counts.clear()

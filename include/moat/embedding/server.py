@@ -1,4 +1,4 @@
-"""The resident embedder: one process per machine with an OpenAI API.
+"""The resident embedder: one process with an OpenAI API, on a unix socket or on TCP.
 
     moat embedder                        # if none runs, the first task that embeds starts it
     POST /v1/embeddings                  {"model", "input", "encoding_format": "float" | "base64"}
@@ -10,30 +10,30 @@ It keeps the model loaded. A query goes before all bulk work; bulk clients take 
 import asyncio
 import base64
 import contextlib
-import fcntl
-import ipaddress
+import hmac
 import json
 import os
-import subprocess
-import sys
+import socket
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
-import httpx
 import numpy as np
 
+from moat.embedding.address import address_of
+from moat.embedding.asked import Asked, asked_of
+from moat.embedding.door import Door
+from moat.embedding.limits import Priority
 from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
-from moat.errors import EmbedderUnavailable, ModelError, SettingsError
-from moat.settings import Settings
+from moat.embedding.resident import serves
+from moat.errors import EmbedderUnavailable
+from moat.settings import Settings, private_folder
 
-STARTING_S = 300.0  # most of it is importing torch on a busy machine
-_started: list[subprocess.Popen[bytes]] = []  # started by this process and left running
-MOST_TEXTS = 4_096  # of one request
 CPU_BUDGET, GPU_BUDGET = 2_048, 65_536  # tokens of one forward pass; on a CPU, what fits its cache is fastest
 
 
@@ -78,7 +78,7 @@ class Turns:
         self.passes = 0
         threading.Thread(target=self._work, name="model", daemon=True).start()
 
-    def submit(self, job: Job, priority: Literal["bulk", "query"]) -> None:
+    def submit(self, job: Job, priority: Priority) -> None:
         """Queue a job by its priority."""
         with self._changed:
             if priority == "query":
@@ -154,11 +154,8 @@ def app_of(settings: Settings) -> Any:
     """Build the server and load its model. Raises SettingsError for a public address without a key."""
     from fastapi import FastAPI, Header, HTTPException, Request, Response
 
-    key = settings.embedder_key.get_secret_value()
-    if not key and not _loopback(settings.embedder_host):
-        raise SettingsError(
-            f"MOAT_EMBEDDER_HOST={settings.embedder_host} is reachable from outside: set MOAT_EMBEDDER_KEY, or listen on 127.0.0.1"
-        )
+    # Over a socket the file's mode says who may ask; a key that Moat keeps for the user seals and asks nobody.
+    key = "" if address_of(settings).socket else settings.embedder_key.get_secret_value()
     folder = folder_of(settings.model)
     model, tokens = (
         load_model(str(folder), settings.embedder_device, settings.embedder_precision),
@@ -171,6 +168,8 @@ def app_of(settings: Settings) -> Any:
         ),
         settings.embedder_token_budget or (GPU_BUDGET if model.device.type == "cuda" else CPU_BUDGET),
     )
+    # Reading and counting beside the loop: a large request of one client holds up neither questions nor health.
+    workers = {"bulk": ThreadPoolExecutor(1, "bulk"), "query": ThreadPoolExecutor(2, "query")}
     state = {"used": time.monotonic()}
 
     @contextlib.asynccontextmanager
@@ -178,6 +177,8 @@ def app_of(settings: Settings) -> Any:
         ending = asyncio.create_task(_end_when_idle(app, state, settings.embedder_idle_minutes * 60))
         yield
         ending.cancel()
+        for pool in workers.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(title="Moat embedder", lifespan=life)
 
@@ -193,6 +194,24 @@ def app_of(settings: Settings) -> Any:
             "passes": turns.passes,
         }
 
+    def measured(content: bytes, priority: Priority, revision: str) -> Asked:
+        try:
+            asked = asked_of(content, priority)
+        except ValueError as wrong:
+            raise HTTPException(422, str(wrong)) from None
+        if asked.model != info.model or (revision and revision != info.revision):
+            raise HTTPException(
+                409, f"another model or revision is asked for; this embedder serves {info.model} {info.revision}"
+            )
+        asked.lengths = [n + tokens.special for n in tokens.lengths(asked.texts)]
+        longest = max(asked.lengths)
+        if priority == "bulk" and longest > info.max_tokens:
+            raise HTTPException(
+                400,
+                f"text {asked.lengths.index(longest)} has {longest} tokens, the model takes {info.max_tokens}: it would be cut",
+            )
+        return asked
+
     @app.post("/v1/embeddings")
     async def embeddings(
         request: Request,
@@ -201,44 +220,23 @@ def app_of(settings: Settings) -> Any:
         x_moat_client: str = Header(""),
         x_moat_revision: str = Header(""),
     ) -> Response:
-        if key and authorization != f"Bearer {key}":
+        sealed = request.scope.get("moat.sealed", False)
+        if key and not sealed and not hmac.compare_digest(authorization.encode(), f"Bearer {key}".encode()):
             raise HTTPException(401, "the bearer key is missing or wrong: MOAT_EMBEDDER_KEY on both sides")
         state["used"] = time.monotonic()
-        body = await request.json()
-        texts = [body["input"]] if isinstance(body.get("input"), str) else body.get("input")
-        if (
-            not isinstance(texts, list)
-            or not texts
-            or len(texts) > MOST_TEXTS
-            or not all(isinstance(t, str) and t for t in texts)
-        ):
-            raise HTTPException(422, f"input must be a text or a list of 1 to {MOST_TEXTS:,} texts, none of them empty")
-        if body.get("model") != info.model or (x_moat_revision and x_moat_revision != info.revision):
-            raise HTTPException(
-                409,
-                f"asked for {body.get('model')} {x_moat_revision}, this embedder serves {info.model} {info.revision}",
-            )
-        tokens.learn(texts)
-        lengths = [tokens.count(text) + tokens.special for text in texts]
-        tokens.forget()
-        priority: Literal["bulk", "query"] = "query" if x_moat_priority == "query" else "bulk"
-        if priority == "bulk" and max(lengths) > info.max_tokens:
-            raise HTTPException(
-                400,
-                f"text {lengths.index(max(lengths))} has {max(lengths)} tokens, the model takes {info.max_tokens}: it would be cut",
-            )
-        job = Job(
-            texts,
-            [min(n, info.max_tokens) for n in lengths],
-            x_moat_client or (request.client.host if request.client else ""),
-        )
+        priority: Priority = "query" if x_moat_priority == "query" else "bulk"
+        content = await request.body()
+        loop, pool = asyncio.get_running_loop(), workers[priority]
+        asked = await loop.run_in_executor(pool, measured, content, priority, x_moat_revision)
+        client = x_moat_client[:64] or (request.client.host if request.client else "")
+        job = Job(asked.texts, [min(n, info.max_tokens) for n in asked.lengths], client)
         turns.submit(job, priority)
         vectors = await asyncio.wrap_future(job.done)
         state["used"] = time.monotonic()
-        return Response(
-            _openai_form(vectors, info.model, sum(lengths), body.get("encoding_format", "float")),
-            media_type="application/json",
+        answer = await loop.run_in_executor(
+            pool, lambda: _openai_form(vectors, info.model, sum(asked.lengths), asked.form)
         )
+        return Response(answer, media_type="application/json")
 
     return app
 
@@ -262,92 +260,46 @@ async def _end_when_idle(app: Any, state: dict[str, float], idle_s: float) -> No
 
 
 def serve(settings: Settings) -> None:
-    """Run the embedder until it is stopped, or idle for MOAT_EMBEDDER_IDLE_MINUTES."""
+    """Run the embedder until it is stopped, or idle for MOAT_EMBEDDER_IDLE_MINUTES.
+
+    Raises EmbedderUnavailable if one runs there already, SettingsError for a public address without a key.
+    """
     import uvicorn
 
+    address = address_of(settings)
+    if address.socket is not None and serves(address, settings):
+        raise EmbedderUnavailable(f"an embedder answers at {address.shown} already")
     app = app_of(settings)
-    server = uvicorn.Server(uvicorn.Config(app, settings.embedder_host, settings.embedder_port, log_level="warning"))
-    app.state.server = server
-    server.run()
-
-
-def ensure_running(settings: Settings) -> str:
-    """Return the address of this machine's embedder, starting it if none runs.
-
-    Raises ModelError if it serves another model, EmbedderUnavailable if it does not start.
-    """
-    url = f"http://{settings.embedder_host}:{settings.embedder_port}"
-    if _serves(url, settings):
-        return url
-    if not _loopback(settings.embedder_host):
-        raise EmbedderUnavailable(f"no embedder answers at {url}; start `moat embedder` there")
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with _locked(settings):
-        if _serves(url, settings):
-            return url
-        log = settings.home / "logs" / "embedder.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as out:
-            # A session of its own and no inherited files, so that it outlives the task that starts it.
-            _started.append(
-                child := subprocess.Popen(
-                    [sys.executable, "-m", "moat.embedding.server"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=out,
-                    start_new_session=True,
-                    close_fds=True,
-                    env={**os.environ, "MOAT_HOME": str(settings.home)},
-                )
-            )
-        deadline = time.monotonic() + STARTING_S
-        while time.monotonic() < deadline and child.poll() is None:
-            if _serves(url, settings):
-                return url
-            time.sleep(0.2)
-        if child.poll() is None:
-            child.kill()
-        tail = log.read_text(errors="replace").strip().splitlines()[-3:]
-        raise EmbedderUnavailable(
-            f"the embedder did not start at {url}: {' / '.join(tail) or 'no word in its log'}; see {log}"
-        )
-
-
-def _serves(url: str, settings: Settings) -> bool:
-    """Whether an embedder answers. Raises ModelError if it serves another model."""
-    try:
-        answer = httpx.get(f"{url}/health", timeout=10.0, trust_env=False)
-    except httpx.TransportError:
-        return False
-    body = (
-        answer.json()
-        if answer.is_success and answer.headers.get("content-type", "").startswith("application/json")
-        else {}
+    config = uvicorn.Config(
+        Door(app, address.key), settings.embedder_host, settings.embedder_port, log_level="warning", lifespan="on"
     )
-    if "model" not in body:
-        raise EmbedderUnavailable(
-            f"something else than an embedder answers at {url}: set MOAT_EMBEDDER_PORT to a free port"
-        )
-    if body["model"] != settings.model:
-        raise ModelError(
-            f"the embedder at {url} serves {body['model']}, MOAT_MODEL is {settings.model}: stop it, or set MOAT_EMBEDDER_PORT to another port"
-        )
-    return True
+    app.state.server = server = uvicorn.Server(config)
+    if address.socket is None:
+        server.run()
+        return
+    with _listening(address.socket) as opened:
+        server.run(sockets=[opened])
 
 
 @contextlib.contextmanager
-def _locked(settings: Settings) -> Iterator[None]:
-    """Let one process at a time start the embedder of this machine."""
-    with (settings.home / "embedder.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _loopback(host: str) -> bool:
+def _listening(path: Path) -> Iterator[socket.socket]:
+    """A unix socket that only this user can open, removed in the end."""
+    private_folder(path.parent)
+    path.unlink(missing_ok=True)  # of one that was killed: nothing answers there
+    before = os.umask(0o177)
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        opened.bind(str(path))
+        mine = path.stat().st_ino
+    finally:
+        os.umask(before)
+    try:
+        yield opened
+    finally:
+        opened.close()
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == mine:
+                path.unlink()
 
 
 def dimensions_of(model: Any) -> int:

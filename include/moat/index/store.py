@@ -14,7 +14,7 @@ import numpy as np
 from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
-from moat.index.errors import mapped_errors, unless_missing
+from moat.index.errors import mapped_errors, meaning_of, unless_missing
 from moat.index.fusion import POOL, fuse, vector_weight
 from moat.index.objects import READ, Stored, properties_of, stored
 from moat.index.schema import PROPERTIES, STOP_WORDS, check_collection, description
@@ -235,7 +235,7 @@ class WeaviateStore:
                 ]
             )
             if answer.errors:
-                reasons.update(error.message for error in answer.errors.values())
+                reasons.update(meaning_of(error.message) for error in answer.errors.values())
             return [window[i] for i in answer.errors]
 
         reasons: set[str] = set()
@@ -243,7 +243,7 @@ class WeaviateStore:
             if left := self._until_taken(send, window):
                 raise IndexNotKept(
                     f"Weaviate did not take {len(left)} of {len(window)} objects, {left[0].id} among them: "
-                    f"{'; '.join(sorted(reasons))[:500]}. A read-only shard has a full disk behind it: free it, set the shard READY"
+                    f"{'; '.join(sorted(reasons))}. A read-only shard has a full disk behind it: free it, set the shard READY"
                 )
 
     def _until_taken(

@@ -26,7 +26,7 @@ def asked(airflow: httpx.Client, method: str, path: str, **given: Any) -> Any:
             break
         time.sleep(0.5 * 2**attempt)
     if not answer.is_success:
-        raise FatalError(f"Airflow answers {answer.status_code} to {method} {path}: {answer.text[:500]}")
+        raise FatalError(f"Airflow answers {answer.status_code} to {method} {path}: its log says why")
     return answer.json()
 
 

@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from pathlib import Path
 
 import httpx
 
-from moat.errors import FatalError
-from moat.local import reaper
+from moat.embedding.address import address_of
+from moat.embedding.resident import serves
+from moat.errors import EmbedderUnavailable, FatalError
+from moat.local import confined, reaper
 from moat.settings import Settings
 
 STARTING_S = 120.0
@@ -67,9 +70,10 @@ class Server:
 
 
 def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Path, ready: Callable[[], bool]) -> Server:
-    """Start a server in its own process group; `wait` for it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Start a server in its own process group; `wait` for it. What it writes only this user can read."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = folder / f"{name}.log"
+    log.touch(0o600)
     with log.open("ab") as out:
         process = subprocess.Popen(
             list(command),
@@ -78,6 +82,7 @@ def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Pat
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,
         )
     reaper.watch(process.pid)
     return Server(name, process, log, ready)
@@ -143,7 +148,11 @@ class WeaviateKeys:
 
 
 def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: WeaviateKeys) -> Server:
-    """A single-node Weaviate: no anonymous access, roles by key, no auto-schema, no telemetry."""
+    """A single-node Weaviate: no anonymous access, roles by key, no auto-schema, no telemetry.
+
+    Its cluster's ports take commands without a key, and no setting changes that; so it runs in a network namespace
+    of its own where the machine allows one, and only the two given ports can be reached.
+    """
     gossip, data, raft, raft_rpc = _ports_in_a_row(4)  # Weaviate finds its own data port at gossip + 1
     env = {
         "PERSISTENCE_DATA_PATH": str(folder / "data"),
@@ -167,7 +176,7 @@ def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: Weavia
         "RAFT_INTERNAL_RPC_PORT": str(raft_rpc),
         "RAFT_BOOTSTRAP_EXPECT": "1",
         "RAFT_JOIN": f"moat-{port}:{raft}",
-        # The cluster has only this node; ports that cannot be bound to loopback require a password.
+        # The cluster has only this node. Where there is no namespace, this is all that can be done about its ports.
         "CLUSTER_BIND_ADDR": "127.0.0.1",
         "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
         "CLUSTER_BASIC_AUTH_USERNAME": "moat",
@@ -175,7 +184,8 @@ def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: Weavia
         "GO_PROFILING_DISABLE": "true",
         "LOG_LEVEL": "warning",
     }
-    command = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--scheme", "http"]
+    own = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--scheme", "http"]
+    command = [sys.executable, "-S", "-E", confined.__file__, str(port), str(grpc_port), "--", *own]
     url = f"http://127.0.0.1:{port}/v1/.well-known/ready"
     return start("weaviate", command, env, folder, lambda: answers(url) and listening(grpc_port))
 
@@ -183,7 +193,7 @@ def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: Weavia
 def s3(binary: Path, folder: Path, port: int, access: str, secret: str) -> Server:
     """An S3 server over a folder (versitygw), on any file system."""
     for name in ("buckets", "metadata", "versions"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [
         str(binary),
         "--port",
@@ -194,6 +204,10 @@ def s3(binary: Path, folder: Path, port: int, access: str, secret: str) -> Serve
         str(folder / "metadata"),
         "--versioning-dir",
         str(folder / "versions"),
+        "--dir-perms",
+        "0700",
+        "--file-perms",
+        "0600",
         str(folder / "buckets"),
     ]
     env = {"ROOT_ACCESS_KEY_ID": access, "ROOT_SECRET_ACCESS_KEY": secret}
@@ -202,10 +216,17 @@ def s3(binary: Path, folder: Path, port: int, access: str, secret: str) -> Serve
 
 def embedder(settings: Settings, python: Path, env: Mapping[str, str]) -> Server:
     """The embedding server of these settings, without idle timeout."""
-    url = f"http://127.0.0.1:{settings.embedder_port}/health"
+    address = address_of(settings)
     command = [str(python), "-m", "moat.embedding.server"]
     stays = {**env, "MOAT_EMBEDDER_IDLE_MINUTES": "0"}
-    return start("embedder", command, stays, settings.home / "logs", lambda: answers(url))
+
+    def ready() -> bool:
+        try:
+            return serves(address, settings)
+        except EmbedderUnavailable:
+            return False
+
+    return start("embedder", command, stays, settings.home / "logs", ready)
 
 
 @contextlib.contextmanager

@@ -14,23 +14,31 @@ from typing import IO
 import httpx
 from dotenv import dotenv_values
 
-from moat.embedding.server import ensure_running
+from moat.embedding.address import address_of
+from moat.embedding.resident import serves
 from moat.errors import FatalError
 from moat.ledger import Ledger
-from moat.local import servers
+from moat.local import confined, servers
 from moat.local.binaries import S3, WEAVIATE, program
 from moat.local.servers import Server, WeaviateKeys, free_ports, listening
-from moat.settings import PROJECT, Settings
+from moat.maintenance.doctor import OPEN_PORTS
+from moat.maintenance.private import tighten
+from moat.settings import PROJECT, Settings, private_folder
 
 PORTS = {  # used if free at the first start; then stored in the state folder
     "MOAT_WEAVIATE_PORT": 8081,
     "MOAT_WEAVIATE_GRPC_PORT": 50051,
-    "MOAT_EMBEDDER_PORT": 8765,
     "LOCAL_S3_PORT": 7070,
     "LOCAL_AIRFLOW_PORT": 8080,
-    "LOCAL_LOG_PORT": 8793,
-    "LOCAL_TRIGGER_LOG_PORT": 8794,
 }
+GONE = ("MOAT_EMBEDDER_PORT", "LOCAL_LOG_PORT", "LOCAL_TRIGGER_LOG_PORT")  # of earlier versions: nothing listens there
+PARTS = (  # of Airflow; the log servers listen on every address, and on one machine the files are read without them
+    ("api-server",),
+    ("dag-processor",),
+    ("triggerer", "--skip-serve-logs"),
+    ("scheduler", "--skip-serve-logs"),
+)
+NOBODYS_PORT = "1"  # where log servers would be asked for a running task's log: nobody but root can listen there
 AIRFLOW_STARTING_S = 600.0
 Say = Callable[[str], None]
 
@@ -38,8 +46,9 @@ Say = Callable[[str], None]
 def settle(home: Path) -> dict[str, str]:
     """Ports, keys and connections of this state folder, created once and stored in `home/env`."""
     file = home / "env"
-    home.mkdir(parents=True, exist_ok=True)
-    env = {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
+    private_folder(home)
+    there = dotenv_values(file, interpolate=False)
+    env = {name: value for name, value in there.items() if value is not None and name not in GONE}
     spare = iter(free_ports(len(PORTS)))
     for name, usual in PORTS.items():
         env.setdefault(name, str(next(spare) if listening(usual) else usual))
@@ -55,6 +64,7 @@ def settle(home: Path) -> dict[str, str]:
         "LOCAL_AIRFLOW_SECRET": secrets.token_urlsafe(72),
     }.items():
         env.setdefault(name, value)
+    env["LOCAL_WEAVIATE_PORTS"] = "closed" if confined.possible() else "open"
     env["MOAT_AIRFLOW_URL"] = f"http://127.0.0.1:{env['LOCAL_AIRFLOW_PORT']}"
     env["AIRFLOW_CONN_CONTRACTS_S3"] = json.dumps(
         {
@@ -69,6 +79,7 @@ def settle(home: Path) -> dict[str, str]:
     )
     text = "# Written by `make run`: the ports, keys and connections of the servers on this machine.\n"
     draft = file.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
     draft.touch(0o600)
     draft.write_text(text + "".join(f"{name}='{_quoted(value)}'\n" for name, value in sorted(env.items())))
     os.replace(draft, file)
@@ -87,6 +98,7 @@ class Stack:
         self.env = settle(home)
         self.running: list[Server] = []
         self._held: IO[str] | None = None  # the pid file, locked while this process lives
+        self._umask: int | None = None  # as it was before the start
 
     def environment(self) -> dict[str, str]:
         """Environment variables for child processes, in addition to this process's own."""
@@ -94,8 +106,13 @@ class Stack:
 
     def start(self, airflow: bool = True) -> None:
         """Start what is needed, one after another, with a line each."""
+        self._umask = os.umask(0o077)
         self._remember()
         self._refuse_taken_ports()
+        if n := tighten(self.home):
+            self._say(f"{n:,} files and folders in {self.home} could be read by others: now by you alone")
+        if self.env["LOCAL_WEAVIATE_PORTS"] == "open":
+            self._say(f"[yellow]{OPEN_PORTS}[/]")
         os.environ.update(self.environment())
         folder = self.home / "bin"
         weaviate, s3 = program(WEAVIATE, folder, self._say), program(S3, folder, self._say)
@@ -118,12 +135,13 @@ class Stack:
                 s3, self.home / "s3", int(self.env["LOCAL_S3_PORT"]), "moat", self.env["LOCAL_S3_SECRET"]
             ),
         )
-        if listening(settings.embedder_port):
-            self._say(f"embedder runs already at {ensure_running(settings)}")  # a search started it; it stops when idle
+        address = address_of(settings)
+        if serves(address, settings):
+            self._say(f"embedder runs already at {address.shown}")  # a search started it; it stops when idle
         else:
             self._one("embedder", lambda: servers.embedder(settings, Path(sys.executable), self.environment()))
         if airflow:
-            self._one("Airflow", self._airflow, AIRFLOW_STARTING_S)
+            self._airflow()
 
     def _one(self, name: str, begin: Callable[[], Server], timeout_s: float = 300.0) -> None:
         started = time.monotonic()
@@ -131,11 +149,21 @@ class Stack:
         self.running[-1].wait(timeout_s)
         self._say(f"{name} is up ({time.monotonic() - started:.0f} s)")
 
-    def _airflow(self) -> Server:
-        folder = self.home / "airflow"
-        folder.mkdir(parents=True, exist_ok=True)
-        users = json.dumps({"admin": self.env["MOAT_AIRFLOW_PASSWORD"]})
-        (folder / "simple_auth_manager_passwords.json.generated").write_text(users)
+    def _airflow(self) -> None:
+        """Start the parts of Airflow, each a process with its log, once its database is there."""
+        began, folder = time.monotonic(), self.home / "airflow"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        passwords = folder / "simple_auth_manager_passwords.json.generated"
+        passwords.unlink(missing_ok=True)
+        passwords.touch(0o600)
+        passwords.write_text(json.dumps({"admin": self.env["MOAT_AIRFLOW_PASSWORD"]}))
+        program, logs = str(Path(sys.executable).parent / "airflow"), self.home / "logs"
+        made = servers.start("airflow-migrate", [program, "db", "migrate"], self.environment(), logs, lambda: False)
+        self.running.append(made)  # an interrupt stops it too
+        if made.process.wait() != 0:
+            raise FatalError(f"Airflow's database cannot be made: {' / '.join(made.tail())}; its log is {made.log}")
+        self.running.remove(made)
+        made.stop()
         url = f"{self.env['MOAT_AIRFLOW_URL']}/api/v2/monitor/health"
 
         def ready() -> bool:
@@ -143,11 +171,21 @@ class Stack:
                 health = httpx.get(url, timeout=5.0, trust_env=False).json()
             except (httpx.TransportError, ValueError):
                 return False
-            parts = ("metadatabase", "scheduler", "dag_processor")
+            parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
             return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
-        command = [str(Path(sys.executable).parent / "airflow"), "standalone"]
-        return servers.start("airflow", command, self.environment(), self.home / "logs", ready)
+        server = self._part(PARTS[0], lambda: servers.answers(url))
+        others = [self._part(part, ready) for part in PARTS[1:-1]]
+        server.wait(AIRFLOW_STARTING_S)  # tasks that the scheduler starts before that fail
+        for part in (*others, self._part(PARTS[-1], ready)):
+            part.wait(AIRFLOW_STARTING_S)
+        self._say(f"Airflow is up ({time.monotonic() - began:.0f} s)")
+
+    def _part(self, part: tuple[str, ...], ready: Callable[[], bool]) -> Server:
+        """Start a part of Airflow."""
+        command = [str(Path(sys.executable).parent / "airflow"), *part]
+        self.running.append(servers.start(f"airflow-{part[0]}", command, self.environment(), self.home / "logs", ready))
+        return self.running[-1]
 
     def watch(self) -> None:
         """Return when a server has ended by itself. Raises FatalError that names it."""
@@ -167,8 +205,12 @@ class Stack:
             self._held.truncate(0)  # keep the file: a new one could be locked beside it
             self._held.close()
             self._held = None
+        if self._umask is not None:
+            os.umask(self._umask)
+            self._umask = None
 
     def _remember(self) -> None:
+        (self.home / "pid").touch(0o600)
         held = (self.home / "pid").open("a")
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -185,7 +227,7 @@ class Stack:
     def _refuse_taken_ports(self) -> None:
         """Raise FatalError if another program now uses a port of an earlier start."""
         for name in PORTS:
-            if name != "MOAT_EMBEDDER_PORT" and listening(int(self.env[name])):
+            if listening(int(self.env[name])):
                 raise FatalError(
                     f"port {self.env[name]} ({name}) is taken by another program, or by one that a killed run left: end it, "
                     f"or delete the line {name} from {self.home / 'env'} and start again, which takes a free one"
@@ -227,11 +269,13 @@ def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": env["LOCAL_LOG_PORT"],
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": env["LOCAL_TRIGGER_LOG_PORT"],
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": NOBODYS_PORT,
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": NOBODYS_PORT,
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW__OPENLINEAGE__DISABLED": "True",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # standalone starts `airflow` by name
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": f"{PROJECT}{os.pathsep}{PROJECT / 'include'}",
         "DO_NOT_TRACK": "1",
         "SCARF_NO_ANALYTICS": "1",

@@ -1,10 +1,13 @@
 """doctor: check settings, servers, versions, schema and model; each ok, or what to do."""
 
 import importlib.metadata
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 from moat.connections import Connections
 from moat.embedding.client import embedder_of
@@ -12,9 +15,17 @@ from moat.embedding.model import folder_of, max_tokens_of
 from moat.errors import MoatError, SchemaError
 from moat.index.store import LEAST_SERVER, WeaviateStore
 from moat.ledger import Ledger, loads
+from moat.maintenance.private import OTHERS, exposed
 from moat.parse.sandbox import Sandbox
 from moat.runtime import staging_of
-from moat.settings import Settings
+from moat.settings import Settings, environment
+
+MOST_LISTED = 10_000
+CLOSED_PORTS = "the Weaviate of `make run` is in a network namespace: only ports that ask for a key can be reached"
+OPEN_PORTS = (
+    "this machine allows no network namespace: every local user can send commands to Weaviate's cluster ports without "
+    "a key. Run Moat here only if you trust all of them, or put Weaviate on a machine of its own (MOAT_WEAVIATE_HOST)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,8 @@ def examine(connections: Callable[[], Connections]) -> list[Examined]:
         f"{name} {importlib.metadata.version(name)}"
         for name in ("apache-airflow", "weaviate-client", "unstructured", "sentence-transformers")
     )
-    findings = [Examined("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]}; {versions}")]
+    folder = _private(Path(environment().get("MOAT_HOME") or Settings.model_fields["home"].default))
+    findings = [folder, Examined("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]}; {versions}")]
     try:
         settings = Settings.load()
     except MoatError as error:
@@ -62,6 +74,9 @@ def examine(connections: Callable[[], Connections]) -> list[Examined]:
     look("model", lambda: f"{folder_of(settings.model)}, {max_tokens_of(folder_of(settings.model))} tokens")
     look("embedder", embedder)
     look("parser", lambda: _parser(settings))
+    if ports := environment().get("LOCAL_WEAVIATE_PORTS"):
+        closed = ports == "closed"
+        findings.append(Examined("weaviate's own ports", closed, CLOSED_PORTS if closed else OPEN_PORTS, needed=False))
     for role in ("operator", "writer", "reader"):
         look(f"weaviate as {role}", lambda role=role: _weaviate(settings, role))  # type: ignore[misc]
     if model:
@@ -81,6 +96,24 @@ def examine(connections: Callable[[], Connections]) -> list[Examined]:
             Examined(program, there is not None, there or f"not installed: {use} are set aside", needed=False)
         )
     return findings
+
+
+def _private(home: Path) -> Examined:
+    """Whether others can look into the state folder; looked at before the settings close it."""
+    what = "state folder"
+    if not home.exists():
+        return Examined(what, True, f"{home} is not there yet")
+    if not home.stat().st_mode & OTHERS:
+        return Examined(what, True, f"{home} is its owner's alone")
+    found = list(islice(exposed(home), MOST_LISTED))
+    shown = ", ".join(str(path.relative_to(home)) for path in found[1:4])
+    some = f"{len(found):,}{' or more' if len(found) == MOST_LISTED else ''} files and folders"
+    return Examined(
+        what,
+        False,
+        f"other users of this machine could look into {home}: {some}{f', such as {shown}' if shown else ''}. "
+        f"Mend it by: chmod -R go-rwx {shlex.quote(str(home))}",
+    )
 
 
 def _ledger(settings: Settings) -> str:
@@ -108,8 +141,7 @@ def _staging(settings: Settings, connections: Connections) -> str:
 
 def _parser(settings: Settings) -> str:
     with Sandbox(settings) as sandbox:
-        sandbox.warm()
-    return f"starts; {settings.parse_timeout_s:g} s, {settings.parse_memory_mb:,} MB and {settings.parse_output_mb} MB of text a document"
+        return f"starts; {sandbox.protections()}"
 
 
 def _weaviate(settings: Settings, role: str) -> str:

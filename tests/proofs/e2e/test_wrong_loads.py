@@ -18,7 +18,6 @@ import httpx
 import numpy as np
 import pytest
 import yaml
-from dotenv import dotenv_values
 
 from moat.embedding.model import folder_of, max_tokens_of, revision_of
 from moat.local.airflow import asked
@@ -200,12 +199,13 @@ def forum(tmp_path_factory: pytest.TempPathFactory, binaries: Path, weaviate_ser
 @contextmanager
 def embedding_by(forum: Forum, change: Callable[[np.ndarray], np.ndarray], model: str = MODEL) -> Iterator[None]:
     """Let the sources embed at a server that passes texts on to the right one, and answers other vectors."""
-    right = f"http://127.0.0.1:{dotenv_values(forum.home / 'env')['MOAT_EMBEDDER_PORT']}"
+    socket = httpx.HTTPTransport(uds=str(forum.home / "embedder.sock"))
+    right = httpx.Client(transport=socket, base_url="http://embedder", timeout=300.0)
 
     class Wrong(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked_for = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            body = httpx.post(f"{right}{self.path}", json={**asked_for, "model": MODEL}, timeout=300.0).json()
+            body = right.post(self.path, json={**asked_for, "model": MODEL}).json()
             vectors = np.stack([np.frombuffer(base64.b64decode(row["embedding"]), "<f4") for row in body["data"]])
             for row, vector in zip(body["data"], change(vectors), strict=True):
                 row["embedding"] = base64.b64encode(np.ascontiguousarray(vector, "<f4").tobytes()).decode()
@@ -239,6 +239,7 @@ def embedding_by(forum: Forum, change: Callable[[np.ndarray], np.ndarray], model
         settings.write_text(was)
         assert forum.http.delete("/api/v2/connections/embedder_default").is_success
         server.shutdown()
+        right.close()
         server.server_close()
 
 
