@@ -25,9 +25,9 @@ ENV AIRFLOW_HOME=/opt/airflow \
 
 # Bytecode is made here: the user that runs may not write it, and every task starts a process that imports anew.
 WORKDIR /opt/moat
-COPY requirements.txt ./
+COPY requirements-uv.txt requirements.txt ./
 RUN --mount=type=cache,target=/root/.cache \
-    pip install --disable-pip-version-check uv==0.13.9 \
+    pip install --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-uv.txt \
     && uv venv $VIRTUAL_ENV \
     && uv pip install --link-mode copy --compile-bytecode --require-hashes -r requirements.txt
 

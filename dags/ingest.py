@@ -20,7 +20,7 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # it exports some names
     task_group,
 )
 from moat_lineage import emits
-from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, open_runtime, run_of
+from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, open_runtime, run_of, starter_of
 
 from moat.checks import FAMILIES
 from moat.source import Source
@@ -107,6 +107,7 @@ def ingest(
             from moat.cli.render import estimate
             from moat.incidents import lifecycle
             from moat.incidents.freshness import stale
+            from moat.ledger import approvals
             from moat.runtime import Options
             from moat.stages.dry_run import dry_run
             from moat.stages.read import read as stage
@@ -118,6 +119,10 @@ def ingest(
                     runtime.progress(estimate(source.name, dry_run(runtime, source, options)))
                     context["ti"].xcom_push(key="anything", value=False)
                     return []
+                if options.expected:  # it lets through what else a person would have to release
+                    approvals.require(
+                        runtime.ledger, runtime.settings, starter_of(context), f"an expected change of {source.name}"
+                    )
                 found = stage(runtime, source, run_of(context), options)
                 if found.unchanged and (quiet := stale(runtime, source.name)):
                     lifecycle.late(runtime, source.name, quiet)

@@ -108,8 +108,17 @@ def noticed(context: Context) -> None:
         log.warning("no incident is recorded: %s", failure)
 
 
+def starter_of(context: Context | dict[str, Any]) -> str:
+    """Who triggered the run, as the audit names people; `airflow:schedule` where nobody did."""
+    return f"airflow:{getattr(context['dag_run'], 'triggering_user_name', None) or 'schedule'}"
+
+
 class _Asks(HITLOperator):
-    """Asks for Release or Reject with a reason, under Required Actions."""
+    """Asks for Release or Reject with a reason, under Required Actions.
+
+    Airflow lets only those answer whose role may edit Human-in-the-loop details; beside that, MOAT_APPROVERS is
+    asked here. An answer that does not count leaves the task waiting for another one.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["params"] = {
@@ -124,6 +133,11 @@ class _Asks(HITLOperator):
         answer = super().execute_complete(context, event)
         by = f"airflow:{(event.get('responded_by_user') or {}).get('name', 'somebody')}"
         return answer["chosen_options"] == ["Release"], by, str((event.get("params_input") or {}).get("reason") or "")
+
+    def ask_again(self, context: Context, why: str) -> None:
+        """Wait for another answer."""
+        log.warning("%s: asked again", why)
+        HITLOperator.execute(self, context)
 
 
 class _AsksAboutLoad(_Asks):
@@ -146,17 +160,25 @@ class _AsksAboutLoad(_Asks):
         return int(self.load)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        from moat.ledger import loads
+        from moat.errors import DecisionRefused
+        from moat.ledger import approvals
 
         release, by, reason = self.answered(context, event)
         with open_runtime() as runtime:
-            if not release:
-                loads.reject(runtime.ledger, self.number, by, reason)
-                raise AirflowFailException(
-                    f"load {self.number} of {self._source.name} was rejected by {by}; nothing of it is visible"
-                )
-            loads.release(runtime.ledger, self.number, by, reason)
-        log.info("load %s of %s was released by %s", self.number, self._source.name, by)
+            load, again = runtime.load(self.number), ""
+            try:
+                if load.state != "open" or not release:  # else the command line has released it
+                    decide = approvals.release_load if release else approvals.reject_load
+                    load = decide(runtime.ledger, runtime.settings, self.number, by, reason)
+            except DecisionRefused as error:
+                again = str(error)
+        if load.state == "rejected":
+            raise AirflowFailException(
+                f"load {load.id} of {load.source} was rejected by {load.decided_by}; nothing of it is visible"
+            )
+        if again or load.state == "held":
+            self.ask_again(context, again or f"load {load.id} of {load.source} waits for a second person beside {by}")
+        log.info("load %s of %s was released by %s", load.id, load.source, by)
 
 
 class DecideBudget(_AsksAboutLoad):
@@ -228,11 +250,22 @@ class DecideHold(_Asks):
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        from moat.errors import DecisionRefused
+        from moat.ledger import holds
         from moat.maintenance.access_sync import settle
 
         release, by, reason = self.answered(context, event)
         with open_runtime() as runtime:
-            settle(runtime, int(self.hold), release, by, reason)
+            found, again = holds.get(runtime.ledger, int(self.hold)), ""
+            if found.state in ("released", "over"):
+                log.info("hold %s is %s already", found.id, found.state)
+                return
+            try:
+                found = settle(runtime, found.id, release, by, reason)
+            except DecisionRefused as error:
+                again = str(error)
+        if again or (release and found.state != "released"):
+            self.ask_again(context, again or f"hold {found.id} waits for a second person beside {by}")
 
 
 def late(source: str, hours: float, **context: Any) -> None:

@@ -1,6 +1,7 @@
 """docker-compose.yaml, Dockerfile and compose.env.example agree with each other, with Moat and with Airflow."""
 
 import ipaddress
+import json
 import os
 import re
 import shutil
@@ -22,16 +23,19 @@ PROJECT = Path(__file__).resolve().parents[1]
 COMPOSE = PROJECT / "docker-compose.yaml"
 EXAMPLE = PROJECT / "compose.env.example"
 DOCKERFILE = (PROJECT / "Dockerfile").read_text("utf-8")
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
+WHOLE: dict[str, Any] = yaml.safe_load(COMPOSE.read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = WHOLE["services"]
 
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(?::([-?])([^}]*))?\}")
 ROLES = {
-    "postgres", "redis", "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-gpu",
+    "airflow-db", "postgres", "redis", "s3-init", "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-gpu",
     "weaviate", "s3", "embedder",
 }  # fmt: skip
 SECRET = re.compile(r"PASSWORD|SECRET|_KEYS?$|TOKEN|REDISCLI_AUTH|SQL_ALCHEMY_CONN|_URL$|RESULT_BACKEND|AIRFLOW_CONN_")
-OPEN = {  # they match, and hold an address without a password
+OPEN = {  # they match, and hold an address without a password, or where one is read
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL", "MOAT_AIRFLOW_URL",
+    "AIRFLOW__SECRETS__BACKEND", "AIRFLOW__SECRETS__BACKEND_KWARGS",
+    "AIRFLOW__WORKERS__SECRETS_BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS",
 }  # fmt: skip
 DOCKER = shutil.which("docker")
 HAS_COMPOSE = DOCKER is not None and subprocess.run([DOCKER, "compose", "version"], capture_output=True).returncode == 0
@@ -44,6 +48,12 @@ def environment(service: str) -> dict[str, str]:
 def defaults(text: str) -> str:
     """A value as it is where nothing is set that has a default."""
     return VARIABLE.sub(lambda m: m[3] if m[2] == "-" else m[0], text)
+
+
+def files(service: str) -> set[str]:
+    """Paths of the secrets and configs that a service has."""
+    of = SERVICES[service]
+    return {f"/run/secrets/{name}" for name in of.get("secrets", ())} | {c["target"] for c in of.get("configs", ())}
 
 
 def every_environment() -> Iterator[tuple[str, str, str]]:
@@ -111,45 +121,117 @@ def test_servers_are_of_the_versions_that_run_without_docker() -> None:
     assert ours == {f"moat:{version}"}
 
 
-def test_no_secret_stands_in_the_file() -> None:
+def test_no_secret_stands_in_an_environment_or_on_a_command_line() -> None:
+    """Both are seen by whoever may ask Docker, and by every process of the container."""
     for service, name, value in every_environment():
         if SECRET.search(name) and name not in OPEN:
-            assert [m for m in VARIABLE.finditer(value) if m[2] == "?" and m[3]], f"{service}: {name} is no ${{VAR:?…}}"
-            assert "://" in value or not VARIABLE.sub("", value).strip(","), (
-                f"{service}: {name} holds more than variables"
-            )
+            assert name.endswith(("_FILE", "_CMD")), f"{service}: {name} is no file"
+            assert value.removeprefix("cat ") in files(service), f"{service}: {name} names a file that it has not"
+    secret = {of["environment"] for of in WHOLE["secrets"].values()}
+    for service in SERVICES:
+        said = str({**SERVICES[service], "configs": (), "secrets": ()})
+        assert not secret & {m[1] for m in VARIABLE.finditer(said)}, service
+
+
+def test_a_secret_inside_an_address_is_a_variable_that_must_be_set() -> None:
+    secret = {of["environment"] for of in WHOLE["secrets"].values()}
     text = COMPOSE.read_text("utf-8")
-    passwords = re.findall(r"://[^/@\s]*?:([^\n]+?)@|\"password\": \"(.*?)\"|--requirepass\", \"(.*?)\"", text)
+    passwords = re.findall(r"://[^/@\s]*?:([^\n]+?)@|\"password\": \"(.*?)\"", text)
     assert len(passwords) >= 6
     for password in map("".join, passwords):
         found = VARIABLE.fullmatch(password)
         assert found is not None, password
         assert found[2] == "?", password
+        assert found[1] in secret, password
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_a_service_has_no_secret_that_it_does_not_use(service: str) -> None:
+    of = SERVICES[service]
+    assert set(of.get("secrets", ())) <= set(WHOLE["secrets"])
+    assert {c["source"] for c in of.get("configs", ())} <= set(WHOLE["configs"])
+    bodies = [WHOLE["configs"][c["source"]]["content"] for c in of.get("configs", ())]
+    used = str([of.get("environment"), of.get("command"), of.get("entrypoint"), of.get("healthcheck"), *bodies])
+    for name in of.get("secrets", ()):
+        short = name.removeprefix("weaviate_")
+        assert name in used or f"key {short}" in used, f"{service}: {name}"
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_a_container_keeps_no_capability(service: str) -> None:
+    assert SERVICES[service]["cap_drop"] == ["ALL"]
+    assert SERVICES[service]["security_opt"] == ["no-new-privileges:true"]
+    assert not SERVICES[service].keys() & {"cap_add", "privileged", "network_mode", "pid", "ipc", "userns_mode"}
+
+
+AIRFLOW = {"airflow-init", "api-server", "scheduler", "dag-processor", "triggerer"}
+WORKERS = {"worker", "worker-gpu"}
+REACHED_BY = {  # and by nobody else
+    "airflow-db": {*AIRFLOW, "moat"},
+    "weaviate": {*WORKERS, "moat"},
+    "postgres": {*WORKERS, "moat", "airflow-init", "scheduler"},
+    "redis": {*WORKERS, "scheduler"},
+    "s3": {*WORKERS, "moat", "s3-init", "api-server", "triggerer"},
+    "embedder": {*WORKERS, "moat", "embedder-gpu"},
+    "embedder-gpu": {*WORKERS, "moat", "embedder"},
+}
+
+
+def shared(one: str, other: str) -> set[str]:
+    return set(SERVICES[one]["networks"]) & set(SERVICES[other]["networks"])
+
+
+@pytest.mark.parametrize("service", sorted(REACHED_BY))
+def test_only_those_who_need_a_server_reach_it(service: str) -> None:
+    assert {other for other in SERVICES if other != service and shared(service, other)} == REACHED_BY[service]
+
+
+def test_every_network_is_there_for_somebody_and_airflows_database_has_no_way_out() -> None:
+    assert {net for of in SERVICES.values() for net in of["networks"]} == set(WHOLE["networks"])
+    assert WHOLE["networks"]["airflow"] == {"internal": True}
+    assert "ports" not in SERVICES["airflow-db"]
 
 
 def test_only_those_who_need_a_secret_get_it() -> None:
     """A worker runs what data engineers write, the embedder what strangers wrote: neither can become Airflow."""
-    airflows_own = ("DATABASE__SQL_ALCHEMY_CONN", "FERNET_KEY", "JWT_SECRET", "ADMIN_PASSWORD", "POSTGRES_PASSWORD")
-    for service in ("worker", "worker-gpu", "embedder", "embedder-gpu", "weaviate", "s3", "redis"):
-        assert not [name for name in environment(service) if name.endswith(airflows_own)], service
+    airflows_own = {
+        "airflow_db_password", "airflow_fernet_key", "airflow_jwt_secret", "airflow_admin_password", "postgres_password",
+    }  # fmt: skip
+    for service in ("worker", "worker-gpu", "embedder", "embedder-gpu", "weaviate", "s3", "redis", "s3-init"):
+        assert not airflows_own & set(SERVICES[service].get("secrets", ())), service
+        assert "/run/moat/airflow_db_url" not in files(service)
     for service in ("embedder", "embedder-gpu"):
-        assert [n for n in environment(service) if SECRET.search(n)] == ["MOAT_EMBEDDER_KEY"]
+        assert SERVICES[service]["secrets"] == ["embedder_key"]
+        assert not SERVICES[service].get("configs")
+    assert {s for s in SERVICES if "s3_root_key" in SERVICES[s].get("secrets", ())} == {"s3", "s3-init"}
+    with_owner = {s for s in SERVICES for c in SERVICES[s].get("configs", ()) if c["source"] == "ledger_owner_url"}
+    assert with_owner == {"airflow-init"}
+
+
+def test_people_have_names_and_roles_of_their_own() -> None:
+    manager = environment("api-server")["AIRFLOW__CORE__AUTH_MANAGER"]
+    assert manager.endswith(".FabAuthManager")
+    assert not [name for _, name, _ in every_environment() if "SIMPLE_AUTH" in name]
+    assert "python plugins/moat_people.py" in SERVICES["airflow-init"]["command"][0]
+    assert defaults(environment("worker")["MOAT_APPROVERS"]) == "airflow:admin,cli:moat"
 
 
 @pytest.mark.parametrize(("service", "name"), [(s, n) for s, n, _ in every_environment() if n.startswith("MOAT_")])
 def test_moats_settings_are_settings(service: str, name: str) -> None:
-    assert name.removeprefix("MOAT_").lower() in Settings.model_fields
+    assert name.removeprefix("MOAT_").removesuffix("_FILE").lower() in Settings.model_fields
 
 
 def test_moats_settings_are_valid_and_workers_have_all_they_need() -> None:
-    for service in ("worker", "worker-gpu", "airflow-init", "moat"):
+    for service in ("worker", "worker-gpu", "moat"):
         given = {n: defaults(v) for n, v in environment(service).items() if n.startswith("MOAT_")}
-        settings = Settings.model_validate({n.removeprefix("MOAT_").lower(): v for n, v in given.items()})
-        assert settings.ledger.startswith("postgresql+psycopg2://")
+        plain = {n.removeprefix("MOAT_").lower(): v for n, v in given.items() if not n.endswith("_FILE")}
+        settings = Settings.model_validate(plain)
+        assert given["MOAT_LEDGER_URL_FILE"] == "/run/moat/ledger_url"
         assert settings.staging.startswith("s3://")
-        assert f"AIRFLOW_CONN_{settings.staging_conn_id.upper()}" in environment(service)
+        assert settings.audit_uri.startswith("s3://moat-audit/")
+        assert settings.staging_conn_id in json.loads(defaults(WHOLE["configs"]["connections"]["content"]))
         assert settings.embedder_host in SERVICES
-        assert f'"{settings.weaviate_port}"' in str(SERVICES["weaviate"]["command"]).replace("'", '"')
+        assert f"--port {settings.weaviate_port} " in SERVICES["weaviate"]["command"][0]
         assert environment("weaviate")["GRPC_PORT"] == str(settings.weaviate_grpc_port)
 
 
@@ -157,7 +239,7 @@ def test_moats_settings_are_valid_and_workers_have_all_they_need() -> None:
 def test_the_embedder_listens_where_workers_are_asks_for_a_key_and_stays(service: str) -> None:
     given = environment(service)
     assert not ipaddress.ip_address(given["MOAT_EMBEDDER_HOST"]).is_loopback
-    assert given["MOAT_EMBEDDER_KEY"] == environment("worker-gpu")["MOAT_EMBEDDER_KEY"]
+    assert given["MOAT_EMBEDDER_KEY_FILE"] == environment("worker-gpu")["MOAT_EMBEDDER_KEY_FILE"]
     assert given["MOAT_MODEL"] == environment("worker")["MOAT_MODEL"]
     assert given["MOAT_EMBEDDER_IDLE_MINUTES"] == "0"
     assert f":{Settings.model_fields['embedder_port'].default}/health" in SERVICES[service]["healthcheck"]["test"]
@@ -181,21 +263,31 @@ def test_airflows_settings_are_known_to_the_installed_airflow() -> None:
     named = {name for _, name, _ in every_environment() if name.startswith("AIRFLOW__")}
     named |= set(re.findall(r"AIRFLOW__\w+", DOCKERFILE))
     assert len(named) > 20
-    assert named <= known, named - known
+    plain = {name.removesuffix("_CMD") for name in named}
+    assert plain <= known, plain - known
+
+
+def test_airflow_reads_those_settings_from_files_that_are_read_from_files() -> None:
+    from airflow.configuration import conf
+
+    sensitive = {f"AIRFLOW__{section}__{option}".upper() for section, option in conf.sensitive_config_values}
+    read = {name.removesuffix("_CMD") for _, name, _ in every_environment() if name.endswith("_CMD")}
+    assert len(read) >= 6
+    assert read <= sensitive, "Airflow runs a command for sensitive options only"
 
 
 def test_every_airflow_process_has_what_it_shares_with_the_others() -> None:
     everyone = {"airflow-init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-gpu"}
     core = everyone - {"worker", "worker-gpu"}
     for name, services in {
-        "AIRFLOW__API__SECRET_KEY": everyone,
+        "AIRFLOW__API__SECRET_KEY_CMD": everyone,
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": everyone,
-        "AIRFLOW__CELERY__BROKER_URL": everyone,
-        "AIRFLOW__CELERY__RESULT_BACKEND": everyone,
+        "AIRFLOW__CELERY__BROKER_URL_CMD": everyone,
+        "AIRFLOW__CELERY__RESULT_BACKEND_CMD": everyone,
         "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": everyone,
-        "AIRFLOW__CORE__FERNET_KEY": core,
-        "AIRFLOW__API_AUTH__JWT_SECRET": core,
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": core,
+        "AIRFLOW__CORE__FERNET_KEY_CMD": core,
+        "AIRFLOW__API_AUTH__JWT_SECRET_CMD": core,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_CMD": core,
     }.items():
         assert len({environment(service)[name] for service in services}) == 1, name
 
@@ -207,10 +299,13 @@ def test_weaviate_is_closed_as_it_is_without_docker() -> None:
     given = environment("weaviate")
     assert without_docker["AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED"] == "false"
     assert {name: given.get(name) for name in without_docker} == without_docker
-    keys = [m[1] for m in VARIABLE.finditer(given["AUTHENTICATION_APIKEY_ALLOWED_KEYS"])]
-    assert keys == [f"WEAVIATE_{role}_KEY" for role in ("OPERATOR", "WRITER", "READER")]
-    for role in ("OPERATOR", "WRITER", "READER"):
-        assert f"WEAVIATE_{role}_KEY" in environment("worker")[f"MOAT_WEAVIATE_{role}_KEY"]
+    keys = re.search(r'ALLOWED_KEYS="(.*?)"\n', SERVICES["weaviate"]["command"][0])
+    assert keys is not None
+    assert re.findall(r"key (\w+)_key", keys[1]) == ["operator", "writer", "reader"]
+    assert given["AUTHENTICATION_APIKEY_USERS"] == "moat-operator,moat-writer,moat-reader"
+    for role in ("operator", "writer", "reader"):
+        file = environment("worker")[f"MOAT_WEAVIATE_{role.upper()}_KEY_FILE"]
+        assert file == f"/run/secrets/weaviate_{role}_key"
 
 
 def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
@@ -223,17 +318,19 @@ def test_ports_are_published_on_loopback_unless_told_otherwise() -> None:
 
 
 def test_what_is_kept_is_kept_in_named_volumes() -> None:
-    named = yaml.safe_load(COMPOSE.read_text("utf-8"))["volumes"]
+    named = WHOLE["volumes"]
     used = {defaults(v).split(":")[0] for service in SERVICES.values() for v in service.get("volumes", ())}
     assert used == set(named)
-    assert {"postgres", "redis", "s3", "weaviate"} <= used
+    assert {"airflow-db", "postgres", "redis", "s3", "weaviate"} <= used
 
 
 def test_every_variable_is_in_the_example_and_the_example_holds_no_other() -> None:
     found = {m[1]: m for m in VARIABLE.finditer(COMPOSE.read_text("utf-8"))}
     example = EXAMPLE.read_text("utf-8")
     required = set(re.findall(r"^(\w+)=$", example, re.MULTILINE))
-    assert required == {name for name, m in found.items() if m[2] == "?"}
+    secret = {of["environment"] for of in WHOLE["secrets"].values()}
+    assert required == secret
+    assert {name for name, m in found.items() if m[2] == "?"} <= secret
     optional = dict(re.findall(r"^# (\w+)=(.*)$", example, re.MULTILINE))
     assert optional == {n: "" if n == "MAIN_HOST" else m[3] for n, m in found.items() if m[2] == "-"} | {
         "COMPOSE_PROFILES": ""
@@ -286,11 +383,19 @@ def test_the_image_is_pinned_runs_as_nobody_special_and_holds_no_secret() -> Non
     users = [line.split()[1] for line in lines if line.startswith("USER")]
     assert users
     assert users[-1] not in {"root", "0"}
-    uv = re.search(r"^UV_VERSION = (\S+)$", (PROJECT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    assert uv is not None
-    assert f"uv=={uv[1]} " in DOCKERFILE
     assert "--require-hashes -r requirements.txt" in DOCKERFILE
     assert not [line for line in lines if line.startswith(("ARG", "ENV")) and SECRET.search(line)]
+
+
+def test_what_installs_everything_else_is_pinned_by_hash_for_every_platform() -> None:
+    text = (PROJECT / "requirements-uv.txt").read_text("utf-8")
+    assert re.match(r"uv==\d+\.\d+\.\d+ ", text)
+    assert text.count("--hash=sha256:") >= 10, "Linux and macOS on both processors, glibc and musl"
+    install = "--require-hashes -r requirements-uv.txt"
+    for file in (DOCKERFILE, (PROJECT / "Makefile").read_text("utf-8")):
+        (line,) = [one for one in file.splitlines() if "pip install" in one and "uv pip install" not in one]
+        assert install in line
+        assert not re.search(r"\buv==\d", file)
 
 
 def test_the_build_sees_only_what_the_image_holds() -> None:

@@ -30,6 +30,7 @@
         TooManyPrincipals   an asker stands for more principals than a query can carry
         TokenRefused        an asker's JWT is forged, expired or not meant for Moat
         HoldRefused         the state of a held change of access does not allow this step
+        DecisionRefused     whoever decides is not among MOAT_APPROVERS
         IncidentRefused     there is no such incident, or it is closed
         AuditBroken         the audit's chain of hashes is broken
         ErasureRefused      an erasure cannot be done, or no longer holds
@@ -178,6 +179,10 @@ class TokenRefused(FatalError):
 
 class HoldRefused(FatalError):
     """The state of a held change of access does not allow this step."""
+
+
+class DecisionRefused(FatalError):
+    """Whoever decides is not among MOAT_APPROVERS."""
 
 
 class IncidentRefused(FatalError):

@@ -16,7 +16,7 @@ from moat.ledger.checks import CheckResult
 from moat.ledger.tables import load as load_table
 from moat.ledger.tables import measure as measure_table
 from moat.runtime import Options, Runtime, path
-from moat.source import Columns, Source, WarehouseRows
+from moat.source import Columns, Limits, Source, WarehouseRows
 from moat.stages.gate import check, decide
 from moat.stages.prepare import prepare
 from moat.stages.read import read
@@ -168,6 +168,48 @@ def test_a_run_that_was_declared_out_of_the_ordinary_only_warns_and_the_report_s
     assert "Documents: 9 listed, 9 new." in report
 
 
+@pytest.mark.parametrize("asked", [{"limit": 10**9}, {"limit": 18}, {"limit": 17}, {"full": True}])
+def test_what_a_run_asks_for_does_not_switch_learned_bounds_off(company: Company, asked: dict[str, Any]) -> None:
+    usual(company)
+    ruined(company, RUIN["nearly emptied"][0])
+    found = failed(judged(company, to_the_checks(company, **asked), *LOOKED_AT))
+    assert found["characters per document"].severity == "hold"
+
+
+def test_naming_every_key_is_the_whole_source_for_learned_bounds(company: Company) -> None:
+    usual(company)
+    ruined(company, RUIN["nearly emptied"][0])
+    keys = ("leave.md", "trips.md", "people/pay.md", *(f"piers/{n}.md" for n in range(14)))
+    found = failed(judged(company, to_the_checks(company, only=keys), *LOOKED_AT))
+    assert found["characters per document"].severity == "hold"
+
+
+def test_a_run_that_was_cut_and_still_is_as_large_as_usual_is_compared(company: Company) -> None:
+    usual(company)
+    ruined(company, RUIN["nearly emptied"][0])
+    for n in range(14, 24):
+        company.write(f"piers/{n}.md", "# Pier")
+    number = to_the_checks(company, limit=20)
+    assert company.runtime.load(number).counts["waiting"] == 7
+    assert failed(judged(company, number, *LOOKED_AT))["characters per document"].severity == "hold"
+
+
+def test_a_run_that_its_limit_really_cut_is_beside_nothing(company: Company) -> None:
+    usual(company)
+    ruined(company, RUIN["nearly emptied"][0])
+    found = judged(company, to_the_checks(company, limit=2), *LOOKED_AT)
+    assert not [r for r in found if r.measure or r.name.startswith("learned bounds")]
+
+
+def test_naming_the_keys_that_vanish_does_not_switch_off_the_limit_of_deletions(company: Company) -> None:
+    assert company.run().load.state == "promoted"
+    company.source = company.declared(limits=Limits())
+    for n in range(14):
+        company.remove(f"piers/{n}.md")
+    found = failed(judged(company, to_the_checks(company, only=tuple(f"piers/{n}.md" for n in range(14))), "volume"))
+    assert found["mass deletion"].severity == "hold"
+
+
 def test_a_run_for_some_documents_is_beside_nothing(company: Company) -> None:
     usual(company)
     found = judged(company, to_the_checks(company, only=("piers/1.md",)), *LOOKED_AT)
@@ -215,14 +257,17 @@ def test_history_is_of_loads_that_were_let_through_and_are_as_people_expect_them
     promoted(ledger, 2, state="rolled back")
     promoted(ledger, 3, {"only": ["a"]})
     promoted(ledger, 4, {"limit": 9})
+    promoted(ledger, 4.5, {"limit": 9}, counts={"listed": 20, "new": 9, "waiting": 11})
+    promoted(ledger, 4.6, {"only": ["a"]}, counts={"listed": 20, "new": 1, "unasked": 19})
     promoted(ledger, 5, decided_by="ann")
+    promoted(ledger, 5.5, {"limit": 10**9}, counts={"listed": 20, "new": 9})
     promoted(ledger, 6, {"full": True})
     promoted(ledger, 7, {"expected": "a backfill"})
     promoted(ledger, 8, counts={"again": 3})
     current = loads.open_load(ledger, "s", "now", {}, 60)
     found = [(p.value, p.how) for p in measures.history(ledger, current)["m"]]
     strange = [(v, "extraordinary") for v in (6, 7, 8)]
-    assert found == [(1, "usual"), (5, "released"), *strange]
+    assert found == [(1, "usual"), (5, "released"), (5.5, "usual"), *strange]
     for value in range(10, 20):
         loads.reject(ledger, current.id, "test")
         promoted(ledger, value)

@@ -52,6 +52,80 @@ def test_what_narrows_holds_and_what_becomes_public_waits_until_somebody_decides
     assert moat(loaded, "access", "release", "7").err.startswith("HoldRefused: there is no hold 7")
 
 
+@pytest.mark.parametrize(
+    ("environment", "claims"),
+    [
+        ({}, ""),
+        ({"LOGNAME": "ann", "USER": "ann"}, " (claims ann)"),
+        ({"SUDO_USER": "bob", "LOGNAME": "root"}, " (claims bob)"),
+        ({"USER": "root) cli:ann\x00\n"}, " (claims root??cli?ann??)"),
+        ({"LNAME": "ann", "USERNAME": "ann"}, ""),
+    ],
+)
+def test_the_account_is_who_acts_and_the_environment_only_claims(
+    environment: dict[str, str], claims: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moat.cli.shared import me
+    from moat.ledger.approvals import person
+
+    monkeypatch.setattr("moat.cli.shared.os", Machine(environment))
+    monkeypatch.setattr("moat.cli.shared.pwd", Machine.accounts(1000, "carl"))
+    assert me() == f"cli:carl{claims}"
+    assert person(me()) == "carl"
+
+
+class Machine:
+    """Account 1000 with an environment of somebody's choice."""
+
+    def __init__(self, environ: dict[str, str]) -> None:
+        self.environ = environ
+
+    def geteuid(self) -> int:
+        return 1000
+
+    @staticmethod
+    def accounts(number: int, name: str) -> Any:
+        return type(
+            "pwd", (), {"getpwuid": staticmethod(lambda uid: type("entry", (), {"pw_name": {number: name}[uid]}))}
+        )
+
+
+def test_an_account_without_a_name_is_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    from moat.cli.shared import me
+
+    monkeypatch.setattr("moat.cli.shared.os", Machine({"USER": "root"}))
+    monkeypatch.setattr("moat.cli.shared.pwd", Machine.accounts(0, "root"))
+    assert me() == "cli:uid-1000 (claims root)"
+
+
+def test_only_approvers_decide_by_command_and_a_second_person_is_waited_for(
+    loaded: Place,
+    moat: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded.write("people/.access.yaml", "public: true")
+    moat(loaded, "access", "sync", "docs")
+    monkeypatch.setenv("LOGNAME", "boss")  # a name that the environment claims
+    monkeypatch.setenv("MOAT_APPROVERS", "cli:boss,airflow:ann")
+    for command in (("access", "release", "1"), ("access", "reject", "1"), ("release", "1"), ("reject", "1"), ("rollback", "1"),
+                    ("erase", "docs", "people/pay.md"), ("event", "docs", "--because", "x"), ("run", loaded.dag, "--expected", "x")):  # fmt: skip
+        said = moat(loaded, *command)
+        assert said.err.startswith("DecisionRefused: cli:"), (command, said.err)
+        assert "may not decide" in said.err
+    refused = [
+        row for row in moat(loaded, "audit", "tail", "-n", "100", "--json").json if row["action"] == "decision refused"
+    ]
+    assert len(refused) == 8
+    assert {row["actor"].endswith("(claims boss)") for row in refused} == {True}
+    monkeypatch.setenv("MOAT_APPROVERS", "")
+    monkeypatch.setenv("MOAT_FOUR_EYES", "true")
+    for _ in range(2):
+        said = moat(loaded, "access", "release", "1")
+        assert "is waiting: a second person has to release it too" in said.out
+        monkeypatch.setenv("LOGNAME", "somebody-else")
+    assert not pay(loaded, moat, ANN)
+
+
 def test_access_that_cannot_be_read_is_told_and_changes_nothing(loaded: Place, moat: Any) -> None:  # noqa: F811
     assert moat(loaded, "access", "state", "--json").json[0]["failed_at"] is None
     away = loaded.folder.rename(loaded.folder.with_name("away"))

@@ -93,19 +93,18 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed=f"at least {limits.min_documents:,} (Limits.min_documents)",
         ),
     ]
-    if not candidate.load.options.get("only"):
-        ratio = vanished / visible if visible else 0.0
-        results.append(
-            CheckResult(
-                name="mass deletion",
-                family="volume",
-                severity="hold",
-                passed=ratio <= limits.max_vanished_ratio,
-                seen=f"{vanished:,} of {visible:,} visible documents vanish ({ratio:.0%})",
-                allowed=f"at most {limits.max_vanished_ratio:.0%} (Limits.max_vanished_ratio)",
-                documents=gone if ratio > limits.max_vanished_ratio else (),
-            )
+    ratio = vanished / visible if visible else 0.0
+    results.append(
+        CheckResult(
+            name="mass deletion",
+            family="volume",
+            severity="hold",
+            passed=ratio <= limits.max_vanished_ratio,
+            seen=f"{vanished:,} of {visible:,} visible documents vanish ({ratio:.0%})",
+            allowed=f"at most {limits.max_vanished_ratio:.0%} (Limits.max_vanished_ratio)",
+            documents=gone if ratio > limits.max_vanished_ratio else (),
         )
+    )
     return results
 
 

@@ -100,8 +100,11 @@ def access_reject(number: Number, because: Because = "", json: Json = False) -> 
 def _settled(number: int, let: bool, because: str, json: bool) -> None:
     with open_runtime(quiet=json) as runtime:
         hold: Hold = settle(runtime, number, let, me(), because)
-        if runtime.settings.airflow_url:
+        if (
+            runtime.settings.airflow_url and hold.state != "waiting"
+        ):  # else Airflow's answer would be the second person's
             answer_hold(runtime.settings, number, "Release" if let else "Reject", because)
     typer.echo(render.as_json(hold)) if json else out.print(
         f"hold {hold.id} ({hold.kind} of {hold.subject}) is {hold.state}"
+        + (": a second person has to release it too" if let and hold.state in ("waiting", "rejected") else "")
     )

@@ -1,4 +1,4 @@
-"""moat audit verify, tail, export."""
+"""moat audit verify, anchor, tail, export."""
 
 import os
 import sys
@@ -10,15 +10,16 @@ from typing import Annotated
 import typer
 
 from moat.cli import render
-from moat.cli.shared import Json, err, opened_ledger, out
+from moat.cli.shared import Json, err, open_runtime, opened_ledger, out
 from moat.ledger import audit
+from moat.maintenance import anchors
 
 audit_app = typer.Typer(no_args_is_help=True, help="Show and verify the audit, a hash chain of who did what.")
 
 
 def add(app: typer.Typer) -> None:
     app.add_typer(audit_app, name="audit")
-    for command in (verify, tail, export):
+    for command in (verify, anchor, tail, export):
         audit_app.command()(command)
 
 
@@ -26,12 +27,32 @@ def verify(
     head: Annotated[str | None, typer.Option(help="Hash noted earlier that must be in the chain.")] = None,
     json: Json = False,
 ) -> None:
-    """Verify every row and the chain; an error names the first invalid row."""
-    with opened_ledger() as ledger:
-        found = audit.verify(ledger, head, (lambda line: None) if json else err.print)
-    typer.echo(render.as_json(found)) if json else out.print(
-        f"{found.rows:,} rows hold; the newest has hash {found.head or 'none'}\n"
-        "write it down outside of the ledger: `moat audit verify --head` finds a chain that was written anew"
+    """Verify every row, the chain and its anchors; an error names the first that is wrong."""
+    with open_runtime(quiet=True) as runtime:
+        compared = anchors.compare(runtime, head, (lambda line: None) if json else err.print)
+    found, missing = compared.verified, compared.missing
+    if json:
+        told = {"rows": found.rows, "head": found.head, "anchors": compared.anchors, "missing": missing}
+        typer.echo(render.as_json(told))
+    else:
+        out.print(f"{found.rows:,} rows hold; the newest has hash {found.head or 'none'}")
+        if compared.anchors:
+            out.print(f"{compared.anchors:,} anchors outside of the ledger fit")
+        else:
+            out.print(
+                "no anchor is there: a chain that was written anew is not found without --head, or `moat audit anchor`"
+            )
+    if missing:
+        err.print(f"anchors {', '.join(map(str, missing))} are missing: they were written, and are removed")
+        raise typer.Exit(1)
+
+
+def anchor(json: Json = False) -> None:
+    """Write the newest hash outside of the ledger, as the DAG anchor_audit does."""
+    with open_runtime(quiet=json) as runtime:
+        made = anchors.anchor(runtime)
+    typer.echo(render.as_json(made)) if json else out.print(
+        f"anchor {made.number} covers {made.rows:,} rows; hash {made.head}" if made else "the audit has no row yet"
     )
 
 

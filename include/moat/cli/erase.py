@@ -13,7 +13,7 @@ from moat.cli import render
 from moat.cli.shared import Because, Json, err, me, open_runtime, opened_ledger, out
 from moat.errors import ErasureRefused
 from moat.index.store import Store, WeaviateStore
-from moat.ledger import Ledger, erasure, receipts
+from moat.ledger import Ledger, approvals, erasure, receipts
 from moat.ledger.erasure import Request
 from moat.ledger.receipts import Receipt
 from moat.maintenance.erase import finish
@@ -64,6 +64,7 @@ def erase(
     if bool(keys) == bool(principal):
         raise ErasureRefused("name the documents by their keys, or by --principal, and not by both")
     with open_runtime(quiet=json) as runtime:
+        approvals.require(runtime.ledger, runtime.settings, me(), f"erasure in {source}")
         chosen = _of_principal(runtime.ledger, source, principal, yes) if principal else keys or []
         asked = Request(
             source=source,

@@ -14,9 +14,10 @@ from moat.dagfile import declared
 from moat.errors import FatalError
 from moat.incidents.freshness import format_span
 from moat.incidents.notify import tell
-from moat.ledger import Ledger, incidents, loads, measures
+from moat.ledger import Ledger, approvals, incidents, loads, measures
 from moat.ledger.incidents import Happening, Incident
 from moat.monitoring.health import health as standing
+from moat.settings import Settings
 
 Source = Annotated[str | None, typer.Option(help="Only this source.")]
 incident_app = typer.Typer(no_args_is_help=True, help="One incident.")
@@ -128,6 +129,7 @@ def event(source: Annotated[str | None, typer.Argument()] = None, because: Becau
         if because and name is None:
             raise FatalError("an event is about a source: `moat event SOURCE --because …`")
         if because and name is not None:
+            approvals.require(ledger, Settings.load(), me(), f"event of {name}")
             made = measures.declare(ledger, name, me(), because)
             typer.echo(render.as_json(made)) if json else out.print(
                 f"{name} is another from now on: its bounds are learned from the loads after {made.at:%Y-%m-%d %H:%M} UTC"

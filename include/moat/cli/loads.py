@@ -9,7 +9,7 @@ from moat.airflow_api import answer_held
 from moat.cli import render
 from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out
 from moat.dagfile import source_named
-from moat.ledger import checks, history, incidents, loads
+from moat.ledger import approvals, checks, history, incidents, loads
 from moat.ledger.loads import Load
 from moat.pricing import Spending
 from moat.pricing import spending_line as spending_told
@@ -109,10 +109,15 @@ def release(number: Number, because: Because = "", json: Json = False) -> None:
     """Release a held load."""
     with open_runtime(quiet=json) as runtime:
         waiting = loads.get(runtime.ledger, number)
+        approvals.require(runtime.ledger, runtime.settings, me(), f"release of load {number} of {waiting.source}")
         # Outside Airflow this process continues the load, so it must know the source before it releases anything.
         source = None if waiting.run.startswith("airflow:") else source_named(waiting.source)
-        load = loads.release(runtime.ledger, number, me(), because)
-        if not answer_held(runtime.settings, waiting, "Release", because) and source is not None:
+        load = approvals.release_load(runtime.ledger, runtime.settings, number, me(), because)
+        if (
+            load.state != "held"
+            and not answer_held(runtime.settings, waiting, "Release", because)
+            and source is not None
+        ):
             load = finish(runtime, source, number, me()).load
     typer.echo(render.as_json(load)) if json else out.print(_standing(load))
     if load.state in ("held", "rejected"):
@@ -136,7 +141,7 @@ def reject(number: Number, because: Because = "", json: Json = False) -> None:
     """Reject a load that is not visible yet; the source's next run starts anew."""
     with open_runtime(quiet=json) as runtime:
         was = loads.get(runtime.ledger, number)
-        load = loads.reject(runtime.ledger, number, me(), because)
+        load = approvals.reject_load(runtime.ledger, runtime.settings, number, me(), because)
         if was.state == "held":
             answer_held(runtime.settings, was, "Reject", because)
     typer.echo(render.as_json(load)) if json else out.print(f"load {number} of {load.source} is {load.state}")
@@ -145,6 +150,7 @@ def reject(number: Number, because: Because = "", json: Json = False) -> None:
 def rollback(number: Number, because: Because = "", json: Json = False) -> None:
     """Restore what was visible before a load. Access stays as it is now."""
     with opened_ledger() as ledger:
+        approvals.require(ledger, Settings.load(), me(), f"rollback of load {number}")
         load = loads.rollback(ledger, number, me(), because)
     typer.echo(render.as_json(load)) if json else out.print(
         f"load {number} of {load.source} is {load.state}; the source's next run would load it again, so pause its DAG or mend the cause first"

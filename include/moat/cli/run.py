@@ -11,7 +11,7 @@ from moat.cli.shared import Json, connections, me, open_runtime, opened_ledger, 
 from moat.dagfile import declared, sources_in
 from moat.directories.files import groups_in_yaml
 from moat.errors import FatalError
-from moat.ledger import Ledger
+from moat.ledger import Ledger, approvals
 from moat.ledger.members import replace_members
 from moat.maintenance.doctor import examine
 from moat.runtime import Options
@@ -44,6 +44,8 @@ def run(
     """Run all stages for the sources of a DAG file, without Airflow."""
     options, results = Options(full, tuple(only or ()), limit, expected), list[Any]()
     with open_runtime(quiet=json) as runtime:
+        if expected and not dry:
+            approvals.require(runtime.ledger, runtime.settings, me(), f"an expected change in {dag_file.name}")
         for source in sources_in(dag_file):
             if dry:
                 results.append(dry_run(runtime, source, options))

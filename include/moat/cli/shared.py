@@ -1,7 +1,8 @@
 """Shared by all commands: consoles, options, access to ledger and runtime."""
 
-import getpass
 import os
+import pwd
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,12 +24,23 @@ out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=
 err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Because = Annotated[str, typer.Option("--because", help="Reason, recorded in the audit.")]
+STRANGE = re.compile(r"[^\w.@+-]")  # in a name that the environment claims
 Number = Annotated[int, typer.Argument(metavar="ID")]
 
 
 def me() -> str:
-    """Who runs the command, as recorded in the audit."""
-    return f"cli:{getpass.getuser()}"
+    """Who runs the command, as recorded in the audit: the account, and beside it who it claims to be.
+
+    The account is the system's, whatever the environment says; `sudo` and LOGNAME only claim.
+    """
+    uid = os.geteuid()
+    try:
+        account = pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container may run as a number that has no name
+        account = f"uid-{uid}"
+    claimed = [os.environ.get(name, "") for name in ("SUDO_USER", "LOGNAME", "USER")]
+    other = next((name for name in claimed if name and name != account), "")
+    return f"cli:{account}" + (f" (claims {STRANGE.sub('?', other)[:64]})" if other else "")
 
 
 def connections() -> Connections:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -79,16 +80,38 @@ def record(
     return row_hash
 
 
-def verify(ledger: Ledger, head: str | None = None, progress: Callable[[str], None] = lambda line: None) -> Verified:
+def head(ledger: Ledger) -> tuple[int, str, str]:
+    """Number of rows, and the newest one's hash and action; empty without rows."""
+    mine = audit.c.tenant == ledger.tenant
+    newest = select(audit.c.hash, audit.c.action).where(mine).order_by(audit.c.id.desc()).limit(1)
+    with ledger.read() as connection:
+        row = connection.execute(newest).first()
+        return (connection.scalar(select(func.count()).where(mine)) or 0, row.hash, row.action) if row else (0, "", "")
+
+
+def covers(ledger: Ledger, n: int, row_hash: str) -> bool:
+    """Whether the n-th row of the audit has this hash."""
+    nth = select(audit.c.hash).where(audit.c.tenant == ledger.tenant).order_by(audit.c.id).offset(n - 1).limit(1)
+    with ledger.read() as connection:
+        return bool(connection.scalar(nth) == row_hash)
+
+
+def verify(
+    ledger: Ledger,
+    head: str | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+    anchors: Mapping[int, tuple[str, str]] = MappingProxyType({}),
+) -> Verified:
     """Verify every row and the chain.
 
-    Without `head`, a chain that was rewritten as a whole passes: anyone who can write to the database
-    can do that.
+    Without `head` and `anchors`, a chain that was rewritten as a whole passes: anyone who can write to the
+    database can do that.
 
     Args:
         ledger: The ledger.
         head: A hash noted earlier, outside of the ledger, that must occur in the chain.
         progress: Receives one line per 100,000 rows.
+        anchors: Hash of the n-th row as noted outside of the ledger, and what is said if it is another.
 
     Raises:
         AuditBroken: Names the first row that is not valid.
@@ -104,10 +127,14 @@ def verify(ledger: Ledger, head: str | None = None, progress: Callable[[str], No
             if entry.previous != (last.hash if last else ""):
                 raise AuditBroken(_broken(connection, last, entry))
             last, n, found = entry, n + 1, found or entry.hash == head
+            if n in anchors and anchors[n][0] != entry.hash:
+                raise AuditBroken(anchors[n][1])
             if n % TELL_EVERY == 0:
                 progress(f"audit: {n:,} rows hold")
         if newest != (last.hash if last else ""):
             raise AuditBroken(_cut(connection, ledger.tenant, last, newest))
+    if beyond := [at for at in sorted(anchors) if at > n]:
+        raise AuditBroken(f"{anchors[beyond[0]][1]}: it has {n:,} rows now")
     if not found:
         raise AuditBroken(
             f"hash {head} is not in the audit, whose {n:,} rows hold by themselves: rows were cut off and the rest was "

@@ -73,7 +73,7 @@ def history(ledger: Ledger, current: Load) -> dict[str, list[PastMeasure]]:
             query = query.where(load.c.opened_at > since)
         loads: dict[int, tuple[datetime, Literal["usual", "released", "extraordinary"]]] = {}
         for row in connection.execute(query.order_by(load.c.id.desc())):
-            if row.options.get("only") or row.options.get("limit"):
+            if cut_short(row.options, row.counts):
                 continue
             if not extraordinary(row.options, row.counts):
                 loads[row.id] = row.opened_at, "released" if row.decided_by else "usual"
@@ -88,15 +88,29 @@ def history(ledger: Ledger, current: Load) -> dict[str, list[PastMeasure]]:
     return dict(found)
 
 
-def extraordinary(options: Mapping[str, Any], counts: Mapping[str, int]) -> str:
-    """Why a load is not a normal one, in words, or empty."""
+def cut_short(options: Mapping[str, Any], counts: Mapping[str, int]) -> bool:
+    """Whether a load left documents out that its source has, because of its limit or its list of keys.
+
+    What counts is what the comparison left out, never what was asked for: a limit that nothing reached cuts
+    nothing. A load that does not tell what it left out counts as cut.
+    """
+    if options.get("only") and counts.get("unasked", 1):
+        return True
+    return bool(options.get("limit")) and ("listed" not in counts or counts.get("waiting", 0) > 0)
+
+
+def excused(options: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+    """Why departures of a load only warn, in words, or empty."""
     if said := options.get("expected"):
         return str(said)
-    if options.get("full"):
+    return "documents were prepared again by another recipe" if counts.get("again") else ""
+
+
+def extraordinary(options: Mapping[str, Any], counts: Mapping[str, int]) -> str:
+    """Why a load is no example of a usual one, in words, or empty."""
+    if options.get("full") and not options.get("expected"):
         return "everything was read again"
-    if counts.get("again"):
-        return "documents were prepared again by another recipe"
-    return ""
+    return excused(options, counts)
 
 
 def declare(ledger: Ledger, source: str, by: str, because: str) -> Event:

@@ -50,7 +50,10 @@ def compare(
     while window := list(islice(listing, WINDOW)):
         counts["listed"] += len(window)
         seen.add([one.key for one in window])
-        window = [one for one in window if options.whole or one.key in options.only]
+        if not options.whole:
+            asked = [one for one in window if one.key in options.only]
+            counts["unasked"] += len(window) - len(asked)  # zero is told too: then the run was not cut
+            window = asked
         known = documents.known(runtime.ledger, source.name, [one.key for one in window])
         plan = [_compared(one, known.get(one.key), recipe_now, options) for one in window]
         record(list(zip(window, plan, strict=True)), known)
@@ -143,11 +146,12 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
         return replace(plan, why="resting") if resting else replace(plan, what="new", why="new")
     moved = known.policy != one.policy
     if not resting:
-        if asked or options.full:
-            return replace(plan, what="changed", why="asked")
+        edited = known.fingerprint != one.fingerprint
+        if asked or options.full:  # what the source changed is told as its change, also where all is read again
+            return replace(plan, what="changed", why="fingerprint" if edited else "asked")
         if known.recipe != recipe_now:
             return replace(plan, what="changed", why="recipe")
-        if known.fingerprint != one.fingerprint:
+        if edited:
             return replace(plan, what="changed", why="fingerprint", known_hash=known.content_hash)
     if moved:
         return replace(plan, what="access", why="access" if known.policy else "access known")

@@ -7,6 +7,7 @@ import importlib
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from statistics import median
 
 from moat.checks import FAMILIES, baselines
 from moat.checks.candidate import Candidate
@@ -19,7 +20,7 @@ from moat.ledger import measures, quarantine
 from moat.ledger.checks import CheckResult
 from moat.ledger.incidents import Incident
 from moat.ledger.loads import Load, hold, note
-from moat.ledger.measures import extraordinary
+from moat.ledger.measures import cut_short, excused
 from moat.runtime import Runtime, path, timed
 from moat.source import Source
 
@@ -73,13 +74,19 @@ def check(runtime: Runtime, source: Source, number: int, family: str) -> list[Ch
 
 
 def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterator[CheckResult]:
-    """Compare the family's measures with those of earlier loads, unless the run is partial."""
+    """Compare the family's measures with those of earlier loads.
+
+    A run that left documents out is not compared, unless it still brings as many as a usual load.
+    """
     load = candidate.load
-    if not of or load.options.get("only") or load.options.get("limit"):
+    if not of:
         return
-    past = measures.history(candidate.runtime.ledger, load)
-    measured = {"documents": float(candidate.n_documents), **candidate.measured}
-    for r in baselines.judge(of, measured, past, load.opened_at, extraordinary(load.options, load.counts)):
+    past, n = measures.history(candidate.runtime.ledger, load), candidate.n_documents
+    usual = [p.value for p in past.get("documents", ())]
+    if cut_short(load.options, load.counts) and (not usual or n < max(1.0, median(usual))):
+        return
+    measured = {"documents": float(n), **candidate.measured}
+    for r in baselines.judge(of, measured, past, load.opened_at, excused(load.options, load.counts)):
         name = f"{baselines.SUMMARY}, {family}" if r.name == baselines.SUMMARY else r.name
         yield replace(r, name=name, family=family, documents=candidate.behind.get(r.measure, ()))
 
@@ -139,7 +146,7 @@ def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
 def report(load: Load, found: Verdict, incident: Incident | None) -> str:
     """Format the verdict as Markdown for a narrow panel, failed checks first."""
     lines = [f"**Load {load.id} of {load.source}: {found.outcome}.** {_counted(load)}", ""]
-    if why := extraordinary(load.options, load.counts):
+    if why := excused(load.options, load.counts):
         by = f", by {load.run}" if load.options.get("expected") else ""
         lines += [f"Expected change{by}: {_line(why)}. Learned bounds only warn.", ""]
     if incident is not None:
