@@ -26,6 +26,7 @@ FAMILIES = (
     Family("volume", "documents in and out", "moat.checks.volume"),
     Family("shape", "columns and file types", "moat.checks.shape"),
     Family("parsing", "every document parsed", "moat.checks.parsing"),
+    Family("changes", "what happened to each document", "moat.checks.changes"),
     Family("words", "no word is lost", "moat.checks.words"),
     Family("chunks", "chunks fit the model", "moat.checks.chunks"),
     Family("content", "personal data, secrets, hidden text", "moat.checks.content"),

@@ -215,3 +215,38 @@ def visible_texts(ledger: Ledger, source: str, documents: Sequence[str]) -> dict
             for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
                 found[row.document_id].append(row.text)
     return found
+
+
+class VisiblePart(NamedTuple):
+    """One chunk of a version."""
+
+    kind: str
+    heading: str
+    text: str
+
+
+class Version(NamedTuple):
+    """A document's visible text in its order, and its metadata as "name=value"."""
+
+    parts: tuple[VisiblePart, ...]
+    metadata: tuple[str, ...]
+
+
+def visible_versions(ledger: Ledger, source: str, documents: Sequence[str]) -> dict[str, Version]:
+    """The visible version of some documents, by document id."""
+    query = (
+        select(chunk.c.document_id, chunk.c.kind, chunk.c.heading, chunk.c.text, revision.c.metadata)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+        .order_by(chunk.c.document_id, presence.c.position)
+    )
+    parts: dict[str, list[VisiblePart]] = {}
+    metadata: dict[str, tuple[str, ...]] = {}
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
+                parts.setdefault(row.document_id, []).append(VisiblePart(row.kind, row.heading, row.text))
+                metadata[row.document_id] = tuple(row.metadata)
+    return {id_: Version(tuple(of_it), metadata[id_]) for id_, of_it in parts.items()}

@@ -5,6 +5,7 @@ change, and at last what applies to any fault.
 """
 
 from moat.incidents.triage.changes import CHANGES
+from moat.incidents.triage.compared import COMPARED
 from moat.incidents.triage.content import CONTENT
 from moat.incidents.triage.diagnosis import Cause
 from moat.incidents.triage.evidence import Evidence
@@ -13,7 +14,7 @@ from moat.incidents.triage.supply import SUPPLY
 from moat.incidents.triage.systems import SYSTEMS
 from moat.incidents.triage.vectors import VECTORS
 
-SIGNATURES: tuple[Signature, ...] = (*SYSTEMS, *SUPPLY, *CONTENT, *VECTORS, *CHANGES)
+SIGNATURES: tuple[Signature, ...] = (*SYSTEMS, *SUPPLY, *COMPARED, *CONTENT, *VECTORS, *CHANGES)
 MOST = 6  # causes reported
 LINES = 6  # lines of evidence per cause
 

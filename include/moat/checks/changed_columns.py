@@ -1,0 +1,130 @@
+"""What happened to the columns of rows between their last version and this one."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from moat.checks.changed_text import factor_of
+
+FEWEST = 3  # rows that show a pattern
+VALUES = 3  # different values that were exchanged among rows
+ALIKE = 0.6  # of a column's changes that follow one pattern
+FACTOR_ALIKE = 0.2  # of them that have one factor: the rows of one product, among others
+
+Values = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnChange:
+    """A pattern in the changes of one column.
+
+    Args:
+        column: Its name.
+        kind: Name of a kind in `moat.checks.changes.KINDS`.
+        says: The pattern, such as "× 1.19".
+        keys: Keys of the rows that follow it.
+        example: One value before and after.
+    """
+
+    column: str
+    kind: str
+    says: str
+    keys: tuple[str, ...]
+    example: tuple[str, str]
+
+
+def values_of(metadata: Iterable[str]) -> dict[str, str]:
+    """Metadata as a mapping; a name with several values keeps them in order."""
+    found: dict[str, str] = {}
+    for name, _, value in (one.partition("=") for one in metadata):
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+class Columns:
+    """Collects the values of changed rows, column by column."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+        self.n = 0
+
+    def add(self, key: str, before: Values, after: Values) -> None:
+        """Take one changed row."""
+        self.n += 1
+        for name in before.keys() | after.keys():
+            was, now = before.get(name, ""), after.get(name, "")
+            if was != now:
+                self._moved[name].append((key, was, now))
+
+    @property
+    def moved(self) -> dict[str, int]:
+        """Number of rows in which each column changed, the most first."""
+        return dict(
+            sorted(((name, len(rows)) for name, rows in self._moved.items()), key=lambda one: (-one[1], one[0]))
+        )
+
+    def patterns(self) -> list[ColumnChange]:
+        """Patterns that no row follows by itself, one for each column at most."""
+        return [found for name, rows in sorted(self._moved.items()) if (found := _pattern(name, rows))]
+
+
+def _pattern(name: str, rows: Sequence[tuple[str, str, str]]) -> ColumnChange | None:
+    if len(rows) < FEWEST:
+        return None
+    for kind, says, some in (_exchanged(rows), _emptied(rows), _written_otherwise(rows), _cut(rows), _multiplied(rows)):
+        share = FACTOR_ALIKE if kind == "column factor" else ALIKE
+        if len(some) >= max(FEWEST, share * len(rows)):
+            keys = tuple(key for key, _, _ in some)
+            return ColumnChange(column=name, kind=kind, says=says, keys=keys, example=some[0][1:])
+    return None
+
+
+Found = tuple[str, str, Sequence[tuple[str, str, str]]]
+
+
+def _exchanged(rows: Sequence[tuple[str, str, str]]) -> Found:
+    """The same values under other keys."""
+    before, after = Counter(was for _, was, _ in rows), Counter(now for _, _, now in rows)
+    back = (before & after).total()
+    if len(before) >= VALUES and back >= max(FEWEST + 1, 0.9 * len(rows)):
+        return "exchanged", "the same values, exchanged among the rows", rows
+    return "exchanged", "", ()
+
+
+def _emptied(rows: Sequence[tuple[str, str, str]]) -> Found:
+    return "emptied", "empty", [row for row in rows if row[1] and not row[2]]
+
+
+def _written_otherwise(rows: Sequence[tuple[str, str, str]]) -> Found:
+    """The same letters and digits in another case or with other signs."""
+
+    def bare(text: str) -> str:
+        return "".join(sorted(c for c in text.casefold() if c.isalnum()))
+
+    return (
+        "format",
+        "the same values, written in another way",
+        [row for row in rows if row[2] and bare(row[1]) == bare(row[2])],
+    )
+
+
+def _cut(rows: Sequence[tuple[str, str, str]]) -> Found:
+    cut = [row for row in rows if row[2] and len(row[2]) < len(row[1]) and row[1].startswith(row[2])]
+    lengths = Counter(len(now) for _, _, now in cut)
+    length, n = lengths.most_common(1)[0] if lengths else (0, 0)
+    some = [row for row in cut if len(row[2]) == length] if n >= FEWEST else ()
+    return "column cut", f"cut at {length:,} characters", some
+
+
+def _multiplied(rows: Sequence[tuple[str, str, str]]) -> Found:
+    """One factor for many rows, to three digits."""
+    by: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for row in rows:
+        if factor := factor_of(row[1], row[2]):
+            by[factor].append(row)
+    if not by:
+        return "column factor", "", ()
+    factor, some = max(by.items(), key=lambda one: len(one[1]))
+    # Small numbers are multiples of one another by chance, and one value in place of another is no multiplication.
+    different = {row[1] for row in some if sum(c.isdigit() for c in row[1]) > 1}
+    return "column factor", f"× {factor}", some if len(different) >= FEWEST else ()

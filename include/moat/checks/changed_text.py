@@ -1,0 +1,221 @@
+"""What happened to the text of one document between its last version and this one."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from moat.ledger.projection import VisiblePart
+from moat.parse.language import language_of
+
+WORD = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+LINK = re.compile(r"https?://")
+BROKEN = re.compile(r"#(?:REF|NAME\?|VALUE|DIV/0|N/A|NULL|NUM)!?")  # a cell of a sheet that could not be computed
+DECIMAL = re.compile(r"\d[.,]\d{1,3}$")
+RULE = re.compile(r"[|\s:-]+")
+OVERLAP = 120  # words that two neighbouring chunks may share
+KEPT = 0.9  # of a text's words that stand where they stood, for it to be the beginning of the old one
+LEAST_LOST = 5  # words
+FEW_NUMBERS = 3
+SHORT = 60  # words of a page that says nothing but that something failed
+BEGINNING = 12  # words by which two such pages are the same
+FEW_WORDS = 12  # different words that may change beside a name or a "not"
+NOT = {
+    "not", "no", "never", "none", "nor", "cannot", "can't", "don't", "doesn't", "won't", "isn't",
+    "aren't", "wasn't", "mustn't", "shouldn't", "without", "nicht", "kein", "keine", "keinen", "keiner",
+    "keinem", "nie", "niemals", "ohne", "ne", "pas", "jamais", "aucun", "aucune", "sans", "non", "mai",
+    "senza", "nunca", "ningún", "ninguna", "sin", "não", "nenhum", "nenhuma", "sem", "niet", "geen",
+    "nooit", "zonder", "inte", "aldrig", "ikke", "aldri", "bez"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A version's text, as far as it is compared."""
+
+    words: tuple[str, ...]  # in order, numbers too; what neighbouring chunks share stands once
+    lines: frozenset[str]
+    n_rows: int  # of tables
+    n_headings: int
+    n_links: int
+    n_broken: int  # cells that could not be computed
+
+    @classmethod
+    def of(cls, parts: Sequence[VisiblePart]) -> "Text":
+        """Join the chunks of a version."""
+        words, rows, lines = list[str](), set[str](), set[str]()
+        for part in parts:
+            found = WORD.findall(part.text)
+            words += found[_shared(words, found) :]
+            lines.update(line for line in map(str.strip, part.text.splitlines()) if line)
+            if part.kind == "table":
+                rows.update(
+                    line for line in part.text.splitlines() if line.startswith("|") and not RULE.fullmatch(line)
+                )
+        text = "\n".join(part.text for part in parts)
+        return cls(
+            words=tuple(words),
+            lines=frozenset(lines),
+            n_rows=len(rows),
+            n_headings=len({part.heading for part in parts if part.heading}),
+            n_links=len(LINK.findall(text)),
+            n_broken=len(BROKEN.findall(text)),
+        )
+
+    @property
+    def numbers(self) -> list[str]:
+        return [word for word in self.words if word[0].isdigit()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextChange:
+    """What changed in one document's text. `kinds` are names of `moat.checks.changes.KINDS`."""
+
+    kinds: frozenset[str]
+    n_before: int  # words
+    n_after: int
+    numbers: tuple[tuple[str, str], ...] = ()  # before and after, where nothing but numbers changed
+    factor: str = ""  # by which each of these was multiplied, if it is one
+    names: frozenset[tuple[str, str]] = frozenset()  # that took another's place everywhere in the text
+    language: tuple[str, str] = ("", "")
+    beginning: str = ""  # of a short text, by which equal ones are found
+    before: int = field(default=0)  # hash of the words, to find a text under another key
+    after: int = field(default=0)
+
+
+def text_change(before: Text, after: Text) -> TextChange:
+    """Compare two versions of a document's text; linear in their length."""
+    was, now = before.words, after.words
+    old, new = Counter(was), Counter(now)
+    out, came = old - new, new - old
+    kinds = set[str]()
+    if kind := _cut(was, now, came.total()):
+        kinds.add(kind)
+    kinds |= _lost(before, after, out, came)
+    pairs, factor = _numbers(before, after)
+    if factor:
+        kinds.add("factor")
+    names = _names(old, new, out, came)
+    if names:
+        kinds.add("names")
+    changed = {word.lower() for word in (*out, *came)}
+    if changed & NOT and len(changed) <= 4:
+        kinds.add("negation")
+    language = _language(before, after)
+    if language[0] != language[1]:
+        kinds.add("language")
+    short = len(now) <= SHORT and 2 * len(now) <= len(was)
+    return TextChange(
+        kinds=frozenset(kinds),
+        n_before=len(was),
+        n_after=len(now),
+        numbers=pairs,
+        factor=factor,
+        names=names,
+        language=language,
+        beginning=" ".join([w for w in now if not w[0].isdigit()][:BEGINNING]).lower() if short else "",
+        before=hash(was),
+        after=hash(now),
+    )
+
+
+def _shared(before: Sequence[str], found: Sequence[str]) -> int:
+    """Words at the end of one chunk that the next one repeats."""
+    for n in range(min(OVERLAP, len(before), len(found)), 2, -1):
+        if before[-n] == found[0] and list(before[-n:]) == list(found[:n]):
+            return n
+    return 0
+
+
+def _cut(was: Sequence[str], now: Sequence[str], n_came: int) -> str:
+    """Whether the end or the beginning is lost, and whether the text breaks off in a word."""
+    lost = len(was) - len(now)
+    if lost < max(LEAST_LOST, 0.02 * len(was)) or len(now) < LEAST_LOST or n_came > 1:
+        return ""
+    same = next((n for n, (a, b) in enumerate(zip(was, now, strict=False)) if a != b), len(now))
+    if same >= KEPT * len(now):
+        last = now[-1]
+        inside = same == len(now) - 1 and was[same] != last and was[same].startswith(last) and not last[0].isdigit()
+        return "broken off" if inside else "cut"
+    at_end = next((n for n, (a, b) in enumerate(zip(reversed(was), reversed(now), strict=False)) if a != b), len(now))
+    return "beginning lost" if at_end >= KEPT * len(now) and n_came == 0 else ""
+
+
+def _lost(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> set[str]:
+    """Kinds of things that were there and are not."""
+    kinds = set[str]()
+    numbers, left = before.numbers, after.numbers
+    same = len(before.words) - out.total() >= len(before.words) / 3
+    if before.n_rows >= 2 and not after.n_rows:
+        kinds.add("tables")
+    if before.n_headings >= 3 and after.n_headings <= 1 and same:
+        kinds.add("headings")
+    if before.n_links >= 2 and not after.n_links and same:
+        kinds.add("links")
+    if len(numbers) >= FEW_NUMBERS and not left and same and len(after.words) > len(before.words) / 2:
+        kinds.add("digits")
+    decimals = sum(bool(DECIMAL.search(n)) for n in numbers)
+    if decimals >= FEW_NUMBERS and not any(DECIMAL.search(n) for n in left) and len(left) >= len(numbers) / 2:
+        kinds.add("decimals")
+    if len(numbers) >= 5 and len(left) >= len(numbers) / 2 and same:
+        kept = (Counter(numbers) & Counter(left)).total()
+        if kept <= 0.2 * len(numbers) and came.total() > len(left) // 2:
+            kinds.add("figures")
+    if after.n_broken > before.n_broken:
+        kinds.add("broken references")
+    if 2 * len(after.words) < len(before.words):
+        kinds.add("shorter")
+    return kinds
+
+
+def _numbers(before: Text, after: Text) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Numbers that changed where nothing else did, and the factor if it is one for all."""
+    if len(before.words) != len(after.words):
+        return (), ""
+    pairs = [(a, b) for a, b in zip(before.words, after.words, strict=True) if a != b]
+    if not pairs or not all(a[0].isdigit() and b[0].isdigit() for a, b in pairs):
+        return (), ""
+    factors = {factor_of(a, b) for a, b in pairs}
+    return tuple(pairs), factors.pop() if len(factors) == 1 else ""
+
+
+def factor_of(was: str, now: str) -> str:
+    """The factor between two numbers to three digits, "" where one is no plain number."""
+    a, b = _value(was), _value(now)
+    if not a or b is None:
+        return ""
+    return f"{float(b / a):.3g}"
+
+
+def _value(text: str) -> Decimal | None:
+    """A number as written; the last comma or point parts decimals, unless three digits follow."""
+    if not re.fullmatch(r"\d+(?:[.,]\d+)*", text):
+        return None
+    head, _, tail = text.replace(",", ".").rpartition(".")
+    if head and len(tail) == 3 and (head.count(".") or len(head) <= 3):
+        return Decimal(head.replace(".", "") + tail)
+    return Decimal(f"{head.replace('.', '')}.{tail}") if head else Decimal(tail)
+
+
+def _names(old: Counter[str], new: Counter[str], out: Counter[str], came: Counter[str]) -> frozenset[tuple[str, str]]:
+    """Words with a capital of which one took another's place, as often as the other stood there."""
+    gone = {w: n for w, n in out.items() if w[0].isupper() and not new[w]}
+    added = {w: n for w, n in came.items() if w[0].isupper() and not old[w]}
+    if not gone or max(len(out), len(came)) > FEW_WORDS:
+        return frozenset()
+    return frozenset((a, b) for a, n in gone.items() for b, m in added.items() if n == m)
+
+
+def _language(before: Text, after: Text) -> tuple[str, str]:
+    """Language of the old text, and of the lines that are new; equal where one of them is unclear."""
+    added = [line for line in after.lines if line not in before.lines]
+    if sum(map(len, added)) < SHORT:
+        return "", ""
+    was = language_of(sorted(before.lines, key=len, reverse=True))
+    now = language_of(sorted(added, key=len, reverse=True))
+    if not was or not now or was == now:
+        return was, was
+    # Half of a text may be translated, line by line: what stands in the old words is no evidence against it.
+    fresh = " ".join(sorted(set(after.words) - set(before.words)))
+    return (was, now) if language_of([fresh]) != was else (was, was)

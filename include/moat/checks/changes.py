@@ -1,0 +1,316 @@
+"""Checks what happened to each changed document: its new version beside its last one.
+
+A kind of change, such as tables that are lost, is counted among the documents that changed in this load. It is
+judged by an exact test against what is usual for this source, and by fixed rates before anything is learned. What
+is done to a few documents every night is judged over the last nights together.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from moat.checks import segments
+from moat.checks.candidate import Candidate
+from moat.checks.changed_columns import ColumnChange, Columns, values_of
+from moat.checks.changed_text import SHORT, Text, TextChange, text_change
+from moat.checks.sample import Lowest
+from moat.ledger.checks import CheckResult
+from moat.ledger.measures import PastMeasure, history
+from moat.ledger.projection import Version, VisiblePart, visible_versions
+from moat.records import Chunk, Prepared
+
+MOST_COMPARED = 2_000  # changed documents; of more, a sample
+WINDOW = 100  # documents whose last version is in memory
+FEWEST = 3  # documents that show a pattern
+SURE, UNLIKELY = 1e-5, 1e-3  # chance below which a load waits, and below which a person is told
+NIGHTS = 7  # earlier loads that are judged together with this one
+WEIGHT = 20  # changed documents that a fixed rate counts as, beside what was seen
+MOST_USUAL = 0.5  # no kind of change is ever usual in more of them
+SHOWN = 5  # keys of documents behind a result
+LONG = 40  # characters of a value that is quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of change.
+
+    Args:
+        name: Name of its measure, "changes:NAME".
+        title: Name of the check.
+        says: What happened to the documents, after their number.
+        rate: Share of changed documents to which people do this, before anything is learned.
+        alone: Whether a single document is beyond chance.
+    """
+
+    name: str
+    title: str
+    says: str
+    rate: float
+    alone: bool = False
+
+
+KINDS = (
+    Kind(name="broken off", title="texts broken off", says="end in the middle of a word of their last version", rate=0.002, alone=True),
+    Kind(name="cut", title="ends lost", says="lost their end, the rest is as it was", rate=0.03),
+    Kind(name="beginning lost", title="beginnings lost", says="lost their beginning, the rest is as it was", rate=0.01),
+    Kind(name="shorter", title="half of the text lost", says="lost more than half of their words", rate=0.03),
+    Kind(name="tables", title="tables lost", says="lost all their tables", rate=0.01),
+    Kind(name="headings", title="headings lost", says="lost their headings", rate=0.01),
+    Kind(name="links", title="links lost", says="lost all their links", rate=0.02),
+    Kind(name="digits", title="digits lost", says="lost all their numbers, the words are there", rate=0.005),
+    Kind(name="decimals", title="decimals lost", says="have no decimals any more", rate=0.005),
+    Kind(name="broken references", title="broken references", says="have cells with errors such as #REF!", rate=0.01),
+    Kind(name="figures", title="other figures", says="keep their words and have other numbers", rate=0.05),
+    Kind(name="factor", title="numbers multiplied", says="changed in numbers only, all by one factor", rate=0.01),
+    Kind(name="numbers exchanged", title="numbers exchanged", says="changed in numbers only, the same ones under other keys", rate=0.005),
+    Kind(name="names", title="one name for another", says="have one name in the place of another", rate=0.02),
+    Kind(name="negation", title="negations changed", says="changed by a \"not\" and little else", rate=0.02),
+    Kind(name="language", title="another language", says="have new text in another language", rate=0.01),
+    Kind(name="same page", title="one short page", says="were replaced by one short text", rate=0.005),
+    Kind(name="other key", title="texts of other documents", says="have the text that another document had", rate=0.002, alone=True),
+    Kind(name="exchanged", title="values exchanged", says="have values of other rows", rate=0.005),
+    Kind(name="emptied", title="values emptied", says="have an empty column that had values", rate=0.02),
+    Kind(name="format", title="values written otherwise", says="have the same values, written in another way", rate=0.01),
+    Kind(name="column cut", title="values cut", says="have values that are cut at one length", rate=0.005),
+    Kind(name="column factor", title="values multiplied", says="have values multiplied by one factor", rate=0.01),
+)  # fmt: skip
+BY_NAME = {kind.name: kind for kind in KINDS}
+MEASURES = ()  # judged here: an exact test knows more of small numbers than a learned bound
+
+
+@dataclass(slots=True)
+class Seen:
+    """Documents to which one kind of change happened."""
+
+    keys: list[str]
+    says: str = ""  # more than the kind says, such as a factor
+
+
+def run(candidate: Candidate) -> list[CheckResult]:
+    """Compare every changed document with its last version, and judge what happened to many of them."""
+    edited = _edited(candidate)
+    compared = _compare(candidate, edited) if edited else Compared()
+    seen = compared.seen()
+    n = compared.n
+    found = list[CheckResult]()
+    past = history(candidate.runtime.ledger, candidate.load)
+    for kind in KINDS:
+        here = seen.get(kind.name, Seen([]))
+        if result := _judged(kind, here, n, past):
+            found.append(result)
+    candidate.measured["changes.compared"] = n
+    for kind in KINDS:
+        if keys := seen.get(kind.name, Seen([])).keys:
+            candidate.measured[f"changes:{kind.name}"] = len(keys)
+            candidate.behind[f"changes:{kind.name}"] = tuple(keys[:SHOWN])
+    if candidate.load.options.get("expected"):
+        found = [replace(result, severity="warn") for result in found]
+    return [*found, *segments.run(candidate), _summary(compared, seen)]
+
+
+class Compared:
+    """The changes of a load's documents."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, TextChange] = {}
+        self.columns = Columns()
+        self.personal: set[str] = set()  # keys of documents of which nothing is quoted
+
+    @property
+    def n(self) -> int:
+        return len(self.texts)
+
+    def add(self, prepared: Prepared, before: Version, chunks: Sequence[Chunk]) -> None:
+        """Compare one document with its last version."""
+        after = [VisiblePart(chunk.kind, chunk.heading, chunk.text) for chunk in chunks]
+        self.texts[prepared.key] = text_change(Text.of(before.parts), Text.of(after))
+        if any(risk.startswith(("personal:", "secrets:")) for risk in prepared.risks):
+            self.personal.add(prepared.key)
+        if before.metadata or prepared.metadata:
+            self.columns.add(prepared.key, values_of(before.metadata), values_of(prepared.metadata))
+
+    def seen(self) -> dict[str, Seen]:
+        """Documents by kind of change."""
+        found: dict[str, Seen] = {}
+        for key, change in self.texts.items():
+            for kind in change.kinds - {"names", "factor"}:
+                found.setdefault(kind, Seen([])).keys.append(key)
+        patterns = {
+            "factor": self._factor(),
+            "names": self._names(),
+            "same page": self._same_page(),
+            "other key": self._other_key(),
+            "numbers exchanged": self._exchanged(),
+        }
+        found.update({name: seen for name, seen in patterns.items() if seen})
+        if "language" in found:
+            pairs = Counter(self.texts[key].language for key in found["language"].keys)
+            was, now = pairs.most_common(1)[0][0]
+            found["language"].says = f"{was} → {now}"
+        for pattern in self.columns.patterns():
+            seen = Seen(list(pattern.keys), self._column(pattern))
+            if len(seen.keys) > len(found.get(pattern.kind, Seen([])).keys):
+                found[pattern.kind] = seen
+        return found
+
+    def _factor(self) -> Seen | None:
+        """Documents whose numbers changed by the most frequent factor."""
+        by: dict[str, list[str]] = defaultdict(list)
+        for key, change in self.texts.items():
+            if change.factor:
+                by[change.factor].append(key)
+        if not by:
+            return None
+        factor, keys = max(by.items(), key=lambda one: len(one[1]))
+        was, now = self.texts[keys[0]].numbers[0]
+        return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}")
+
+    def _names(self) -> Seen | None:
+        by: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for key, change in self.texts.items():
+            for pair in change.names:
+                by[pair].append(key)
+        if not by:
+            return None
+        (was, now), keys = max(by.items(), key=lambda one: (len(one[1]), one[0]))
+        return Seen(keys, self._quoted(keys[0], was, now).strip(" ()"))
+
+    def _same_page(self) -> Seen | None:
+        by: dict[str, list[str]] = defaultdict(list)
+        for key, change in self.texts.items():
+            if change.beginning:
+                by[change.beginning].append(key)
+        if not by:
+            return None
+        beginning, keys = max(by.items(), key=lambda one: len(one[1]))
+        quoted = "" if set(keys) & self.personal else f"“{beginning[:LONG]}…”"
+        return Seen(keys, quoted) if len(keys) >= FEWEST else None
+
+    def _other_key(self) -> Seen | None:
+        """Documents with the text that another changed document had, and no other one."""
+        had = Counter(change.before for change in self.texts.values())
+        keys = [
+            key
+            for key, change in self.texts.items()
+            if change.n_after > SHORT / 2 and change.before != change.after and had[change.after] == 1
+        ]
+        return Seen(keys) if keys else None
+
+    def _exchanged(self) -> Seen | None:
+        """Documents that changed in one number only, which another document had before."""
+        ones = {key: c.numbers[0] for key, c in self.texts.items() if len(c.numbers) == 1}
+        before, after = Counter(was for was, _ in ones.values()), Counter(now for _, now in ones.values())
+        back = before & after
+        keys = [key for key, (_, now) in ones.items() if back[now]]
+        return Seen(keys) if len(back) > FEWEST and len(keys) >= 0.9 * len(ones) else None
+
+    def _column(self, pattern: ColumnChange) -> str:
+        return f"column {pattern.column}: {pattern.says}{self._quoted(pattern.keys[0], *pattern.example)}"
+
+    def _quoted(self, key: str, was: str, now: str) -> str:
+        """One value before and after; none of a document that holds personal data or secrets."""
+        if key in self.personal:
+            return ""
+        return f" ({was[:LONG] or 'empty'} → {now[:LONG] or 'empty'})"
+
+
+def _edited(candidate: Candidate) -> set[str]:
+    """Keys of documents that their source changed, at most a fixed number."""
+    keys = Lowest[str](MOST_COMPARED)
+    of = {p.key for p in candidate.plan() if p.edited}
+    for p in candidate.prepared() if of else ():
+        if p.key in of:
+            keys.add(p.id, p.key)
+    return set(keys.values().values())
+
+
+def _compare(candidate: Candidate, edited: set[str]) -> Compared:
+    """Compare the documents, a window of last versions at a time."""
+    compared, window = Compared(), list[tuple[Prepared, list[Chunk]]]()
+
+    def compare() -> None:
+        ids = [prepared.id for prepared, _ in window]
+        versions = visible_versions(candidate.runtime.ledger, candidate.source.name, ids)
+        for prepared, chunks in window:
+            if version := versions.get(prepared.id):
+                compared.add(prepared, version, chunks)
+        window.clear()
+
+    for prepared, chunks in candidate.whole():
+        if prepared.key in edited:
+            window.append((prepared, chunks))
+            if len(window) == WINDOW:
+                compare()
+    compare()
+    return compared
+
+
+def _judged(kind: Kind, seen: Seen, n: int, past: Mapping[str, Sequence[PastMeasure]]) -> CheckResult | None:
+    """The result of one kind, None where it is nothing unusual."""
+    c = len(seen.keys)
+    if not c:
+        return None
+    usual, together, of = _usual(kind, past)
+    chance = _chance(c, n, usual) if c >= FEWEST else 1.0
+    over = _chance(c + together, n + of, usual) if c + together >= FEWEST and together else 1.0
+    if kind.alone or chance <= SURE:
+        severity, seen_in = "hold", f"{c:,} of {n:,} changed documents {kind.says}"
+    elif over <= SURE:
+        severity = "hold"
+        seen_in = (
+            f"{c + together:,} of {n + of:,} changed documents of the last {NIGHTS} loads and this one {kind.says}"
+        )
+    elif min(chance, over) <= UNLIKELY:
+        severity, seen_in = "warn", f"{c:,} of {n:,} changed documents {kind.says}"
+    else:
+        return None
+    return CheckResult(
+        name=kind.title,
+        family="changes",
+        severity=severity,  # type: ignore[arg-type]
+        passed=False,
+        seen=seen_in + (f": {seen.says}" if seen.says else ""),
+        allowed="none" if kind.alone else f"what is usual: about {usual:.1%} of the documents that change",
+        documents=tuple(seen.keys[:SHOWN]),
+    )
+
+
+def _usual(kind: Kind, past: Mapping[str, Sequence[PastMeasure]]) -> tuple[float, int, int]:
+    """Usual rate of a kind, and how many of how many had it in the newest loads.
+
+    The newest loads are no part of what is usual: a fault that repeats every night does not make itself usual.
+    """
+    compared = [p for p in past.get("changes.compared", ()) if p.value]
+    had = {p.load: p.value for p in past.get(f"changes:{kind.name}", ())}
+    older, newest = compared[:-NIGHTS], compared[-NIGHTS:]
+    c, n = sum(had.get(p.load, 0.0) for p in older), sum(p.value for p in older)
+    rate = max(kind.rate, (c + kind.rate * WEIGHT) / (n + WEIGHT))
+    unreleased = [p for p in newest if p.how == "usual"]
+    together = sum(had.get(p.load, 0.0) for p in unreleased), sum(p.value for p in unreleased)
+    return min(rate, MOST_USUAL), int(together[0]), int(together[1])
+
+
+def _chance(c: int, n: int, rate: float) -> float:
+    """Probability that at least c of n have something that each has with this rate (the binomial test)."""
+    c, n = min(c, n), max(n, c)
+    of = math.lgamma(n + 1)
+    terms = (
+        math.exp(of - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(rate) + (n - k) * math.log1p(-rate))
+        for k in range(c, n + 1)
+    )
+    return min(1.0, sum(terms))
+
+
+def _summary(compared: Compared, seen: Mapping[str, Seen]) -> CheckResult:
+    """One line of what changed, also when all is well."""
+    told = [f"{len(seen[kind.name].keys):,} {kind.says}" for kind in KINDS if kind.name in seen]
+    moved = [f"{name} in {n:,}" for name, n in list(compared.columns.moved.items())[:SHOWN]]
+    parts = [
+        f"{compared.n:,} changed documents compared with their last version",
+        *([f"columns that moved: {', '.join(moved)}"] if moved else []),
+        *(told or ["nothing out of the ordinary"] if compared.n else []),
+    ]
+    return CheckResult(
+        name="what changed", family="changes", severity="warn", passed=True, seen="; ".join(parts), allowed="any"
+    )

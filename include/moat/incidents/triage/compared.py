@@ -1,0 +1,39 @@
+"""Causes that show when changed documents are compared with their last version."""
+
+from collections.abc import Callable
+
+from moat.incidents.triage.evidence import Evidence, Signs, signs
+from moat.incidents.triage.signature import AGAIN, DECLARE, LOOK, REJECT, RELEASE, ROLLBACK, Signature
+
+SEE = "compare a few of the documents that the report names with their source"
+
+
+def _failed(*checks: str, score: int = 96) -> Callable[[Evidence], Signs]:
+    """A rule that looks for failed checks by their names."""
+    pattern = rf"^({'|'.join(checks)})$"
+
+    def look(e: Evidence) -> Signs:
+        found = e.failed(pattern)
+        return signs(score, found, e.part("file type", "parser", "folder", "author")) if found else Signs()
+
+    return look
+
+
+COMPARED = (
+    Signature("truncated_documents", "Documents are cut off", _failed("texts broken off", "ends lost", "beginnings lost", "values cut"), ("see whether the export of {source} is cut off", REJECT, AGAIN, ROLLBACK)),
+    Signature("text_emptied", "Text is missing from documents", _failed("half of the text lost", score=75), (LOOK, REJECT, AGAIN, ROLLBACK)),
+    Signature("structure_lost", "Tables, headings or links are lost from documents", _failed("tables lost", "headings lost", "links lost", score=97), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
+    Signature("digits_lost", "Numbers are lost from documents", _failed("digits lost", "decimals lost", score=97), ("see what converts the documents of {source}, and their fonts", REJECT, AGAIN, ROLLBACK)),
+    Signature("broken_references", "Sheets have cells with errors", _failed("broken references", score=95), ("open a sheet that the report names: a file it refers to is gone", REJECT, AGAIN, ROLLBACK)),
+    Signature("numbers_multiplied", "Numbers were multiplied by one factor", _failed("numbers multiplied"), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("column_values_changed", "A column holds other values than usual", _failed("values multiplied", "values written otherwise"), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("column_emptied", "A column is empty where it was not", _failed("values emptied", score=93), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("values_exchanged", "Values stand at other documents or rows", _failed("numbers exchanged", "values exchanged"), (SEE, REJECT, AGAIN, ROLLBACK)),
+    Signature("bodies_swapped", "Documents hold other texts than they should", _failed("texts of other documents", score=97), (SEE, REJECT, AGAIN, ROLLBACK)),
+    Signature("names_replaced", "One name stands in the place of another", _failed("one name for another", score=86), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("negations_changed", "Sentences say the opposite of what they said", _failed("negations changed", score=95), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("figures_replaced", "The same words stand with other numbers", _failed("other figures", score=80), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("language_changed", "Documents are in another language", _failed("another language", score=93), (LOOK, RELEASE, DECLARE, REJECT)),
+    Signature("part_stopped", "A part of the source brings nothing any more", _failed("folders that stopped", score=70), ("see whether the export of that folder of {source} still runs", AGAIN, DECLARE)),
+    Signature("one_text", "Many documents hold the same text", _failed("one short page", score=98), (SEE, REJECT, AGAIN, ROLLBACK)),
+)  # fmt: skip

@@ -1,0 +1,284 @@
+"""Every changed document is compared with its last version, and what happened to many of them is told."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from moat.checks import changes
+from moat.checks.changed_columns import Columns
+from moat.checks.changed_text import Text, factor_of, text_change
+from moat.checks.changes import KINDS, Compared, _chance
+from moat.ledger import checks as results
+from moat.ledger.checks import CheckResult
+from moat.ledger.projection import VisiblePart
+from moat.runtime import Options, Runtime
+from moat.stages.gate import check
+from moat.stages.prepare import prepare
+from moat.stages.read import read
+from tests.company import Company
+
+N = 12
+WORDS = [
+    "crane",
+    "pier",
+    "quay",
+    "rope",
+    "anchor",
+    "cargo",
+    "deck",
+    "hatch",
+    "ballast",
+    "mooring",
+    "winch",
+    "pilot",
+    "tug",
+    "berth",
+    "dock",
+    "lock",
+    "gate",
+    "buoy",
+]
+
+
+def sentences(n: int, count: int = 8) -> list[str]:
+    """Sentences of a document's own, with no numbers."""
+    dice = random.Random(n)
+    return [
+        f"The {dice.choice(WORDS)} of the {dice.choice(WORDS)} holds the {dice.choice(WORDS)} and the {dice.choice(WORDS)}."
+        for _ in range(count)
+    ]
+
+
+def page(n: int, foot: str = "Issued by Acme Harbour.") -> str:
+    body = "\n\n".join(sentences(n))
+    table = f"| part | load |\n| --- | --- |\n| winch | {n + 3}.50 |\n| hatch | {n + 7}.25 |\n| rope | {n + 11}.75 |"
+    return f"# Page of {WORDS[n]}\n\n{body}\n\n{table}\n\n{foot}\n"
+
+
+@pytest.fixture
+def company(runtime: Runtime, tmp_path: Path) -> Company:
+    company = Company(runtime, tmp_path / "docs")
+    for n in range(N):
+        company.write(f"{n}.md", page(n))
+    assert company.run().load.state == "promoted"
+    return company
+
+
+def judged(company: Company, expected: str = "") -> dict[str, CheckResult]:
+    """What the gate's family says of the next load, by the name of the check; failed ones and the summary."""
+    found = read(company.runtime, company.source, "test", Options(expected=expected))
+    for batch in found.batches:
+        prepare(company.runtime, company.source, found.load, batch.number)
+    return {r.name: r for r in check(company.runtime, company.source, found.load, "changes")}
+
+
+def failed(company: Company) -> dict[str, str]:
+    return {name: r.severity for name, r in judged(company).items() if not r.passed}
+
+
+def rewrite(company: Company, change: Callable[[str], str], numbers: range = range(6)) -> None:
+    for n in numbers:
+        company.write(f"{n}.md", change(page(n)))
+
+
+def without_table(text: str) -> str:
+    return "\n".join(line for line in text.split("\n") if not line.startswith("|"))
+
+
+@pytest.mark.parametrize(
+    ("change", "check_name"),
+    [
+        (lambda text: without_table(text), "tables lost"),
+        (lambda text: "".join(c for c in text if not c.isdigit()), "digits lost"),
+        (lambda text: text.replace(".50", "").replace(".25", "").replace(".75", ""), "decimals lost"),
+        (lambda text: text.replace("Acme", "Umbrella"), "one name for another"),
+        (lambda text: text[: len(text) // 2].rpartition(".")[0] + ".\n", "ends lost"),
+        (lambda text: text.replace("holds", "does not hold", 1).replace("not hold", "not", 1), "negations changed"),
+        (lambda text: text.replace("| winch |", "| #REF! |"), "broken references"),
+        (lambda text: "# Sign in\n\nPlease sign in to go on. This page is for members only.\n", "one short page"),
+    ],
+)  # fmt: skip
+def test_what_happened_to_six_of_six_changed_documents_holds_the_load(
+    company: Company, change: Callable[[str], str], check_name: str
+) -> None:
+    rewrite(company, change)
+    found = judged(company)
+    assert check_name in found, found
+    assert (found[check_name].severity, found[check_name].passed) == ("hold", False)
+    assert found[check_name].seen.startswith("6 of 6 changed documents ")
+    assert set(found[check_name].documents) <= {f"{n}.md" for n in range(6)}
+
+
+def test_numbers_by_one_factor_are_told_with_it_and_an_example(company: Company) -> None:
+    def double(text: str) -> str:
+        for n in range(30):
+            for end, twice in ((".50", 1), (".25", 0.5), (".75", 1.5)):
+                text = text.replace(f" {n}{end} ", f" <{2 * n + twice:.2f}> ")
+        return text.replace("<", "").replace(">", "")
+
+    rewrite(company, double)
+    found = judged(company)
+    assert "each × 2 (3.50 → 7.00)" in found["numbers multiplied"].seen
+
+
+def test_honest_edits_hold_nothing_and_are_told_in_one_line(company: Company) -> None:
+    for n in range(6):
+        company.write(f"{n}.md", page(n) + f"\nA remark about the {WORDS[n]}, added by the harbour master.\n")
+    company.write("6.md", page(6).replace("holds", "carries", 1))
+    found = judged(company)
+    assert all(result.passed for result in found.values())
+    assert found["what changed"].seen == (
+        "7 changed documents compared with their last version; nothing out of the ordinary"
+    )
+
+
+def test_one_text_that_breaks_off_in_a_word_is_enough(company: Company) -> None:
+    text = page(2)
+    at = text.rindex("winch") + 3
+    company.write("2.md", text[:at])
+    assert failed(company) == {"texts broken off": "hold"}
+
+
+def test_one_text_that_another_document_had_is_enough(company: Company) -> None:
+    company.write("2.md", page(3))
+    company.write("3.md", page(3) + "\nAnd a line of its own.\n")
+    assert failed(company) == {"texts of other documents": "hold"}
+
+
+def test_one_cut_end_among_honest_edits_is_none_of_a_pattern(company: Company) -> None:
+    company.write("2.md", page(2)[: len(page(2)) // 2].rpartition(".")[0] + ".\n")
+    for n in range(3, 8):
+        company.write(f"{n}.md", page(n) + "\nA remark.\n")
+    assert failed(company) == {}
+
+
+def test_a_language_that_only_the_new_lines_have_is_seen(company: Company) -> None:
+    german = "Der Kran am Kai hebt die Ladung über die Reling und setzt sie auf dem Wagen ab. "
+
+    def half(text: str) -> str:
+        lines = text.split("\n\n")
+        return "\n\n".join(german if n % 2 and line.startswith("The") else line for n, line in enumerate(lines))
+
+    rewrite(company, half, range(4))
+    found = judged(company)
+    assert found["another language"].severity == "hold"
+    assert "en → de" in found["another language"].seen
+
+
+def test_what_is_done_to_each_nights_two_documents_is_seen_over_the_nights(company: Company) -> None:
+    """A converter that spoils only what is new or changed spoils two documents of a night."""
+    for night in range(5):
+        for n in (2 * night, 2 * night + 1):
+            company.write(f"{n}.md", without_table(page(n)))
+        state = company.run().load
+        if state.state == "held":
+            assert "of the last 7 loads and this one lost all their tables" in (state.reason or "")
+            assert night >= 1
+            return
+    pytest.fail("five nights of lost tables were promoted")
+
+
+def test_an_expected_change_only_warns(company: Company) -> None:
+    rewrite(company, without_table)
+    found = judged(company, expected="a new template")
+    assert found["tables lost"].severity == "warn"
+
+
+def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
+    compared = Compared()
+    for n in range(3):
+        before = Text.of([VisiblePart("text", "", f"The salary of grade {WORDS[n]} is 1000 each month.")])
+        after = Text.of([VisiblePart("text", "", f"The salary of grade {WORDS[n]} is 2000 each month.")])
+        compared.texts[str(n)] = text_change(before, after)
+    assert "(1000 → 2000)" in compared.seen()["factor"].says
+    compared.personal = {"0", "1", "2"}
+    assert compared.seen()["factor"].says == "each × 2"
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "says"),
+    [
+        ([("10.00", "11.90"), ("20.00", "23.80"), ("30.00", "35.70")], "column factor", "× 1.19"),
+        ([("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")], "exchanged", "the same values, exchanged among the rows"),
+        ([("a long text", "a lon"), ("b other one", "b oth"), ("c and more", "c and")], "column cut", "cut at 5 characters"),
+        ([("1.50", "1,50"), ("2.75", "2,75"), ("3.25", "3,25")], "format", "the same values, written in another way"),
+        ([("a", ""), ("b", ""), ("c", "")], "emptied", "empty"),
+    ],
+)  # fmt: skip
+def test_a_pattern_of_a_column_is_found_among_the_rows_that_changed(
+    rows: list[tuple[str, str]], kind: str, says: str
+) -> None:
+    columns = Columns()
+    for n, (was, now) in enumerate(rows):
+        columns.add(str(n), {"price": was, "name": "x"}, {"price": now, "name": "x"})
+    (found,) = columns.patterns()
+    assert (found.column, found.kind, found.says) == ("price", kind, says)
+    assert columns.moved == {"price": len(rows)}
+
+
+def test_a_status_that_moves_in_many_rows_is_no_pattern() -> None:
+    columns = Columns()
+    for n in range(20):
+        columns.add(str(n), {"status": "open", "n": f"{n}"}, {"status": "closed", "n": f"{n + n % 7}"})
+    assert columns.patterns() == []
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "factor"),
+    [("1,000.50", "2001", "2"), ("1.000,50", "2001", "2"), ("3", "3000", "1e+03"), ("0", "3", ""), ("2026-01-02", "1", "")],
+)  # fmt: skip
+def test_a_factor_reads_numbers_as_people_write_them(was: str, now: str, factor: str) -> None:
+    assert factor_of(was, now) == factor
+
+
+def test_chance_is_the_tail_of_the_binomial_distribution() -> None:
+    assert _chance(3, 3, 0.01) == pytest.approx(1e-6)
+    assert _chance(1, 10, 0.1) == pytest.approx(1 - 0.9**10)
+    assert _chance(0, 5, 0.3) == pytest.approx(1.0)
+
+
+def test_every_kind_has_a_cause_that_looks_for_it() -> None:
+    from moat.incidents.triage.compared import COMPARED
+    from moat.incidents.triage.evidence import Evidence, Fault
+
+    for kind in KINDS:
+        fault = Fault(kind="check", stage="gate", subject=kind.title, severity="hold", error="", message="seen")
+        evidence = Evidence(source="s", faults=(fault,))
+        assert any(signature.look(evidence).score > 0 for signature in COMPARED), kind.title
+
+
+def test_a_load_without_changed_documents_is_not_judged(company: Company) -> None:
+    company.write("new.md", page(1))
+    assert judged(company)["what changed"].seen.startswith("0 changed documents compared")
+
+
+def test_results_are_kept_with_the_load(company: Company) -> None:
+    rewrite(company, without_table)
+    number = company.run().load.id
+    kept = {r.name: r for r in results.of_load(company.runtime.ledger, number)}
+    assert not kept["tables lost"].passed
+
+
+def test_more_documents_than_are_compared_are_sampled(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "MOST_COMPARED", 4)
+    rewrite(company, without_table, range(N))
+    assert judged(company)["tables lost"].seen.startswith("4 of 4 changed documents")
+
+
+def test_a_folder_that_is_no_longer_exported_is_told_while_the_others_go_on(runtime: Runtime, tmp_path: Path) -> None:
+    company = Company(runtime, tmp_path / "docs")
+    for night in range(22):
+        for folder in ("plans", "notes"):
+            if folder == "notes" or night < 18:
+                company.write(f"{folder}/a.md", f"# {folder}\n\nNight {WORDS[night % 18]} and {WORDS[night // 2]}.\n")
+        result = company.run()
+        assert result.load.state == "promoted", result.load.reason
+        found = {r.name: r for r in results.of_load(runtime.ledger, result.load.id)}["folders that stopped"]
+        if not found.passed:
+            assert night > 18
+            assert found.severity == "warn"
+            assert "plans/ for 4 loads in which others moved" in found.seen
+            return
+    pytest.fail("four nights of silence were not told")
