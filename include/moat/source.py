@@ -80,6 +80,8 @@ class Limits:
     max_duplicate_ratio: float = 0.2  # share of a load's chunks that repeat the text of another
     max_identical_vectors_ratio: float = 0.02  # share of a load's texts whose vector equals another's
     max_widened_documents: int = 1_000  # documents that one reading may open to more people; going public always holds
+    max_widened_ratio: float = 0.05  # share of the source's documents for the same, from 5 documents on
+    max_reader_factor: float = 10.0  # by which a document's readers may grow at once, from 10 readers on
     max_access_age_hours: float = 24.0  # documents are masked once their access was last read longer ago
     max_tokens: int | None = None  # embedded by one load; more waits for a person before embedding; None: no limit
     max_cost: float | None = None  # of one load, in MOAT_CURRENCY; needs MOAT_COST_PER_MILLION_TOKENS; None: no limit
@@ -96,11 +98,13 @@ class Limits:
             for name in ("min_documents", "max_widened_documents")
             if getattr(self, name) < 0
         ]
+        if self.max_reader_factor < 1:
+            found.append(f"max_reader_factor={self.max_reader_factor}: 1 or more")
         if self.max_access_age_hours <= 0:
             found.append(f"max_access_age_hours={self.max_access_age_hours}: more than 0")
         budget = {"max_tokens": self.max_tokens, "max_cost": self.max_cost}
         found += [f"{name}={value}: more than 0" for name, value in budget.items() if value is not None and value <= 0]
-        shares = ("vanished", "failed", "garbled", "duplicate", "identical_vectors")
+        shares = ("vanished", "failed", "garbled", "duplicate", "identical_vectors", "widened")
         ratios = [*(f"max_{what}_ratio" for what in shares), "min_words_kept"]
         wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]
         return found + [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]

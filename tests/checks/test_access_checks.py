@@ -30,6 +30,7 @@ def test_how_widely_documents_may_be_read_is_measured(company: Company) -> None:
         "access.nobody": 0.2,
         "access.readers": 2,  # ann, and hugo of group:people, which is in group:everyone
         "access.widest": 2,
+        "access.opened": 0,
     }
     assert candidate.behind["access.public"] == ("open/map.md",)
     assert candidate.behind["access.nobody"] == ("none/draft.md",)

@@ -9,7 +9,9 @@ from moat.access.rules import Public
 from moat.checks.audience import UNREADABLE, Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
+from moat.checks.widening import PUBLICLY, Opened, held, most_opened
 from moat.ledger import access_sync
+from moat.ledger.approvals import OPENED
 from moat.ledger.checks import CheckResult
 from moat.runtime import nobodys
 
@@ -93,10 +95,13 @@ def run(candidate: Candidate) -> list[CheckResult]:
     if nobodys(candidate.load.counts):
         listed = candidate.load.counts["listed"]
         ratio, lost = 1.0, f"access of all {listed:,} listed documents is unknown: nobody would see one of them"
-    widened, n_public = access_sync.widening(candidate.runtime.ledger, candidate.load)
-    most = candidate.source.limits.max_widened_documents
+    opened = [Opened(key=k, was=w, now=n) for k, w, n in access_sync.widening(candidate.runtime.ledger, candidate.load)]
+    limits, n_listed = candidate.source.limits, candidate.load.counts.get("listed", 0)
+    waiting, reasons = held(Audience(candidate.runtime.ledger), limits, n_listed, opened)
+    n_public = sum(reason == PUBLICLY for reason in waiting.values())
     newly = _newly_public(candidate, looked)
     left = _left(candidate)
+    candidate.measured[OPENED] = n_public + len(newly)  # a second person may have to agree to these
     _measure(candidate, looked, masked)
     if visible:
         candidate.measured["access.visible"], candidate.measured["access.emptied"] = visible, len(left) / visible
@@ -106,10 +111,13 @@ def run(candidate: Candidate) -> list[CheckResult]:
             name="access widened",
             family="access",
             severity="hold",
-            passed=len(widened) <= most and not n_public,
-            seen=f"{len(widened):,} visible documents would be read by more people, {n_public:,} of them become public",
-            allowed=f"{most:,} (Limits.max_widened_documents), none public",
-            documents=tuple(widened[:5]),
+            passed=not waiting,
+            seen="; ".join(
+                [f"{len(opened):,} visible documents would be read by more people, {n_public:,} of them become public"]
+                + [reason for reason in reasons if PUBLICLY not in reason]
+            ),
+            allowed=f"{most_opened(limits, n_listed):,} (Limits.max_widened_documents and max_widened_ratio), none public or far",
+            documents=tuple(sorted(waiting)[:5]),
         ),
         CheckResult(
             name="newly public",

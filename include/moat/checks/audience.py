@@ -70,6 +70,12 @@ class Audience:
             self._n[policy] = self._count(policy)
         return self._n[policy]
 
+    @property
+    def everyone(self) -> int:
+        """Number of people in any group; 0 where the directories have too many memberships to tell."""
+        self._known()
+        return len(frozenset().union(*(self._below or {}).values()))
+
     def none(self, policy: Policy) -> bool:
         """Whether a policy names only empty groups; False in doubt."""
         if policy.nobody:

@@ -15,10 +15,10 @@ from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.embedding.client import embedder_of
 from moat.errors import AccessUnknown, FatalError
-from moat.ledger import members, policies, projection
+from moat.ledger import Ledger, members, policies, projection
 from moat.ledger.checks import CheckResult
 from moat.settings import PROJECT
-from moat.source import Golden
+from moat.source import Golden, Source
 
 WINDOW = 8_192  # vectors compared at a time
 RESAMPLES = 2_000  # of the questions, for the interval
@@ -189,6 +189,31 @@ def _question(one: Any, where: str) -> Question:
         return Question(one["question"], tuple(documents), canonical(asker) if asker else "", tuple(never))
     except AccessUnknown as error:
         raise FatalError(f"{where}: asker: {error}") from error
+
+
+class Promise(NamedTuple):
+    """Somebody from whom golden questions keep documents, with all that they stand for now."""
+
+    asker: str
+    principals: frozenset[str]
+    never: frozenset[str]  # keys
+
+
+def promises_of(ledger: Ledger, source: Source) -> list[Promise]:
+    """Who must never read what, by the golden questions of a source. Raises FatalError for a file that is wrong."""
+    if source.golden is None:
+        return []
+    never: dict[str, set[str]] = {}
+    for q in questions_of(Path(PROJECT, source.golden.file)):
+        if q.never:
+            never.setdefault(q.asker, set()).update(q.never)
+    with ledger.read() as connection:
+        return [
+            Promise(
+                asker, members.principals_of(connection, ledger.tenant, asker) or frozenset([asker]), frozenset(keys)
+            )
+            for asker, keys in sorted(never.items())
+        ]
 
 
 def _satisfied(candidate: Candidate, asker: str) -> frozenset[str]:

@@ -25,6 +25,8 @@ class Directory:
             your own.
         max_shrink_ratio: Share of all memberships that one sync may remove; more waits for a person.
         max_group_shrink_ratio: Share of the members that one sync may remove from a group of at least 10.
+        max_growth_ratio: People whom one sync may bring into a group, as a share of those in it; three may always
+            come. More wait for a person, and what is taken away is gone at once.
         max_age_hours: Hours since the last complete reading after which searches are refused, because denied
             people may be unknown; None: never.
         own_names: Whether groups are `group:ID` without the name, the company's own; for one directory only.
@@ -44,6 +46,7 @@ class Directory:
     reader: DirectoryReader
     max_shrink_ratio: float = 0.3  # share of all memberships that one sync may remove
     max_group_shrink_ratio: float = 0.5  # share of the members of one group of at least 10
+    max_growth_ratio: float = 1.0  # people whom one sync may bring into a group, of those in it
     max_age_hours: float | None = 24.0  # older: searches are refused; None: never
     own_names: bool = False  # groups are `group:ID`, for one directory only
     owner: str = "moat"
@@ -57,6 +60,8 @@ class Directory:
         ratios = ("max_shrink_ratio", "max_group_shrink_ratio")
         wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]
         found += [f"{name}={getattr(self, name)}: from 0 to 1, such as 0.3 for 30 %" for name in wrong]
+        if self.max_growth_ratio < 0:
+            found.append(f"max_growth_ratio={self.max_growth_ratio}: 0 or more, such as 1.0 for twice as many")
         if self.max_age_hours is not None and self.max_age_hours <= 0:
             found.append(f"max_age_hours={self.max_age_hours}: more than 0, or None for a directory that never ages")
         return found + [f"reader.{words}" for words in self.reader.wrong()]

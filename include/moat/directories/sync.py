@@ -11,6 +11,7 @@ from typing import Any, Literal
 from moat.access.policy import canonical, directory_of
 from moat.connections import Connections
 from moat.directories.directory import Directory
+from moat.directories.growth import growing, without_gains
 from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import AccessUnknown, FatalError, MoatError
 from moat.ledger import Ledger, holds, members
@@ -72,12 +73,19 @@ def sync(
     try:
         groups, n_left_out = _read(DirectoryReading(directory.name, connections, PROJECT, progress), directory)
         now = frozenset((group, who) for group, found in groups.items() for who in found)
-        reasons, detail = _shrinking(directory, before, now)
+        shrinking, detail = _shrinking(directory, before, now)
+        grown = growing(before, now, directory.max_growth_ratio)
+        reasons = [*shrinking, *_growing(directory, grown)]
+        detail["groups"] += [{"group": g, "before": had, "now": has} for g, (had, has) in list(grown.items())[:TOLD]]
         waiting = (
             _waiting(ledger, directory.name, members.digest_of(now), "; ".join(reasons), detail) if reasons else None
         )
         if waiting is None or waiting[0].state == "released":
             members.replace_members(ledger, directory.name, groups, by, directory.max_age_s, revision=revision)
+        elif not shrinking:  # what was taken away is gone at once; only who would come waits
+            kept = without_gains(before, now, grown.keys())
+            some = {group: sorted(who for of, who in kept if of == group) for group in groups}
+            members.replace_members(ledger, directory.name, some, by, directory.max_age_s, revision=revision)
     except MoatError as error:
         members.failed(ledger, directory.name, str(error))
         raise
@@ -85,7 +93,8 @@ def sync(
         held, opened = waiting
         outcome: Literal["held", "rejected"] = "rejected" if held.state == "rejected" else "held"
         words = f"{outcome} by hold {held.id}: {held.reason}"
-        members.failed(ledger, directory.name, words)
+        if shrinking:
+            members.failed(ledger, directory.name, words)
         progress(f"directory {directory.name} is {words}")
         return SyncedDirectory(
             directory=directory.name,
@@ -148,6 +157,7 @@ def _read(reading: DirectoryReading, directory: Directory) -> tuple[dict[str, li
 def _member(directory: Directory, member: str, found: Mapping[str, DirectoryGroup]) -> str | None:
     """Canonicalize a member; None if it cannot be resolved."""
     kind, _, name = member.partition(":")
+    kind = kind.lower()
     try:
         who = canonical(directory.group(name) if kind == "group" else member)
     except AccessUnknown:
@@ -191,6 +201,16 @@ def _shrinking(directory: Directory, before: Pairs, now: Pairs) -> tuple[list[st
         "lost": [f"{who} from {group}" for group, who in sorted(gone)[:TOLD]],
     }
     return reasons, detail
+
+
+def _growing(directory: Directory, grown: Mapping[str, tuple[int, int]]) -> list[str]:
+    if not grown:
+        return []
+    words = [f"{group} from {had:,} to {has:,}" for group, (had, has) in grown.items()]
+    return [
+        f"{len(grown):,} groups would gain more people than max_growth_ratio={directory.max_growth_ratio:g} allows: "
+        f"{_some(words, 5)}"
+    ]
 
 
 def _some(words: Sequence[str], most: int) -> str:

@@ -262,6 +262,12 @@ def bodies(connection: Connection, digests: Iterable[str]) -> dict[str, Policy]:
     return found
 
 
+def bodies_of(ledger: Ledger, digests: Iterable[str]) -> dict[str, Policy]:
+    """Policies by digest, in a transaction of their own."""
+    with ledger.read() as connection:
+        return bodies(connection, digests)
+
+
 def next_seq(connection: Connection, ledger: Ledger, name: str) -> int:
     """Next access number of a source. The row lock serialises its writers."""
     where = (source.c.tenant == ledger.tenant, source.c.name == name)

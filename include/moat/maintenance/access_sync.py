@@ -2,36 +2,44 @@
 
 read all access → what narrows, into the ledger → what widens, if allowed → the index
 
-No document is fetched, parsed or embedded. Narrowing never waits. A document that becomes `public`,
-or more widened documents than `Limits.max_widened_documents`, wait for a person. An access source
-that cannot be read changes nothing; after `Limits.max_access_age_hours` its documents are masked
-until it can be read again.
+No document is fetched, parsed or embedded. Narrowing never waits. A document that becomes `public`, or opens to
+far more people, and more widened documents than `Limits` allow, wait for a person. An access source
+that cannot be read, for whatever reason, changes nothing; after `Limits.max_access_age_hours` its
+documents are masked until it can be read again. One that does not answer is left after ten minutes.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
+from types import TracebackType
 from typing import Any
 
 from moat.batching import windows
+from moat.checks.audience import Audience
+from moat.checks.golden import promises_of
+from moat.checks.widening import Opened, held
 from moat.dagfile import directory_named, source_named
 from moat.directories.sync import sync
-from moat.errors import MoatError
+from moat.errors import FatalError, MoatError, SourceUnavailable
 from moat.ids import joined, text_hash
 from moat.index.store import Store, WeaviateStore
 from moat.index.write import patch
-from moat.ledger import access, access_sync, holds, projection
+from moat.ledger import access, access_sync, approvals, holds, projection
 from moat.ledger.access import Moved
 from moat.ledger.access_sync import Observed, Widening
 from moat.ledger.holds import Hold
+from moat.maintenance.in_time import Alive, in_time
 from moat.readers.key_digests import KeyDigests
+from moat.records import Listed
 from moat.runtime import Runtime
 from moat.source import Limits, Source
 
 WINDOW = 2_000  # listed documents compared at a time
 PATCHED = 500  # documents whose chunks are patched at a time
 EXAMPLES = 20  # documents named by a hold
+QUIET_S = 600.0  # without a document of a listing, after which a source counts as one that does not answer
+ABANDONED_S = 3_600.0  # for which a sync that ended without a word leaves its source as it was, at the least
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,30 +74,25 @@ def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None =
         Counts of documents by outcome, and the hold if a person has to decide.
 
     Raises:
-        SourceUnavailable: Access cannot be read completely; nothing has changed.
+        SourceUnavailable: Access cannot be read completely, whatever went wrong; nothing has widened.
         FatalError: The same, and only a person can fix it.
         IndexUnavailable: The index is behind; the ledger is up to date and the next sync continues.
     """
     base = access.begin(runtime.ledger, source.name)
-    try:
-        n_listed, observed, gone = _read(runtime, source)
-    except MoatError as error:
-        until = access.unreadable(runtime.ledger, source.name, str(error), source.limits.max_access_age_hours * 3_600)
-        runtime.progress(
-            f"{source.name}: its access cannot be read, so it stays as it is; "
-            f"its documents are masked from {until:%Y-%m-%d %H:%M} UTC on unless it can be read before"
+    with _Recorded(runtime, source):
+        n_listed, observed, gone = in_time(
+            lambda alive: _read(runtime, source, alive), QUIET_S, f"source {source.name}: the listing of its access"
         )
-        raise
-    access_sync.drop_coming(runtime.ledger, source.name, gone)
-    narrowed, own = access_sync.revoke(runtime.ledger, source.name, observed, base, by)
-    if narrowed:
-        runtime.progress(f"{source.name}: {len(narrowed):,} documents have fewer readers from now on")
-    found = access_sync.widenings(runtime.ledger, observed, base, own)
-    released, rejected, new = access_sync.judged(runtime.ledger, found)
-    may, waiting = _within(source, new)
-    widened = access_sync.widen(runtime.ledger, source.name, found=[*released, *may], base=base, own=own, by=by)
-    hold = _hold(runtime, source, waiting)
-    access.read_whole(runtime.ledger, source.name)
+        access_sync.drop_coming(runtime.ledger, source.name, gone)
+        narrowed, own = access_sync.revoke(runtime.ledger, source.name, observed, base, by)
+        if narrowed:
+            runtime.progress(f"{source.name}: {len(narrowed):,} documents have fewer readers from now on")
+        found = access_sync.widenings(runtime.ledger, observed, base, own)
+        released, rejected, new = access_sync.judged(runtime.ledger, found)
+        may, waiting, reasons = _within(runtime, source, n_listed, new)
+        widened = access_sync.widen(runtime.ledger, source.name, found=[*released, *may], base=base, own=own, by=by)
+        hold = _hold(runtime, source, waiting, reasons)
+        access.read_whole(runtime.ledger, source.name)
     patched = _to_index(runtime, source, narrowed, store)
     n_later = sum(o.wanted is not None and not o.same_content for o in observed)
     return SyncedAccess(
@@ -104,6 +107,35 @@ def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None =
         hold=hold.id if hold else None,
         patched=patched,
     )
+
+
+class _Recorded:
+    """Records whatever ends the reading of a source's access, so that its documents are masked in time.
+
+    A process that is killed has no last word, so the time of masking is noted before the reading begins.
+    """
+
+    def __init__(self, runtime: Runtime, source: Source) -> None:
+        self._runtime, self._source = runtime, source
+        self._max_age_s = source.limits.max_access_age_hours * 3_600
+
+    def __enter__(self) -> None:
+        access_sync.begun(self._runtime.ledger, self._source.name, self._max_age_s, ABANDONED_S)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return
+        name, own = self._source.name, isinstance(error, MoatError)
+        said = str(error) if own else f"source {name}: {type(error).__name__}: {error}"
+        until = access.unreadable(self._runtime.ledger, name, said, self._max_age_s)
+        self._runtime.progress(
+            f"{name}: its access cannot be read, so it stays as it is; "
+            f"its documents are masked from {until:%Y-%m-%d %H:%M} UTC on unless it can be read before"
+        )
+        if isinstance(error, Exception) and not own:  # for the command line, which goes on with the other sources
+            raise SourceUnavailable(said[:2_000]) from error
 
 
 def undeclared(runtime: Runtime, declared: Collection[str]) -> list[str]:
@@ -130,11 +162,11 @@ def summary(synced: SyncedAccess) -> str:
     return f"{synced.source}: {synced.listed:,} listed" + "".join(f", {n:,} {name}" for name, n in counts.items() if n)
 
 
-def _read(runtime: Runtime, source: Source) -> tuple[int, list[Observed], list[str]]:
+def _read(runtime: Runtime, source: Source, alive: Alive) -> tuple[int, list[Observed], list[str]]:
     """Read the whole listing: its length, what differs, and pending widenings no longer listed."""
     n, observed, seen = 0, list[Observed](), KeyDigests()
     with source.reader.open(runtime.reading(source)) as reader:
-        listing = iter(reader.listing())
+        listing = _heard(reader.listing(), alive)
         while window := list(islice(listing, WINDOW)):
             n += len(window)
             seen.add([one.key for one in window])
@@ -145,23 +177,36 @@ def _read(runtime: Runtime, source: Source) -> tuple[int, list[Observed], list[s
     return n, observed, [key for key in access_sync.coming_keys(runtime.ledger, source.name) if key not in seen]
 
 
-def _within(source: Source, new: Sequence[Widening]) -> tuple[list[Widening], list[Widening]]:
-    """Split widenings into those allowed now and those that wait for a person."""
-    if len(new) > source.limits.max_widened_documents:
-        return [], list(new)
-    return [w for w in new if not w.public], [w for w in new if w.public]
+def _heard(listing: Iterable[Listed], alive: Alive) -> Iterator[Listed]:
+    """Pass a listing on, with a sign of life for each document."""
+    for one in listing:
+        alive()
+        yield one
 
 
-def _hold(runtime: Runtime, source: Source, waiting: Sequence[Widening]) -> Hold | None:
+def _within(
+    runtime: Runtime, source: Source, n_listed: int, new: Sequence[Widening]
+) -> tuple[list[Widening], list[Widening], list[str]]:
+    """Split widenings into those allowed now and those that wait for a person, with the reasons."""
+    if not new:
+        return [], [], []
+    was = access.bodies_of(runtime.ledger, {w.was for w in new if w.was})
+    opened = [Opened(key=w.key, was=was.get(w.was or ""), now=w.wanted) for w in new]
+    try:
+        promises = promises_of(runtime.ledger, source)
+    except FatalError as error:  # nobody knows from whom it keeps what, so nothing opens
+        return [], list(new), [f"{len(new):,} documents would be read by more people, and {error}"]
+    why, reasons = held(Audience(runtime.ledger), source.limits, n_listed, opened, promises)
+    return [w for w in new if w.key not in why], [w for w in new if w.key in why], reasons
+
+
+def _hold(runtime: Runtime, source: Source, waiting: Sequence[Widening], reasons: Sequence[str]) -> Hold | None:
     """The hold for waiting widenings, or None."""
     with runtime.ledger.write() as connection:
         if not waiting:
             holds.over(connection, runtime.ledger.tenant, "widening", source.name)
             return None
-        n_public, limit = sum(w.public for w in waiting), source.limits.max_widened_documents
-        reasons = [f"{n_public:,} documents would become public"] if n_public else []
-        if len(waiting) > limit:
-            reasons.append(f"{len(waiting):,} documents would be read by more people, {limit:,} may at once")
+        n_public = sum(w.public for w in waiting)
         pairs = sorted((w.document, w.now) for w in waiting)
         digest = text_hash(joined(*(part for pair in pairs for part in pair)))
         groups = Counter(w.who for w in waiting)
@@ -182,7 +227,7 @@ def _hold(runtime: Runtime, source: Source, waiting: Sequence[Widening]) -> Hold
             detail=detail,
         )
         if opened_now:
-            access_sync.note_waiting(connection, hold.id, waiting)
+            access_sync.note_waiting(connection, runtime.ledger.tenant, hold.id, waiting)
         return hold
 
 
@@ -220,17 +265,22 @@ def report(hold: Hold) -> str:
 def settle(runtime: Runtime, number: int, release: bool, by: str, because: str) -> Hold:
     """Record a decision about a hold and, if released, apply the change.
 
-    The source or the directory is read again, so the change is applied as it is now.
+    The source or the directory is read again, so the change is applied as it is now. Where a second person has to
+    agree first, the hold waits on.
     """
     if not release:
-        return holds.reject(runtime.ledger, number, by, because)
+        return approvals.reject_hold(runtime.ledger, runtime.settings, number, by, because)
     hold = holds.get(runtime.ledger, number)
     if hold.kind == "directory":
         directory = directory_named(hold.subject)  # raises before anything is released
+        if not approvals.agree_to_hold(runtime.ledger, runtime.settings, hold, by, because):
+            return hold
         hold = holds.release(runtime.ledger, number, by, because)
         sync(runtime.ledger, runtime.connections, directory, by, runtime.progress)
     else:
         source = source_named(hold.subject)
+        if not approvals.agree_to_hold(runtime.ledger, runtime.settings, hold, by, because):
+            return hold
         hold = holds.release(runtime.ledger, number, by, because)
         runtime.progress(summary(sync_access(runtime, source, by)))
     return hold

@@ -1,0 +1,91 @@
+"""Which documents may be opened to more people at once, and which wait for a person.
+
+What is usual for a source is relative: a thousand documents are little in a warehouse and all of a team's mail.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from moat.access.policy import PUBLIC, Policy
+from moat.checks.audience import Audience
+from moat.checks.golden import Promise
+from moat.source import Limits
+
+PUBLICLY = "becomes public"
+FEW = 5  # documents that any source may open in one reading
+FEW_READERS = 10  # to fewer readers a document may be opened, whatever the factor
+MANY_PEOPLE = 10  # known people, from which half of them is a crowd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A document that more people could read; `was` is None where it is masked."""
+
+    key: str
+    was: Policy | None
+    now: Policy
+
+
+def most_opened(limits: Limits, n_documents: int) -> int:
+    """Documents of a source that one reading may open: the smaller of an absolute number and a share."""
+    return min(limits.max_widened_documents, max(FEW, int(limits.max_widened_ratio * n_documents)))
+
+
+def why_held(audience: Audience, limits: Limits, one: Opened, promises: Sequence[Promise] = ()) -> str:
+    """Why a single document waits, in words; "" where it may be opened.
+
+    A document that was masked comes back without a question, unless it becomes public or a golden question keeps it
+    from somebody who could read it.
+    """
+    for promise in promises:
+        if one.key in promise.never and one.now.allows(promise.principals):
+            return f"could be read by {promise.asker}, from whom a golden question keeps it"
+    if _public(one.now) and not (one.was and _public(one.was)):
+        return PUBLICLY
+    if one.was is None or _public(one.was):
+        return ""
+    if gone := one.was.deny - one.now.deny:
+        return f"no longer keeps out {', '.join(sorted(gone)[:3])}"
+    before, after, everyone = audience.count(one.was), audience.count(one.now), audience.everyone
+    if after >= FEW_READERS and after > limits.max_reader_factor * before:
+        return f"goes from {before:,} to {after:,} readers"
+    if everyone >= MANY_PEOPLE and after > everyone / 2 and after >= 2 * before:
+        return f"goes from {before:,} to {after:,} readers, more than half of {everyone:,} people"
+    return ""
+
+
+def held(
+    audience: Audience, limits: Limits, n_documents: int, opened: Sequence[Opened], promises: Sequence[Promise] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """Keys that wait with the reason of each, and the reasons together.
+
+    Args:
+        audience: Counts the readers of policies.
+        limits: The source's limits.
+        n_documents: Number of documents that the source lists.
+        opened: Documents that more people could read.
+        promises: Who must never read what, by the source's golden questions.
+    """
+    why = {one.key: reason for one in opened if (reason := why_held(audience, limits, one, promises))}
+    reasons = []
+    n_public = sum(reason == PUBLICLY for reason in why.values())
+    if n_public:
+        reasons.append(f"{n_public:,} documents would become public")
+    if n_far := len(why) - n_public:
+        reasons.append(f"{n_far:,} documents would be opened too far at once, such as {_some(why)}")
+    # What was masked comes back as it was: only the absolute number counts.
+    most, n_wider = most_opened(limits, n_documents), sum(one.was is not None for one in opened)
+    if n_wider > most or len(opened) > limits.max_widened_documents:
+        n, may = (n_wider, most) if n_wider > most else (len(opened), limits.max_widened_documents)
+        reasons.append(f"{n:,} documents would be read by more people, {may:,} of {n_documents:,} may at once")
+        why |= {one.key: "one of many" for one in opened if one.key not in why}
+    return why, reasons
+
+
+def _some(why: dict[str, str]) -> str:
+    key, reason = min((pair for pair in why.items() if pair[1] != PUBLICLY), default=("", ""))
+    return f"{key}, which {reason}"
+
+
+def _public(policy: Policy) -> bool:
+    return any(PUBLIC in layer for layer in policy.layers)
