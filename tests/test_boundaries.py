@@ -34,12 +34,10 @@ BLANKET = {
         "include/moat/parse/formats.py",
         "part",
     ): "any library may raise anything: a part is declared as unreadable, the document around it is not lost",
-    ("include/moat/parse/child.py", "_answer"): "any library may raise anything: the document is told, not the run",
+    ("include/moat/parse/child.py", "answered"): "any library may raise anything: the document is told, not the run",
+    ("include/moat/parse/document.py", "parse_document"): "any library may raise anything: the document is told",
+    ("include/moat/maintenance/in_time.py", "run"): "a thread has no caller: it is raised in the one that waits",
     ("include/moat/incidents/notify.py", "tell"): "people are told beside the way: no load fails because mail does",
-    (
-        "include/moat/stages/prepare.py",
-        "chunks",
-    ): "any library may raise anything: one document is set aside, its batch goes on",
     ("include/moat/tracing.py", "span"): "whatever ends a stage ends its span, and goes on from there",
     ("include/moat/search/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
     ("include/moat/search/guard.py", "run"): "a thread has no caller: it is raised in the one that waits",
@@ -87,20 +85,27 @@ LAYERS = (
     ("local",),
 )
 # What importing a stage brings of the others: those that it calls.
-CALLS = {
-    "read": {"compare"},
-    "compare": set(),
-    "prepare": {"clean", "chunk", "words_kept"},
-    "words_kept": set(),
-    "clean": set(),
-    "chunk": set(),
+CALLS: dict[str, set[str]] = {
     "budget": set(),
+    "child": set(),
+    "chunk": {"fit", "pieces", "tables"},
+    "clean": set(),
+    "compare": set(),
+    "cut": {"chunk", "clean", "fit", "pieces", "tables", "words_kept"},
+    "cutter": {"pieces"},
+    "dry_run": {"compare", "cutter", "pieces"},
     "embed": set(),
+    "fit": set(),
     "gate": set(),
+    "lease": set(),
     "load": set(),
+    "pieces": set(),
+    "prepare": {"cutter", "lease", "pieces"},
     "promote": set(),
-    "dry_run": {"compare", "prepare", "clean", "chunk", "words_kept"},
-    "run": {"read", "compare", "prepare", "clean", "chunk", "words_kept", "budget", "embed", "gate", "load", "promote"},
+    "read": {"compare"},
+    "run": {"budget", "compare", "cutter", "embed", "gate", "lease", "load", "pieces", "prepare", "promote", "read"},
+    "tables": {"fit"},
+    "words_kept": {"pieces"},
 }
 
 

@@ -17,6 +17,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from tests.proofs.mutants.changes import OF_CHANGES
+from tests.proofs.mutants.files import OF_FILES
+from tests.proofs.mutants.machine import MACHINE
+from tests.proofs.mutants.names import NAMES
+from tests.proofs.mutants.people import PEOPLE
+from tests.proofs.mutants.walls import WALLS
+
 PROJECT = Path(__file__).resolve().parents[3]
 LEFT_OUT = (".venv", ".moat", ".git", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis")
 PROMISES, RACES, STORE = (
@@ -62,8 +71,8 @@ MUTANTS = (
     Mutant(
         "the second look is skipped",
         "include/moat/ledger/second_look.py",
-        "            if allowed[row.body]:\n",
-        "            if row.body in allowed:\n",
+        "        if allowed[row.body]:\n",
+        "        if row.body in allowed:\n",
         f"{RACES}an_index_that_fails_under_the_lane_loses_no_revocation",
     ),
     Mutant(
@@ -109,10 +118,10 @@ MUTANTS = (
         f"{PROMISES}inherited_access_restricts",
     ),
     Mutant(
-        "a NULL column is everyone's",
-        "include/moat/access/rules.py",
-        "        if allow is None:\n",
-        "        if allow is None:\n            return Access(Policy.of((), public=True))\n        if allow is None:\n",
+        "a NULL column is nobody's, which is known",
+        "include/moat/access/lists.py",
+        "        if place and (cell is None or ",
+        "        if (cell is None or ",
         "tests/access/test_rules.py::test_a_column_that_says_nothing_is_unknown",
     ),
     Mutant(
@@ -167,15 +176,15 @@ MUTANTS = (
     Mutant(
         "what becomes public is not held",
         "include/moat/maintenance/access_sync.py",
-        "return [w for w in new if not w.public], [w for w in new if w.public]",
-        "return list(new), []",
+        "return [w for w in new if w.key not in why], [w for w in new if w.key in why], reasons",
+        "return list(new), [], []",
         f"{PROMISES}what_becomes_public_waits_for_a_person",
     ),
     Mutant(
         "any number of documents may widen",
-        "include/moat/maintenance/access_sync.py",
-        "if len(new) > source.limits.max_widened_documents:",
-        "if len(new) < 0:",
+        "include/moat/checks/widening.py",
+        "    if n_wider > most or len(opened) > limits.max_widened_documents:",
+        "    if n_wider < 0:",
         f"{PROMISES}more_widened_documents_than_the_limit_wait_for_a_person",
     ),
     Mutant(
@@ -194,9 +203,9 @@ MUTANTS = (
     ),
     Mutant(
         "principals keep their capital letters",
-        "include/moat/access/policy.py",
-        "unicodedata.normalize('NFC', name.lower())",
-        "unicodedata.normalize('NFC', name)",
+        "include/moat/access/names.py",
+        "return name.lower() if name.isascii() else",
+        "return name if name.isascii() else",
         "tests/access/test_policy.py::test_one_form_for_case_and_unicode_twins",
     ),
     Mutant(
@@ -234,6 +243,7 @@ MUTANTS = (
         'return str(uuid5(NAMESPACE, joined("document", source, key)))',
         "tests/test_ids.py",
     ),
+    *(Mutant(*one) for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *OF_CHANGES)),
 )
 
 
