@@ -282,3 +282,29 @@ def test_a_task_killed_at_any_moment_and_run_again_comes_to_the_same_state(
     operator = WeaviateStore.open(settings, "operator")
     operator._client.collections.delete(settings.collection_name)
     operator.close()
+
+
+def test_a_document_that_is_gone_when_the_same_run_reads_again_is_not_loaded(
+    company: Company, index: WeaviateStore
+) -> None:
+    """Somebody clears `read` of a run whose load was staged already; meanwhile a file was removed."""
+    company.write("gone.md", "# Gone\n\nThis page is removed before the run goes on.\n")
+
+    def staged() -> int:
+        found = read(company.runtime, company.source, "one run", Options())
+        for batch in found.batches:
+            prepare(company.runtime, company.source, found.load, batch.number)
+            embed(company.runtime, company.source, found.load, batch.number)
+        for family in FAMILIES:
+            check(company.runtime, company.source, found.load, family.name)
+        decide(company.runtime, company.source, found.load)
+        load(company.runtime, company.source, found.load, index)
+        return found.load
+
+    number = staged()
+    before = len(stored(index))
+    company.remove("gone.md")
+    assert staged() == number
+    promote(company.runtime, company.source, number, "test", index)
+    assert len(stored(index)) == before - 1
+    assert "gone.md" not in documents.visible_keys(company.runtime.ledger, "docs")

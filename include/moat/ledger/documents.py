@@ -1,7 +1,7 @@
 """Documents, revisions and chunks in the ledger: known, staged and retired."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
@@ -17,6 +17,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     type_coerce,
     update,
@@ -252,6 +253,29 @@ def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:
             update(presence).where(presence.c.chunk_id.in_(of_them), visible(presence)).values(retired_in=current.id)
         )
         return done.rowcount
+
+
+def unstage(ledger: Ledger, current: Load, but: Collection[str]) -> list[str]:
+    """Undo what an earlier try of the same load staged for documents that it no longer has.
+
+    Args:
+        ledger: The tenant's ledger.
+        current: The load.
+        but: Ids of the documents that it has.
+
+    Returns:
+        Ids of chunks that nothing holds any more, to be removed from the index.
+    """
+    held = or_(revision.c.added_in == current.id, revision.c.retired_in == current.id)
+    with ledger.write() as connection:
+        fenced(connection, ledger, current)
+        gone = set(connection.scalars(select(revision.c.document_id).where(held))).difference(but)
+        loose = list[str]()
+        for ids in windows(sorted(gone)):
+            _undo(connection, current, ids)
+            nothing = ~exists().where(presence.c.chunk_id == chunk.c.id)
+            loose += connection.scalars(select(chunk.c.id).where(chunk.c.document_id.in_(ids), nothing))
+        return loose
 
 
 def touch(ledger: Ledger, current: Load, moved: Sequence[tuple[str, str]]) -> None:

@@ -8,6 +8,7 @@ from moat.checks.candidate import Candidate
 from moat.checks.verdict import released, verdict
 from moat.embedding.client import model_of
 from moat.errors import FatalError, LoadRefused
+from moat.ids import document_id
 from moat.index.store import Store
 from moat.index.write import open_writer, patch, prove
 from moat.ledger import documents, embeddings, indexing, loads, projection
@@ -65,6 +66,12 @@ def load(runtime: Runtime, source: Source, number: int, store: Store | None = No
 def _load(runtime: Runtime, source: Source, current: Load, index: Store, model: str) -> dict[str, int]:
     candidate, recipe = Candidate(runtime=runtime, source=source, load=current), recipe_of(runtime, source)
     counts = {"written": 0, "kept": 0, "retired": 0, "proved": 0, "repaired": 0}
+    gone = [p.key for p in candidate.plan() if p.what == "vanished"]
+    mine = {p.id for p in candidate.prepared()} | {
+        document_id(runtime.settings.tenant, source.name, key) for key in gone
+    }
+    if loose := documents.unstage(runtime.ledger, current, mine):
+        index.delete(loose)
     for prepared, pairs in _groups(candidate):
         chunks = [chunk for chunk, _ in pairs]
         embeddings.keep(runtime.ledger, model, {e.text_hash: e.vector for _, e in pairs})
@@ -81,7 +88,7 @@ def _load(runtime: Runtime, source: Source, current: Load, index: Store, model: 
         counts["proved"] += len(objects)
         loads.renew(runtime.ledger, current, runtime.lease_s)
         runtime.progress(f"{source.name} load {current.id}: {counts['proved']:,} chunks in the index")
-    for window in windows(p.key for p in candidate.plan() if p.what == "vanished"):
+    for window in windows(gone):
         counts["retired"] += documents.retire(runtime.ledger, current, window)
     counts["patched"] = _patch(runtime, current, index, candidate)
     return counts
