@@ -199,6 +199,7 @@ CHANGING = {  # in tests of their own
     ("access", "release"),
     ("access", "reject"),
     ("audit", "export"),
+    ("audit", "anchor"),
     ("erase", "SOURCE"),
     ("erase", "list"),
     ("erase", "verify"),

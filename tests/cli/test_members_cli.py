@@ -23,7 +23,7 @@ def refused(file: Path) -> str:
         (f"group:legal: ['{ANN}']\n'group:legal': ['{BOB}']\n", ["line 2", "legal is there already, in line 1"]),
         (f"group:legal: ['{ANN}']\nlegal: ['{BOB}']\n", ["line 2", "legal is there already, in line 1"]),
         (f"group:legal: ['{ANN}']\ngroup:staff: '{BOB}'\n", ["line 2", "group staff needs a list"]),
-        (f"a: &a ['{ANN}']\n<<: *a\n<<: *a\n", ["line 3", "there already"]),
+        (f"a: &a ['{ANN}']\n<<: *a\n<<: *a\n", ["line 2", "holds <"]),
         (f"group:legal: ['{ANN}', null]\n", ["line 1", "no kind"]),
         (f"group:legal: ['{ANN}', 7]\n", ["line 1", "'7' has no kind"]),
         (f"group:legal: ['{ANN}']\n---\ngroup:legal: ['{BOB}']\n", ["cannot be read"]),

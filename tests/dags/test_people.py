@@ -102,7 +102,9 @@ def airflow(settings: Settings, tmp_path: Path) -> Iterator[dict[str, Any]]:
             url = f"http://127.0.0.1:{port}"
             until(lambda: httpx.get(f"{url}/api/v2/version", timeout=30, trust_env=False).is_success, "the API server")
             with ExitStack() as open_clients:
-                clients = {name: open_clients.enter_context(logged_in(url, name)) for name in (*PEOPLE, "admin")}
+                clients = {name: logged_in(url, name) for name in (*PEOPLE, "admin")}
+                for client in clients.values():
+                    open_clients.callback(client.close)
                 yield {
                     "ledger": ledger,
                     "hold": hold.id,

@@ -284,7 +284,7 @@ def test_a_service_that_never_has_time_may_have_it_later(site: Site) -> None:
     ("answer", "words"),
     [
         ((403, {}, ""), "token in the connection's password"),
-        ((404, {}, "no such path"), "/Users answered 404: no such path"),
+        ((404, {}, "no such path"), "/Users answered 404"),
         ((302, {"location": "/login"}, ""), "answered 302"),
         ((200, {"content-type": "text/html"}, "<html>Sign in</html>"), "is the path of the service in the host right"),
         ((200, {}, '{"hello": 1}'), "is no SCIM list"),

@@ -241,8 +241,9 @@ def test_a_released_hold_lets_the_same_pass_once_and_ends(site: Site) -> None:
     assert len(site.groups()["group:okta/a"]) == 3
     assert holds.get(site.ledger, held.hold).state == "over"
     assert site.state().error is None
-    site.put(a=people(12))
-    site.sync()
+    for n in (6, 12):  # a group may double
+        site.put(a=people(n))
+        site.sync()
     site.put(a=people(3))
     again = site.sync()
     assert again.outcome == "held"
@@ -340,3 +341,40 @@ def test_members_are_read_whatever_the_case_of_their_kind(site: Site) -> None:
     site.put(staff=["User:ann@example.com", "GROUP:legal"], legal=[BOB])
     assert site.sync().n_left_out == 0
     assert site.groups()["group:okta/staff"] == {"user:ann@example.com", "group:okta/legal"}
+
+
+def test_a_small_group_that_gains_everybody_waits_and_who_left_is_out_at_once(site: Site) -> None:
+    site.put(hr=people(3), staff=people(20, 3))
+    site.sync()
+    site.put(hr=[*people(2), "group:staff"], staff=people(20, 3))
+    held = site.sync()
+    assert (held.outcome, held.opened) == ("held", True)
+    assert "group:okta/hr from 3 to 22" in held.reason
+    assert site.groups()["group:okta/hr"] == set(people(2)), "the one who left is out, nobody came in"
+    assert site.state().error is None, "the directory was read, so it does not age"
+    again = site.sync()
+    assert (again.outcome, again.hold, again.opened) == ("held", held.hold, False), "the same change asks once"
+    assert again.hold is not None
+    holds.release(site.ledger, again.hold, "ines", "hr takes over the whole staff")
+    assert site.sync().outcome == "swapped"
+    assert "group:okta/hr" in site.of(people(1, 10)[0])
+
+
+def test_a_rejected_gain_stays_out_and_the_rest_of_the_directory_goes_on(site: Site) -> None:
+    site.put(hr=people(3), staff=people(20, 3))
+    site.sync()
+    site.put(hr=people(9), staff=people(20, 3))
+    held = site.sync()
+    assert held.hold is not None
+    holds.reject(site.ledger, held.hold, "ines", "no")
+    site.put(hr=people(9), staff=people(21, 3))
+    assert site.sync().outcome == "held", "another change is another question"
+    assert len(site.groups()["group:okta/staff"]) == 21
+    assert len(site.groups()["group:okta/hr"]) == 3
+
+
+def test_how_much_a_group_may_grow_is_declared(site: Site) -> None:
+    site.put(hr=people(3))
+    site.sync()
+    site.put(hr=people(30))
+    assert site.sync(max_growth_ratio=10.0).outcome == "swapped"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from moat.errors import ParseFailed
+from moat.parse.confine import kill_descendants
 from moat.parse.sandbox import Sandbox
 from moat.records import Document, RawDocument
 from moat.settings import Settings
@@ -104,7 +105,7 @@ def test_text_over_the_limit_is_refused(sandbox: Sandbox) -> None:
 def test_a_child_that_dies_is_replaced(sandbox: Sandbox) -> None:
     parsed(sandbox, "one", "a.txt")
     assert sandbox._child is not None
-    os.kill(sandbox._child.pid, 9)
+    kill_descendants(sandbox._child.pid)  # the one that reads; the one above it waits for it
     with pytest.raises(ParseFailed, match="crashed on it"):
         parsed(sandbox, "two", "b.txt")
     assert told(parsed(sandbox, "three", "c.txt")) == [("text", "three")]

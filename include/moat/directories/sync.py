@@ -85,7 +85,9 @@ def sync(
         elif not shrinking:  # what was taken away is gone at once; only who would come waits
             kept = without_gains(before, now, grown.keys())
             some = {group: sorted(who for of, who in kept if of == group) for group in groups}
-            members.replace_members(ledger, directory.name, some, by, directory.max_age_s, revision=revision)
+            members.replace_members(
+                ledger, directory.name, some, by, directory.max_age_s, revision=revision, waiting=waiting[0].digest
+            )
     except MoatError as error:
         members.failed(ledger, directory.name, str(error))
         raise

@@ -3,10 +3,12 @@
 import contextlib
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 
@@ -65,6 +67,8 @@ def ensure_running(settings: Settings) -> Address:
 
 def serves(address: Address, settings: Settings) -> bool:
     """Whether an embedder answers. Raises ModelError if it serves another model, EmbedderUnavailable for a stranger."""
+    if address.socket is not None and not _listens(address.socket):
+        return False
     with address.client(httpx.Timeout(10.0)) as http:
         try:
             answer = http.get("/health")
@@ -82,6 +86,16 @@ def serves(address: Address, settings: Settings) -> bool:
         raise ModelError(
             f"the embedder at {address.shown} serves {body['model']}, MOAT_MODEL is {settings.model}: stop it, or set MOAT_EMBEDDER_PORT to another port"
         )
+    return True
+
+
+def _listens(path: Path) -> bool:
+    """Whether anybody takes a connection at a unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        try:
+            asking.connect(str(path))
+        except OSError:
+            return False
     return True
 
 

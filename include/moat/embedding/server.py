@@ -13,7 +13,9 @@ import contextlib
 import hmac
 import json
 import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections import OrderedDict, deque
@@ -277,6 +279,8 @@ def serve(settings: Settings) -> None:
     if address.socket is None:
         server.run()
         return
+    # uvicorn hands a signal on when it has ended: by then the socket is to be removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _listening(address.socket) as opened:
         server.run(sockets=[opened])
 

@@ -178,11 +178,12 @@ def replace_members(
     max_age_s: int | None = None,
     *,
     revision: int | None = None,
+    waiting: str = "",
 ) -> int:
     """Replace a directory's groups in one transaction. Returns the number of memberships.
 
     With `revision`, only if the directory is still at that one, so that an older reading never replaces
-    a newer swap. Ends the directory's holds. Raises AccessUnknown for a name that cannot be read,
+    a newer swap. Ends the directory's holds, except the one with the digest `waiting`. Raises AccessUnknown for a name that cannot be read,
     FatalError for a group of another directory, DirectoryUnavailable for another revision; nothing has
     changed then.
     """
@@ -223,7 +224,7 @@ def replace_members(
         if digest != before.digest:
             detail = {"groups": len(mine), "memberships": len(rows), "before": before.n_memberships, "digest": digest}
             record(connection, ledger.tenant, actor=by, action="members", subject=f"directory {name}", detail=detail)
-        over(connection, ledger.tenant, "directory", name)
+        over(connection, ledger.tenant, "directory", name, but=waiting)
     return len(rows)
 
 

@@ -45,7 +45,27 @@ HELD = check("mass deletion", "400 of 1,000 visible documents vanish (40%); allo
 CANARIES = check("canaries", "8 of 8 texts embedded again give another vector; allowed: cosine at least 0.999")
 ASIDE = check("quarantined share", "90 of 400 documents were set aside (22%); allowed: at most 10%")
 ROWS = columns(id="integer", body="text", team="text")
+COMPARED = [  # causes by the checks of changed documents that show them
+    ("truncated_documents", "texts broken off"),
+    ("text_emptied", "half of the text lost"),
+    ("structure_lost", "tables lost"),
+    ("digits_lost", "digits lost"),
+    ("broken_references", "broken references"),
+    ("numbers_multiplied", "numbers multiplied"),
+    ("column_values_changed", "values multiplied"),
+    ("column_emptied", "values emptied"),
+    ("values_exchanged", "values exchanged"),
+    ("bodies_swapped", "texts of other documents"),
+    ("backup_restored", "older versions again"),
+    ("names_replaced", "one name for another"),
+    ("negations_changed", "negations changed"),
+    ("figures_replaced", "other figures"),
+    ("language_changed", "another language"),
+    ("part_stopped", "folders that stopped"),
+    ("one_text", "one short page"),
+]
 EVIDENCE: list[tuple[str, Evidence]] = [
+    *((name, of(check(subject))) for name, subject in COMPARED),
     ("credential_refused", of(task("read", "s3://contracts/: AccessDenied Access Denied. Check the connection's keys", "FatalError"))),
     ("credential_refused", of(task("load", "Weaviate at x:8080: UnexpectedStatusCodeError: 401 invalid api key", "FatalError"))),
     ("credential_refused", of(task("read", 'connection failed: FATAL: password authentication failed for user "moat"'))),

@@ -285,7 +285,8 @@ class Moat:
 
     def __init__(self, settings: Settings, shelf: Shelf, name: str = "shelf", **limits: Any) -> None:
         self.settings, self.shelf, self.runtime = settings, shelf, way_of(settings)
-        given = {"max_vanished_ratio": 1.0, "max_failed_ratio": 1.0, "max_duplicate_ratio": 1.0, **limits}
+        shares = {"max_vanished_ratio": 1.0, "max_failed_ratio": 1.0, "max_duplicate_ratio": 1.0}
+        given = {**shares, "max_widened_ratio": 1.0, "max_reader_factor": 1e9, **limits}
         self.source = Source(name=name, reader=shelf, access=AccessFiles(), limits=Limits(**given))
         self.store: Store = WeaviateStore.open(settings, "writer")
         self.door = retriever(settings)

@@ -146,7 +146,7 @@ class Promise:
         new = {k: t for k, t in wider.items() if t not in (no.get(k), yes.get(k))}
         waiting = dict(new)
         if len(new) <= self.most_widened:
-            waiting = {k: t for k, t in new.items() if t.public and not self._public(k)}
+            waiting = {k: t for k, t in new.items() if (t.public or self._lets_in(k, t)) and not self._public(k)}
         passed |= {k: t for k, t in new.items() if k not in waiting}
         for key, wanted in passed.items():
             self._record(key, wanted)
@@ -173,6 +173,11 @@ class Promise:
         for key in list(keys):
             if self.under_way:
                 self.under_way.coming.pop(key, None)
+
+    def _lets_in(self, key: str, wanted: Terms) -> bool:
+        """Whether somebody who was kept out by name no longer is."""
+        terms = self.recorded[key].terms
+        return terms is not None and bool(terms.denied - wanted.denied)
 
     def _public(self, key: str) -> bool:
         terms = self.recorded[key].terms

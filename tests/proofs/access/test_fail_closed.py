@@ -553,8 +553,8 @@ def _raises(error: Exception) -> Callable[[], Any]:
         pytest.param(lambda: np.full((1, 384), np.nan, np.float32), "NaN", id="NaN"),
         pytest.param(lambda: np.zeros((0, 384), np.float32), "IndexError", id="no vector"),
         pytest.param(lambda: np.ones((1, 3), np.float32), "Weaviate at", id="of another model"),
-        pytest.param(_raises(ConnectionError("no route")), "no route", id="down"),
-        pytest.param(_raises(ValueError(f"cannot embed {QUESTION}")), "cannot embed …", id="it repeats the question"),
+        pytest.param(_raises(ConnectionError("no route")), "ConnectionError", id="down"),
+        pytest.param(_raises(ValueError(f"cannot embed {QUESTION}")), "ValueError", id="it repeats the question"),
         pytest.param(_slowly, "MOAT_SEARCH_TIMEOUT_S", id="too slow"),
     ],
 )
@@ -594,7 +594,9 @@ def test_an_index_that_goes_between_two_pages_gives_nothing_of_the_first(opened:
 
     for runtime in ("vector", "keyword", "hybrid"):
         store = Going()
-        gives_nothing(opened(store), HUGO, ids, who=HUGO, says="closed", action="query failed", ways=[runtime])
+        gives_nothing(
+            opened(store), HUGO, ids, who=HUGO, says="WeaviateClosedClientError", action="query failed", ways=[runtime]
+        )
         assert store.asked == 2
 
 
