@@ -23,7 +23,7 @@ from tests.proofs.access.oracle import Oracle
 from tests.proofs.access.organisation import EVERYONE
 from tests.proofs.access.promise import Promise, Terms, Waiting
 
-EXAMPLES, STEPS, FEWEST_STEPS = 44, 50, 2_000
+EXAMPLES, STEPS, FEWEST_STEPS = 48, 50, 2_000
 MOST_WIDENED = 3
 PEOPLE = tuple(f"user:{name}@moat.example" for name in ("ann", "bob", "cid", "dee"))
 GROUPS = ("group:red", "group:blue", "group:okta/red")
