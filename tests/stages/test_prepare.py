@@ -71,7 +71,8 @@ def stumbling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "stumbling_child.py").write_text(PROGRAM)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
-    monkeypatch.setattr("moat.stages.prepare.Sandbox.program", "stumbling_child")
+    monkeypatch.setattr("moat.stages.prepare.Sandbox", Sandbox)  # one of its own, whatever tests share
+    monkeypatch.setattr(Sandbox, "program", "stumbling_child")
 
 
 def cutter(settings: Settings, risks: Risks = Risks()) -> tuple[Sandbox, Cutter]:
