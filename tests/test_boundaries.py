@@ -36,11 +36,10 @@ BLANKET = {
     ): "any library may raise anything: a part is declared as unreadable, the document around it is not lost",
     ("include/moat/parse/child.py", "answered"): "any library may raise anything: the document is told, not the run",
     ("include/moat/parse/document.py", "parse_document"): "any library may raise anything: the document is told",
-    ("include/moat/maintenance/in_time.py", "run"): "a thread has no caller: it is raised in the one that waits",
+    ("include/moat/threads.py", "run"): "a thread has no caller: it is raised in the one that waits",
     ("include/moat/incidents/notify.py", "tell"): "people are told beside the way: no load fails because mail does",
     ("include/moat/tracing.py", "span"): "whatever ends a stage ends its span, and goes on from there",
     ("include/moat/search/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
-    ("include/moat/search/guard.py", "run"): "a thread has no caller: it is raised in the one that waits",
     ("include/moat/search/guard.py", "_record"): "the ledger itself may be what failed: the answer stays nothing",
 }
 QUERIES = {
@@ -71,7 +70,7 @@ LOOKS = {
 # Who may import whom: a unit only what stands in a row above its own. Stages are read by the command line and by
 # DAGs, and by no library.
 LAYERS = (
-    ("errors", "ids", "batching", "tracing"),
+    ("errors", "ids", "batching", "threads", "tracing"),
     ("records", "settings", "connections", "declarations", "staging", "timeparse"),
     ("access", "embedding", "parse"),
     ("readers", "ledger"),

@@ -1,12 +1,12 @@
 """Work on a foreign system that may never answer, given up once nothing is heard of it."""
 
-import queue
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import wait
 from typing import TypeVar
 
 from moat.errors import SourceUnavailable
+from moat.threads import in_thread
 
 T = TypeVar("T")
 Alive = Callable[[], None]  # called by the work with every sign of life
@@ -28,26 +28,14 @@ def in_time(work: Callable[[Alive], T], quiet_s: float, what: str) -> T:
         SourceUnavailable: Nothing was heard of it for `quiet_s` seconds.
         Exception: Whatever the work raised.
     """
-    heard, done = time.monotonic(), queue.SimpleQueue[tuple[bool, T | Exception]]()
+    heard = time.monotonic()
 
     def alive() -> None:
         nonlocal heard
         heard = time.monotonic()
 
-    def run() -> None:
-        try:
-            done.put((True, work(alive)))
-        except Exception as error:  # noqa: BLE001  raised in the thread that waits
-            done.put((False, error))
-
-    threading.Thread(target=run, name="moat-access", daemon=True).start()
-    while True:
-        try:
-            well, found = done.get(timeout=max(0.01, heard + quiet_s - time.monotonic()))
-        except queue.Empty:
-            if time.monotonic() - heard < quiet_s:
-                continue
-            raise SourceUnavailable(f"{what}: nothing was heard of it for {quiet_s:,.0f} s") from None
-        if well:
-            return found  # type: ignore[return-value]
-        raise found  # type: ignore[misc]
+    done = in_thread(lambda: work(alive), "moat-access")
+    while not wait([done], timeout=max(0.01, heard + quiet_s - time.monotonic())).done:
+        if time.monotonic() - heard >= quiet_s:
+            raise SourceUnavailable(f"{what}: nothing was heard of it for {quiet_s:,.0f} s")
+    return done.result()

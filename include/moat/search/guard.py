@@ -4,16 +4,17 @@ It limits time, and turns any error into an empty result and an audit entry.
 """
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from moat.errors import AccessUnknown, DirectoryStale, MoatError, TokenRefused, TooManyPrincipals
 from moat.ledger import Ledger
 from moat.ledger.audit import record
+from moat.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -70,24 +71,17 @@ class Guard:
         deadline = time.monotonic() + self._seconds
         if not self._slots.acquire(timeout=self._seconds):
             raise late
-        answers: queue.SimpleQueue[G | Exception] = queue.SimpleQueue()
 
-        def run() -> None:
+        def releasing() -> G:
             try:
-                answers.put(work())
-            except Exception as error:  # noqa: BLE001  raised in the thread that waits
-                answers.put(error)
+                return work()
             finally:
                 self._slots.release()
 
-        threading.Thread(target=run, name="moat-query", daemon=True).start()
-        try:
-            answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            raise late from None
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        answer = in_thread(releasing, "moat-query")
+        if not wait([answer], timeout=max(0.0, deadline - time.monotonic())).done:
+            raise late
+        return answer.result()
 
     def _told(self, asking: Asking, error: Exception) -> str:
         """Log and audit why a query was refused; return the reason.

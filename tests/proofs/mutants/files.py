@@ -72,8 +72,8 @@ OF_FILES = (
     (
         "a source that is silent is waited for",
         "include/moat/maintenance/in_time.py",
-        "            if time.monotonic() - heard < quiet_s:\n",
-        "            if time.monotonic() - heard < quiet_s + 3_600:\n",
+        "        if time.monotonic() - heard >= quiet_s:\n",
+        "        if time.monotonic() - heard >= quiet_s + 3_600:\n",
         f"{SYNC}a_source_that_says_nothing_is_left_and_the_next_one_read",
     ),
 )
