@@ -140,6 +140,11 @@ class Policy:
         return frozenset() in self.layers
 
     @property
+    def public(self) -> bool:
+        """Whether it admits every known asker, except those it denies."""
+        return any(PUBLIC in layer for layer in self.layers)
+
+    @property
     def plain(self) -> bool:
         """Whether it is any of a few principals, stored as their tokens."""
         return not self.deny and len(self.layers) == 1 and len(self.layers[0]) <= PLAIN_LIMIT

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from moat.access.policy import PUBLIC, TOKEN, Policy
+from moat.access.policy import TOKEN, Policy
 from moat.access.rules import Public
 from moat.checks.audience import UNREADABLE, Audience, policy_of
 from moat.checks.candidate import Candidate
@@ -97,12 +97,13 @@ def run(candidate: Candidate) -> list[CheckResult]:
         ratio, lost = 1.0, f"access of all {listed:,} listed documents is unknown: nobody would see one of them"
     opened = [Opened(key=k, was=w, now=n) for k, w, n in access_sync.widening(candidate.runtime.ledger, candidate.load)]
     limits, n_listed = candidate.source.limits, candidate.load.counts.get("listed", 0)
-    waiting, reasons = held(Audience(candidate.runtime.ledger), limits, n_listed, opened)
+    audience = Audience(candidate.runtime.ledger)
+    waiting, reasons = held(audience, limits, n_listed, opened)
     n_public = sum(reason == PUBLICLY for reason in waiting.values())
     newly = _newly_public(candidate, looked)
-    left = _left(candidate)
+    left = _left(candidate, audience)
     candidate.measured[OPENED] = n_public + len(newly)  # a second person may have to agree to these
-    _measure(candidate, looked, masked)
+    _measure(candidate, audience, looked, masked)
     if visible:
         candidate.measured["access.visible"], candidate.measured["access.emptied"] = visible, len(left) / visible
         candidate.behind["access.emptied"] = tuple(left[:5])
@@ -113,8 +114,10 @@ def run(candidate: Candidate) -> list[CheckResult]:
             severity="hold",
             passed=not waiting,
             seen="; ".join(
-                [f"{len(opened):,} visible documents would be read by more people, {n_public:,} of them become public"]
-                + [reason for reason in reasons if PUBLICLY not in reason]
+                [
+                    f"{len(opened):,} visible documents would be read by more people, {n_public:,} of them become public",
+                    *reasons[bool(n_public) :],  # the first of them tells of the public ones again
+                ]
             ),
             allowed=f"{most_opened(limits, n_listed):,} (Limits.max_widened_documents and max_widened_ratio), none public or far",
             documents=tuple(sorted(waiting)[:5]),
@@ -159,10 +162,10 @@ def run(candidate: Candidate) -> list[CheckResult]:
     ]
 
 
-def _left(candidate: Candidate) -> list[str]:
+def _left(candidate: Candidate, audience: Audience) -> list[str]:
     """Keys of unchanged documents whose new access has no known readers."""
     moved = [p for p in candidate.plan() if p.what == "access" and p.policy]
-    audience, empty = Audience(candidate.runtime.ledger), dict[str, bool]()
+    empty = dict[str, bool]()
     for p in moved:
         if p.policy and p.policy not in empty:
             empty[p.policy] = audience.none(policy_of(p.policy))
@@ -186,14 +189,9 @@ def _looked(candidate: Candidate) -> AccessSeen:
         looked.policies[policy] = times + 1, key
         if policy.nobody:
             looked.nobody.append(p.key)
-        elif public(policy):
+        elif policy.public:
             looked.public.append(p.key)
     return looked
-
-
-def public(policy: Policy) -> bool:
-    """Whether a policy admits every known asker, except those it denies."""
-    return any(PUBLIC in layer for layer in policy.layers)
 
 
 def _newly_public(candidate: Candidate, looked: AccessSeen) -> list[str]:
@@ -204,7 +202,7 @@ def _newly_public(candidate: Candidate, looked: AccessSeen) -> list[str]:
     return looked.public if known and not had_public else []
 
 
-def _measure(candidate: Candidate, looked: AccessSeen, masked: list[str]) -> None:
+def _measure(candidate: Candidate, audience: Audience, looked: AccessSeen, masked: list[str]) -> None:
     """Record how widely the candidate's documents may be read."""
     counts, measured, behind = candidate.load.counts, candidate.measured, candidate.behind
     measured["access.listed"], measured["access.documents"] = counts.get("listed", 0), looked.n
@@ -215,9 +213,8 @@ def _measure(candidate: Candidate, looked: AccessSeen, masked: list[str]) -> Non
         return
     measured["access.public"], behind["access.public"] = len(looked.public) / looked.n, tuple(looked.public[:5])
     measured["access.nobody"], behind["access.nobody"] = len(looked.nobody) / looked.n, tuple(looked.nobody[:5])
-    audience = Audience(candidate.runtime.ledger)
     widths = sorted(
-        (audience.count(policy), times, key) for policy, (times, key) in looked.policies.items() if not public(policy)
+        (audience.count(policy), times, key) for policy, (times, key) in looked.policies.items() if not policy.public
     )
     if widths:
         each = np.repeat([width for width, _, _ in widths], [times for _, times, _ in widths])

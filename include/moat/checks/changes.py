@@ -7,8 +7,9 @@ is done to a few documents every night is judged over the last nights together.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from moat.checks import segments
 from moat.checks.candidate import Candidate
@@ -20,6 +21,7 @@ from moat.ledger.measures import PastMeasure, history
 from moat.ledger.projection import Version, VisiblePart, visible_versions
 from moat.records import Chunk, Prepared
 
+T = TypeVar("T")
 MOST_COMPARED = 2_000  # changed documents; of more, a sample
 WINDOW = 100  # documents whose last version is in memory
 FEWEST = 3  # documents that show a pattern
@@ -75,7 +77,6 @@ KINDS = (
     Kind(name="column cut", title="values cut", says="have values that are cut at one length", rate=0.005),
     Kind(name="column factor", title="values multiplied", says="have values multiplied by one factor", rate=0.01),
 )  # fmt: skip
-BY_NAME = {kind.name: kind for kind in KINDS}
 MEASURES = ()  # judged here: an exact test knows more of small numbers than a learned bound
 
 
@@ -91,22 +92,19 @@ def run(candidate: Candidate) -> list[CheckResult]:
     """Compare every changed document with its last version, and judge what happened to many of them."""
     edited = _edited(candidate)
     compared = _compare(candidate, edited) if edited else Compared()
-    seen = compared.seen()
-    n = compared.n
+    seen, past = compared.seen(), history(candidate.runtime.ledger, candidate.load)
     found = list[CheckResult]()
-    past = history(candidate.runtime.ledger, candidate.load)
+    candidate.measured["changes.compared"] = compared.n
     for kind in KINDS:
-        here = seen.get(kind.name, Seen([]))
-        if result := _judged(kind, here, n, past):
+        if not (here := seen.get(kind.name)):
+            continue
+        candidate.measured[f"changes:{kind.name}"] = len(here.keys)
+        candidate.behind[f"changes:{kind.name}"] = tuple(here.keys[:SHOWN])
+        if result := _judged(kind, here, compared.n, past):
             found.append(result)
-    candidate.measured["changes.compared"] = n
-    for kind in KINDS:
-        if keys := seen.get(kind.name, Seen([])).keys:
-            candidate.measured[f"changes:{kind.name}"] = len(keys)
-            candidate.behind[f"changes:{kind.name}"] = tuple(keys[:SHOWN])
     if candidate.load.options.get("expected"):
         found = [replace(result, severity="warn") for result in found]
-    return [*found, *segments.run(candidate), _summary(compared, seen)]
+    return [*found, *segments.run(candidate, past), _summary(compared, seen)]
 
 
 class Compared:
@@ -156,10 +154,7 @@ class Compared:
 
     def _factor(self) -> Seen | None:
         """Documents whose numbers changed by the most frequent factor."""
-        by: dict[str, list[str]] = defaultdict(list)
-        for key, change in self.texts.items():
-            if change.factor:
-                by[change.factor].append(key)
+        by = _grouped((change.factor, key) for key, change in self.texts.items() if change.factor)
         if not by:
             return None
         factor, keys = max(by.items(), key=lambda one: len(one[1]))
@@ -167,20 +162,14 @@ class Compared:
         return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}")
 
     def _names(self) -> Seen | None:
-        by: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for key, change in self.texts.items():
-            for pair in change.names:
-                by[pair].append(key)
+        by = _grouped((pair, key) for key, change in self.texts.items() for pair in change.names)
         if not by:
             return None
         (was, now), keys = max(by.items(), key=lambda one: (len(one[1]), one[0]))
         return Seen(keys, self._quoted(keys[0], was, now).strip(" ()"))
 
     def _same_page(self) -> Seen | None:
-        by: dict[str, list[str]] = defaultdict(list)
-        for key, change in self.texts.items():
-            if change.beginning:
-                by[change.beginning].append(key)
+        by = _grouped((change.beginning, key) for key, change in self.texts.items() if change.beginning)
         if not by:
             return None
         beginning, keys = max(by.items(), key=lambda one: len(one[1]))
@@ -213,6 +202,14 @@ class Compared:
         if key in self.personal:
             return ""
         return f" ({was[:LONG] or 'empty'} → {now[:LONG] or 'empty'})"
+
+
+def _grouped(pairs: Iterable[tuple[T, str]]) -> dict[T, list[str]]:
+    """Keys of documents by what they have in common."""
+    by: dict[T, list[str]] = defaultdict(list)
+    for common, key in pairs:
+        by[common].append(key)
+    return by
 
 
 def _edited(candidate: Candidate) -> set[str]:
@@ -249,20 +246,19 @@ def _compare(candidate: Candidate, edited: set[str]) -> Compared:
 def _judged(kind: Kind, seen: Seen, n: int, past: Mapping[str, Sequence[PastMeasure]]) -> CheckResult | None:
     """The result of one kind, None where it is nothing unusual."""
     c = len(seen.keys)
-    if not c:
-        return None
     usual, together, of = _usual(kind, past)
+    seen_in = f"{c:,} of {n:,} changed documents {kind.says}"
     chance = _chance(c, n, usual) if c >= FEWEST else 1.0
     over = _chance(c + together, n + of, usual) if c + together >= FEWEST and together else 1.0
     if kind.alone or chance <= SURE:
-        severity, seen_in = "hold", f"{c:,} of {n:,} changed documents {kind.says}"
+        severity = "hold"
     elif over <= SURE:
         severity = "hold"
         seen_in = (
             f"{c + together:,} of {n + of:,} changed documents of the last {NIGHTS} loads and this one {kind.says}"
         )
     elif min(chance, over) <= UNLIKELY:
-        severity, seen_in = "warn", f"{c:,} of {n:,} changed documents {kind.says}"
+        severity = "warn"
     else:
         return None
     return CheckResult(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from moat.checks.candidate import Candidate
 from moat.ledger.checks import CheckResult
-from moat.ledger.measures import PastMeasure, history
+from moat.ledger.measures import PastMeasure
 
 MOST = 100  # folders of a source; of more, those in which most moves
 NAME = 120  # length of a folder's name in a measure
@@ -15,18 +15,16 @@ UNLIKELY = 1e-4  # chance of such a silence below which it is told
 SHOWN = 5
 
 
-def run(candidate: Candidate) -> list[CheckResult]:
+def run(candidate: Candidate, past: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:
     """Warn of folders that are silent for longer than chance explains.
 
     A folder's rhythm is the share of loads in which something in it is new, changed or vanished. Sources whose keys
-    have no folders have no result.
+    have no folders have no result. `past` is what earlier loads measured, by name.
     """
-    load = candidate.load
-    if load.options.get("only"):
+    if candidate.load.options.get("only"):
         return []
     moved = _moved(candidate)
     candidate.measured.update({f"moves:{folder}": float(n) for folder, n in moved.most_common(MOST)})
-    past = history(candidate.runtime.ledger, load)
     known = sorted({name.removeprefix("moves:") for name in past if name.startswith("moves:")} | moved.keys())
     silent = [told for folder in known if folder not in moved and (told := _silence(folder, past))]
     if not known:

@@ -6,7 +6,7 @@ What is usual for a source is relative: a thousand documents are little in a war
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from moat.access.policy import PUBLIC, Policy
+from moat.access.policy import Policy
 from moat.checks.audience import Audience
 from moat.checks.golden import Promise
 from moat.source import Limits
@@ -40,9 +40,9 @@ def why_held(audience: Audience, limits: Limits, one: Opened, promises: Sequence
     for promise in promises:
         if one.key in promise.never and one.now.allows(promise.principals):
             return f"could be read by {promise.asker}, from whom a golden question keeps it"
-    if _public(one.now) and not (one.was and _public(one.was)):
+    if one.now.public and not (one.was and one.was.public):
         return PUBLICLY
-    if one.was is None or _public(one.was):
+    if one.was is None or one.was.public:
         return ""
     if gone := one.was.deny - one.now.deny:
         return f"no longer keeps out {', '.join(sorted(gone)[:3])}"
@@ -57,7 +57,7 @@ def why_held(audience: Audience, limits: Limits, one: Opened, promises: Sequence
 def held(
     audience: Audience, limits: Limits, n_documents: int, opened: Sequence[Opened], promises: Sequence[Promise] = ()
 ) -> tuple[dict[str, str], list[str]]:
-    """Keys that wait with the reason of each, and the reasons together.
+    """Keys that wait with the reason of each, and the reasons together, that of the public ones first.
 
     Args:
         audience: Counts the readers of policies.
@@ -85,7 +85,3 @@ def held(
 def _some(why: dict[str, str]) -> str:
     key, reason = min((pair for pair in why.items() if pair[1] != PUBLICLY), default=("", ""))
     return f"{key}, which {reason}"
-
-
-def _public(policy: Policy) -> bool:
-    return any(PUBLIC in layer for layer in policy.layers)

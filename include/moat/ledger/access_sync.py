@@ -154,7 +154,7 @@ def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapp
                 wanted, was = of[r.id].wanted, held.get(r.policy)
                 assert wanted is not None
                 if r.access_seen <= base or r.access_seen == own.get(r.id):
-                    public = _public(wanted) and not (was and _public(was))
+                    public = wanted.public and not (was and was.public)
                     who = f"{was.words() if was else 'nobody, for it is masked'} → {wanted.words()}"
                     found.append(
                         Widening(
@@ -168,10 +168,6 @@ def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapp
                         )
                     )
     return found
-
-
-def _public(policy: Policy) -> bool:
-    return any(PUBLIC in layer for layer in policy.layers)
 
 
 def _present(connection: Connection, documents: Sequence[str]) -> Sequence[Any]:
