@@ -1,6 +1,7 @@
 """A group that gains many people at once waits for a person; what is taken away is gone at once."""
 
-from moat.directories.growth import growing, people_of, without_gains
+from moat.directories.growth import growing, without_gains
+from moat.ledger.members import people_of
 
 
 def pairs(**groups: list[str]) -> frozenset[tuple[str, str]]:

@@ -1,25 +1,10 @@
 """Groups that would gain many people at once: their new members wait for a person."""
 
-from collections import defaultdict
 from collections.abc import Collection
 
-from moat.ledger.members import Pairs
+from moat.ledger.members import Pairs, people_of
 
 FEW = 3  # people whom any group may gain in one reading
-
-
-def people_of(pairs: Pairs) -> dict[str, frozenset[str]]:
-    """People in each group of a directory, nested groups included."""
-    inside: dict[str, set[str]] = defaultdict(set)
-    for group, who in pairs:
-        inside[group].add(who)
-    found: dict[str, frozenset[str]] = {}
-    for group in inside:
-        seen, edge = {group}, {group}
-        while edge := set().union(*(inside[g] for g in edge if g in inside)) - seen:
-            seen |= edge
-        found[group] = frozenset(who for who in seen if not who.startswith("group:"))
-    return found
 
 
 def growing(before: Pairs, now: Pairs, most_ratio: float) -> dict[str, tuple[int, int]]:

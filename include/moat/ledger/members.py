@@ -93,9 +93,14 @@ def people_of_groups(ledger: Ledger, most: int) -> dict[str, frozenset[str]] | N
         if connection.execute(select(func.count()).select_from(member).where(mine)).scalar_one() > most:
             return None
         rows = connection.execute(select(member.c.group, member.c.member).where(mine)).all()
+    return people_of((row.group, row.member) for row in rows)
+
+
+def people_of(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    """People in each group, by memberships as (group, member); those of nested groups are included."""
     inside: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        inside[row.group].add(row.member)
+    for group, who in pairs:
+        inside[group].add(who)
     found: dict[str, frozenset[str]] = {}
     for group in inside:
         seen, edge = {group}, {group}
