@@ -2,13 +2,11 @@
 
 import errno
 import os
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import boto3
 import pytest
 
 from moat.access.policy import Policy
@@ -23,26 +21,6 @@ from tests.company import ANN, HUGO, Company
 from tests.contracts.reader import planned
 
 WIDE, NARROW = Policy.of(["group:staff"]).text(), Policy.of(["group:hr"]).text()
-
-
-@pytest.fixture
-def s3(s3_server: str) -> Iterator[Any]:
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_server,
-        region_name="us-east-1",
-        aws_access_key_id="moat",
-        aws_secret_access_key="moat-secret",
-    )
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def bucket(s3: Any) -> str:
-    name = f"b{uuid.uuid4().hex}"
-    s3.create_bucket(Bucket=name)
-    return name
 
 
 @pytest.fixture

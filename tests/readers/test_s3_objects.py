@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
 
-import boto3
 import httpx
 import pytest
 
@@ -22,26 +21,6 @@ from moat.readers.s3_objects import S3Objects
 from moat.records import RawDocument, SetAside
 from moat.settings import PROJECT
 from tests.contracts.reader import ReaderContract, System, planned
-
-
-@pytest.fixture
-def s3(s3_server: str) -> Iterator[Any]:
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_server,
-        region_name="us-east-1",
-        aws_access_key_id="moat",
-        aws_secret_access_key="moat-secret",
-    )
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def bucket(s3: Any) -> str:
-    name = f"b{uuid.uuid4().hex}"
-    s3.create_bucket(Bucket=name)
-    return name
 
 
 @pytest.fixture
