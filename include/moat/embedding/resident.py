@@ -67,9 +67,9 @@ def ensure_running(settings: Settings) -> Address:
 
 def serves(address: Address, settings: Settings) -> bool:
     """Whether an embedder answers. Raises ModelError if it serves another model, EmbedderUnavailable for a stranger."""
-    if address.socket is not None and not _listens(address.socket):
-        return False
-    with address.client(httpx.Timeout(10.0)) as http:
+    with address.client(httpx.Timeout(10.0)) as http:  # refuses a stranger's socket before anything connects
+        if address.socket is not None and not _listens(address.socket):
+            return False
         try:
             answer = http.get("/health")
         except httpx.TransportError:
