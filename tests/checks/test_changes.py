@@ -282,3 +282,22 @@ def test_a_folder_that_is_no_longer_exported_is_told_while_the_others_go_on(runt
             assert "plans/ for 4 loads in which others moved" in found.seen
             return
     pytest.fail("four nights of silence were not told")
+
+
+def test_an_older_state_that_comes_back_is_known_also_after_its_text_was_removed(company: Company) -> None:
+    """A backup over the live folder: contents that the documents had, some nights ago."""
+    for night in range(3):
+        for n in range(4):
+            company.write(f"{n}.md", page(n) + f"\nA remark of the {WORDS[night]} night by the {WORDS[n]}.\n")
+        assert company.run().load.state == "promoted"
+    rewrite(company, lambda text: text, range(4))
+    found = judged(company)
+    assert found["older versions again"].seen.startswith("4 of 4 changed documents went back to a content")
+    assert found["older versions again"].severity == "hold"
+
+
+def test_one_document_may_go_back(company: Company) -> None:
+    company.write("0.md", page(0) + "\nA remark.\n")
+    assert company.run().load.state == "promoted"
+    company.write("0.md", page(0))
+    assert failed(company) == {}

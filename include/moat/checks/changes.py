@@ -16,6 +16,7 @@ from moat.checks.candidate import Candidate
 from moat.checks.changed_columns import ColumnChange, Columns, values_of
 from moat.checks.changed_text import SHORT, Text, TextChange, text_change
 from moat.checks.sample import Lowest
+from moat.ledger import past_contents
 from moat.ledger.checks import CheckResult
 from moat.ledger.measures import PastMeasure, history
 from moat.ledger.projection import Version, VisiblePart, visible_versions
@@ -71,6 +72,7 @@ KINDS = (
     Kind(name="language", title="another language", says="have new text in another language", rate=0.01),
     Kind(name="same page", title="one short page", says="were replaced by one short text", rate=0.005),
     Kind(name="other key", title="texts of other documents", says="have the text that another document had", rate=0.002, alone=True),
+    Kind(name="went back", title="older versions again", says="went back to a content that they had before", rate=0.01),
     Kind(name="exchanged", title="values exchanged", says="have values of other rows", rate=0.005),
     Kind(name="emptied", title="values emptied", says="have an empty column that had values", rate=0.02),
     Kind(name="format", title="values written otherwise", says="have the same values, written in another way", rate=0.01),
@@ -93,6 +95,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
     edited = _edited(candidate)
     compared = _compare(candidate, edited) if edited else Compared()
     seen, past = compared.seen(), history(candidate.runtime.ledger, candidate.load)
+    if back := _went_back(candidate, compared):
+        seen["went back"] = back
     found = list[CheckResult]()
     candidate.measured["changes.compared"] = compared.n
     for kind in KINDS:
@@ -113,6 +117,7 @@ class Compared:
     def __init__(self) -> None:
         self.texts: dict[str, TextChange] = {}
         self.columns = Columns()
+        self.contents: dict[str, tuple[str, str]] = {}  # document id and digest of the new content, by key
         self.personal: set[str] = set()  # keys of documents of which nothing is quoted
 
     @property
@@ -123,6 +128,7 @@ class Compared:
         """Compare one document with its last version."""
         after = [VisiblePart(chunk.kind, chunk.heading, chunk.text) for chunk in chunks]
         self.texts[prepared.key] = text_change(Text.of(before.parts), Text.of(after))
+        self.contents[prepared.key] = prepared.id, prepared.content_hash
         if any(risk.startswith(("personal:", "secrets:")) for risk in prepared.risks):
             self.personal.add(prepared.key)
         if before.metadata or prepared.metadata:
@@ -241,6 +247,23 @@ def _compare(candidate: Candidate, edited: set[str]) -> Compared:
                 compare()
     compare()
     return compared
+
+
+def _went_back(candidate: Candidate, compared: Compared) -> Seen | None:
+    """Documents whose new content is one that they had, and when the newest of these was replaced."""
+    ids = [identity for identity, _ in compared.contents.values()]
+    past = past_contents.of(candidate.runtime.ledger, ids)
+    found = {
+        key: past[identity][content]
+        for key, (identity, content) in compared.contents.items()
+        if content in past.get(identity, {})
+    }
+    if not found:
+        return None
+    first, last = min(found.values()), max(found.values())
+    return Seen(
+        list(found), f"replaced {first:%Y-%m-%d}" + (f" to {last:%Y-%m-%d}" if first.date() < last.date() else "")
+    )
 
 
 def _judged(kind: Kind, seen: Seen, n: int, past: Mapping[str, Sequence[PastMeasure]]) -> CheckResult | None:

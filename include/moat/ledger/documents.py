@@ -30,8 +30,9 @@ from moat.ids import document_id
 from moat.ledger import Ledger, add
 from moat.ledger.loads import Load, fenced
 from moat.ledger.policies import keep
-from moat.ledger.tables import Guid, chunk, document, load, presence, quarantine, revision
+from moat.ledger.tables import chunk, document, load, presence, quarantine, revision
 from moat.ledger.tables import policy as policies
+from moat.ledger.types import Guid
 from moat.records import Chunk, Prepared
 
 MOST_TRIES = 3  # of the same bytes, before they rest until somebody requests them

@@ -30,6 +30,7 @@ from moat.ledger.tables import (
     erasure,
     hold_document,
     load,
+    past_content,
     policy,
     policy_entry,
     presence,
@@ -151,6 +152,7 @@ def forget(ledger: Ledger, receipt: Receipt) -> dict[str, int]:
             connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
             connection.execute(delete(presence).where(presence.c.chunk_id.in_(of_them)))
             gone["chunks"] += connection.execute(delete(chunk).where(chunk.c.document_id.in_(window))).rowcount
+            connection.execute(delete(past_content).where(past_content.c.document_id.in_(window)))
             gone["revisions"] += connection.execute(delete(revision).where(revision.c.document_id.in_(window))).rowcount
         for window in windows(receipt.keys):
             aside = delete(quarantine).where(*in_quarantine(ledger, receipt.source), quarantine.c.key.in_(window))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ScalarSelect, and_, delete, exists, func, or_, select
 
 from moat.batching import windows
-from moat.ledger import Ledger, policies
+from moat.ledger import Ledger, past_contents, policies
 from moat.ledger.loads import LIVE
 from moat.ledger.tables import chunk, embedding, load, presence, revision
 
@@ -45,6 +45,7 @@ def forget(ledger: Ledger, loads: Sequence[int], ids: Sequence[str]) -> None:
     """Remove chunks deleted from the index, with revisions, presences, unused vectors and unused policies."""
     states = select(load.c.id).where(load.c.id.in_(loads), load.c.state == "promoted")
     with ledger.write() as connection:
+        past_contents.keep(connection, states)
         connection.execute(
             delete(revision).where(
                 or_(

@@ -5,15 +5,11 @@ promote and rollback change one row of `load`. Data on which loads may differ (a
 position) has rows with `added_in` and `retired_in`; data with one current state (access) is a column.
 """
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -23,11 +19,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
-    Uuid,
     false,
 )
+
+from moat.ledger.types import Guid, Id, Moment
 
 metadata = MetaData(
     naming_convention={
@@ -37,23 +33,6 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class Moment(TypeDecorator[datetime]):
-    """A UTC time that keeps its time zone (SQLite stores none)."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.astimezone(UTC).replace(tzinfo=None) if value else None
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value else None
-
-
-Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite auto-increments only INTEGER
-Guid = Uuid(as_uuid=False)
 
 
 def _serial() -> Column[int]:
@@ -139,6 +118,14 @@ revision = Table(
     Column("n_words", Integer, nullable=False, server_default="0"),  # of its text by another road; 0: not compared
     Column("n_missing", Integer, nullable=False, server_default="0"),  # of these, in no chunk and not declared
     Column("words", JSON, nullable=False, server_default="{}"),  # missing: some of them; left_out: by rule
+)
+
+past_content = Table(
+    "past_content",
+    metadata,
+    Column("document_id", Guid, ForeignKey("document.id"), primary_key=True),
+    Column("content_hash", String(64), primary_key=True),
+    Column("at", Moment, nullable=False),  # when it was replaced; older ones are forgotten
 )
 
 chunk = Table(

@@ -30,6 +30,7 @@ COMPARED = (
     Signature("column_emptied", "A column is empty where it was not", _failed("values emptied", score=93), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("values_exchanged", "Values stand at other documents or rows", _failed("numbers exchanged", "values exchanged"), (SEE, REJECT, AGAIN, ROLLBACK)),
     Signature("bodies_swapped", "Documents hold other texts than they should", _failed("texts of other documents", score=97), (SEE, REJECT, AGAIN, ROLLBACK)),
+    Signature("backup_restored", "An older state of the source came back", _failed("older versions again", score=98), ("see whether a backup of {source} was restored over the live documents", REJECT, AGAIN, ROLLBACK)),
     Signature("names_replaced", "One name stands in the place of another", _failed("one name for another", score=86), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("negations_changed", "Sentences say the opposite of what they said", _failed("negations changed", score=95), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("figures_replaced", "The same words stand with other numbers", _failed("other figures", score=80), (SEE, RELEASE, REJECT, ROLLBACK)),
