@@ -75,15 +75,14 @@ def anchor(runtime: Runtime) -> Anchor | None:
         StagingError: The place of anchors cannot be read or written.
     """
     ledger, place = runtime.ledger, place_of(runtime.settings, runtime.connections)
-    found = _read(place, ledger.tenant)
-    newest = found[-1] if found else None
+    names = place.names()
+    newest = _read(place, names[-1], ledger.tenant) if names else None
     if newest is not None and not audit.covers(ledger, newest.rows, newest.head):
         raise AuditBroken(_misfit(newest))
     rows, head, action = audit.head(ledger)
     if not rows or (newest is not None and (newest.rows == rows or (action == "anchor" and newest.rows == rows - 1))):
         return newest
-    written = _recorded(ledger)
-    number = max([0, *written, *(one.number for one in found)]) + 1
+    number = max([0, *_recorded(ledger, newest=1), *([newest.number] if newest else [])]) + 1
     made = Anchor(
         tenant=ledger.tenant, number=number, rows=rows, head=head, at=datetime.now(UTC).isoformat(timespec="seconds")
     )
@@ -111,7 +110,8 @@ def compare(runtime: Runtime, head: str | None = None, progress: Any = lambda li
         StagingError: The place of anchors cannot be read.
     """
     ledger = runtime.ledger
-    found = _read(place_of(runtime.settings, runtime.connections), ledger.tenant)
+    place = place_of(runtime.settings, runtime.connections)
+    found = [_read(place, name, ledger.tenant) for name in place.names()]
     verified = audit.verify(ledger, head, progress, {one.rows: (one.head, _misfit(one)) for one in reversed(found)})
     there = {one.number for one in found}
     expected = {*range(1, max(there, default=0) + 1), *_recorded(ledger)}
@@ -239,24 +239,21 @@ class _mapped:  # noqa: N801  used as a context
             raise StagingError(f"{self._uri}: {type(error).__name__}") from error
 
 
-def _read(place: Place, tenant: str) -> list[Anchor]:
-    """All anchors of a tenant, in the order in which they were written."""
-    found = []
-    for name in place.names():
-        try:
-            told: Mapping[str, Any] = json.loads(place.read(name))
-            one = Anchor(**{field: told[field] for field in Anchor.__dataclass_fields__})
-            if (one.tenant, _name(one.number)) != (tenant, name) or type(one.rows) is not int:
-                raise ValueError("it is another tenant's, or has another's name")
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise AuditBroken(f"the anchor {place.uri}/{name} was changed: {type(error).__name__}") from error
-        found.append(one)
-    return sorted(found, key=lambda one: one.number)
+def _read(place: Place, name: str, tenant: str) -> Anchor:
+    """One anchor of a tenant. Raises AuditBroken if it is not what was written under its name."""
+    try:
+        told: Mapping[str, Any] = json.loads(place.read(name))
+        one = Anchor(**{field: told[field] for field in Anchor.__dataclass_fields__})
+        if (one.tenant, _name(one.number)) != (tenant, name) or type(one.rows) is not int:
+            raise ValueError("it is another tenant's, or has another's name")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise AuditBroken(f"the anchor {place.uri}/{name} was changed: {type(error).__name__}") from error
+    return one
 
 
-def _recorded(ledger: Ledger) -> set[int]:
-    """Numbers of the anchors that the audit itself tells of."""
-    return {int(number) for e in audit.tail(ledger, 1_000_000, "anchor") if (number := e.detail.get("number"))}
+def _recorded(ledger: Ledger, newest: int = 1_000_000) -> set[int]:
+    """Numbers of the newest anchors that the audit itself tells of."""
+    return {int(number) for e in audit.tail(ledger, newest, "anchor") if (number := e.detail.get("number"))}
 
 
 def _name(number: int) -> str:

@@ -22,19 +22,23 @@ from urllib.parse import unquote
 
 from moat.errors import ParseFailed
 from moat.parse.encoding import decode, label
+from moat.parse.marks import bounded
 from moat.parse.words_office import SecondRoad, docx, odt, pptx, tag_of, xlsx, xml_root
 from moat.records import SourceWords
 
 # Scripts without spaces between words, where a line may break anywhere: Thai, Lao, Burmese, Khmer, kana, Han.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 WORD = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+")
-BROKEN_LINE = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010\ufffe]\s*\n\s*(?=[^\W\d_])|\u00ad")
+# What follows is tried at many places of a hostile text, so no try may read far: `*+` gives nothing back.
+BROKEN_LINE = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010\ufffe][^\S\n]*+\n\s*+(?=[^\W\d_])|\u00ad")
 NOT_SHOWN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f\ufe00-\ufe0f]")
 DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=-]+)*;base64,[A-Za-z0-9+/=\s]{64,}")
 LINK_TARGET = re.compile(  # of Markdown, and labels of link references
-    r"\]\(\s*<?[^)\s>]*>?(?:\s+\"[^\"]*\")?\s*\)|\]\[[^\]\n]*\]|^\s*\[[^\]]+\]:\s*\S+|<https?://[^>]*>", re.MULTILINE
+    r"\]\(\s*+<?(?:[^)\s>\]]|\](?!\())*+>?(?:\s++\"[^\"\n]{0,500}\")?\s*+\)|\]\[[^\]\n]*+\]"
+    r"|^[^\S\n]*+\[[^\[\]\n]++\]:\s*+\S++|<https?://[^<>\s]*+>",
+    re.MULTILINE,
 )
-TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+TAG = re.compile(r"</?[A-Za-z][^<>]*+>")
 NO_TEXT = {"script", "style", "template", "noscript", "svg", "title"}
 IN_LINE = {
     "a", "abbr", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "font", "i", "ins", "kbd", "mark", "q",
@@ -52,7 +56,7 @@ SAID = {
     "label",
     "content",
 }  # attributes with words
-MBOX = re.compile(rb"\r?\n\r?\n(?=From \S+.*\d{4}\r?\n)")  # where the next mail of a mailbox begins
+MBOX = re.compile(rb"\r?\n\r?\n(?=From \S++.*\d{4}\r?\n)")  # where the next mail of a mailbox begins
 MOST_DEPTH = 5
 DAMAGED = (
     ParseFailed, ValueError, LookupError, OSError, SyntaxError, AttributeError, TypeError, RuntimeError,
@@ -65,7 +69,7 @@ def words_in(text: str) -> list[str]:
     if ";base64," in text:
         text = DATA_URI.sub(" ", text)
     if not text.isascii():  # which is in its normal form, and has no hidden signs
-        text = unicodedata.normalize("NFKC", BROKEN_LINE.sub("", NOT_SHOWN.sub("", text)))
+        text = unicodedata.normalize("NFKC", bounded(BROKEN_LINE.sub("", NOT_SHOWN.sub("", text))))
     else:
         text = BROKEN_LINE.sub("", text)
     return WORD.findall(text.casefold())
@@ -145,10 +149,10 @@ def _spine(package: str) -> dict[str, int]:
     """Place of each page's file name in an e-book's reading order."""
     items = (
         dict(re.findall(r"""\b(id|href)\s*=\s*["']([^"']*)""", item))
-        for item in re.findall(r"<(?:\w+:)?item\b[^>]*", package)
+        for item in re.findall(r"<(?:\w+:)?item\b[^<>]*", package)
     )
     pages = {item.get("id", ""): posixpath.basename(unquote(item.get("href", ""))) for item in items}
-    order = re.findall(r"""<(?:\w+:)?itemref\b[^>]*\bidref\s*=\s*["']([^"']*)""", package)
+    order = re.findall(r"""<(?:\w+:)?itemref\b[^<>]*\bidref\s*=\s*["']([^"']*)""", package)
     return {pages[id_]: n for n, id_ in reversed(list(enumerate(order))) if id_ in pages}
 
 
@@ -190,8 +194,17 @@ def _mixed(element: Any) -> Iterator[str]:
 
 
 def _markdown(text: str) -> SecondRoad:
-    bare = TAG.sub(lambda m: "" if _in_line(m[0]) else " ", LINK_TARGET.sub("] ", text))
+    bare = TAG.sub(lambda m: "" if _in_line(m[0]) else " ", LINK_TARGET.sub("] ", _without_comments(text)))
     return SecondRoad(re.sub(r"\\(?=[^\w\s])|[*`~]", "", html.unescape(bare)), text)
+
+
+def _without_comments(text: str) -> str:
+    """A text without HTML comments; one that does not end is text."""
+    kept, at = list[str](), 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept += text[at:start], " "
+        at = end + 3
+    return "".join(kept) + text[at:]
 
 
 def _in_line(tag: str) -> bool:
@@ -203,7 +216,7 @@ def _marked_up(text: str) -> SecondRoad:
     """Text of reStructuredText or Org mode; lines of directives, comments and properties stand beside."""
     directive = re.compile(r"\s*(?:\.\.(?:\s|$)|:\w[\w -]*:|#\+|#\s|\*+$)")
     mine = "\n".join(line for line in text.splitlines() if not directive.match(line))
-    return SecondRoad(re.sub(r":[\w:-]+:(?=`)|<[^<>\n]*>`?_|\[\[[^\]]*\]\[|[*_`|=~/+]", " ", mine), text)
+    return SecondRoad(re.sub(r":[\w:-]{1,100}:(?=`)|<[^<>\n]*+>`?_|\[\[[^\[\]]*+\]\[|[*_`|=~/+]", " ", mine), text)
 
 
 def _pdf(content: bytes) -> SecondRoad:
