@@ -10,6 +10,7 @@ from typing import Any
 
 from moat.connections import Connection
 from moat.errors import FatalError, SettingsError, SourceUnavailable
+from moat.foreign import is_of_the_query, said
 
 WINDOW = 2_000  # rows fetched at a time
 PASSING = {"OperationalError", "InterfaceError", "IOException", "ConnectionException"}
@@ -60,7 +61,7 @@ class HookSql:
         try:
             connection = self._hook.get_conn()
         except _errors(self._hook) as error:
-            raise self._mapped(error) from error
+            raise self._mapped(error) from None  # whose words may quote rows
         with closing(connection):
             errors = _errors(connection)
             try:
@@ -74,13 +75,16 @@ class HookSql:
                     while rows := cursor.fetchmany(WINDOW) if rows else []:
                         yield columns, [tuple(row) for row in rows]
             except errors as error:
-                raise self._mapped(error) from error
+                raise self._mapped(error, sql) from None
 
-    def _mapped(self, error: BaseException) -> FatalError | SourceUnavailable:
+    def _mapped(self, error: BaseException, sql: str = "") -> FatalError | SourceUnavailable:
         names = {kind.__name__ for kind in type(error).__mro__}
-        if names & PASSING:
-            return SourceUnavailable(f"connection {self._conn_id}: the database did not answer: {error}")
-        return FatalError(f"connection {self._conn_id}: the database refuses the query: {error}")
+        told = said(error, sql)
+        if names & PASSING and not is_of_the_query(error):
+            return SourceUnavailable(f"connection {self._conn_id}: the database did not answer: {told}")
+        return FatalError(
+            f"connection {self._conn_id}: the database refuses the query: {told}; run it by hand to see the whole answer"
+        )
 
 
 def _connection(conn_id: str) -> Any:

@@ -1,6 +1,7 @@
 """Connections by the id that Airflow knows them by: from the environment alone, and from Airflow itself."""
 
 import json
+import traceback
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,10 @@ def test_a_query_without_rows_still_tells_its_columns(warehouse: Path) -> None:
 def test_a_hook_names_what_happens_next(warehouse: Path) -> None:
     with pytest.raises(FatalError, match="connection warehouse: the database refuses the query"):
         list(AirflowConnections().sql("warehouse").stream("SELECT nothing FROM nowhere"))
+    value = f"ann earns {4_700 + 11}"
+    with pytest.raises(FatalError, match=r"ConversionException: could not convert; ") as refused:
+        list(AirflowConnections().sql("warehouse").stream("SELECT CAST(? AS integer)", [value]))
+    assert value not in "".join(traceback.format_exception(refused.value)), "nor in the error behind it"
     warehouse.unlink(missing_ok=True)
     warehouse.mkdir()
     with pytest.raises(SourceUnavailable, match="connection warehouse: the database did not answer"):

@@ -22,6 +22,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from moat.errors import StagingError
+from moat.foreign import said
 
 T = TypeVar("T")
 ROWS, GROUP_BYTES = 2_000, 32 << 20  # a row group ends at whichever comes first
@@ -135,8 +136,8 @@ class Staging:
                     shutil.copyfileobj(source, opened, 8 << 20)
         except OSError as error:
             raise StagingError(
-                f"{self.at(path)} cannot be read: {error}. Clear the task that writes it and run it again."
-            ) from error
+                f"{self.at(path)} cannot be read: {said(error)}. Clear the task that writes it and run it again."
+            ) from None
         with opened:
             opened.seek(0)
             found = hashlib.file_digest(opened, "sha256").hexdigest()

@@ -11,6 +11,7 @@ from moat.connections import Connection
 from moat.declarations import declared
 from moat.directories.reader import DirectoryGroup, DirectoryReading, People
 from moat.errors import DirectoryUnavailable, FatalError
+from moat.foreign import said
 
 ATTRIBUTE = re.compile(r"^[A-Za-z][A-Za-z0-9-]*$")
 PAGE = 500  # entries per page; every server allows that many
@@ -173,10 +174,10 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
             remedy = (
                 "set `ca_file` in its extra to the certificates to trust, and the host to the name that they are for"
             )
-            raise FatalError(f"{at}: {error}; {remedy}") from error
+            raise FatalError(f"{at}: {said(error)}; {remedy}") from None
         if isinstance(error, exceptions.LDAPCommunicationError | exceptions.LDAPResponseTimeoutError):
-            raise DirectoryUnavailable(f"{at}: the server did not answer, or broke off: {error}") from error
-        raise FatalError(f"{at}: {type(error).__name__}: {error}; correct the connection or the declaration") from error
+            raise DirectoryUnavailable(f"{at}: the server did not answer, or broke off: {said(error)}") from None
+        raise FatalError(f"{at}: {said(error)}; correct the connection or the declaration") from None
     finally:
         if opened is not None and opened.bound:
             opened.unbind()
@@ -240,8 +241,8 @@ def _attribute(entry: Mapping[str, Any], name: str) -> tuple[list[bytes], int | 
 
 
 def _words(opened: Any) -> str:
-    result = opened.result or {}
-    return f"{result.get('description')} {result.get('message') or ''}".strip()
+    """The library's name of the answer's code; the server's own words may quote what it was asked."""
+    return str((opened.result or {}).get("description") or "no answer")
 
 
 def _refuse(opened: Any, where: str, what: str) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from moat.errors import LedgerError, LedgerUnavailable
+from moat.foreign import said
 from moat.settings import Settings
 
 SCRUB_TRIES = 50  # 0.2 s apart
@@ -134,7 +135,9 @@ class Ledger:
         try:
             yield
         except OperationalError as error:
-            raise LedgerUnavailable(f"the ledger at {self.engine.url!r} did not answer: {error.orig}") from error
+            raise LedgerUnavailable(
+                f"the ledger at {self.engine.url!r} did not answer: {said(error.orig or error)}"
+            ) from None
 
 
 def add(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:

@@ -13,7 +13,8 @@ from moat.checks import FAMILIES, baselines
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.checks.verdict import Verdict, verdict
-from moat.errors import GateBlocked, RetriableError
+from moat.errors import GateBlocked, MoatError, RetriableError
+from moat.foreign import said
 from moat.incidents.lifecycle import gate_judged
 from moat.ledger import checks as results
 from moat.ledger import measures, quarantine
@@ -53,14 +54,14 @@ def check(runtime: Runtime, source: Source, number: int, family: str) -> list[Ch
     except RetriableError:
         raise
     except Exception as error:  # noqa: BLE001  a check that crashed has seen nothing, so it must not pass
-        runtime.progress(traceback.format_exc())
+        runtime.progress("".join(traceback.format_tb(error.__traceback__)) + said(error))
         found = [
             CheckResult(
                 name=f"{family} crashed",
                 family=family,
                 severity="block",
                 passed=False,
-                seen=f"{type(error).__name__}: {error}"[:500],
+                seen=(f"{type(error).__name__}: {error}" if isinstance(error, MoatError) else said(error))[:500],
                 allowed="a check that runs",
             )
         ]

@@ -60,6 +60,13 @@ MACHINE = (
         STACK,
     ),
     (
+        "a database's words are told",
+        "include/moat/foreign.py",
+        "    phrases = list(dict.fromkeys(found.lower() for found in KNOWN.findall(words)))[:MOST]",
+        "    phrases = [words]",
+        "tests/test_foreign.py::test_an_error_is_told_by_class_code_and_what_is_known",
+    ),
+    (
         "the embedder's words are told",
         "include/moat/embedding/client.py",
         "reason = str(answer.status_code)",

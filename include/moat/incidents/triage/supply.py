@@ -31,7 +31,7 @@ def _columns(e: Evidence) -> tuple[list[str], list[str], list[str], list[str]]:
 
 def _renamed(e: Evidence) -> Signs:
     if refused := e.raised(ColumnMissing) or e.said(
-        r"no such column|column .* does not exist|Binder Error|Referenced column|UndefinedColumn|invalid identifier"
+        r"no such column|unknown column|column .* does not exist|Binder ?E\w+|Referenced column|UndefinedColumn|invalid identifier"
     ):
         return signs(96, refused, e.changed("query"))
     gone, new, _, emptied = _columns(e)
@@ -49,7 +49,7 @@ def _retyped(e: Evidence) -> Signs:
     _, _, retyped, _ = _columns(e)
     types, before = {c.name: c.type for c in e.columns}, {c.name: c.type for c in e.columns_before}
     found = [f"column {n} is {types[n]}, was {before[n]}" for n in retyped]
-    refused = e.said(r"cannot (be )?(cast|convert)|invalid input syntax|Conversion Error|InvalidTextRepresentation")
+    refused = e.said(r"cannot (be )?(cast|convert)|invalid input syntax|Conversion ?E\w+|InvalidTextRepresentation")
     return signs(94, [*found, *refused])
 
 
@@ -189,7 +189,7 @@ def _clock(e: Evidence) -> Signs:
 
 def _schema_check(e: Evidence) -> Signs:
     gone = e.said(
-        r"(table|relation|view|schema)\b.*(does not exist|not found)|no such table|Catalog Error|UndefinedTable"
+        r"(table|relation|view|schema)\b.*(does not exist|not found)|no such table|unknown table|Catalog ?E\w+|UndefinedTable"
     )
     return signs(97, gone) if gone else signs(52, e.failed(r"^columns$"))
 
