@@ -205,6 +205,12 @@ def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
         ([("a long text", "a lon"), ("b other one", "b oth"), ("c and more", "c and")], "column cut", "cut at 5 characters"),
         ([("1.50", "1,50"), ("2.75", "2,75"), ("3.25", "3,25")], "format", "the same values, written in another way"),
         ([("a", ""), ("b", ""), ("c", "")], "emptied", "empty"),
+        ([("10", "1010"), ("25", "1025"), ("31", "1031")], "column shift", "+1000 in each"),
+        (
+            [(f"2026-01-0{n}T10:00:00", f"2026-01-0{n}T12:00:00") for n in (1, 2, 3)], "column shift", "+2 h in each"
+        ),
+        ([(f"2024-03-0{n}", f"2020-03-0{n}") for n in (1, 2, 3)], "column shift", "-1461 days in each"),
+        ([("ann", "x"), ("bob", "x"), ("eve", "x"), ("kim", "x"), ("lee", "x")], "one value", "one value for many"),
     ],
 )  # fmt: skip
 def test_a_pattern_of_a_column_is_found_among_the_rows_that_changed(
@@ -218,10 +224,20 @@ def test_a_pattern_of_a_column_is_found_among_the_rows_that_changed(
     assert columns.moved == {"price": len(rows)}
 
 
-def test_a_status_that_moves_in_many_rows_is_no_pattern() -> None:
+def test_what_people_do_every_day_is_no_pattern() -> None:
     columns = Columns()
     for n in range(20):
-        columns.add(str(n), {"status": "open", "n": f"{n}"}, {"status": "closed", "n": f"{n + n % 7}"})
+        before = {
+            "status": ("new", "open", "late")[n % 3],
+            "n": f"{n}",
+            "version": f"{n}",
+            "due": f"2026-01-{n + 1:02}",
+        }
+        columns.add(
+            str(n),
+            before,
+            {"status": "closed", "n": f"{n + n % 7}", "version": f"{n + 1}", "due": f"2026-01-{n + 8:02}"},
+        )
     assert columns.patterns() == []
 
 

@@ -1,17 +1,29 @@
 """What happened to the columns of rows between their last version and this one."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from moat.checks.changed_text import factor_of
+from moat.checks.changed_text import factor_of, value_of
 
 FEWEST = 3  # rows that show a pattern
 VALUES = 3  # different values that were exchanged among rows
 ALIKE = 0.6  # of a column's changes that follow one pattern
-FACTOR_ALIKE = 0.2  # of them that have one factor: the rows of one product, among others
+PART_ALIKE = 0.2  # of them that have one factor or amount: the rows of one product, among others
+MANY = 5  # different values that one took the place of; a status often moves from three to one
+DAYS = 28  # whole days by which people move dates
 
 Values = Mapping[str, str]
+Row = tuple[str, str, str]  # key, value before, value after
+Found = tuple[str, str, Sequence[Row]]  # kind, the pattern in words, rows that follow it
+
+
+def one_step(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Whether numbers all moved by one amount, as counters do: then many are what another one was."""
+    values = [(value_of(was), value_of(now)) for was, now in pairs]
+    steps = {b - a for a, b in values if a is not None and b is not None}
+    return len(steps) == 1 and all(a is not None and b is not None for a, b in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +57,7 @@ class Columns:
     """Collects the values of changed rows, column by column."""
 
     def __init__(self) -> None:
-        self._moved: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+        self._moved: dict[str, list[Row]] = defaultdict(list)
         self.n = 0
 
     def add(self, key: str, before: Values, after: Values) -> None:
@@ -68,34 +80,31 @@ class Columns:
         return [found for name, rows in sorted(self._moved.items()) if (found := _pattern(name, rows))]
 
 
-def _pattern(name: str, rows: Sequence[tuple[str, str, str]]) -> ColumnChange | None:
+def _pattern(name: str, rows: Sequence[Row]) -> ColumnChange | None:
     if len(rows) < FEWEST:
         return None
-    for kind, says, some in (_exchanged(rows), _emptied(rows), _written_otherwise(rows), _cut(rows), _multiplied(rows)):
-        share = FACTOR_ALIKE if kind == "column factor" else ALIKE
+    for look, share in LOOKS:
+        kind, says, some = look(rows)
         if len(some) >= max(FEWEST, share * len(rows)):
             keys = tuple(key for key, _, _ in some)
             return ColumnChange(column=name, kind=kind, says=says, keys=keys, example=some[0][1:])
     return None
 
 
-Found = tuple[str, str, Sequence[tuple[str, str, str]]]
-
-
-def _exchanged(rows: Sequence[tuple[str, str, str]]) -> Found:
+def _exchanged(rows: Sequence[Row]) -> Found:
     """The same values under other keys."""
     before, after = Counter(was for _, was, _ in rows), Counter(now for _, _, now in rows)
     back = (before & after).total()
-    if len(before) >= VALUES and back >= max(FEWEST + 1, 0.9 * len(rows)):
+    if len(before) >= VALUES and back >= max(FEWEST + 1, 0.9 * len(rows)) and not one_step(row[1:] for row in rows):
         return "exchanged", "the same values, exchanged among the rows", rows
     return "exchanged", "", ()
 
 
-def _emptied(rows: Sequence[tuple[str, str, str]]) -> Found:
+def _emptied(rows: Sequence[Row]) -> Found:
     return "emptied", "empty", [row for row in rows if row[1] and not row[2]]
 
 
-def _written_otherwise(rows: Sequence[tuple[str, str, str]]) -> Found:
+def _written_otherwise(rows: Sequence[Row]) -> Found:
     """The same letters and digits in another case or with other signs."""
 
     def bare(text: str) -> str:
@@ -108,7 +117,7 @@ def _written_otherwise(rows: Sequence[tuple[str, str, str]]) -> Found:
     )
 
 
-def _cut(rows: Sequence[tuple[str, str, str]]) -> Found:
+def _cut(rows: Sequence[Row]) -> Found:
     cut = [row for row in rows if row[2] and len(row[2]) < len(row[1]) and row[1].startswith(row[2])]
     lengths = Counter(len(now) for _, _, now in cut)
     length, n = lengths.most_common(1)[0] if lengths else (0, 0)
@@ -116,9 +125,9 @@ def _cut(rows: Sequence[tuple[str, str, str]]) -> Found:
     return "column cut", f"cut at {length:,} characters", some
 
 
-def _multiplied(rows: Sequence[tuple[str, str, str]]) -> Found:
+def _multiplied(rows: Sequence[Row]) -> Found:
     """One factor for many rows, to three digits."""
-    by: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    by: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if factor := factor_of(row[1], row[2]):
             by[factor].append(row)
@@ -128,3 +137,62 @@ def _multiplied(rows: Sequence[tuple[str, str, str]]) -> Found:
     # Small numbers are multiples of one another by chance, and one value in place of another is no multiplication.
     different = {row[1] for row in some if sum(c.isdigit() for c in row[1]) > 1}
     return "column factor", f"× {factor}", some if len(different) >= FEWEST else ()
+
+
+def _moved_by(rows: Sequence[Row]) -> Found:
+    """One amount for many numbers, or one span for many times. Counters that go up by one are none."""
+    by: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if amount := _difference(row[1], row[2]):
+            by[amount].append(row)
+    if not by:
+        return "column shift", "", ()
+    amount, some = max(by.items(), key=lambda one: len(one[1]))
+    return "column shift", f"{amount} in each", some if len({was for _, was, _ in some}) >= FEWEST else ()
+
+
+def _difference(was: str, now: str) -> str:
+    """What was added to a number or a time, in words; "" for what people do every day."""
+    a, b = value_of(was), value_of(now)
+    if a is not None and b is not None:
+        return f"{b - a:+}" if abs(b - a) > 1 else ""
+    before, after = _time(was), _time(now)
+    if before is None or after is None or (before.tzinfo is None) != (after.tzinfo is None):
+        return ""
+    span = after - before
+    if span % timedelta(days=1) == timedelta() and abs(span) < timedelta(days=DAYS):
+        return ""
+    return (
+        f"{span / timedelta(hours=1):+g} h" if abs(span) < timedelta(days=2) else f"{span / timedelta(days=1):+g} days"
+    )
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _one_value(rows: Sequence[Row]) -> Found:
+    """One value in the place of many different ones."""
+    now, some = "", list[Row]()
+    by: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row[2]:
+            by[row[2]].append(row)
+    if by:
+        now, some = max(by.items(), key=lambda one: len(one[1]))
+    different = len({was for _, was, _ in some})
+    return "one value", "one value for many", some if now and different >= max(MANY, ALIKE * len(some)) else ()
+
+
+LOOKS: tuple[tuple[Callable[[Sequence[Row]], Found], float], ...] = (  # with the share of changes that show it
+    (_exchanged, ALIKE),
+    (_emptied, ALIKE),
+    (_written_otherwise, ALIKE),
+    (_cut, ALIKE),
+    (_one_value, ALIKE),
+    (_multiplied, PART_ALIKE),
+    (_moved_by, PART_ALIKE),
+)

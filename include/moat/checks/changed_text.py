@@ -182,13 +182,13 @@ def _numbers(before: Text, after: Text) -> tuple[tuple[tuple[str, str], ...], st
 
 def factor_of(was: str, now: str) -> str:
     """The factor between two numbers to three digits, "" where one is no plain number."""
-    a, b = _value(was), _value(now)
+    a, b = value_of(was), value_of(now)
     if not a or b is None:
         return ""
     return f"{float(b / a):.3g}"
 
 
-def _value(text: str) -> Decimal | None:
+def value_of(text: str) -> Decimal | None:
     """A number as written; the last comma or point parts decimals, unless three digits follow."""
     if not re.fullmatch(r"\d+(?:[.,]\d+)*", text):
         return None

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from moat.checks import segments
 from moat.checks.candidate import Candidate
-from moat.checks.changed_columns import ColumnChange, Columns, values_of
+from moat.checks.changed_columns import ColumnChange, Columns, one_step, values_of
 from moat.checks.changed_text import SHORT, Text, TextChange, text_change
 from moat.checks.sample import Lowest
 from moat.ledger import past_contents
@@ -77,6 +77,8 @@ KINDS = (
     Kind(name="emptied", title="values emptied", says="have an empty column that had values", rate=0.02),
     Kind(name="format", title="values written otherwise", says="have the same values, written in another way", rate=0.01),
     Kind(name="column cut", title="values cut", says="have values that are cut at one length", rate=0.005),
+    Kind(name="one value", title="one value for many", says="have one value where each had its own", rate=0.01),
+    Kind(name="column shift", title="values moved by one amount", says="have numbers or times moved by one amount", rate=0.01),
     Kind(name="column factor", title="values multiplied", says="have values multiplied by one factor", rate=0.01),
 )  # fmt: skip
 MEASURES = ()  # judged here: an exact test knows more of small numbers than a learned bound
@@ -198,7 +200,8 @@ class Compared:
         before, after = Counter(was for was, _ in ones.values()), Counter(now for _, now in ones.values())
         back = before & after
         keys = [key for key, (_, now) in ones.items() if back[now]]
-        return Seen(keys) if len(back) > FEWEST and len(keys) >= 0.9 * len(ones) else None
+        many = len(back) > FEWEST and len(keys) >= 0.9 * len(ones)
+        return Seen(keys) if many and not one_step(ones.values()) else None
 
     def _column(self, pattern: ColumnChange) -> str:
         return f"column {pattern.column}: {pattern.says}{self._quoted(pattern.keys[0], *pattern.example)}"
