@@ -9,13 +9,15 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select, text
 
 from moat.errors import LedgerError, LedgerUnavailable
 from moat.ledger import Ledger, _alembic, id_secret, loads
 from moat.ledger.members import directories, principals_of
-from moat.ledger.tables import document, member, metadata, policy, policy_entry
+from moat.ledger.tables import chunk, document, member, metadata, policy, policy_entry
+from moat.ledger.types import Guid
 from moat.settings import Settings
+from moat.shingles import mark
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(ledger: Ledger) -> None:
@@ -129,6 +131,27 @@ def test_principals_that_are_written_otherwise_now_are_masked_and_members_rename
         assert set(connection.scalars(select(member.c.member))) == {
             "user:zoë@xn--bcher-kva.example", "user:\u0430nn@x.org", "user:ann@x.org",
         }  # fmt: skip
+
+
+def test_chunks_that_are_there_are_marked(ledger: Ledger) -> None:
+    texts = ("one two three four five six", "too short")
+    with ledger.engine.begin() as connection:
+        _to(connection, "0006")
+        of = str(uuid4())
+        row = {"id": of, "tenant": "default", "source": "s", "key": "k", "access_version": 1}
+        connection.execute(insert(document), {**row, "first_seen": datetime.now(UTC)})
+        for text_ in texts:
+            connection.execute(
+                text(
+                    "INSERT INTO chunk (id, document_id, text, heading, kind, n_tokens, text_hash) "
+                    "VALUES (:id, :of, :text, '', 'text', 1, 'h')"
+                ).bindparams(bindparam("id", type_=Guid), bindparam("of", type_=Guid)),
+                {"id": str(uuid4()), "of": of, "text": text_},
+            )
+    ledger.migrate()
+    with ledger.read() as connection:
+        rows = connection.execute(select(chunk.c.text, chunk.c.mark)).all()
+    assert {row.text: row.mark for row in rows} == {text_: mark(text_) for text_ in texts}
 
 
 def _to(connection: Connection, revision: str) -> None:

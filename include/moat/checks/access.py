@@ -6,6 +6,7 @@ import numpy as np
 
 from moat.access.policy import TOKEN, Policy
 from moat.access.rules import Public
+from moat.checks import restricted
 from moat.checks.audience import UNREADABLE, Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
@@ -102,7 +103,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
     n_public = sum(reason == PUBLICLY for reason in waiting.values())
     newly = _newly_public(candidate, looked)
     left = _left(candidate, audience)
-    candidate.measured[OPENED] = n_public + len(newly)  # a second person may have to agree to these
+    restricted_text, n_spread = restricted.run(candidate, audience, list(looked.policies), opened)
+    candidate.measured[OPENED] = n_public + len(newly) + n_spread  # a second person may have to agree to these
     _measure(candidate, audience, looked, masked)
     if visible:
         candidate.measured["access.visible"], candidate.measured["access.emptied"] = visible, len(left) / visible
@@ -131,6 +133,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed="none, but in a first load or by the rule Public",
             documents=tuple(newly[:5]),
         ),
+        restricted_text,
         CheckResult(
             name="access lost",
             family="access",

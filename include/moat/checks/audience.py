@@ -76,6 +76,13 @@ class Audience:
         self._known()
         return len(frozenset().union(*(self._below or {}).values()))
 
+    def lets_in(self, policy: Policy, principal: str) -> bool:
+        """Whether a policy admits a principal, or somebody in it."""
+        if policy.allows(self._with_groups(principal)):
+            return True
+        people = self._people(frozenset([principal]))
+        return bool(people - self._people(policy.deny) if policy.public else people & self._readers(policy))
+
     def none(self, policy: Policy) -> bool:
         """Whether a policy names only empty groups; False in doubt."""
         if policy.nobody:
@@ -91,17 +98,17 @@ class Audience:
             self._below = members.people_of_groups(self._ledger, MOST_MEMBERSHIPS) or {}
 
     def _count(self, policy: Policy) -> int:
-        if policy.nobody:
-            return 0
+        return len(self._readers(policy))
+
+    def _readers(self, policy: Policy) -> frozenset[str]:
+        """People who may read under a policy, as far as its layers name them."""
+        layers = [self._people(layer) for layer in policy.layers if PUBLIC not in layer]
+        return frozenset.intersection(*layers) - self._people(policy.deny) if layers else frozenset()
+
+    def _people(self, principals: frozenset[str]) -> frozenset[str]:
         self._known()
-
-        def people(principals: frozenset[str]) -> frozenset[str]:
-            below = self._below or {}
-            return frozenset().union(*(below.get(p, frozenset([p])) for p in principals))
-
-        layers = [people(layer) for layer in policy.layers if PUBLIC not in layer]
-        denied = people(policy.deny)
-        return len(frozenset.intersection(*layers) - denied) if layers else 0
+        below = self._below or {}
+        return frozenset().union(*(below.get(p, frozenset([p])) for p in principals))
 
     def _with_groups(self, principal: str) -> frozenset[str]:
         if principal not in self._above:

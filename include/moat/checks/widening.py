@@ -46,7 +46,27 @@ def why_held(audience: Audience, limits: Limits, one: Opened, promises: Sequence
         return ""
     if gone := one.was.deny - one.now.deny:
         return f"no longer keeps out {', '.join(sorted(gone)[:3])}"
-    before, after, everyone = audience.count(one.was), audience.count(one.now), audience.everyone
+    return _far(audience, limits, one.was, one.now)
+
+
+def why_far(audience: Audience, limits: Limits, was: Policy, now: Policy) -> str:
+    """Why a text of one document is for too few to stand in another, in words; "" where it may.
+
+    The same limits as for one document whose readers grow. Public counts as everyone who is known, so what more
+    than half of them read may be public; and a deny counts where it kept out somebody whom the other lets in.
+    """
+    if was.public and not was.deny:
+        return ""
+    if gone := [who for who in was.deny - now.deny if audience.lets_in(now, who)]:
+        return f"no longer keeps out {', '.join(sorted(gone)[:3])}"
+    if now.public:
+        return "" if was.public or audience.count(was) > audience.everyone / 2 > 0 else PUBLICLY
+    return "" if was.public else _far(audience, limits, was, now)
+
+
+def _far(audience: Audience, limits: Limits, was: Policy, now: Policy) -> str:
+    """Why the readers of one policy are far more than those of the other, in words; "" where they are not."""
+    before, after, everyone = audience.count(was), audience.count(now), audience.everyone
     if after >= FEW_READERS and after > limits.max_reader_factor * before:
         return f"goes from {before:,} to {after:,} readers"
     if everyone >= MANY_PEOPLE and after > everyone / 2 and after >= 2 * before:

@@ -34,6 +34,7 @@ from moat.ledger.tables import chunk, document, load, presence, quarantine, revi
 from moat.ledger.tables import policy as policies
 from moat.ledger.types import Guid
 from moat.records import Chunk, Prepared
+from moat.shingles import mark
 
 MOST_TRIES = 3  # of the same bytes, before they rest until somebody requests them
 
@@ -358,4 +359,5 @@ def _chunk(c: Chunk) -> dict[str, Any]:
         "kind": c.kind,
         "n_tokens": c.n_tokens,
         "text_hash": c.text_hash,
+        "mark": mark(c.text),
     }

@@ -138,6 +138,7 @@ chunk = Table(
     Column("kind", String(16), nullable=False),
     Column("n_tokens", Integer, nullable=False),
     Column("text_hash", String(64), nullable=False, index=True),  # of the embedded text
+    Column("mark", BigInteger, index=True),  # lowest of its runs of words; NULL: it has too few
 )
 
 presence = Table(

@@ -18,6 +18,7 @@ from typing import Any
 from moat.batching import windows
 from moat.checks.audience import Audience
 from moat.checks.golden import promises_of
+from moat.checks.restricted import Restricted, in_words
 from moat.checks.widening import Opened, held
 from moat.dagfile import directory_named, source_named
 from moat.directories.sync import sync
@@ -196,7 +197,15 @@ def _within(
         promises = promises_of(runtime.ledger, source)
     except FatalError as error:  # nobody knows from whom it keeps what, so nothing opens
         return [], list(new), [f"{len(new):,} documents would be read by more people, and {error}"]
-    why, reasons = held(Audience(runtime.ledger), source.limits, n_listed, opened, promises)
+    audience = Audience(runtime.ledger)
+    why, reasons = held(audience, source.limits, n_listed, opened, promises)
+    others = [one for one in opened if one.key not in why]
+    if spread := Restricted(runtime.ledger, audience, source.limits).coming_back(source.name, others):
+        why |= {one.arrival.key: "has text of few" for one in spread}
+        such = in_words(audience, source.name, spread[0])
+        reasons.append(
+            f"{len(spread):,} documents would come back with text that is for far fewer people, such as {such}"
+        )
     return [w for w in new if w.key not in why], [w for w in new if w.key in why], reasons
 
 

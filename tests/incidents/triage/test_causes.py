@@ -138,6 +138,8 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("access_lost", of(check("access lost"), segments=(folder("people", 90, 90, 100),))),
     ("access_lost", of(check("access known", "access of 10 of 400 documents is unknown"))),
     ("access_widened", of(check("access widened", "900 documents would become public; allowed: none public"))),
+    ("restricted_text", of(check("restricted text", "all/a.md (9 readers) has 100% of the text of hr/a.md (3 readers, gone with this load)"), check("near duplicates", severity="warn"))),
+    ("restricted_text", of(check("restricted text"), check("access widened"), check("equal documents"), moved={"duplicates.again": (0.9, 0.0)}, counts={**COUNTS, "new": 390, "vanished": 400})),
     ("group_vanished", of(check("nobody"), moved={"access.nobody": (0.4, 0.0)})),
     ("secrets_found", of(check("secrets", "14 documents hold secrets: AWS key 3; allowed: none"))),
     ("personal_data", of(check("personal data"), moved={"personal": (0.4, 0.0)})),

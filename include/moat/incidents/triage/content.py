@@ -124,6 +124,11 @@ def _public(e: Evidence) -> Signs:
     return signs(92, found, e.part("folder"), e.changed("declared access")) if found else Signs()
 
 
+def _restricted(e: Evidence) -> Signs:
+    """Text of few people stands in a document of many; the check names both."""
+    return signs(98, e.failed(r"^restricted text$"), e.part("folder"))
+
+
 def _nobody(e: Evidence) -> Signs:
     """A group that documents name has no members left."""
     fewer = [
@@ -169,6 +174,7 @@ CONTENT = (
     Signature("near_duplicates", "Documents are nearly the same as others", _near, (LOOK, RELEASE, REJECT)),
     Signature("access_lost", "Who may read documents is not known", _unknown, ("correct the access file, tags or columns of {source}", REJECT, AGAIN, "moat access sync {source}")),
     Signature("access_widened", "More people would read documents than before", _public, ("see who would read what: moat access held", REJECT, RELEASE)),
+    Signature("restricted_text", "Restricted text stands where more people may read it", _restricted, ("move it back, or correct who may read it at {source}", LOOK, REJECT, AGAIN, RELEASE)),
     Signature("group_vanished", "Nobody is left in a group that documents name", _nobody, ("moat directory list", "moat access sync {source}")),
     _risk("secrets", "have the keys revoked, and taken out of the documents"),
     _risk("personal", "set Risks(personal=…) of {source} to what may become of it"),
