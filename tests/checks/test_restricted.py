@@ -18,6 +18,7 @@ from moat.declarations import declared
 from moat.ids import chunk_id, document_id, text_hash
 from moat.ledger import Ledger, documents, holds, loads, same_text
 from moat.ledger.members import replace_members
+from moat.ledger.same_text import Marked
 from moat.maintenance import access_sync
 from moat.readers.reader import Reading
 from moat.records import Chunk, Listed, Prepared
@@ -64,7 +65,7 @@ class Shelf:
         self.ledger = ledger
 
     def load(
-        self, policy: Policy, *, gone: tuple[str, ...] = (), source: str = "docs", **texts: tuple[str, ...]
+        self, policy: Policy, texts: dict[str, tuple[str, ...]], gone: tuple[str, ...] = (), source: str = "docs"
     ) -> None:
         """Promote documents of one policy, by key, and let others go."""
         load = loads.open_load(self.ledger, source, f"run {texts} {gone}", {}, 3_600)
@@ -104,8 +105,8 @@ def shelf(ledger: Ledger) -> Shelf:
     """Twelve people, of whom three may read the list of salaries and all of them a page."""
     replace_members(ledger, "harbour", GROUPS, "test")
     made = Shelf(ledger)
-    made.load(HR, list=LIST)
-    made.load(STAFFS, page=("Parental leave lasts twenty weeks, and the form for it lies beside the door.",))
+    made.load(HR, {"list": LIST})
+    made.load(STAFFS, {"page": ("Parental leave lasts twenty weeks, and the form for it lies beside the door.",)})
     return made
 
 
@@ -129,7 +130,9 @@ def test_much_of_a_restricted_text_in_a_document_of_many_is_found(shelf: Shelf, 
 
 def test_little_of_it_is_not(shelf: Shelf) -> None:
     assert shelf.keys(STAFFS, LIST[0], *map(salaries, ("Oslo", "Bergen", "Malmö"))) == []
-    shelf.load(HR, note=("The crane stands still since this morning.", "It waits for a part from Turku until noon."))
+    shelf.load(
+        HR, {"note": ("The crane stands still since this morning.", "It waits for a part from Turku until noon.")}
+    )
     assert shelf.keys(STAFFS, "The crane stands still since this morning.", "Ask the office.") == []
 
 
@@ -137,13 +140,13 @@ def test_the_fixed_words_of_a_form_are_no_text_of_anybody(shelf: Shelf) -> None:
     form = (
         "Name of the member of staff: {0}. Day of entry: {0} of May. Town of the berth: {0}. Number of the badge: {0}."
     )
-    shelf.load(HR, form=tuple(form.format(f"{n}") for n in range(6)))
+    shelf.load(HR, {"form": tuple(form.format(f"{n}") for n in range(6))})
     assert shelf.keys(STAFFS, *(form.format(f"{n}") for n in range(10, 16))) == []
     assert shelf.keys(STAFFS, *(form.format(f"{n}") for n in range(3, 9))) == ["form"]
 
 
 def test_a_document_of_one_chunk_is_enough(shelf: Shelf) -> None:
-    shelf.load(HR, bonus=(BONUS,))
+    shelf.load(HR, {"bonus": (BONUS,)})
     assert shelf.keys(STAFFS, BONUS) == ["bonus"]
     assert shelf.keys(STAFFS, "The foreman of the night") == [], "too few words say nothing"
 
@@ -166,15 +169,15 @@ def test_a_document_of_one_chunk_is_enough(shelf: Shelf) -> None:
 def test_what_counts_is_how_many_more_people_may_read_it(ledger: Ledger, was: Policy, now: Policy, n: int) -> None:
     replace_members(ledger, "harbour", GROUPS, "test")
     shelf = Shelf(ledger)
-    shelf.load(was, list=LIST)
+    shelf.load(was, {"list": LIST})
     assert len(shelf.found(now, *LIST)) == n
 
 
 def test_a_document_of_another_source_and_one_that_went_are_known(shelf: Shelf) -> None:
-    shelf.load(HR, source="payroll", bonus=(BONUS,))
+    shelf.load(HR, {"bonus": (BONUS,)}, source="payroll")
     (found,) = shelf.found(STAFFS, BONUS)
     assert (found.origin.source, found.origin.key) == ("payroll", "bonus")
-    shelf.load(HR, gone=("list",))
+    shelf.load(HR, {}, gone=("list",))
     (found,) = shelf.found(STAFFS, *LIST)
     said = restricted.in_words(Audience(shelf.ledger), "docs", found)
     assert said.endswith("of list (3 readers, gone before)"), "the ledger keeps what the last load let go"
@@ -193,24 +196,24 @@ def test_the_other_tenants_documents_are_nobodys_business(shelf: Shelf) -> None:
 
 def test_a_footer_that_many_documents_share_is_not_told_and_versions_of_one_text_are(shelf: Shelf) -> None:
     for n in range(6):
-        shelf.load(HR, **{f"case{n}": (salaries(f"Town{n}"), salaries(f"Village{n}"), FOOTER)})
+        shelf.load(HR, {f"case{n}": (salaries(f"Town{n}"), salaries(f"Village{n}"), FOOTER)})
     assert shelf.keys(STAFFS, FOOTER) == []
     for n in range(6):
-        shelf.load(HR, **{f"list{n}": (*LIST, f"As of the first of the month {n}, by the office of the harbour.")})
+        shelf.load(HR, {f"list{n}": (*LIST, f"As of the first of the month {n}, by the office of the harbour.")})
     assert len(shelf.found(STAFFS, *LIST)) == 1
 
 
 def test_what_the_wider_circle_reads_already_is_not_told(shelf: Shelf) -> None:
-    shelf.load(HR, rules=(FOOTER,))
+    shelf.load(HR, {"rules": (FOOTER,)})
     assert shelf.keys(STAFFS, FOOTER) == ["rules"]
-    shelf.load(STAFFS, about=("What this page is about, and for whom it was made.", FOOTER))
+    shelf.load(STAFFS, {"about": ("What this page is about, and for whom it was made.", FOOTER)})
     assert shelf.keys(STAFFS, FOOTER) == []
-    shelf.load(HR, gone=("about",))
+    shelf.load(HR, {}, gone=("about",))
     assert shelf.keys(STAFFS, FOOTER) == ["rules"], "what nobody sees any more, nobody reads"
 
 
 def test_a_masked_document_that_comes_back_with_text_of_few_is_found(shelf: Shelf) -> None:
-    shelf.load(HR, copy=LIST)
+    shelf.load(HR, {"copy": LIST})
     finder = Restricted(shelf.ledger, Audience(shelf.ledger), Limits())
     back = [Opened(key="copy", was=None, now=STAFFS), Opened(key="page", was=None, now=STAFFS)]
     assert [spread.arrival.key for spread in finder.coming_back("docs", back)] == ["copy"]
@@ -225,7 +228,7 @@ def test_access_sync_asks_about_a_masked_document_that_comes_back_with_text_of_f
     replace_members(runtime.ledger, "harbour", GROUPS, "test")
     shelf, texts = Shelf(runtime.ledger), {"list": LIST, "copy": LIST, "page": (FOOTER,)}
     for key, chunks in texts.items():
-        shelf.load(STAFFS if key == "page" else HR, **{key: chunks})
+        shelf.load(STAFFS if key == "page" else HR, {key: chunks})
 
     @declared
     class Shown:
@@ -260,7 +263,12 @@ def test_access_sync_asks_about_a_masked_document_that_comes_back_with_text_of_f
 
 def test_where_nobody_could_read_more_the_ledger_is_not_searched(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[int]()
-    monkeypatch.setattr(same_text, "marked", lambda ledger, marks: asked.extend(marks) or [])
+
+    def seen(ledger: Ledger, marks: list[int]) -> list[Marked]:
+        asked.extend(marks)
+        return []
+
+    monkeypatch.setattr(same_text, "marked", seen)
     assert shelf.found(HR, *LIST) == []
     assert asked == []
     assert shelf.found(STAFFS, *LIST) == []

@@ -1,8 +1,13 @@
 """Which documents hold a text is told by mark and policy, on both databases."""
 
+from typing import Any
+
+from sqlalchemy import event
+
 from moat.access.policy import Policy
 from moat.ledger import Ledger, same_text
-from moat.ledger.same_text import Held, Holder, Marked
+from moat.ledger.projection import KeptText, kept_texts
+from moat.ledger.same_text import Holder, Marked
 from moat.shingles import mark
 from tests.ledger.test_documents import EVERYONE, HR, loaded, opened, prepared, stage
 
@@ -39,8 +44,8 @@ def test_a_text_that_was_replaced_is_found_until_it_is_removed_and_is_not_visibl
     a = prepared("a", ONE, "stays")
     loaded(ledger, "first", a)
     loaded(ledger, "second", prepared("a", TWO, "stays"))
-    assert sorted(same_text.texts(ledger, [a[0].id])) == sorted(
-        [Held(a[0].id, ONE, False), Held(a[0].id, TWO, True), Held(a[0].id, "stays", True)]
+    assert sorted(kept_texts(ledger, [a[0].id])) == sorted(
+        [KeptText(a[0].id, ONE, False), KeptText(a[0].id, TWO, True), KeptText(a[0].id, "stays", True)]
     )
     assert len(same_text.marked(ledger, marks(ONE))) == 1
 
@@ -50,3 +55,18 @@ def test_only_policies_of_documents_are_in_use(ledger: Ledger) -> None:
     texts = sorted(p.text() for p in same_text.policies_in_use(ledger, 10))
     assert texts == sorted([HR, EVERYONE])
     assert len(same_text.policies_in_use(ledger, 1)) == 1
+
+
+def test_the_marks_lead_through_the_ledger_and_not_all_documents_of_the_tenant(ledger: Ledger) -> None:
+    if ledger.engine.dialect.name != "sqlite":
+        return  # PostgreSQL decides by what is in the tables
+    plans = list[str]()
+
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if "chunk.mark IN" in statement:
+            asked = connection.connection.dbapi_connection.cursor()
+            plans.append(asked.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchone()[3])
+
+    event.listen(ledger.engine, "before_cursor_execute", explain)
+    same_text.marked(ledger, marks(ONE, TWO))
+    assert plans == ["SEARCH chunk USING INDEX ix_chunk_mark (mark=?)"]

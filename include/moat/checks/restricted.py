@@ -16,7 +16,7 @@ from moat.checks.audience import Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.widening import Opened, why_far
 from moat.ids import document_id
-from moat.ledger import Ledger, same_text
+from moat.ledger import Ledger, projection, same_text
 from moat.ledger.checks import CheckResult
 from moat.ledger.same_text import Holder, Marked
 from moat.shingles import Shingles, lowest
@@ -202,7 +202,7 @@ class Restricted:
         if document not in self._texts:
             if len(self._texts) >= KEPT:
                 self._texts.clear()
-            held = same_text.texts(self._ledger, [document])
+            held = projection.kept_texts(self._ledger, [document])
             self._texts[document] = Text.of(h.text for h in held), Text.of(h.text for h in held if h.visible)
         return self._texts[document]
 

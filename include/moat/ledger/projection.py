@@ -217,6 +217,31 @@ def visible_texts(ledger: Ledger, source: str, documents: Sequence[str]) -> dict
     return found
 
 
+class KeptText(NamedTuple):
+    """The text of one chunk of a document; `visible` is false of one that a load has replaced."""
+
+    document: str
+    text: str
+    visible: bool
+
+
+def kept_texts(ledger: Ledger, documents: Sequence[str]) -> list[KeptText]:
+    """Chunk texts of some documents: the visible ones, and those that are kept of an earlier version."""
+    query = (
+        select(chunk.c.id, chunk.c.document_id, chunk.c.text, visible(presence).label("visible"))
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, promoted(presence.c.added_in)))
+        .where(document.c.tenant == ledger.tenant)
+    )
+    found: dict[str, KeptText] = {}  # by chunk: one that moved within its document is there twice
+    with ledger.read() as connection:
+        for window in windows(documents):
+            for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
+                shown = bool(row.visible) or (row.id in found and found[row.id].visible)
+                found[row.id] = KeptText(row.document_id, row.text, shown)
+    return list(found.values())
+
+
 class VisiblePart(NamedTuple):
     """One chunk of a version."""
 

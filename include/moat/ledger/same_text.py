@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import String, and_, cast, exists, func, select, type_coerce
+from sqlalchemy import String, cast, exists, func, select, type_coerce
 
 from moat.access.policy import Policy
 from moat.batching import windows
 from moat.ledger import Ledger
 from moat.ledger.access import bodies
-from moat.ledger.documents import promoted, visible
+from moat.ledger.documents import promoted
 from moat.ledger.tables import chunk, document, policy, presence
 from moat.ledger.types import Guid
 
@@ -32,14 +32,6 @@ class Holder(NamedTuple):
     policy: Policy
 
 
-class Held(NamedTuple):
-    """The text of one chunk of a document; `visible` is false of one that a load has replaced."""
-
-    document: str
-    text: str
-    visible: bool
-
-
 def policies_in_use(ledger: Ledger, most: int) -> list[Policy]:
     """Up to so many policies of the tenant's documents."""
     used = exists().where(document.c.policy == policy.c.digest)
@@ -50,6 +42,8 @@ def policies_in_use(ledger: Ledger, most: int) -> list[Policy]:
 
 def marked(ledger: Ledger, marks: Iterable[int]) -> list[Marked]:
     """Documents that were promoted with chunks of these marks, visible or not, by mark and policy."""
+    # No bare column: by its index, SQLite would go through all documents of the tenant instead of the marks.
+    tenant = func.coalesce(document.c.tenant, "")
     there = exists().where(presence.c.chunk_id == chunk.c.id, promoted(presence.c.added_in))
     identity = cast(document.c.id, String)  # PostgreSQL has no min of a uuid
     first, last = (type_coerce(of(identity), Guid) for of in (func.min, func.max))
@@ -57,7 +51,7 @@ def marked(ledger: Ledger, marks: Iterable[int]) -> list[Marked]:
         select(chunk.c.mark, document.c.policy, func.count(document.c.id.distinct()), first, last)
         .select_from(chunk)
         .join(document, document.c.id == chunk.c.document_id)
-        .where(document.c.tenant == ledger.tenant, document.c.policy.is_not(None), document.c.erased_at.is_(None))
+        .where(tenant == ledger.tenant, document.c.policy.is_not(None), document.c.erased_at.is_(None))
         .where(there)
         .group_by(chunk.c.mark, document.c.policy)
     )
@@ -80,20 +74,3 @@ def holders(ledger: Ledger, documents: Iterable[str]) -> dict[str, Holder]:
         ]
         held = bodies(connection, {row.policy for row in rows})
     return {row.id: Holder(row.source, row.key, held[row.policy]) for row in rows}
-
-
-def texts(ledger: Ledger, documents: Iterable[str]) -> list[Held]:
-    """Chunk texts of some documents: the visible ones, and those that are kept of an earlier version."""
-    query = (
-        select(chunk.c.id, chunk.c.document_id, chunk.c.text, visible(presence).label("visible"))
-        .join(document, document.c.id == chunk.c.document_id)
-        .join(presence, and_(presence.c.chunk_id == chunk.c.id, promoted(presence.c.added_in)))
-        .where(document.c.tenant == ledger.tenant)
-    )
-    found: dict[str, Held] = {}  # by chunk: one that moved within its document is there twice
-    with ledger.read() as connection:
-        for window in windows(documents):
-            for row in connection.execute(query.where(chunk.c.document_id.in_(window))):
-                shown = bool(row.visible) or (row.id in found and found[row.id].visible)
-                found[row.id] = Held(row.document_id, row.text, shown)
-    return list(found.values())
