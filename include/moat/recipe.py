@@ -14,7 +14,7 @@ from moat.source import Chunking, Parsing, Risks, Source
 PARSE = "3"
 CLEAN = "3"
 CHUNK = "3"
-RISKS = "2"
+RISKS = "3"
 
 
 def recipe_of(runtime: Runtime, source: Source) -> str:

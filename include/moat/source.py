@@ -127,7 +127,7 @@ class Risks:
     """
 
     personal: RiskAction = "allow"  # mail addresses, phone, card, account and identity numbers: presidio's patterns
-    secrets: RiskAction = "redact"  # keys, tokens and passwords: detect-secrets
+    secrets: RiskAction = "redact"  # keys, tokens, passwords and PINs: detect-secrets, and words
     hidden: RiskAction = "redact"  # text that a person does not see: CSS, colour, zero-width, bidi, Unicode tags
     injection: RiskAction = "hold"  # text that addresses a model instead of a reader
 

@@ -36,6 +36,7 @@ def secrets(random: Random) -> dict[str, str]:
     """One secret of each kind."""
     digits = string.digits
     return {
+        "AUTHORIZATION": letters(random, 24) + letters(random, 8, digits) + letters(random, 8),
         "ANTHROPIC_KEY": "sk-ant-" + "api03-" + letters(random, 93) + "AA",
         "AWS_KEY": "AK" + "IA" + letters(random, 16, string.ascii_uppercase + digits),
         "AZURE_KEY": "AccountKey=" + letters(random, 86) + "==",
@@ -50,6 +51,8 @@ def secrets(random: Random) -> dict[str, str]:
         "MAILCHIMP_KEY": f"{letters(random, 32, HEX)}-us{random.randint(1, 20)}",
         "NPM_TOKEN": "np" + "m_" + letters(random, 36),
         "OPENAI_KEY": "sk" + "-proj-" + letters(random, 90),
+        "PASSWORD_HASH": f"$apr1${letters(random, 8)}${letters(random, 22, ALNUM + './')}",
+        "PIN": letters(random, 6, digits),
         "PRIVATE_KEY": private_key(random),
         "PYPI_TOKEN": "py" + "pi-AgEIcHlwaS5vcmc" + letters(random, 80),
         "SENDGRID_KEY": f"S{'G'}.{letters(random, 22)}.{letters(random, 43)}",
@@ -73,6 +76,12 @@ def sentence(kind: str, secret: str) -> str:
             return f"The database is at postgresql://moat:{secret}@db.tidewater.internal/prod, for the batch only."
         case "PASSWORD":
             return f"The printer's password: {secret} and its name is in the list."
+        case "PIN":
+            return f"The PIN of the alarm in hall 3 is {secret}, says the porter."
+        case "AUTHORIZATION":
+            return f"Authorization: Bearer {secret}\nAccept: text/html"
+        case "PASSWORD_HASH":
+            return f"The line deploy:{secret} stands in the file."
         case _:
             return f"Use {secret} for the interface, as agreed."
 

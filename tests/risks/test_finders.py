@@ -1,6 +1,7 @@
 """Each kind of risk is found in made examples, and none in ordinary business text."""
 
 import sys
+import time
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from moat.risks import characters, injection, personal, secrets
 from moat.risks.judge import word
 from tests.risks import made
+from tests.risks.said import NONE, SAID, Said
 
 
 def of_kind(found: list, kind: str) -> list:  # type: ignore[type-arg]
@@ -105,3 +107,40 @@ def test_looking_for_personal_data_loads_no_model_and_leaves_other_imports_alone
     blocked = [name for name in personal.UNUSED if name in sys.modules and sys.modules[name] is None]
     personal.find("Write to ann@gmail.com")
     assert blocked == [name for name in personal.UNUSED if name in sys.modules and sys.modules[name] is None]
+
+
+@pytest.mark.parametrize("said", SAID, ids=lambda said: f"{said.language} {said.secret}")
+def test_a_credential_that_words_tell_is_found_whole(said: Said) -> None:
+    found = [said.text[one.start : one.end] for one in secrets.find(said.text)]
+    assert (said.secret in found or said.secret.rstrip("!") in found) == (said.secret != "reef!monitor9")  # no digit
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_what_is_said_about_a_credential_is_none(text: str) -> None:
+    assert secrets.find(text) == []
+
+
+def test_a_key_in_one_line_is_found_whole() -> None:
+    key = made.private_key(Random(3))
+    for text in (f'{{"private_key": "{key.replace(chr(10), chr(92) + "n")}", "id": 7}}', key.replace("\n", " ")):
+        (found,) = of_kind(secrets.find(text), "PRIVATE_KEY")
+        assert text[found.start : found.end].count("PRIVATE KEY") == 2
+
+
+def test_what_words_tell_is_looked_for_in_a_time_that_grows_with_the_text() -> None:
+    parts = (
+        "password is ",
+        "pin ",
+        "is is ",
+        "| password ",
+        "login: a / ",
+        "Bearer a",
+        " -u a:",
+        "pass word " * 2,
+        "密码是",
+    )
+    for part in parts:
+        text = part * (60_000 // len(part))
+        started = time.monotonic()
+        secrets.find(text)
+        assert time.monotonic() - started < 10, part

@@ -9,6 +9,7 @@ import pytest
 
 from moat.checks import content
 from moat.checks.candidate import Candidate
+from moat.errors import RiskFound
 from moat.ledger import checks as results
 from moat.ledger import documents
 from moat.ledger.quarantine import listing
@@ -214,3 +215,19 @@ def test_an_order_is_taken_out_with_the_line_or_cell_that_it_stands_in() -> None
         .text
     )
     assert cells.split("\n")[2] == "| Ann | [redacted: INSTRUCTION_OVERRIDE] |"
+
+
+def test_a_password_that_a_sentence_tells_goes_and_is_told_by_kind_only() -> None:
+    said = "The password of the label printer's admin is Harbour-77!, and the lamp is green."
+    document = Document(
+        key="a.txt", uri="", title="Printer", media_type="text/plain", blocks=(Block(kind="text", text=said),)
+    )
+    judged = clean_and_judge(document, (), Risks())[0]
+    assert judged.document.blocks[0].text.startswith(
+        "The password of the label printer's admin is [redacted: PASSWORD]"
+    )
+    assert judged.risks == ("secrets:PASSWORD=1",)
+    with pytest.raises(RiskFound) as refused:
+        clean_and_judge(document, (), Risks(secrets="quarantine"))
+    assert "secrets:PASSWORD (1)" in str(refused.value)
+    assert "Harbour" not in str(refused.value)

@@ -1,8 +1,7 @@
-"""Secrets in a text: chosen plugins of detect-secrets, further forms, and passwords set in words.
+"""Secrets in a text: chosen plugins of detect-secrets, further forms, and what words tell (`passwords`).
 
 A kind is here if its form proves it: a prefix of the issuer's own, a signature, a PEM header. Plugins that use
-entropy alone are left out, because in running text they find article numbers, hashes and pictures. A password is
-found only where it is set (`password = …`, `Passwort: …`) and looks like one.
+entropy alone are left out, because in running text they find article numbers, hashes and pictures.
 """
 
 import re
@@ -12,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from moat.risks import passwords
 from moat.risks.found import Find, apart
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # Forms of keys by their issuers' own pages, where detect-secrets has no plugin or an old one.
 FORMS = {
     "ANTHROPIC_KEY": r"sk-ant-(?:api|admin)\d\d-[A-Za-z0-9_-]{80,110}",
-    "AZURE_KEY": r"(?<=SharedAccessKey=)[A-Za-z0-9+/]{43}=|(?<=[?&]sig=)[A-Za-z0-9%+/]{40,80}(?=&|\s|$)",
+    "AZURE_KEY": r"(?<=SharedAccessKey=)[A-Za-z0-9+/]{43}=|(?<=[?&]sig=)[A-Za-z0-9%+/]{40,80}(?=&|\s|$)"
+    r"|[A-Za-z0-9_.~-]{3}\dQ~[A-Za-z0-9_.~-]{31,34}",
     "DATABRICKS_TOKEN": r"dapi[0-9a-f]{32}(?:-\d)?",
     "DIGITALOCEAN_TOKEN": r"do[opr]_v1_[0-9a-f]{64}",
     "GITHUB_TOKEN": r"github_pat_[A-Za-z0-9_]{82}",
@@ -28,6 +29,9 @@ FORMS = {
     "GOOGLE_KEY": r"AIza[A-Za-z0-9_-]{35}|GOCSPX-[A-Za-z0-9_-]{28}",
     "HUGGINGFACE_TOKEN": r"hf_[A-Za-z]{34}",
     "NPM_TOKEN": r"npm_[A-Za-z0-9]{36}",
+    "PASSWORD_HASH": r"(?:\$(?:apr1|1|5|6)\$(?:rounds=\d+\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{22,86}"
+    r"|\$2[abxy]\$\d\d\$[./A-Za-z0-9]{53}|\$argon2id?\$v=\d+\$[\w=,]{5,40}\$[A-Za-z0-9+/]{8,90}\$[A-Za-z0-9+/]{20,130}"
+    r"|\{S?SHA\}[A-Za-z0-9+/]{27,60}={0,2})",
     "OPENAI_KEY": r"sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,200}",
     "SHOPIFY_TOKEN": r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}",
     "SLACK_TOKEN": r"xox[abeoprs]-[A-Za-z0-9-]{20,200}|xapp-\d-[A-Z0-9]+-\d+-[a-f0-9]{40,80}",
@@ -65,42 +69,12 @@ KEY_LINE = re.compile(r"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9+/]+={1,2}|[\s|>*-]+"
 KEY_HEADER = re.compile(r"\s*[A-Z][A-Za-z-]+: ?[\w,.-]+\s*")
 LINE_BREAK = re.compile(r"\r\n|[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # as str.splitlines has it
 PART = re.compile(r"\S+")
-SET = re.compile(
-    r"(?<![A-Za-z])(?:pass(?:word|wd|wort|phrase)?|pwd|kennwort|mot de passe|contraseña|hasło|wachtwoord|palavra-passe|senha"
-    r"|secret(?:[_ -]?(?:access)?[_ -]?key)?|(?:api|auth|access|account|service|client|private|signing|encryption)[_ -]?(?:key|token|secret)"
-    r"|token)[\"'\]`*]{0,3}\s?(?::=|=>|==?|:|(?=\|)\|)\s?[\"'`*|]{0,2}\s?"
-    r"(?P<value>[^\s\"'`,;|<>]{8,128})",
-    re.IGNORECASE,
-)
-PLACEHOLDER = re.compile(
-    r"^[\[({$%<]|[(\[{]|^[*x.•#_-]+$|\.{3}|…|(?:your|my|example|sample|dummy|placeholder|redacted|change[_-]?me|xxx|\*\*\*|123456|abcdef)"
-    r"|^[a-z][\w+.-]*://|^(?:arn|env|vault|secret|op):|^[/~]|@[\w-]+\.\w|\d{4}-\d\d-\d\d|\.(?:com|org|net|html?|pdf|py|json|ya?ml|txt)\b",
-    re.IGNORECASE,
-)
 WHOLE = {"GITHUB_TOKEN": r"_\w{36}", "JSON_WEB_TOKEN": r"[\w.-]*"}
-PLAIN = re.compile(r"[^\W\d_]*\d{0,4}|\d+")  # a word, a number, a word with a number: no password by itself
-COMMON = {
-    "host",
-    "hostname",
-    "api_token",
-    "password",
-    "passwd",
-    "pass",
-    "pwd",
-    "secret",
-    "token",
-    "user",
-    "username",
-    "admin",
-    "root",
-    "test",
-    "guest",
-}
 
 
 def find(text: str) -> list[Find]:
     """Find every secret in a text, as place and kind."""
-    return apart([*_keys(text), *_forms(text), *_plugged(text), *_set(text)])
+    return apart([*_keys(text), *_forms(text), *_plugged(text), *passwords.find(text)])
 
 
 def inside_key(text: str, open_before: bool) -> tuple[int, bool]:
@@ -135,7 +109,7 @@ def _breaks(text: str) -> list[int]:
 
 def kinds() -> list[str]:
     """Every kind that can be found."""
-    return sorted({*FORMS, *PLUGINS.values(), "PRIVATE_KEY", "PASSWORD"})
+    return sorted({*FORMS, *PLUGINS.values(), "PRIVATE_KEY", "PASSWORD", "PIN", "AUTHORIZATION"})
 
 
 def _keys(text: str) -> Iterator[Find]:
@@ -163,7 +137,7 @@ def _plugged(text: str) -> Iterator[Find]:
             continue
         for plugin, kind in plugins():
             for value in set(plugin.analyze_string(line)):
-                if kind == "URL_WITH_PASSWORD" and _stands_for_one(value):
+                if kind == "URL_WITH_PASSWORD" and passwords.stands_for_one(value):
                     continue
                 if kind in WHOLE:  # the plugin returns only a part of it
                     value = next((m[0] for m in re.finditer(re.escape(value) + WHOLE[kind], line)), "")
@@ -193,24 +167,6 @@ def _places(line: str, value: str) -> Iterator[int]:
         if not any(c.isalnum() for c in around):
             yield at
         at = line.find(value, at + 1)
-
-
-def _set(text: str) -> Iterator[Find]:
-    for match in SET.finditer(text):
-        value = match["value"].rstrip(".)]}")
-        if _looks_secret(value):
-            yield Find(match.start("value"), match.start("value") + len(value), "PASSWORD", 0.9)
-
-
-def _looks_secret(value: str) -> bool:
-    """Whether letters, digits and signs are mixed as in no word and no number."""
-    if not any(c.isalpha() for c in value) or len(set(value)) < 5 or _stands_for_one(value):
-        return False
-    return not all(PLAIN.fullmatch(part) for part in re.split(r"[-_/.:]", value))
-
-
-def _stands_for_one(value: str) -> bool:
-    return bool(PLACEHOLDER.search(value)) or value.strip("-_*").lower() in COMMON
 
 
 @cache

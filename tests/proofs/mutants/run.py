@@ -25,6 +25,7 @@ from tests.proofs.mutants.machine import MACHINE
 from tests.proofs.mutants.names import NAMES
 from tests.proofs.mutants.people import PEOPLE
 from tests.proofs.mutants.restricted import RESTRICTED
+from tests.proofs.mutants.texts import TEXTS
 from tests.proofs.mutants.walls import WALLS
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -244,7 +245,7 @@ MUTANTS = (
         'return str(uuid5(NAMESPACE, joined("document", source, key)))',
         "tests/test_ids.py",
     ),
-    *(Mutant(*one) for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *OF_CHANGES, *RESTRICTED)),
+    *(Mutant(*one) for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *OF_CHANGES, *RESTRICTED, *TEXTS)),
 )
 
 
