@@ -188,6 +188,7 @@ BUSINESS = (
     "The token is valid for 30 days. API key: see page 12. Secret: none.",
     "password: ${DB_PASSWORD}, and postgresql://user:password@host/db in the example",
     "postgresql+psycopg2://airflow:airflow@postgres/airflow and smtps://user:host@relay are what it comes with",
+    "Password: your-password-1, as in every template.",
     "Order 943 476 5919, invoice number 2125550100, container MSCU 123456 7.",
     "Section 2.4.1.12 applies; version 10.2.1.4 of 2023-04-05 10:20:30.",
     "Total 1,234,567 890 and 2023 2022 2021; tracking 4111 1111 1111 1112.",

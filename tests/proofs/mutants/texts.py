@@ -22,6 +22,6 @@ TEXTS = (
         "include/moat/risks/passwords.py",
         "    return bool(PLACEHOLDER.search(value) or NAMES_ONE",
         "    return bool(NAMES_ONE",
-        f"{FINDERS}what_is_said_about_a_credential_is_none",
+        f"{FINDERS}ordinary_business_text_has_none",
     ),
 )
