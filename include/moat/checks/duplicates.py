@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from moat.access.policy import Policy
+from moat.checks import versions
 from moat.checks.audience import Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
@@ -112,7 +113,7 @@ class Matches:
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """Hold too many equal chunks or documents; warn about near duplicates."""
+    """Hold too many equal chunks or documents; warn about near duplicates and older versions."""
     audience, limit = Audience(candidate.runtime.ledger), candidate.source.limits.max_duplicate_ratio
     rate = min(1.0, MOST_COMPARED / max(1, candidate.load.counts.get("fetched", 0)))
     seen = _seen(candidate, rate)
@@ -164,6 +165,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed=f"at most {NEAR_RATIO:.0%}, {few}",
             documents=again.keys,
         ),
+        versions.run(candidate, audience),
     ]
 
 

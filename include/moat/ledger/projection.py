@@ -242,6 +242,30 @@ def kept_texts(ledger: Ledger, documents: Sequence[str]) -> list[KeptText]:
     return list(found.values())
 
 
+class VisibleName(NamedTuple):
+    """A visible document by its names, with its policy as text and its metadata as "name=value"."""
+
+    id: str
+    key: str
+    title: str
+    policy: str
+    metadata: list[str]
+
+
+def visible_names(ledger: Ledger, source: str) -> Iterator[VisibleName]:
+    """Stream the names of a source's visible documents whose access is known, unordered."""
+    query = (
+        select(document.c.id, document.c.key, revision.c.title, policies.c.body, revision.c.metadata)
+        .select_from(document)
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .join(policies, policies.c.digest == document.c.policy)
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.erased_at.is_(None))
+    )
+    with ledger.read() as connection:
+        for row in connection.execution_options(yield_per=5_000).execute(query):
+            yield VisibleName(*row)
+
+
 class VisiblePart(NamedTuple):
     """One chunk of a version."""
 

@@ -135,6 +135,7 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("bodies_swapped", of(check("rewritten"), check("recall@5"), moved={"volume.rewritten": (0.9, 0.0)})),
     ("bodies_swapped", of(check("rewritten"), check("access widened"), moved={"volume.rewritten": (0.9, 0.0)})),
     ("near_duplicates", of(check("near duplicates"), moved={"duplicates.near": (0.6, 0.0)})),
+    ("older_versions", of(check("older versions", severity="warn"))),
     ("access_lost", of(check("access lost"), segments=(folder("people", 90, 90, 100),))),
     ("access_lost", of(check("access known", "access of 10 of 400 documents is unknown"))),
     ("access_widened", of(check("access widened", "900 documents would become public; allowed: none public"))),

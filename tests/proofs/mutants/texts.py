@@ -1,6 +1,7 @@
-"""Seeded bugs of what is looked for in texts: (name, file, old, new, test)."""
+"""Seeded bugs of what is looked for in texts, and of versions that stand side by side: (name, file, old, new, test)."""
 
 FINDERS = "tests/risks/test_finders.py::test_"
+VERSIONS = "tests/checks/test_versions.py::test_"
 
 TEXTS = (
     (
@@ -23,5 +24,26 @@ TEXTS = (
         "    return bool(PLACEHOLDER.search(value) or NAMES_ONE",
         "    return bool(NAMES_ONE",
         f"{FINDERS}ordinary_business_text_has_none",
+    ),
+    (
+        "version 10 is older than version 2",
+        "include/moat/checks/versions.py",
+        "tuple(tuple(map(int, (found",
+        "tuple(tuple(map(str, (found",
+        f"{VERSIONS}years_and_versions_are_compared_as_numbers",
+    ),
+    (
+        "numbers are quoted beside personal data",
+        "include/moat/checks/versions.py",
+        "pair.newer.told or _is_told(older) or _is_told(newer)",
+        "pair.newer.told or _is_told(newer)",
+        f"{VERSIONS}no_number_is_quoted_beside_personal_data_of_either",
+    ),
+    (
+        "a version that the load removes is told",
+        "include/moat/checks/versions.py",
+        'if p.what == "vanished"}',
+        'if p.what == "gone"}',
+        f"{VERSIONS}one_that_the_load_removes_or_that_nobody_reads_beside_the_other_is_not_told",
     ),
 )

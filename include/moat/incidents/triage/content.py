@@ -111,6 +111,10 @@ def _near(e: Evidence) -> Signs:
     return signs(84 if e.moved(r"^duplicates\.near$", "high") else 64, found)
 
 
+def _older(e: Evidence) -> Signs:
+    return signs(80, e.failed(r"^older versions$"))
+
+
 def _unknown(e: Evidence) -> Signs:
     found = [*e.failed(UNKNOWN), *e.moved(UNKNOWN, "high")]
     rests = e.aside_by(AccessUnknown)
@@ -172,6 +176,7 @@ CONTENT = (
     Signature("boilerplate_grown", "A template repeats in most documents", _template, (LOOK, RELEASE, REJECT, DECLARE)),
     Signature("bodies_swapped", "Documents hold other texts than they should", _swapped, ("compare a few of the documents that the report names with their source", REJECT, AGAIN, ROLLBACK)),
     Signature("near_duplicates", "Documents are nearly the same as others", _near, (LOOK, RELEASE, REJECT)),
+    Signature("older_versions", "Older versions stand beside newer ones", _older, ("take the older ones out of {source}, or leave them out by its patterns", LOOK, RELEASE)),
     Signature("access_lost", "Who may read documents is not known", _unknown, ("correct the access file, tags or columns of {source}", REJECT, AGAIN, "moat access sync {source}")),
     Signature("access_widened", "More people would read documents than before", _public, ("see who would read what: moat access held", REJECT, RELEASE)),
     Signature("restricted_text", "Restricted text stands where more people may read it", _restricted, ("move it back, or correct who may read it at {source}", LOOK, REJECT, AGAIN, RELEASE)),
