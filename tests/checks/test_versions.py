@@ -65,7 +65,9 @@ def test_one_that_the_load_removes_or_that_nobody_reads_beside_the_other_is_not_
 def test_no_number_is_quoted_beside_personal_data_of_either(company: Company) -> None:
     company.write("prices-2025.md", OLD + "\nAsk +49 30 9018 2211 today.\n")
     assert company.run().load.state == "promoted"
-    company.write("prices-2026.md", NEW + "\nAsk the porter today.\n")
+    company.write(
+        "prices-2026.md", NEW + "\nAsk the porter of quay today.\n"
+    )  # as many words: numbers pair by their place
     found = told(company)
     assert found.documents == ("prices-2025.md", "prices-2026.md")
     assert found.seen.endswith("prices-2025.md is older than prices-2026.md")
