@@ -61,12 +61,10 @@ def sync_directories(*directories: Directory, schedule: Any = timedelta(minutes=
 def _sync(name: str) -> dict[str, Any]:
     """Read a directory and replace its groups; fails if held."""
     from moat.dagfile import directory_named
-    from moat.directories.sync import sync
+    from moat.maintenance.swaps import sync_directory
 
     with open_runtime() as runtime:
-        synced = sync(
-            runtime.ledger, runtime.connections, directory_named(name), run_of(get_current_context()), runtime.progress
-        )
+        synced = sync_directory(runtime, directory_named(name), run_of(get_current_context()))
     if synced.outcome == "held" and synced.hold is not None:
         ask_about(synced.hold)
     if not synced.passed:

@@ -30,6 +30,7 @@
         TooManyPrincipals   an asker stands for more principals than a query can carry
         TokenRefused        an asker's JWT is forged, expired or not meant for Moat
         HoldRefused         the state of a held change of access does not allow this step
+        PassRefused         there is no such pass of access sync that could be taken back
         DecisionRefused     whoever decides is not among MOAT_APPROVERS
         IncidentRefused     there is no such incident, or it is closed
         AuditBroken         the audit's chain of hashes is broken
@@ -179,6 +180,10 @@ class TokenRefused(FatalError):
 
 class HoldRefused(FatalError):
     """The state of a held change of access does not allow this step."""
+
+
+class PassRefused(FatalError):
+    """There is no such pass of access sync that could be taken back."""
 
 
 class DecisionRefused(FatalError):

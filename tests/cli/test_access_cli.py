@@ -52,6 +52,30 @@ def test_what_narrows_holds_and_what_becomes_public_waits_until_somebody_decides
     assert moat(loaded, "access", "release", "7").err.startswith("HoldRefused: there is no hold 7")
 
 
+def test_a_pass_is_listed_looked_at_and_taken_back(loaded: Place, moat: Any) -> None:  # noqa: F811
+    assert "no pass has let anybody in" in moat(loaded, "access", "passes").out
+    loaded.write("people/.access.yaml", "allow: [group:everyone]")
+    said = moat(loaded, "access", "sync", "docs").out
+    assert "1 widened by pass 1" in said
+    assert "`moat access revert 1` takes back what it let in" in said
+    assert [one["documents"] for one in moat(loaded, "access", "passes", "docs", "--json").json] == [1]
+    listed = moat(loaded, "access", "revert", "1", "--dry-run").out
+    assert "1 documents would be taken back, from 1 people who read them since" in listed
+    assert "people/pay.md  any of group:everyone  any of group:everyone and any of group:people" in listed
+    assert pay(loaded, moat, ANN), "nothing has happened yet"
+    said = moat(loaded, "access", "revert", "1", "--because", "the wrong folder").out
+    assert "1 documents are taken back" in said
+    assert "`moat access held 1` shows it, `moat access release 1` lets it in" in said
+    assert (pay(loaded, moat, ANN), pay(loaded, moat, HUGO)) == (False, True)
+    assert "was taken back by the revert of pass 1" in moat(loaded, "access", "held", "1").out
+    again = moat(loaded, "access", "revert", "1").out
+    assert "0 documents are taken back" in again
+    assert "it was taken back already" in again
+    assert "is released" in moat(loaded, "access", "release", "1").out
+    assert pay(loaded, moat, ANN)
+    assert moat(loaded, "access", "revert", "9").err.startswith("PassRefused: there is no pass 9")
+
+
 @pytest.mark.parametrize(
     ("environment", "claims"),
     [

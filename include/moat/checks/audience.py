@@ -73,15 +73,47 @@ class Audience:
     @property
     def everyone(self) -> int:
         """Number of people in any group; 0 where the directories have too many memberships to tell."""
+        return len(self._everybody())
+
+    def people(self, policy: Policy | None) -> frozenset[str]:
+        """The known people who may read under a policy; where it is public, everybody but those whom it denies.
+
+        None is unknown access, which is nobody's. Where the directories have too many memberships to tell, a group
+        stands for its people.
+        """
+        if policy is None or policy.nobody:
+            return frozenset()
+        layers = [self._named(layer) for layer in policy.layers if PUBLIC not in layer]
+        who = frozenset.intersection(*layers) if layers else self._everybody()
+        return who - self._named(policy.deny)
+
+    def gains(self, was: Policy | None, now: Policy | None) -> frozenset[str]:
+        """The known people who may read under a policy and might not before."""
+        return self.people(now) - self.people(was)
+
+    def admits_more(self, was: Policy | None, now: Policy | None) -> bool:
+        """Whether a policy lets somebody in who could not read before; yes where it names a group without people."""
+        if was is None or now is None or now.public:
+            return True
+        unknown = (who for layer in now.layers for who in layer if who != PUBLIC and not self._named(frozenset([who])))
+        return bool(self.gains(was, now)) or any(unknown)
+
+    def _everybody(self) -> frozenset[str]:
         self._known()
-        return len(frozenset().union(*(self._below or {}).values()))
+        return frozenset().union(*(self._below or {}).values())
+
+    def _named(self, principals: frozenset[str]) -> frozenset[str]:
+        """The people that some principals stand for."""
+        self._known()
+        below = self._below or {}
+        return frozenset().union(*(below.get(p, frozenset([p])) for p in principals))
 
     def lets_in(self, policy: Policy, principal: str) -> bool:
         """Whether a policy admits a principal, or somebody in it."""
         if policy.allows(self._with_groups(principal)):
             return True
-        people = self._people(frozenset([principal]))
-        return bool(people - self._people(policy.deny) if policy.public else people & self._readers(policy))
+        people = self._named(frozenset([principal]))
+        return bool(people - self._named(policy.deny) if policy.public else people & self.people(policy))
 
     def none(self, policy: Policy) -> bool:
         """Whether a policy names only empty groups; False in doubt."""
@@ -98,17 +130,7 @@ class Audience:
             self._below = members.people_of_groups(self._ledger, MOST_MEMBERSHIPS) or {}
 
     def _count(self, policy: Policy) -> int:
-        return len(self._readers(policy))
-
-    def _readers(self, policy: Policy) -> frozenset[str]:
-        """People who may read under a policy, as far as its layers name them."""
-        layers = [self._people(layer) for layer in policy.layers if PUBLIC not in layer]
-        return frozenset.intersection(*layers) - self._people(policy.deny) if layers else frozenset()
-
-    def _people(self, principals: frozenset[str]) -> frozenset[str]:
-        self._known()
-        below = self._below or {}
-        return frozenset().union(*(below.get(p, frozenset([p])) for p in principals))
+        return len(self.people(policy)) if any(PUBLIC not in layer for layer in policy.layers) else 0
 
     def _with_groups(self, principal: str) -> frozenset[str]:
         if principal not in self._above:

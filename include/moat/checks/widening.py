@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from moat.access.policy import Policy
 from moat.checks.audience import Audience
 from moat.checks.golden import Promise
+from moat.ledger.passes import LetIn
 from moat.source import Limits
 
 PUBLICLY = "becomes public"
@@ -24,6 +25,7 @@ class Opened:
     key: str
     was: Policy | None
     now: Policy
+    kept_back: str = ""  # why a person has to let it in, whatever the limits say
 
 
 def most_opened(limits: Limits, n_documents: int) -> int:
@@ -37,6 +39,8 @@ def why_held(audience: Audience, limits: Limits, one: Opened, promises: Sequence
     A document that was masked comes back without a question, unless it becomes public or a golden question keeps it
     from somebody who could read it.
     """
+    if one.kept_back and audience.admits_more(one.was, one.now):
+        return one.kept_back
     for promise in promises:
         if one.key in promise.never and one.now.allows(promise.principals):
             return f"could be read by {promise.asker}, from whom a golden question keeps it"
@@ -100,6 +104,17 @@ def held(
         reasons.append(f"{n:,} documents would be read by more people, {may:,} of {n_documents:,} may at once")
         why |= {one.key: "one of many" for one in opened if one.key not in why}
     return why, reasons
+
+
+def let_in(audience: Audience, found: Sequence[LetIn]) -> list[LetIn]:
+    """Documents of a pass that stand open to somebody by it: not where their readers only became fewer."""
+    return [one for one in found if one.standing == "open" and audience.admits_more(one.was, one.now)]
+
+
+def gained(audience: Audience, opened: Sequence[LetIn]) -> frozenset[str]:
+    """The known people who read any of these documents only since they were opened."""
+    pairs = {(one.was, one.now) for one in opened}
+    return frozenset[str]().union(*(audience.gains(was, now) for was, now in pairs))
 
 
 def _some(why: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""moat access sync, state, held, release, reject."""
+"""moat access sync, state, held, release, reject, passes, revert."""
 
 from typing import Annotated
 
@@ -8,17 +8,21 @@ from moat.airflow_api import answer_hold
 from moat.cli import render
 from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out, raise_all
 from moat.dagfile import declared, source_named
-from moat.errors import MoatError
-from moat.ledger import access, holds, projection
+from moat.errors import DeclarationError, MoatError
+from moat.ledger import access, holds, passes, projection
 from moat.ledger.holds import Hold
 from moat.maintenance.access_sync import SyncedAccess, report, settle, summary, sync_access, undeclared
+from moat.maintenance.revert import Reverted, planned, revert
+from moat.runtime import Runtime
+from moat.source import Source
 
 access_app = typer.Typer(no_args_is_help=True, help="Read who may read what, and decide held changes.")
 
 
 def add(app: typer.Typer) -> None:
     app.add_typer(access_app, name="access")
-    for command in (access_sync, access_state, access_held, access_release, access_reject):
+    own = (access_sync, access_state, access_held, access_release, access_reject, access_passes, access_revert)
+    for command in own:
         access_app.command(command.__name__.removeprefix("access_"))(command)
 
 
@@ -42,6 +46,8 @@ def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Js
         typer.echo(render.as_json(synced))
     for each in () if json else synced:
         out.print(summary(each))
+        if each.number:
+            out.print(f"`moat access revert {each.number}` takes back what it let in")
         if each.hold is not None:
             out.print(
                 f"`moat access held {each.hold}` shows what waits, `moat access release {each.hold}` lets it through"
@@ -108,3 +114,66 @@ def _settled(number: int, let: bool, because: str, json: bool) -> None:
         f"hold {hold.id} ({hold.kind} of {hold.subject}) is {hold.state}"
         + (": a second person has to release it too" if let and hold.state in ("waiting", "rejected") else "")
     )
+
+
+def access_passes(source: Annotated[str | None, typer.Argument()] = None, limit: int = 20, json: Json = False) -> None:
+    """List the newest passes of access sync that let somebody in."""
+    with opened_ledger() as ledger:
+        found = passes.listing(ledger, source, limit)
+    if json:
+        typer.echo(render.as_json(found))
+    else:
+        render.table(
+            out,
+            ("pass", "of", "at", "by", "documents opened", "taken back", "by whom"),
+            ((p.id, p.source, p.at, p.by, p.documents, p.reverted_at, p.reverted_by) for p in found),
+            "no pass has let anybody in",
+        )
+
+
+def access_revert(
+    number: Annotated[int, typer.Argument(metavar="PASS", help="Number of the pass, from `moat access passes`.")],
+    because: Because = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be taken back.")] = False,
+    json: Json = False,
+) -> None:
+    """Take back what one pass let in; it opens again only when a person releases it."""
+    if dry_run:
+        with opened_ledger() as ledger:
+            found = planned(ledger, number)
+    else:
+        with open_runtime(quiet=json) as runtime:
+            found = revert(runtime, _declared(runtime, number), number, me(), because)
+    if json:
+        typer.echo(render.as_json(found))
+        return
+    _listed(found, "would be taken back" if dry_run else "are taken back")
+    if found.taken and not dry_run:
+        shown = (
+            f"`moat access held {found.hold}` shows it, `moat access release {found.hold}` lets it in"
+            if found.hold is not None
+            else f"the next `moat access sync {found.source}` holds it, and `moat access held` shows it"
+        )
+        out.print(f"What {found.source} still asks for these documents waits for a person: {shown}")
+
+
+def _declared(runtime: Runtime, number: int) -> Source | None:
+    """The source of a pass, as a DAG file declares it; None where none does, which keeps no revert waiting."""
+    try:
+        return source_named(passes.get(runtime.ledger, number).source)
+    except DeclarationError as error:
+        runtime.progress(str(error))
+        return None
+
+
+def _listed(found: Reverted, are: str) -> None:
+    out.print(
+        f"pass {found.number} of {found.source}, {found.at}, by {found.by}: {len(found.taken):,} documents {are}, from "
+        f"{found.people:,} people who read them since"
+    )
+    if found.taken:
+        rows = ((one.key, one.since, one.before) for one in found.taken)
+        render.table(out, ("document", "read since by", "before by"), rows, "")
+    if found.stays:
+        out.print(f"{len(found.stays):,} documents stay as they are:")
+        render.table(out, ("document", "why"), ((one.key, one.stays) for one in found.stays), "")

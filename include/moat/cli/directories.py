@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from moat.cli import render
-from moat.cli.shared import Json, connections, err, me, opened_ledger, out, raise_all
+from moat.cli.shared import Json, me, open_runtime, opened_ledger, out, raise_all
 from moat.dagfile import all_directories, directory_named
-from moat.directories.sync import SyncedDirectory, sync
+from moat.directories.sync import SyncedDirectory
 from moat.errors import FatalError, MoatError
-from moat.ledger.members import DirectoryState, directories, replace_members
+from moat.ledger.members import DirectoryState, directories
+from moat.maintenance.swaps import load_members, sync_directory
 
 directory_app = typer.Typer(no_args_is_help=True, help="Read and list directories of people and groups.")
 
@@ -24,12 +25,11 @@ def add(app: typer.Typer) -> None:
 def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
     """Read one directory, or all, and replace its groups in the ledger."""
     wanted = [directory_named(name)] if name else list(all_directories().values())
-    progress: Any = (lambda line: None) if json else err.print
     synced, broken = list[SyncedDirectory](), list[MoatError]()
-    with opened_ledger() as ledger:
+    with open_runtime(quiet=json) as runtime:
         for directory in wanted:
             try:
-                synced.append(sync(ledger, connections(), directory, me(), progress))
+                synced.append(sync_directory(runtime, directory, me()))
             except MoatError as error:  # other directories do not wait for this one
                 broken.append(error)
     if json:
@@ -77,11 +77,11 @@ def directory_remove(name: str, json: Json = False) -> None:
     """Empty an undeclared directory, so that searches stop waiting for it."""
     if name in all_directories():
         raise FatalError(f"a DAG file declares directory {name}, which would bring it back: take it out there first")
-    with opened_ledger() as ledger:
-        found = {state.name: state for state in directories(ledger)}.get(name)
+    with open_runtime(quiet=json) as runtime:
+        found = {state.name: state for state in directories(runtime.ledger)}.get(name)
         if found is None:
             raise FatalError(f"the ledger has no directory {name}; `moat directory list` shows those that it has")
-        replace_members(ledger, name, {}, me())
+        load_members(runtime, name, {}, me())
     typer.echo(render.as_json({"memberships": found.n_memberships})) if json else out.print(
         f"{found.n_memberships:,} memberships of {name} are gone"
     )

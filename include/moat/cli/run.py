@@ -7,13 +7,13 @@ import typer
 from rich.text import Text
 
 from moat.cli import render
-from moat.cli.shared import Json, connections, me, open_runtime, opened_ledger, out
+from moat.cli.shared import Json, connections, me, open_runtime, out
 from moat.dagfile import declared, sources_in
 from moat.directories.files import groups_in_yaml
 from moat.errors import FatalError
 from moat.ledger import Ledger, approvals
-from moat.ledger.members import replace_members
 from moat.maintenance.doctor import examine
+from moat.maintenance.swaps import load_members
 from moat.runtime import Options
 from moat.settings import Settings
 from moat.stages.dry_run import dry_run
@@ -140,8 +140,8 @@ def members_load(file: Path, directory: str = "file", json: Json = False) -> Non
     except (OSError, UnicodeDecodeError) as error:
         raise FatalError(f"{file} cannot be read: {error}") from error
     groups = {f"group:{found.id}": found.members for found in groups_in_yaml(text, str(file))}
-    with opened_ledger() as ledger:
-        n = replace_members(ledger, directory, groups, me())
+    with open_runtime(quiet=json) as runtime:
+        n = load_members(runtime, directory, groups, me())
     typer.echo(render.as_json({"groups": len(groups), "memberships": n})) if json else out.print(
         f"{len(groups):,} groups with {n:,} memberships"
     )

@@ -4,7 +4,7 @@ They are read whole, removals are judged, and all are swapped in one transaction
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -48,7 +48,13 @@ class SyncedDirectory:
 
 
 def sync(
-    ledger: Ledger, connections: Connections, directory: Directory, by: str, progress: Progress = print
+    ledger: Ledger,
+    connections: Connections,
+    directory: Directory,
+    by: str,
+    progress: Progress = print,
+    *,
+    before_swap: Callable[[str, Pairs], None] = lambda directory, pairs: None,
 ) -> SyncedDirectory:
     """Replace the ledger's groups of a directory, or hold the change if it would remove too much.
 
@@ -61,6 +67,7 @@ def sync(
         directory: The declared directory.
         by: Who syncs, for the audit.
         progress: Called with each line of progress.
+        before_swap: Called with the directory's name and the memberships that it will have, before it has them.
 
     Returns:
         What happened, with the numbers of groups and memberships.
@@ -81,10 +88,12 @@ def sync(
             _waiting(ledger, directory.name, members.digest_of(now), "; ".join(reasons), detail) if reasons else None
         )
         if waiting is None or waiting[0].state == "released":
+            before_swap(directory.name, now)
             members.replace_members(ledger, directory.name, groups, by, directory.max_age_s, revision=revision)
         elif not shrinking:  # what was taken away is gone at once; only who would come waits
             kept = without_gains(before, now, grown.keys())
             some = {group: sorted(who for of, who in kept if of == group) for group in groups}
+            before_swap(directory.name, kept)
             members.replace_members(
                 ledger, directory.name, some, by, directory.max_age_s, revision=revision, waiting=waiting[0].digest
             )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from moat.errors import MoatError
 from moat.incidents.notify import tell
 from moat.incidents.triage import Cause, Diagnosis, Reach, triage
-from moat.ledger import checks, incidents, loads
+from moat.ledger import access_sync, checks, incidents, loads
 from moat.ledger.incidents import Happening, Incident
 from moat.ledger.loads import Load
 from moat.runtime import Runtime
@@ -22,6 +22,7 @@ from moat.source import Source
 if TYPE_CHECKING:  # the gate reports its verdict, so it imports this module
     from moat.checks.verdict import Verdict
 
+CAUGHT = "never for its asker"  # outside of a load: a swap of a directory, whose documents are masked
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ TASKS = {"prepare": "parse", "decide": "gate", "anything": "read", "budget": "em
 BY_DESIGN = ("GateBlocked", "AirflowFailException", "LoadInProgress", "Superseded")
 
 
-def _beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:
+def beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:
     """Run incident bookkeeping; log its failure and continue."""
 
     @wraps(work)
@@ -60,7 +61,7 @@ def _beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:
     return done
 
 
-@_beside_the_way
+@beside_the_way
 def gate_judged(runtime: Runtime, source: Source, load: Load, found: "Verdict") -> Incident | None:
     """Open or join the incident of failed checks; None if all passed."""
     if not found.failed:
@@ -78,7 +79,7 @@ def gate_judged(runtime: Runtime, source: Source, load: Load, found: "Verdict") 
     return _noticed(runtime, source, load, load.run, happened)
 
 
-@_beside_the_way
+@beside_the_way
 def task_failed(
     runtime: Runtime, source: str, stage: str, subject: str, error: str, number: int | None, run: str
 ) -> Incident | None:
@@ -92,7 +93,7 @@ def task_failed(
     return _noticed(runtime, source, load, run, happened)
 
 
-@_beside_the_way
+@beside_the_way
 def late(runtime: Runtime, source: str, message: str) -> Incident | None:
     """Open or join the incident of a late or stale source."""
     load = next(iter(loads.recent(runtime.ledger, source, 1)), None)
@@ -101,7 +102,7 @@ def late(runtime: Runtime, source: str, message: str) -> Incident | None:
     return _noticed(runtime, source, load, "", happened)
 
 
-@_beside_the_way
+@beside_the_way
 def mended(runtime: Runtime, load: Load) -> None:
     """Resolve a source's incidents after a promoted or unchanged load.
 
@@ -115,6 +116,8 @@ def mended(runtime: Runtime, load: Load) -> None:
         if load.options.get("only") and not own:
             continue
         if load.state == "unchanged" and _silent(runtime, one):
+            continue
+        if _waits(runtime, one):
             continue
         if one.severity == "warn" and own and _warned(runtime, one, failed):
             continue
@@ -173,6 +176,12 @@ def _of_run(runtime: Runtime, source: str, run: str) -> Load | None:
 def _warned(runtime: Runtime, one: Incident, failed: set[str]) -> bool:
     """Whether the load still has what an incident warns of."""
     return any(h.kind == "check" and h.subject in failed for h in incidents.happenings(runtime.ledger, one.id))
+
+
+def _waits(runtime: Runtime, one: Incident) -> bool:
+    """Whether an incident is about documents that a swap of a directory masked, and a person has to decide yet."""
+    caught = any(h.subject == CAUGHT and h.load_id is None for h in incidents.happenings(runtime.ledger, one.id))
+    return caught and bool(access_sync.kept_back_keys(runtime.ledger, one.source))
 
 
 def _silent(runtime: Runtime, one: Incident) -> bool:

@@ -78,8 +78,8 @@ def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | Non
 
     Narrowing applies immediately. Widening applies when this load is promoted: readers who gain
     access to the new text must not see the old one, so until then a reader must satisfy both
-    policies. Access recorded after `base` is newer and is never widened. Documents new to the ledger
-    are left to `introduce`.
+    policies. Access recorded after `base` is newer and is never widened, nor is what a person has to let in
+    again: that is left to access sync. Documents new to the ledger are left to `introduce`.
 
     Args:
         ledger: The ledger.
@@ -105,14 +105,14 @@ def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | Non
             coming = [
                 {"load_id": current.id, "document_id": i, "policy": row.wanted, "from_version": row.version}
                 for i, row in rows.items()
-                if row.wanted not in (None, row.present, refused.get(i)) and row.seen <= base
+                if row.wanted not in (None, row.present, refused.get(i)) and not row.kept_back and row.seen <= base
             ]
             if coming:
                 connection.execute(insert(access_change), coming)
         record_audit(connection, ledger, name=current.source, by=f"load {current.id}", how="narrowed", moved=moved)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A document's access after narrowing; `seen` is the one before. Digests; None means unknown."""
 
@@ -120,13 +120,15 @@ class Row:
     wanted: str | None
     version: int
     seen: int
+    kept_back: bool  # its next widening waits for a person
 
 
 def narrow_now(
     connection: Connection, ledger: Ledger, wanted: Mapping[str, Policy | None], seq: int, moved: list[Moved]
 ) -> dict[str, Row]:
     """Apply the part of each wanted access that narrows; append each change to `moved`."""
-    query = select(document.c.id, document.c.policy, document.c.access_version, document.c.access_seen)
+    columns = (document.c.access_version, document.c.access_seen, document.c.kept_back)
+    query = select(document.c.id, document.c.policy, *columns)
     found = connection.execute(query.where(document.c.id.in_(list(wanted)), document.c.erased_at.is_(None))).all()
     held = bodies(connection, {r.policy for r in found if r.policy})
     present = {r.id: _narrower(held.get(r.policy), wanted[r.id]) for r in found}
@@ -135,7 +137,13 @@ def narrow_now(
     for r in found:
         is_now, asked = present[r.id], wanted[r.id]
         now, want = digests[is_now.text()] if is_now else None, digests[asked.text()] if asked else None
-        rows[r.id] = Row(now, want, r.access_version + (now != r.policy), r.access_seen)
+        rows[r.id] = Row(
+            present=now,
+            wanted=want,
+            version=r.access_version + (now != r.policy),
+            seen=r.access_seen,
+            kept_back=r.kept_back is not None,
+        )
         if now != r.policy:
             changed.append(Moved(r.id, r.policy, now))
     write(connection, changed, seq)

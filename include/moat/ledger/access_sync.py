@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from moat.access.policy import PUBLIC, Policy
 from moat.batching import windows
 from moat.ids import document_id
-from moat.ledger import Ledger
+from moat.ledger import Ledger, passes
 from moat.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, record_audit, write
 from moat.ledger.documents import promoted, visible
 from moat.ledger.loads import LIVE, Load
@@ -41,6 +41,7 @@ class Widening:
     wanted: Policy  # of the digest `now`
     public: bool  # whether it becomes public
     who: str  # its readers, in words: before → after
+    kept_back: str  # why a person has to let it in, whatever the limits say; "" where none has to
 
 
 def begun(ledger: Ledger, name: str, max_age_s: float, at_least_s: float) -> None:
@@ -165,13 +166,14 @@ def widenings(ledger: Ledger, observed: Sequence[Observed], base: int, own: Mapp
                             wanted=wanted,
                             public=public,
                             who=who,
+                            kept_back=r.kept_back or "",
                         )
                     )
     return found
 
 
 def _present(connection: Connection, documents: Sequence[str]) -> Sequence[Any]:
-    query = select(document.c.id, document.c.policy, document.c.access_seen)
+    query = select(document.c.id, document.c.policy, document.c.access_seen, document.c.kept_back)
     return connection.execute(query.where(document.c.id.in_(documents), document.c.erased_at.is_(None))).all()
 
 
@@ -200,9 +202,12 @@ def note_waiting(connection: Connection, tenant: str, hold: int, found: Sequence
 
 def widen(
     ledger: Ledger, name: str, found: Sequence[Widening], base: int, own: Mapping[str, int], by: str
-) -> list[Moved]:
-    """Record widenings unless the document's access changed meanwhile. Returns the changes."""
-    moved = list[Moved]()
+) -> tuple[list[Moved], int]:
+    """Record widenings unless the document's access changed meanwhile.
+
+    Returns the changes, and the number of the pass by which they can be taken back; 0 if there are none.
+    """
+    moved, number = list[Moved](), 0
     for window in windows(found):
         with ledger.write() as connection:
             seq, of = next_seq(connection, ledger, name), {w.document: w for w in window}
@@ -214,9 +219,83 @@ def widen(
             ]
             write(connection, now, seq)
             _drop(connection, [m.document for m in now])
-            record_audit(connection, ledger, name=name, by=by, how="widened", moved=now)
+            let_in(connection, [m.document for m in now])
+            if now:
+                number = number or passes.begun(connection, ledger, name, by)
+                passes.opened(connection, number, now, own)
+            record_audit(connection, ledger, name=name, by=by, how=f"widened, pass {number}", moved=now)
+        moved += now
+    return moved, number
+
+
+def readable(ledger: Ledger, name: str, keys: Sequence[str]) -> dict[str, tuple[str, Policy]]:
+    """Id and policy of those of a source's documents whose access is known, by key."""
+    mine = (document.c.tenant == ledger.tenant, document.c.source == name, document.c.erased_at.is_(None))
+    query = select(document.c.id, document.c.key, document.c.policy).where(*mine, document.c.policy.is_not(None))
+    found = dict[str, tuple[str, Policy]]()
+    with ledger.read() as connection:
+        for window in windows(keys):
+            rows = connection.execute(query.where(document.c.key.in_(window))).all()
+            held = bodies(connection, {r.policy for r in rows})
+            found |= {r.key: (r.id, held[r.policy]) for r in rows}
+    return found
+
+
+def mask(ledger: Ledger, name: str, why: Mapping[str, str], by: str) -> list[Moved]:
+    """Mask documents, by id with the reason, until a person lets them in again. Returns the changes."""
+    moved = list[Moved]()
+    for window in windows(why):
+        with ledger.write() as connection:
+            seq, now = next_seq(connection, ledger, name), list[Moved]()
+            narrow_now(connection, ledger, dict.fromkeys(window), seq, now)
+            for m in now:
+                connection.execute(
+                    update(document).where(document.c.id == m.document).values(kept_back=why[m.document])
+                )
+            record_audit(connection, ledger, name=name, by=by, how="masked by a golden question", moved=now)
         moved += now
     return moved
+
+
+def naming(ledger: Ledger, groups: Sequence[str]) -> list[tuple[str, str, int]]:
+    """Sources whose visible documents let one of these groups in: source, group, number of documents."""
+    query = (
+        select(document.c.source, policy_entry.c.principal, func.count(document.c.id.distinct()).label("n"))
+        .join(policy_entry, policy_entry.c.digest == document.c.policy)
+        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .where(document.c.tenant == ledger.tenant, document.c.erased_at.is_(None), policy_entry.c.layer >= 0)
+        .group_by(document.c.source, policy_entry.c.principal)
+        .order_by(document.c.source, policy_entry.c.principal)
+    )
+    found = list[tuple[str, str, int]]()
+    with ledger.read() as connection:
+        for window in windows(groups):
+            rows = connection.execute(query.where(policy_entry.c.principal.in_(window)))
+            found += [(r.source, r.principal, r.n) for r in rows]
+    return found
+
+
+def kept_back_keys(ledger: Ledger, name: str) -> list[str]:
+    """Keys of documents that only a person lets in again."""
+    mine = (document.c.tenant == ledger.tenant, document.c.source == name, document.c.kept_back.is_not(None))
+    with ledger.read() as connection:
+        return list(connection.scalars(select(document.c.key).where(*mine)))
+
+
+def in_step(ledger: Ledger, name: str, keys: Sequence[str], base: int) -> None:
+    """Note that a source asks no more for what was taken back of these documents, by a reading that began at `base`.
+
+    What was taken back after that is left as it is: the reading may have seen the access before.
+    """
+    for window in windows(document_id(ledger.tenant, name, key) for key in keys):
+        with ledger.write() as connection:
+            let_in(connection, window, document.c.access_seen <= base)
+
+
+def let_in(connection: Connection, documents: Sequence[str], *conditions: ColumnElement[bool]) -> None:
+    """End what keeps documents back: a person has decided, or nobody asks for it."""
+    where = (document.c.id.in_(documents), document.c.kept_back.is_not(None), *conditions)
+    connection.execute(update(document).where(*where).values(kept_back=None))
 
 
 def widening(ledger: Ledger, current: Load) -> list[tuple[str, Policy | None, Policy]]:

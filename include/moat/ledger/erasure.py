@@ -21,6 +21,7 @@ from moat.ids import document_id, text_hash
 from moat.ledger import Ledger, add, policies
 from moat.ledger.audit import record
 from moat.ledger.loads import LIVE
+from moat.ledger.pass_tables import pass_document
 from moat.ledger.receipts import Receipt, in_quarantine, keep, pending_receipts, subject
 from moat.ledger.tables import (
     access_change,
@@ -73,10 +74,11 @@ def begin(ledger: Ledger, asked: Request) -> Receipt:
             connection.execute(
                 update(document)
                 .where(document.c.id.in_(window), document.c.erased_at.is_(None))
-                .values(erased_at=now, policy=None, access_version=document.c.access_version + 1)
+                .values(erased_at=now, policy=None, kept_back=None, access_version=document.c.access_version + 1)
             )
             connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))
             connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
+            connection.execute(delete(pass_document).where(pass_document.c.document_id.in_(window)))
         begun = next(
             (r for r in pending_receipts(connection, ledger, asked.source) if set(r.documents) == set(ids)), None
         )
@@ -150,6 +152,7 @@ def forget(ledger: Ledger, receipt: Receipt) -> dict[str, int]:
             of_them = select(chunk.c.id).where(chunk.c.document_id.in_(window))
             connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))
             connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
+            connection.execute(delete(pass_document).where(pass_document.c.document_id.in_(window)))
             connection.execute(delete(presence).where(presence.c.chunk_id.in_(of_them)))
             gone["chunks"] += connection.execute(delete(chunk).where(chunk.c.document_id.in_(window))).rowcount
             connection.execute(delete(past_content).where(past_content.c.document_id.in_(window)))

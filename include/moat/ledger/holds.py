@@ -8,7 +8,7 @@ subject ends it, because the source or directory has changed. Nothing is stored 
 released hold lets the next reading apply the change if it still finds it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -77,12 +77,20 @@ def wait(
     return record_of(Hold, connection.execute(select(*_COLUMNS).where(hold.c.id == number)).one()), True
 
 
-def over(connection: Connection, tenant: str, kind: Kind, subject: str, but: str = "") -> None:
+def over(
+    connection: Connection,
+    tenant: str,
+    kind: Kind,
+    subject: str,
+    but: str = "",
+    *,
+    states: Sequence[State] = ("waiting", "released"),
+) -> None:
     """End the subject's waiting and unused released holds, except those with the digest `but`."""
     mine = (hold.c.tenant == tenant, hold.c.kind == kind, hold.c.subject == subject)
     connection.execute(
         update(hold)
-        .where(*mine, hold.c.state.in_(("waiting", "released")), hold.c.digest != but)
+        .where(*mine, hold.c.state.in_(states), hold.c.digest != but)
         .values(state="over", decided_at=func.coalesce(hold.c.decided_at, datetime.now(UTC)))
     )
 

@@ -64,10 +64,20 @@ def _if_known(connection: Connection, tenant: str, who: str, found: frozenset[st
     return found if len(found) > 1 or _named(connection, tenant, who) else frozenset()
 
 
-def expanded(connection: Connection, tenant: str, asked: Iterable[str]) -> frozenset[str]:
-    """These canonical principals with every group above them. Raises TooManyPrincipals."""
-    edge = set(asked)
+def expanded(
+    connection: Connection, tenant: str, asked: Iterable[str], instead: "tuple[str, Pairs] | None" = None
+) -> frozenset[str]:
+    """These canonical principals with every group above them. Raises TooManyPrincipals.
+
+    With `instead`, as it would be if the directory of that name had those memberships.
+    """
+    edge, own = set(asked), dict[str, set[str]]()
     found = set(edge)
+    stored = select(member.c.group).where(member.c.tenant == tenant)
+    if instead is not None:
+        stored = stored.where(member.c.directory != instead[0])
+        for group, who in instead[1]:
+            own.setdefault(who, set()).add(group)
     while True:  # breadth first; cycles end because found groups are not expanded again
         if len(found) > MOST_PRINCIPALS:
             raise TooManyPrincipals(
@@ -75,13 +85,9 @@ def expanded(connection: Connection, tenant: str, asked: Iterable[str]) -> froze
             )
         if not edge:
             return frozenset(found)
-        above: set[str] = set()
+        above = set[str]().union(*(own.get(who, ()) for who in edge))
         for window in windows(edge):
-            above.update(
-                connection.scalars(
-                    select(member.c.group).where(member.c.tenant == tenant, member.c.member.in_(window)).distinct()
-                )
-            )
+            above.update(connection.scalars(stored.where(member.c.member.in_(window)).distinct()))
         edge = above - found
         found |= edge
 

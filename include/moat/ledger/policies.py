@@ -8,6 +8,7 @@ from moat.access.policy import PUBLIC, Policy, access_token
 from moat.batching import windows
 from moat.ledger import Ledger, add, write_alone
 from moat.ledger.loads import LIVE
+from moat.ledger.pass_tables import pass_document
 from moat.ledger.tables import access_change, document, hold_document, load, policy, policy_entry
 
 
@@ -30,10 +31,10 @@ def keep(connection: Connection, tenant: str, policies: Iterable[Policy]) -> dic
 
 
 def clear(ledger: Ledger) -> int:
-    """Delete the policies that no document, load in progress or hold uses; returns their number."""
-    used = (document, access_change, hold_document)
+    """Delete the policies that no document, load in progress, hold or pass uses; returns their number."""
+    used = (document.c.policy, access_change.c.policy, hold_document.c.policy, pass_document.c.was)
     unused = select(policy.c.digest).where(
-        policy.c.tenant == ledger.tenant, *(~exists().where(table.c.policy == policy.c.digest) for table in used)
+        policy.c.tenant == ledger.tenant, *(~exists().where(column == policy.c.digest) for column in used)
     )
     with ledger.write() as connection:
         # Whoever uses a policy inserts it in the same transaction: this waits for them, and they for this.

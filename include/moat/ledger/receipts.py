@@ -14,6 +14,7 @@ from moat.batching import windows
 from moat.errors import ErasureRefused
 from moat.ids import text_hash
 from moat.ledger import Ledger
+from moat.ledger.pass_tables import pass_document
 from moat.ledger.tables import (
     access_change,
     audit,
@@ -85,7 +86,7 @@ def left(ledger: Ledger, receipt: Receipt) -> list[str]:
         for window in windows(receipt.documents):
             tombstones = select(document.c.id).where(document.c.id.in_(window), document.c.erased_at.is_not(None))
             standing.update(connection.scalars(tombstones))
-            for table in (chunk, revision, access_change, hold_document):
+            for table in (chunk, revision, access_change, hold_document, pass_document):
                 n = _count(connection, table, table.c.document_id.in_(window))
                 found += [f"{n:,} rows of {table.name}"] if n else []
         for window in windows(receipt.chunks):

@@ -94,6 +94,7 @@ document = Table(
     Column("access_seen", Integer, nullable=False, default=0, server_default="0"),  # source.access_seq of that change
     Column("indexed", String(32)),  # digest of the policy whose access tokens the index holds; "?": being written
     Column("indexing", String(32)),  # mark of the writer
+    Column("kept_back", Text),  # why its next widening waits for a person, whatever the limits say
     Column("first_seen", Moment, nullable=False),
     Column("erased_at", Moment),  # tombstone: never loaded again
     UniqueConstraint("tenant", "source", "key"),

@@ -21,7 +21,6 @@ from moat.checks.golden import promises_of
 from moat.checks.restricted import Restricted, in_words
 from moat.checks.widening import Opened, held
 from moat.dagfile import directory_named, source_named
-from moat.directories.sync import sync
 from moat.errors import FatalError, MoatError, SourceUnavailable
 from moat.ids import joined, text_hash
 from moat.index.store import Store, WeaviateStore
@@ -31,6 +30,7 @@ from moat.ledger.access import Moved
 from moat.ledger.access_sync import Observed, Widening
 from moat.ledger.holds import Hold
 from moat.maintenance.in_time import Alive, in_time
+from moat.maintenance.swaps import sync_directory
 from moat.readers.key_digests import KeyDigests
 from moat.records import Listed
 from moat.runtime import Runtime
@@ -52,6 +52,7 @@ class SyncedAccess:
     narrowed: int
     masked: int  # of the narrowed: unknown from now on
     widened: int
+    number: int  # of the pass, by which what it widened can be taken back; 0: it widened nothing
     with_content: int  # that widen with their next load, because their content changed too
     rejected: int  # whose widening a person rejected
     held: int  # that wait for a person
@@ -81,20 +82,22 @@ def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None =
     """
     base = access.begin(runtime.ledger, source.name)
     with _Recorded(runtime, source):
-        n_listed, observed, gone = in_time(
+        n_listed, observed, gone, settled = in_time(
             lambda alive: _read(runtime, source, alive), QUIET_S, f"source {source.name}: the listing of its access"
         )
         access_sync.drop_coming(runtime.ledger, source.name, gone)
+        access_sync.in_step(runtime.ledger, source.name, settled, base)
         narrowed, own = access_sync.revoke(runtime.ledger, source.name, observed, base, by)
         if narrowed:
             runtime.progress(f"{source.name}: {len(narrowed):,} documents have fewer readers from now on")
         found = access_sync.widenings(runtime.ledger, observed, base, own)
         released, rejected, new = access_sync.judged(runtime.ledger, found)
         may, waiting, reasons = _within(runtime, source, n_listed, new)
-        widened = access_sync.widen(runtime.ledger, source.name, found=[*released, *may], base=base, own=own, by=by)
+        let_in = [*released, *may]
+        widened, number = access_sync.widen(runtime.ledger, source.name, found=let_in, base=base, own=own, by=by)
         hold = _hold(runtime, source, waiting, reasons)
         access.read_whole(runtime.ledger, source.name)
-    patched = _to_index(runtime, source, narrowed, store)
+    patched = to_index(runtime, source.name, narrowed, store)
     n_later = sum(o.wanted is not None and not o.same_content for o in observed)
     return SyncedAccess(
         source=source.name,
@@ -102,6 +105,7 @@ def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None =
         narrowed=len(narrowed),
         masked=sum(m.now is None for m in narrowed),
         widened=len(widened),
+        number=number,
         with_content=n_later,
         rejected=len(rejected),
         held=len(waiting),
@@ -154,7 +158,7 @@ def summary(synced: SyncedAccess) -> str:
     counts = {
         "narrowed": synced.narrowed,
         "masked": synced.masked,
-        "widened": synced.widened,
+        f"widened by pass {synced.number}": synced.widened,
         "waiting for their content": synced.with_content,
         "rejected": synced.rejected,
         f"held as hold {synced.hold}": synced.held,
@@ -163,8 +167,11 @@ def summary(synced: SyncedAccess) -> str:
     return f"{synced.source}: {synced.listed:,} listed" + "".join(f", {n:,} {name}" for name, n in counts.items() if n)
 
 
-def _read(runtime: Runtime, source: Source, alive: Alive) -> tuple[int, list[Observed], list[str]]:
-    """Read the whole listing: its length, what differs, and pending widenings no longer listed."""
+def _read(runtime: Runtime, source: Source, alive: Alive) -> tuple[int, list[Observed], list[str], list[str]]:
+    """Read the whole listing: its length, what differs, and two lists of keys.
+
+    These are pending widenings no longer listed, and what was taken back and no longer asked for.
+    """
     n, observed, seen = 0, list[Observed](), KeyDigests()
     with source.reader.open(runtime.reading(source)) as reader:
         listing = _heard(reader.listing(), alive)
@@ -175,7 +182,12 @@ def _read(runtime: Runtime, source: Source, alive: Alive) -> tuple[int, list[Obs
             if n % 50_000 < WINDOW:
                 runtime.progress(f"{source.name}: access of {n:,} documents read")
         seen.once(source.name, reader)
-    return n, observed, [key for key in access_sync.coming_keys(runtime.ledger, source.name) if key not in seen]
+    differs = {one.key for one in observed}
+    gone = [key for key in access_sync.coming_keys(runtime.ledger, source.name) if key not in seen]
+    settled = [
+        key for key in access_sync.kept_back_keys(runtime.ledger, source.name) if key in seen and key not in differs
+    ]
+    return n, observed, gone, settled
 
 
 def _heard(listing: Iterable[Listed], alive: Alive) -> Iterator[Listed]:
@@ -192,7 +204,7 @@ def _within(
     if not new:
         return [], [], []
     was = access.bodies_of(runtime.ledger, {w.was for w in new if w.was})
-    opened = [Opened(key=w.key, was=was.get(w.was or ""), now=w.wanted) for w in new]
+    opened = [Opened(key=w.key, was=was.get(w.was or ""), now=w.wanted, kept_back=w.kept_back) for w in new]
     try:
         promises = promises_of(runtime.ledger, source)
     except FatalError as error:  # nobody knows from whom it keeps what, so nothing opens
@@ -240,17 +252,17 @@ def _hold(runtime: Runtime, source: Source, waiting: Sequence[Widening], reasons
         return hold
 
 
-def _to_index(runtime: Runtime, source: Source, narrowed: Iterable[Moved], store: Store | None) -> int:
+def to_index(runtime: Runtime, source: str, narrowed: Iterable[Moved], store: Store | None = None) -> int:
     """Patch every document whose access tokens in the index are outdated, narrowed ones first."""
     first = {m.document for m in narrowed}
-    wanted = sorted(access_sync.lagging(runtime.ledger, source.name), key=lambda document: document not in first)
+    wanted = sorted(access_sync.lagging(runtime.ledger, source), key=lambda document: document not in first)
     if not wanted:
         return 0
     index, n = store or WeaviateStore.open(runtime.settings, "writer"), 0
     try:
         for window in windows(wanted, PATCHED):
             n += patch(runtime, index, window)
-            runtime.progress(f"{source.name}: access of {n:,} chunks in the index")
+            runtime.progress(f"{source}: access of {n:,} chunks in the index")
     finally:
         if store is None:
             index.close()
@@ -285,7 +297,7 @@ def settle(runtime: Runtime, number: int, release: bool, by: str, because: str) 
         if not approvals.agree_to_hold(runtime.ledger, runtime.settings, hold, by, because):
             return hold
         hold = holds.release(runtime.ledger, number, by, because)
-        sync(runtime.ledger, runtime.connections, directory, by, runtime.progress)
+        sync_directory(runtime, directory, by)
     else:
         source = source_named(hold.subject)
         if not approvals.agree_to_hold(runtime.ledger, runtime.settings, hold, by, because):

@@ -5,6 +5,7 @@ Name, file, what stands there, what is put there instead, the test that must tur
 
 HOSTILE, FETCH = "tests/readers/test_hostile_folder.py::test_", "tests/readers/test_judged_at_fetch.py::test_"
 FILES, SYNC = "tests/access/test_access_files.py::test_", "tests/maintenance/test_access_sync.py::test_"
+REVERT, SWAPS = "tests/maintenance/test_revert.py::test_", "tests/maintenance/test_swaps.py::test_"
 OF_FILES = (
     (
         "a link is followed when a file is opened",
@@ -75,5 +76,33 @@ OF_FILES = (
         "        if time.monotonic() - heard >= quiet_s:\n",
         "        if time.monotonic() - heard >= quiet_s + 3_600:\n",
         f"{SYNC}a_source_that_says_nothing_is_left_and_the_next_one_read",
+    ),
+    (
+        "a pass opens again what was taken back of it",
+        "include/moat/checks/widening.py",
+        "    if one.kept_back and audience.admits_more(one.was, one.now):\n",
+        "    if False:\n",
+        f"{REVERT}what_a_pass_let_in_is_gone_at_once_and_waits_for_a_person",
+    ),
+    (
+        "a load opens again what was taken back",
+        "include/moat/ledger/access.py",
+        " and not row.kept_back and row.seen <= base",
+        " and row.seen <= base",
+        f"{REVERT}a_load_lets_in_nothing_that_was_taken_back",
+    ),
+    (
+        "a revert takes back what changed again since",
+        "include/moat/ledger/passes.py",
+        'return "open" if (row.policy, row.access_version) == (row.now, row.version) else "changed"',
+        'return "open"',
+        f"{REVERT}what_changed_again_since_is_left_alone_and_named",
+    ),
+    (
+        "a swap is not asked what it opens",
+        "include/moat/checks/swapped.py",
+        "there[key][1].allows(after[q.asker]) and not",
+        "False and not",
+        f"{SWAPS}somebody_who_comes_into_a_group_finds_nothing_that_a_question_keeps_from_them",
     ),
 )

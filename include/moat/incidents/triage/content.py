@@ -178,7 +178,7 @@ CONTENT = (
     Signature("near_duplicates", "Documents are nearly the same as others", _near, (LOOK, RELEASE, REJECT)),
     Signature("older_versions", "Older versions stand beside newer ones", _older, ("take the older ones out of {source}, or leave them out by its patterns", LOOK, RELEASE)),
     Signature("access_lost", "Who may read documents is not known", _unknown, ("correct the access file, tags or columns of {source}", REJECT, AGAIN, "moat access sync {source}")),
-    Signature("access_widened", "More people would read documents than before", _public, ("see who would read what: moat access held", REJECT, RELEASE)),
+    Signature("access_widened", "More people would read documents than before", _public, (LOOK, REJECT, RELEASE)),
     Signature("restricted_text", "Restricted text stands where more people may read it", _restricted, ("move it back, or correct who may read it at {source}", LOOK, REJECT, AGAIN, RELEASE)),
     Signature("group_vanished", "Nobody is left in a group that documents name", _nobody, ("moat directory list", "moat access sync {source}")),
     _risk("secrets", "have the keys revoked, and taken out of the documents"),
