@@ -48,7 +48,7 @@ def test_a_real_driver_says_what_it_misses_and_quotes_no_value() -> None:
         database.execute("SELECT price FROM (SELECT 1 AS id)")
     assert said(caught.value, "SELECT price FROM x") == "OperationalError SQLITE_ERROR: no such column (price)"
     assert is_of_the_query(caught.value)
-    with sqlite3.connect(":memory:") as database, pytest.raises(sqlite3.DatabaseError) as caught:
+    with sqlite3.connect(":memory:") as database, pytest.raises(sqlite3.DatabaseError) as broken:
         database.execute("CREATE TABLE t (name TEXT CHECK (name <> 'ann earns 4711'))")
         database.execute("INSERT INTO t VALUES ('ann earns 4711')")
-    assert "ann" not in said(caught.value, QUERY)
+    assert "ann" not in said(broken.value, QUERY)

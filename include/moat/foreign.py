@@ -66,7 +66,7 @@ def is_of_the_query(error: BaseException) -> bool:
 
 def _code(error: BaseException) -> str:
     """A code that the library has beside its words."""
-    if isinstance(error, OSError) and error.errno in errno.errorcode:
+    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
         return errno.errorcode[error.errno]
     for name in ("sqlstate", "pgcode", "sqlite_errorname", "code"):
         code = getattr(error, name, None)
