@@ -12,13 +12,13 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # it exports some names
     DAG,
     Asset,
     DeadlineAlert,
-    DeadlineReference,
     Param,
     SyncCallback,
     get_current_context,
     task,
     task_group,
 )
+from moat_deadline import RunCreated
 from moat_lineage import emits
 from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, open_runtime, run_of, starter_of
 
@@ -70,7 +70,7 @@ def ingest(
     Args:
         source: The declared source.
         schedule: Anything that Airflow accepts as a schedule; None for manual runs only.
-        deadline_hours: Hours from queueing to promotion after which the run is reported as late.
+        deadline_hours: Hours from the creation of a run to promotion after which the run is reported as late.
         start: Start date of the DAG.
 
     Returns:
@@ -95,7 +95,7 @@ def ingest(
             "retry_policy": RETRY,
         },
         deadline=DeadlineAlert(
-            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            reference=RunCreated(),
             interval=timedelta(hours=deadline_hours),
             callback=SyncCallback(late, kwargs={"source": source.name, "hours": deadline_hours}),
             name="load is late",

@@ -277,7 +277,7 @@ def late(source: str, hours: float, **context: Any) -> None:
     from moat.errors import MoatError
     from moat.incidents.lifecycle import late as noticed_late
 
-    message = f"its load is not promoted {hours:g} hours after it was queued"
+    message = f"its load is not promoted {hours:g} hours after its run was created"
     log.error("source %s: %s; see its DAG's newest run", source, message)
     try:
         with open_runtime() as runtime:

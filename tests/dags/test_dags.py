@@ -86,7 +86,7 @@ def test_every_source_says_when_its_load_is_late(dags: dict[str, Any]) -> None:
         assert deadline == [
             "load is late",
             6 * 3600,
-            "DagRunQueuedAtDeadline",
+            "RunCreated",
             "moat_tasks.late",
             {"source": name, "hours": 6.0},
         ]
