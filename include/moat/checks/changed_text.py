@@ -12,6 +12,12 @@ from moat.parse.language import language_of
 WORD = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 LINK = re.compile(r"https?://")
 BROKEN = re.compile(r"#(?:REF|NAME\?|VALUE|DIV/0|N/A|NULL|NUM)!?")  # a cell of a sheet that could not be computed
+STANDS_IN = re.compile(  # words that people write where the real ones are still to come
+    r"\b(?:lorem ipsum|dolor sit amet|j(?:ohn|ane) doe|(?:max|erika) mustermann|foo ?bar|asdf\w{0,8}|qwert[yz]\w{0,4}"
+    r"|test[ _-]?(?:data|daten|customer|user|document|entry|record|kunde|eintrag)|dummy[ _-]?\w{1,20}|123 main st(?:reet)?"
+    r"|example\.(?:com|org|net)|555-01\d\d|x{4,20})\b",
+    re.IGNORECASE,
+)
 DECIMAL = re.compile(r"\d[.,]\d{1,3}$")
 RULE = re.compile(r"[|\s:-]+")
 OVERLAP = 120  # words that two neighbouring chunks may share
@@ -40,6 +46,7 @@ class Text:
     n_headings: int
     n_links: int
     n_broken: int  # cells that could not be computed
+    n_standing_in: int  # words of test data
 
     @classmethod
     def of(cls, parts: Sequence[VisiblePart]) -> "Text":
@@ -61,6 +68,7 @@ class Text:
             n_headings=len({part.heading for part in parts if part.heading}),
             n_links=len(LINK.findall(text)),
             n_broken=len(BROKEN.findall(text)),
+            n_standing_in=len(STANDS_IN.findall(text)),
         )
 
     @property
@@ -164,6 +172,8 @@ def _lost(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> s
             kinds.add("figures")
     if after.n_broken > before.n_broken:
         kinds.add("broken references")
+    if after.n_standing_in > before.n_standing_in:
+        kinds.add("test data")
     if 2 * len(after.words) < len(before.words):
         kinds.add("shorter")
     return kinds

@@ -64,6 +64,7 @@ KINDS = (
     Kind(name="digits", title="digits lost", says="lost all their numbers, the words are there", rate=0.005),
     Kind(name="decimals", title="decimals lost", says="have no decimals any more", rate=0.005),
     Kind(name="broken references", title="broken references", says="have cells with errors such as #REF!", rate=0.01),
+    Kind(name="test data", title="test data", says="have more words such as lorem ipsum or John Doe", rate=0.005),
     Kind(name="figures", title="other figures", says="keep their words and have other numbers", rate=0.05),
     Kind(name="factor", title="numbers multiplied", says="changed in numbers only, all by one factor", rate=0.01),
     Kind(name="numbers exchanged", title="numbers exchanged", says="changed in numbers only, the same ones under other keys", rate=0.005),

@@ -62,6 +62,7 @@ COMPARED = [  # causes by the checks of changed documents that show them
     ("figures_replaced", "other figures"),
     ("language_changed", "another language"),
     ("part_stopped", "folders that stopped"),
+    ("test_data", "test data"),
     ("one_text", "one short page"),
 ]
 EVIDENCE: list[tuple[str, Evidence]] = [
