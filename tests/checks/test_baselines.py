@@ -8,6 +8,7 @@ import pytest
 
 from moat.checks.baselines import LEARNED_FROM, SUMMARY, judge
 from moat.checks.measures import Measure
+from moat.errors import FatalError
 from moat.ledger.checks import CheckResult
 from moat.ledger.measures import PastMeasure
 
@@ -209,5 +210,5 @@ def test_those_within_their_range_are_summed_up() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_measure_that_is_no_number_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="measured what is no number: level"):
+    with pytest.raises(FatalError, match="measured what is no number: level"):
         judge([PLAIN], {"level": value}, {}, day(0), "")

@@ -245,7 +245,7 @@ def test_a_check_that_crashes_blocks(company: Company, monkeypatch: pytest.Monke
         raise ZeroDivisionError("no documents at all")
 
     monkeypatch.setattr("moat.checks.volume.run", crash)
-    assert failed(company, number, "volume")["volume crashed"].seen == "ZeroDivisionError: no documents at all"
+    assert failed(company, number, "volume")["volume crashed"].seen == "ZeroDivisionError"
 
 
 def test_a_server_that_is_down_is_no_verdict(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 import numpy as np
 
 from moat.checks.measures import Measure
+from moat.errors import FatalError
 from moat.ledger.checks import CheckResult
 from moat.ledger.measures import PastMeasure
 
@@ -47,10 +48,10 @@ def judge(
     """Compare measures with their usual range: one result per departure and one summary.
 
     The caller sets the family. `expected` is the reason for an expected change: departures then only
-    warn. Raises ValueError for a measured value that is not a number.
+    warn. Raises FatalError for a measured value that is not a number.
     """
     if wrong := sorted(name for name, value in measured.items() if not math.isfinite(value)):
-        raise ValueError(f"measured what is no number: {', '.join(wrong)}")
+        raise FatalError(f"measured what is no number: {', '.join(wrong)}")
     departed: list[CheckResult] = []
     judged, fewest, learned = set[str](), 0, 0
     for measure in measures:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 
+from moat.errors import FatalError
 from moat.ledger.loads import Load
 from moat.records import Chunk, Embedded, Planned, Prepared, SetAside
 from moat.runtime import Runtime, batch_path, path
@@ -56,24 +57,24 @@ class Candidate:
             yield from self.embedded_of(batch)
 
     def embedded_of(self, batch: int) -> Iterator[tuple[Chunk, Embedded]]:
-        """Every chunk of one batch with its vector. Raises ValueError."""
+        """Every chunk of one batch with its vector. Raises FatalError."""
         chunks = self.runtime.staging.read(self._path("chunk", batch), Chunk)
         vectors = self.runtime.staging.read(self._path("embed", batch), Embedded)
         for chunk, embedded in zip(chunks, vectors, strict=True):
             if (chunk.id, chunk.text_hash) != (embedded.chunk_id, embedded.text_hash):
-                raise ValueError(
+                raise FatalError(
                     f"batch {batch}: the vector of {embedded.chunk_id} is in the place of chunk {chunk.id}"
                 )
             yield chunk, embedded
 
     def whole(self) -> Iterator[tuple[Prepared, list[Chunk]]]:
-        """Every document with its chunks. Raises ValueError for a chunk without its document."""
+        """Every document with its chunks. Raises FatalError for a chunk without its document."""
         for batch in self.batches:
             of = {p.id: p for p in self.runtime.staging.read(self._path("document", batch), Prepared)}
             chunks = self.runtime.staging.read(self._path("chunk", batch), Chunk)
             for identity, of_it in groupby(chunks, key=lambda chunk: chunk.document_id):
                 if identity not in of:
-                    raise ValueError(f"batch {batch}: there are chunks of {identity}, and no such document")
+                    raise FatalError(f"batch {batch}: there are chunks of {identity}, and no such document")
                 yield of[identity], list(of_it)
 
     def aside(self) -> Iterator[SetAside]:
