@@ -224,7 +224,7 @@ def test_access_sync_asks_about_a_masked_document_that_comes_back_with_text_of_f
     settings: Settings, make_runtime: Callable[[Settings], Runtime], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime, listed = make_runtime(settings), dict[str, Policy | None]()
-    monkeypatch.setattr(access_sync, "_to_index", lambda *_: 0)  # nothing of these is in an index
+    monkeypatch.setattr(access_sync, "to_index", lambda *_: 0)  # nothing of these is in an index
     replace_members(runtime.ledger, "harbour", GROUPS, "test")
     shelf, texts = Shelf(runtime.ledger), {"list": LIST, "copy": LIST, "page": (FOOTER,)}
     for key, chunks in texts.items():
