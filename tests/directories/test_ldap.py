@@ -289,7 +289,7 @@ def test_a_server_that_says_nothing_is_given_up(site: Site, monkeypatch: pytest.
 
 def test_a_server_without_starttls_says_so(site: Site) -> None:
     site.write(certificate="")
-    with pytest.raises(FatalError, match="startTLS failed"):
+    with pytest.raises(FatalError, match="does not take StartTLS: LDAPStartTLSError"):
         site.read(site.connections("starttls", extra={"tls": "starttls"}))
 
 

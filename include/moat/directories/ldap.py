@@ -175,6 +175,8 @@ def _opened(connection: Connection, where: str) -> "Iterator[_Server]":
                 "set `ca_file` in its extra to the certificates to trust, and the host to the name that they are for"
             )
             raise FatalError(f"{at}: {said(error)}; {remedy}") from None
+        if isinstance(error, exceptions.LDAPStartTLSError):
+            raise FatalError(f"{at}: the server does not take StartTLS: {said(error)}") from None
         if isinstance(error, exceptions.LDAPCommunicationError | exceptions.LDAPResponseTimeoutError):
             raise DirectoryUnavailable(f"{at}: the server did not answer, or broke off: {said(error)}") from None
         raise FatalError(f"{at}: {said(error)}; correct the connection or the declaration") from None
