@@ -4,6 +4,8 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 from moat.ledger import documents, projection
 from moat.ledger.members import replace_members
 from moat.ledger.quarantine import listing
@@ -11,6 +13,8 @@ from moat.runtime import Options, Runtime
 from moat.source import Groups, Limits, LocalFiles, Source
 from moat.stages.run import run
 from tests.company import ANN
+
+pytestmark = pytest.mark.timeout(1_800)  # a whole corpus is embedded, beside whatever else the machine does
 
 READ_BY_OCR = {"real/pypdf__encrypted_doc_no_id.pdf"}  # a scan, whose words no reader of text sees
 

@@ -17,6 +17,8 @@ from moat.source import AccessFiles, Chunking, Limits, LocalFiles, Source
 from moat.stages.run import RunResult, run
 from tests.company import collection_of_its_own, open_runtime
 
+pytestmark = pytest.mark.timeout(1_800)  # a whole corpus is embedded, beside whatever else the machine does
+
 LONGEST = 8_000  # bytes of a mail; a few are newsletters of 150 KB, more than half of all that there is to embed
 Row = dict[str, Any]
 

@@ -12,6 +12,8 @@ from moat.runtime import Options, Runtime
 from moat.source import Columns, Limits, Source, WarehouseRows
 from moat.stages.run import run
 
+pytestmark = pytest.mark.timeout(1_800)  # a whole corpus is embedded, beside whatever else the machine does
+
 
 def test_rows_load_and_only_what_moved_is_read_again(
     runtime: Runtime, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
