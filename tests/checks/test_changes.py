@@ -187,6 +187,27 @@ def test_an_expected_change_only_warns(company: Company) -> None:
     assert found["tables lost"].severity == "warn"
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([("It lasts 85 days.", "It lasts 49 days.")], ""),
+        ([("It lasts 85 days.", "It lasts 49 days."), ("It costs 20 euros.", "It costs 30 euros.")], ""),
+        ([("It lasts 40 days.", "It lasts 80 days."), ("It costs 20 euros.", "It costs 40 euros.")], "each × 2 (40 → 80)"),
+        ([("It lasts 40 days and costs 20.", "It lasts 80 days and costs 40.")], "each × 2 (40 → 80)"),
+    ],
+    ids=["one number", "two numbers", "one factor in two documents", "one factor of two numbers"],
+)
+def test_a_number_that_was_corrected_is_no_factor(changes: list[tuple[str, str]], told: str) -> None:
+    """Each correction has a factor of its own; nights of them are not one factor."""
+    compared = Compared()
+    for n, (was, now) in enumerate(changes):
+        compared.texts[str(n)] = text_change(
+            Text.of([VisiblePart("text", "", was)]), Text.of([VisiblePart("text", "", now)])
+        )
+    found = compared.seen().get("factor")
+    assert (found.says if found else "") == told
+
+
 def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
     compared = Compared()
     for n in range(3):

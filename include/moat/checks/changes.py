@@ -162,8 +162,12 @@ class Compared:
         return found
 
     def _factor(self) -> Seen | None:
-        """Documents whose numbers changed by the most frequent factor."""
+        """Documents whose numbers changed by the most frequent factor.
+
+        A single number that was corrected has a factor too: it is one where a second number has it, here or elsewhere.
+        """
         by = _grouped((change.factor, key) for key, change in self.texts.items() if change.factor)
+        by = {f: keys for f, keys in by.items() if len(keys) > 1 or len(set(self.texts[keys[0]].numbers)) > 1}
         if not by:
             return None
         factor, keys = max(by.items(), key=lambda one: len(one[1]))

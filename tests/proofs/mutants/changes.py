@@ -18,6 +18,13 @@ OF_CHANGES = (
         f"{CHANGES}what_is_done_to_each_nights_two_documents_is_seen_over_the_nights",
     ),
     (
+        "one corrected number is a factor",
+        CHANGE,
+        "if len(keys) > 1 or len(set(self.texts[keys[0]].numbers)) > 1",
+        "if keys",
+        f"{CHANGES}a_number_that_was_corrected_is_no_factor",
+    ),
+    (
         "personal data are quoted",
         CHANGE,
         "        if key in self.personal:",
