@@ -192,7 +192,10 @@ def test_an_expected_change_only_warns(company: Company) -> None:
     [
         ([("It lasts 85 days.", "It lasts 49 days.")], ""),
         ([("It lasts 85 days.", "It lasts 49 days."), ("It costs 20 euros.", "It costs 30 euros.")], ""),
-        ([("It lasts 40 days.", "It lasts 80 days."), ("It costs 20 euros.", "It costs 40 euros.")], "each × 2 (40 → 80)"),
+        (
+            [("It lasts 40 days.", "It lasts 80 days."), ("It costs 20 euros.", "It costs 40 euros.")],
+            "each × 2 (40 → 80)",
+        ),
         ([("It lasts 40 days and costs 20.", "It lasts 80 days and costs 40.")], "each × 2 (40 → 80)"),
     ],
     ids=["one number", "two numbers", "one factor in two documents", "one factor of two numbers"],
@@ -206,6 +209,22 @@ def test_a_number_that_was_corrected_is_no_factor(changes: list[tuple[str, str]]
         )
     found = compared.seen().get("factor")
     assert (found.says if found else "") == told
+
+
+@pytest.mark.parametrize("between", ["\n", " "], ids=["line by line", "within a paragraph"])
+def test_every_second_sentence_in_another_language_is_seen(between: str) -> None:
+    english = (
+        "The loading ramp is closed until the repair is done.",
+        "Ask the harbour office for another place before you arrive.",
+        "Drivers wait in the northern yard and keep the radio on.",
+        "The fee of the second day is paid by whoever ordered the ramp.",
+    )
+    german = (english[0], "Vor der Ankunft ist ein anderer Platz beim Hafenamt zu erfragen.")
+    german += (english[2], "Die Gebühr des zweiten Tages zahlt, wer die Rampe bestellt hat.")
+    was, now = (Text.of([VisiblePart("text", "", between.join(lines))]) for lines in (english, german))
+    change = text_change(was, now)
+    assert "language" in change.kinds
+    assert change.language == ("en", "de")
 
 
 def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
@@ -226,6 +245,7 @@ def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
         ([("a", "b"), ("b", "c"), ("c", "d"), ("d", "a")], "exchanged", "the same values, exchanged among the rows"),
         ([("a long text", "a lon"), ("b other one", "b oth"), ("c and more", "c and")], "column cut", "cut at 5 characters"),
         ([("1.50", "1,50"), ("2.75", "2,75"), ("3.25", "3,25")], "format", "the same values, written in another way"),
+        ([("18.40", "1840"), ("23.75", "2375"), ("9.60", "960")], "column factor", "× 100"),
         ([("a", ""), ("b", ""), ("c", "")], "emptied", "empty"),
         ([("10", "1010"), ("25", "1025"), ("31", "1031")], "column shift", "+1000 in each"),
         (

@@ -105,16 +105,16 @@ def _emptied(rows: Sequence[Row]) -> Found:
 
 
 def _written_otherwise(rows: Sequence[Row]) -> Found:
-    """The same letters and digits in another case or with other signs."""
+    """The same letters and digits in another case or with other signs; of numbers, the same number."""
 
     def bare(text: str) -> str:
         return "".join(sorted(c for c in text.casefold() if c.isalnum()))
 
-    return (
-        "format",
-        "the same values, written in another way",
-        [row for row in rows if row[2] and bare(row[1]) == bare(row[2])],
-    )
+    def same(was: str, now: str) -> bool:
+        numbers = value_of(was), value_of(now)
+        return bare(was) == bare(now) and (None in numbers or numbers[0] == numbers[1])
+
+    return "format", "the same values, written in another way", [row for row in rows if row[2] and same(*row[1:])]
 
 
 def _cut(rows: Sequence[Row]) -> Found:

@@ -224,8 +224,8 @@ def _language(before: Text, after: Text) -> tuple[str, str]:
         return "", ""
     was = language_of(sorted(before.lines, key=len, reverse=True))
     now = language_of(sorted(added, key=len, reverse=True))
-    if not was or not now or was == now:
-        return was, was
-    # Half of a text may be translated, line by line: what stands in the old words is no evidence against it.
+    # Half of a text may be translated, and half of a line, which then reads as before: only new words tell.
     fresh = " ".join(sorted(set(after.words) - set(before.words)))
-    return (was, now) if language_of([fresh]) != was else (was, was)
+    of_fresh = language_of([fresh]) if len(fresh) >= SHORT else ""
+    now = now if now not in ("", was) else of_fresh
+    return (was, now) if was and now and of_fresh != was else (was, was)

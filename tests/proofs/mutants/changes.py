@@ -25,6 +25,20 @@ OF_CHANGES = (
         f"{CHANGES}a_number_that_was_corrected_is_no_factor",
     ),
     (
+        "a line that is half translated reads as before",
+        "include/moat/checks/changed_text.py",
+        "    now = now if now not in (\"\", was) else of_fresh",
+        "    now = now or of_fresh",
+        f"{CHANGES}every_second_sentence_in_another_language_is_seen",
+    ),
+    (
+        "numbers of the same digits are the same",
+        "include/moat/checks/changed_columns.py",
+        "(None in numbers or numbers[0] == numbers[1])",
+        "True",
+        f"{CHANGES}a_pattern_of_a_column_is_found_among_the_rows_that_changed",
+    ),
+    (
         "personal data are quoted",
         CHANGE,
         "        if key in self.personal:",
