@@ -54,7 +54,7 @@ machine: programs ## Let a state machine move access at random beside an oracle
 	$(BIN)/python -m tests.proofs machine
 sweep: programs ## Ask who reads what half a million times, beside the oracle; an hour or more
 	$(BIN)/python -m pytest tests/proofs/access/test_sweep.py --sweep 500000 --timeout 86400 -s
-trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md
+trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md and TRUST_SECOND.md
 	$(BIN)/python -m pytest tests/proofs/trust --full -s
 quality: programs ## Measure retrieval on the whole of SciFact (test data that is not shipped)
 	$(BIN)/python -m pytest tests/proofs/quality --full -s

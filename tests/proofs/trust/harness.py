@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -246,6 +246,10 @@ class Simulation:
                 break
         return night
 
+    def copied(self, to: Path) -> Callable[[], None]:
+        """Keep the company's files and rows; calling the answer brings them back."""
+        return copied(self.company, to)
+
     def close(self) -> None:
         self.runtime.close()
 
@@ -259,7 +263,7 @@ class Kept:
         self._file = Path(simulation.settings.ledger.removeprefix("sqlite:///"))
         with sqlite3.connect(self._file) as source, sqlite3.connect(to / "ledger.db") as target:
             source.backup(target)
-        self._back = copied(simulation.company, to)
+        self._back = simulation.copied(to)
         self.incidents = {i.id for i in incidents.listing(simulation.runtime.ledger, resolved=True)}
         self._loads = {one.id for one in loads.recent(simulation.runtime.ledger, limit=100_000)}
 
@@ -286,7 +290,9 @@ class Kept:
     def settle(self) -> None:
         """A run by day that finds everything the same: files that were brought back have new times."""
         s = self._s
-        with time_machine.travel(s._moment("papers", s.company.today) + datetime.timedelta(hours=6), tick=True):
+        with time_machine.travel(
+            s._moment(next(iter(s.sources)), s.company.today) + datetime.timedelta(hours=6), tick=True
+        ):
             for source in s.sources.values():
                 assert s._night(source, Options()).outcome == "unchanged"
 
@@ -295,7 +301,7 @@ class Kept:
 def simulated(settings: Settings, home: Path, embedder_port: int, size: Size, seed: int) -> Iterator[Simulation]:
     """A company founded, with its servers; settings are of a collection of its own."""
     endpoint = Endpoint(embedder_port)
-    company = Company(home / "company", size, seed, _next_year())
+    company = Company(home / "company", size, seed, next_year())
     company.found()
     sql = home / "dags" / "sql"
     sql.mkdir(parents=True)
@@ -307,8 +313,8 @@ def simulated(settings: Settings, home: Path, embedder_port: int, size: Size, se
             "WAREHOUSE": {"conn_type": "duckdb", "host": str(company.database)},
             "PAGER": {"conn_type": "http", "host": hook},
         }.items():
-            stack.enter_context(_environment(f"AIRFLOW_CONN_TRUST_{name}", json.dumps(connection)))
-        stack.enter_context(_environment("TRUST_PROJECT", str(home)))
+            stack.enter_context(environment(f"AIRFLOW_CONN_TRUST_{name}", json.dumps(connection)))
+        stack.enter_context(environment("TRUST_PROJECT", str(home)))
         changed = {
             "embedder": "endpoint",
             "embedder_conn_id": "trust_embedder",
@@ -324,7 +330,7 @@ def simulated(settings: Settings, home: Path, embedder_port: int, size: Size, se
 
 
 @contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
+def environment(name: str, value: str) -> Iterator[None]:
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -336,7 +342,7 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _next_year() -> datetime.date:
+def next_year() -> datetime.date:
     """The first Monday of a year to come: gRPC's deadlines are moments, so a calendar in the past would have none left."""
     day = datetime.date(datetime.datetime.now(datetime.UTC).year + 1, 1, 1)
     return day + datetime.timedelta(days=-day.weekday() % 7)

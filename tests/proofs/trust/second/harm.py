@@ -1,0 +1,159 @@
+"""What a kind of harm is, and the tools to do it: files and rows only, nothing of Moat."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+import duckdb
+
+from tests.proofs.trust.second.firm import Firm
+from tests.proofs.trust.second.formats import Doc
+
+Size = Literal["all", "a tenth", "three", "whole"]
+Act = Callable[[Firm, list[str], Random], None]
+SIZES: tuple[Size, ...] = ("all", "a tenth", "three")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Harm:
+    """One kind. `right` are the causes that a person on duty would name, written before the first run."""
+
+    name: str
+    source: Literal["share", "orders"]
+    says: str
+    right: frozenset[str]
+    act: Act
+    of: Callable[[Firm], list[str]]
+    sizes: tuple[Size, ...] = SIZES
+    days: int = 1
+
+
+class Harms:
+    """Kinds of one source, in the order that they are written down in."""
+
+    def __init__(self, source: Literal["share", "orders"], of: Callable[[Firm], list[str]]) -> None:
+        self.source, self.of, self.found = source, of, list[Harm]()
+
+    def __call__(
+        self,
+        says: str,
+        right: str,
+        of: Callable[[Firm], list[str]] | None = None,
+        *,
+        whole: bool = False,
+        days: int = 1,
+    ) -> Callable[[Act], Act]:
+        """Enter a function as a kind by its name; `whole`: it has one size."""
+
+        def enter(act: Act) -> Act:
+            harm = Harm(
+                name=act.__name__,  # type: ignore[attr-defined]
+                source=self.source,
+                says=says,
+                right=frozenset(right.split()),
+                act=act,
+                of=of or self.of,
+                sizes=("whole",) if whole else SIZES,
+                days=days,
+            )
+            self.found.append(harm)
+            return act
+
+        return enter
+
+
+def every(firm: Firm) -> list[str]:
+    return sorted(firm.docs)
+
+
+def kinds(*wanted: str) -> Callable[[Firm], list[str]]:
+    return lambda firm: sorted(k for k, d in firm.docs.items() if d.kind in wanted)
+
+
+def inside(folder: str) -> Callable[[Firm], list[str]]:
+    return lambda firm: sorted(k for k in firm.docs if k.startswith(folder + "/"))
+
+
+def with_tables(firm: Firm) -> list[str]:
+    return sorted(k for k, d in firm.docs.items() if d.table and d.sections)
+
+
+def with_text(firm: Firm) -> list[str]:
+    return sorted(k for k, d in firm.docs.items() if d.sections)
+
+
+def text_kinds(firm: Firm) -> list[str]:
+    return [k for k in with_text(firm) if firm.docs[k].kind != "eml"]
+
+
+def saying(pattern: str) -> Callable[[Firm], list[str]]:
+    """Documents in whose text something is found."""
+    return lambda firm: sorted(k for k, d in firm.docs.items() if re.search(pattern, " ".join(sentences(d))))
+
+
+def sentences(doc: Doc) -> list[str]:
+    return [line for _, lines in doc.sections for line in lines]
+
+
+def put(firm: Firm, keys: Iterable[str], change: Callable[[Doc], Doc]) -> None:
+    """Write documents again, as `change` makes them."""
+    for key in keys:
+        firm.save(change(firm.docs[key]))
+
+
+def raw(firm: Firm, keys: Iterable[str], change: Callable[[bytes], bytes]) -> None:
+    """Put other bytes into files."""
+    for key in keys:
+        file = firm.folder / key
+        file.write_bytes(change(file.read_bytes()))
+
+
+def words(doc: Doc, change: Callable[[str], str], tables: bool = True, headings: bool = False) -> Doc:
+    """A document with each sentence changed, and each cell."""
+    sections = tuple(
+        (change(name) if headings else name, tuple(change(line) for line in lines)) for name, lines in doc.sections
+    )
+    cells = tuple(tuple(change(c) for c in row) for row in doc.table[1:]) if tables else doc.table[1:]
+    return replace(doc, sections=sections, table=(*doc.table[:1], *cells))
+
+
+def listed(doc: Doc, change: Callable[[list[str]], list[str]]) -> Doc:
+    """A document with the list of sentences of each section changed; empty sections go."""
+    made = ((name, tuple(change(list(lines)))) for name, lines in doc.sections)
+    return replace(doc, sections=tuple((name, lines) for name, lines in made if lines))
+
+
+@contextmanager
+def orders(firm: Firm) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(firm.database)) as db:
+        yield db
+
+
+def ids(where: str = "true") -> Callable[[Firm], list[str]]:
+    """Ids of the rows of which something holds."""
+
+    def found(firm: Firm) -> list[str]:
+        with orders(firm) as db:
+            return [str(n) for (n,) in db.execute(f"SELECT id FROM orders WHERE {where} ORDER BY id").fetchall()]
+
+    return found
+
+
+def update(firm: Firm, keys: list[str], change: str) -> None:
+    """`UPDATE orders SET …` on some rows."""
+    with orders(firm) as db:
+        db.execute(f"UPDATE orders SET {change} WHERE id IN (SELECT unnest(?))", [[int(k) for k in keys]])
+
+
+def rotate(firm: Firm, keys: list[str], column: str) -> None:
+    """Give each of some rows the value that the next one has."""
+    with orders(firm) as db:
+        found = db.execute(f"SELECT id, {column} FROM orders ORDER BY id").fetchall()
+        chosen = [(n, v) for n, v in found if str(n) in set(keys)]
+        moved = [v for _, v in chosen[1:]] + [chosen[0][1]]
+        db.executemany(
+            f"UPDATE orders SET {column} = ? WHERE id = ?", [[v, n] for (n, _), v in zip(chosen, moved, strict=True)]
+        )

@@ -1,0 +1,123 @@
+"""What the gate makes of a company that it was not tuned on: a sample here, all of it by `make trust`."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.results import ran_on
+from moat.incidents.triage.rank import SIGNATURES
+from moat.settings import PROJECT, Settings
+from tests.company import collection_of_its_own
+from tests.proofs.trust.harness import Kept, Night
+from tests.proofs.trust.second.harm import Harm
+from tests.proofs.trust.second.harms_orders import table
+from tests.proofs.trust.second.harms_share import share
+from tests.proofs.trust.second.harms_texts import texts
+from tests.proofs.trust.second.honest import honest, honest_rows
+from tests.proofs.trust.second.nights import Second, picked, second
+from tests.proofs.trust.second.page import NIGHTS_PER_FALSE_HOLD, page
+from tests.proofs.trust.second.unseen import UNSEEN
+
+HARMS = (*share.found, *texts.found, *table.found)
+HONEST = (*honest.found, *honest_rows.found)
+GENERATOR = ("firm", "formats", "prose", "harm", "harms_share", "harms_texts", "harms_orders", "honest")
+FULL_DAYS, FEW_DAYS = 60, 18
+FULL_SEED, FEW_SEED = 11, 29
+FEW = (  # of each class some, in the size that a small run tries
+    ("conversion_failed", "all"),
+    ("tables_lost", "a tenth"),
+    ("digits_lost", "a tenth"),
+    ("salaries_moved", "all"),
+    ("access_file_gone", "whole"),
+    ("everybody_in_hr", "whole"),
+    ("bodies_shifted", "three"),
+    ("prices_swapped", "a tenth"),
+    ("dose_halved", "all"),
+    ("separator_changed", "all"),
+)
+
+
+@pytest.fixture(scope="module")
+def full(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="module")
+def company(weaviate_server: Settings, tmp_path_factory: pytest.TempPathFactory, full: bool) -> Iterator[Second]:
+    home = tmp_path_factory.mktemp("second")
+    with (
+        collection_of_its_own(weaviate_server, 1, home / "home") as settings,
+        second(settings, home, FULL_SEED if full else FEW_SEED) as made,
+    ):
+        yield made
+
+
+@pytest.fixture(scope="module")
+def nights(company: Second, full: bool) -> list[Night]:
+    """The clean nights."""
+    return company.live(FULL_DAYS if full else FEW_DAYS)
+
+
+@pytest.fixture(scope="module")
+def kept(company: Second, nights: list[Night], tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    return company.keep(tmp_path_factory.mktemp("kept") / "kept")
+
+
+@pytest.mark.timeout(86_400)
+def test_the_gate_keeps_its_promises_to_a_company_that_it_does_not_know(
+    company: Second, nights: list[Night], kept: Kept, full: bool
+) -> None:
+    by_name = {harm.name: harm for harm in HARMS}
+    # What promotes what it brings goes last: the index is not brought back.
+    in_order = sorted(((h, size) for h in HARMS for size in h.sizes), key=lambda one: one[0].days)
+    pairs = in_order if full else [(by_name[name], size) for name, size in FEW]
+    found = []
+    for harm, size in pairs:
+        outcome = company.try_kind(harm.name, harm.source, _change(company, harm, size), kept, size, harm.days)
+        found.append(outcome)
+        print(harm.name, size, outcome.verdict, outcome.causes[:3], flush=True)
+    changed = [
+        company.try_honest(h.name, h.source, _change(company, h, "whole"), kept)
+        for h in (HONEST if full else HONEST[:1])
+    ]
+    if full:
+        text = page(nights, found, changed, HARMS, UNSEEN, ran_on("python-docx", "duckdb"))
+        (PROJECT / "bench" / "TRUST_SECOND.md").write_text(text, "utf-8")
+    stopped = [n for n in nights if n.stopped]
+    assert len(stopped) <= max(1, len(nights) // NIGHTS_PER_FALSE_HOLD), stopped
+    largest = [o for o in found if o.size in ("whole", "all") or not full]
+    assert [f"{o.kind} {o.size}" for o in largest if o.verdict in ("silent", "live") and o.kind not in UNSEEN] == []
+    assert [h.kind for h in changed if not h.released] == []
+
+
+def _change(company: Second, harm: Harm, size: str) -> Callable[[], int]:
+    """What a kind does on each of its nights; it answers how many documents or rows it met."""
+    dice = company.company.dice(f"{harm.name} {size}")
+
+    def change() -> int:
+        keys = picked(company.company, harm.of(company.company), size, dice)
+        harm.act(company.company, keys, dice)
+        return len(keys)
+
+    return change
+
+
+def test_kinds_have_names_of_their_own_and_causes_that_triage_knows() -> None:
+    assert len({h.name for h in (*HARMS, *HONEST)}) == len(HARMS) + len(HONEST)
+    known = {signature.name for signature in SIGNATURES}
+    assert {cause for h in (*HARMS, *HONEST) for cause in h.right} <= known
+    assert {name for name, _ in FEW} | UNSEEN.keys() <= {h.name for h in HARMS}
+
+
+def test_the_second_company_is_made_by_code_of_its_own() -> None:
+    """Neither Moat nor the first company is imported by what makes it and what harms it."""
+    for name in GENERATOR:
+        tree = ast.parse(Path(__file__).with_name(f"{name}.py").read_text("utf-8"))
+        modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        assert not any(m.split(".")[0] in ("moat", "include", "dags", "plugins") for m in modules), name
+        ours = {m for m in modules if m.startswith("tests.")}
+        assert all(m.startswith("tests.proofs.trust.second.") for m in ours), name
+        assert {m.rpartition(".")[2] for m in ours} <= set(GENERATOR), name

@@ -1,0 +1,1 @@
+UNSEEN: dict[str, str] = {}
