@@ -227,6 +227,20 @@ def test_every_second_sentence_in_another_language_is_seen(between: str) -> None
     assert change.language == ("en", "de")
 
 
+def test_a_cell_that_changed_is_no_text_in_another_language() -> None:
+    rows = [
+        "Calmoquin | Gent | 12 | 3.50 | Klára",
+        "Ferrobine | Nîmes | 40 | 9.10 | Beatriz",
+        "Mitexol | Évora | 7 | 2.25 | Jarl",
+    ]
+    prose = "The labeller is rinsed before lunch and the filter is checked by whoever works the shift."
+    was, now = (
+        Text.of([VisiblePart("text", "", prose), VisiblePart("text", "", "\n".join(f"{row} | {end}" for row in rows))])
+        for end in ("1.00", "#REF!")
+    )
+    assert "language" not in text_change(was, now).kinds
+
+
 def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
     compared = Compared()
     for n in range(3):
@@ -305,6 +319,17 @@ def test_every_kind_has_a_cause_that_looks_for_it() -> None:
         fault = Fault(kind="check", stage="gate", subject=kind.title, severity="hold", error="", message="seen")
         evidence = Evidence(source="s", faults=(fault,))
         assert any(signature.look(evidence).score > 0 for signature in COMPARED), kind.title
+
+
+def test_cells_with_errors_are_the_cause_of_lost_decimals() -> None:
+    from moat.incidents.triage.evidence import Evidence, Fault
+    from moat.incidents.triage.rank import ranked
+
+    faults = tuple(
+        Fault(kind="check", stage="gate", subject=title, severity="hold", error="", message="seen")
+        for title in ("decimals lost", "broken references", "tables lost")
+    )
+    assert ranked(Evidence(source="s", faults=faults))[0].name == "broken_references"
 
 
 def test_a_load_without_changed_documents_is_not_judged(company: Company) -> None:

@@ -226,6 +226,8 @@ def _language(before: Text, after: Text) -> tuple[str, str]:
     now = language_of(sorted(added, key=len, reverse=True))
     # Half of a text may be translated, and half of a line, which then reads as before: only new words tell.
     fresh = " ".join(sorted(set(after.words) - set(before.words)))
-    of_fresh = language_of([fresh]) if len(fresh) >= SHORT else ""
+    if len(fresh) < SHORT:  # cells of a table, a name, a number
+        return was, was
+    of_fresh = language_of([fresh])
     now = now if now not in ("", was) else of_fresh
     return (was, now) if was and now and of_fresh != was else (was, was)

@@ -24,7 +24,7 @@ COMPARED = (
     Signature("text_emptied", "Text is missing from documents", _failed("half of the text lost", score=75), (LOOK, REJECT, AGAIN, ROLLBACK)),
     Signature("structure_lost", "Tables, headings or links are lost from documents", _failed("tables lost", "headings lost", "links lost", score=97), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
     Signature("digits_lost", "Numbers are lost from documents", _failed("digits lost", "decimals lost", score=97), ("see what converts the documents of {source}, and their fonts", REJECT, AGAIN, ROLLBACK)),
-    Signature("broken_references", "Sheets have cells with errors", _failed("broken references", score=95), ("open a sheet that the report names: a file it refers to is gone", REJECT, AGAIN, ROLLBACK)),
+    Signature("broken_references", "Sheets have cells with errors", _failed("broken references", score=98), ("open a sheet that the report names: a file it refers to is gone", REJECT, AGAIN, ROLLBACK)),
     Signature("test_data", "Test data stands where documents should", _failed("test data", score=96), ("see whether {source} reads the system that people work in", REJECT, AGAIN, ROLLBACK)),
     Signature("numbers_multiplied", "Numbers were multiplied by one factor", _failed("numbers multiplied"), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("column_values_changed", "A column holds other values than usual", _failed("values multiplied", "values moved by one amount", "one value for many", "values written otherwise"), (SEE, RELEASE, REJECT, ROLLBACK)),

@@ -39,7 +39,7 @@ def page(
     lines = [
         "# Trust, measured on a second company",
         "",
-        "Written by `make trust`. Another invented company, made by other code: a maker of veterinary remedies with a folder of",
+        "By `make trust`. Another invented company, made by other code: a maker of veterinary remedies with a folder of",
         "90 documents (Markdown, HTML, Word, Excel, CSV, mails) in seven folders with access files, a groups file, and a table of",
         "200 orders with a column of readers. No bound and no rule was chosen on it. Each night reads the groups, the access,",
         "and then goes the whole way on a real Weaviate; a plain embedder of words stands in for the model. Then each kind of",
@@ -83,7 +83,12 @@ def page(
     lines += ["", "## Silent", ""]
     for o in found:
         if o.verdict == "silent":
-            why = unseen.get(o.kind, "fewer documents than a pattern needs" if o.size in ("three", "a tenth") else "")
+            why = unseen.get(
+                o.kind,
+                "too few for chance to be out of the question, or nothing that they have in common"
+                if o.size in ("three", "a tenth")
+                else "",
+            )
             lines.append(f"- {o.kind}, {o.size} ({o.hit}){': ' + why if why else ''}")
     lines += [
         "",

@@ -27,15 +27,17 @@ FULL_DAYS, FEW_DAYS = 60, 18
 FULL_SEED, FEW_SEED = 11, 29
 FEW = (  # of each class some, in the size that a small run tries
     ("conversion_failed", "all"),
-    ("tables_lost", "a tenth"),
-    ("digits_lost", "a tenth"),
+    ("half_translated", "all"),
+    ("tables_lost", "all"),
+    ("secret_in_prose", "all"),
     ("salaries_moved", "all"),
-    ("access_file_gone", "whole"),
-    ("everybody_in_hr", "whole"),
-    ("bodies_shifted", "three"),
-    ("prices_swapped", "a tenth"),
+    ("readers_off_by_one", "all"),
     ("dose_halved", "all"),
     ("separator_changed", "all"),
+    ("negation_lost", "a tenth"),
+    ("spaces_lost", "a tenth"),
+    ("bodies_shifted", "a tenth"),
+    ("injection", "a tenth"),
 )
 
 
