@@ -219,8 +219,12 @@ def test_every_second_sentence_in_another_language_is_seen(between: str) -> None
         "Drivers wait in the northern yard and keep the radio on.",
         "The fee of the second day is paid by whoever ordered the ramp.",
     )
-    german = (english[0], "Vor der Ankunft ist ein anderer Platz beim Hafenamt zu erfragen.")
-    german += (english[2], "Die Gebühr des zweiten Tages zahlt, wer die Rampe bestellt hat.")
+    german = (
+        english[0],
+        "Vor der Ankunft ist ein anderer Platz beim Hafenamt zu erfragen.",
+        english[2],
+        "Die Gebühr des zweiten Tages zahlt, wer die Rampe bestellt hat.",
+    )
     was, now = (Text.of([VisiblePart("text", "", between.join(lines))]) for lines in (english, german))
     change = text_change(was, now)
     assert "language" in change.kinds

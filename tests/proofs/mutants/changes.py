@@ -27,7 +27,7 @@ OF_CHANGES = (
     (
         "a line that is half translated reads as before",
         "include/moat/checks/changed_text.py",
-        "    now = now if now not in (\"\", was) else of_fresh",
+        '    now = now if now not in ("", was) else of_fresh',
         "    now = now or of_fresh",
         f"{CHANGES}every_second_sentence_in_another_language_is_seen",
     ),
