@@ -71,7 +71,10 @@ def test_an_application_asks_through_it_beside_its_own_include(
     (app / "include" / "__init__.py").touch()
     (app / "include" / "source.py").write_text("OURS = 'the application has an include of its own'\n")
     (app / "ask.py").write_text(ASK)
-    env = {"PATH": os.environ["PATH"], **environment_of(served, "reader")}  # and nothing of this process's
+    mine = {
+        name: os.environ[name] for name in ("PATH", "XDG_RUNTIME_DIR")
+    }  # of the same user, who has the embedder's key
+    env = {**mine, **environment_of(served, "reader")}  # and nothing else of this process's
     out = ran(bare / "bin" / "python", "ask.py", "How long is parental leave?", ANN, cwd=app, env=env)
     answer = json.loads(out.strip().splitlines()[-1])
     assert answer["refused"] is None
