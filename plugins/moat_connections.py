@@ -80,7 +80,7 @@ class HookSql:
     def _mapped(self, error: BaseException, sql: str = "") -> FatalError | SourceUnavailable:
         names = {kind.__name__ for kind in type(error).__mro__}
         told = said(error, sql)
-        if names & PASSING and not is_of_the_query(error):
+        if names & PASSING and not (sql and is_of_the_query(error)):  # before a query is sent, none is at fault
             return SourceUnavailable(f"connection {self._conn_id}: the database did not answer: {told}")
         return FatalError(
             f"connection {self._conn_id}: the database refuses the query: {told}; run it by hand to see the whole answer"

@@ -4,6 +4,7 @@ import json
 import traceback
 from pathlib import Path
 
+import duckdb
 import pytest
 from moat_connections import WINDOW, AirflowConnections
 
@@ -188,6 +189,19 @@ def test_a_hook_names_what_happens_next(warehouse: Path) -> None:
     warehouse.mkdir()
     with pytest.raises(SourceUnavailable, match="connection warehouse: the database did not answer"):
         list(AirflowConnections().sql("warehouse").stream("SELECT 1"))
+
+
+def test_a_database_that_cannot_be_reached_only_needs_time(warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words of a missing socket, and of a database that is being restored, are those of a wrong query too."""
+    sql = AirflowConnections().sql("warehouse")
+    for words in ("connection to server on socket failed: No such file or directory", 'database "w" does not exist'):
+
+        def down(words: str = words) -> None:
+            raise duckdb.OperationalError(words)
+
+        monkeypatch.setattr(sql._hook, "get_conn", down)
+        with pytest.raises(SourceUnavailable, match="did not answer: OperationalError"):
+            list(sql.stream("SELECT 1"))
 
 
 @pytest.mark.parametrize("conn_type", ["http", "generic", "no_such_type", ""])

@@ -8,9 +8,12 @@ that stand in our own query as well.
 import errno
 import re
 
-_PHRASES = (
+_OF_THE_QUERY = (  # which no further try mends
     r"no such (?:table|column|function)", r"unknown (?:column|table|database)", r"does(?: not|n't) exist", r"syntax error",
-    r"ambiguous", r"permission denied", r"access denied", r"(?:password )?authentication failed", r"login failed",
+    r"ambiguous",
+)  # fmt: skip
+_PHRASES = (
+    *_OF_THE_QUERY, r"permission denied", r"access denied", r"(?:password )?authentication failed", r"login failed",
     r"cannot (?:be )?cast", r"could not convert", r"invalid input syntax", r"division by zero", r"out of range",
     r"connection (?:was )?(?:refused|reset|aborted|closed|timed out)", r"could not connect", r"server closed the connection",
     r"timed out", r"time-?out", r"could not translate host name", r"name or service not known", r"no route to host",
@@ -21,9 +24,7 @@ _PHRASES = (
     r"rate limit", r"too many requests", r"quota exceeded", r"throttl", r"disk I/O error", r"malformed",
 )  # fmt: skip
 KNOWN = re.compile("|".join(_PHRASES), re.IGNORECASE)
-QUERY = re.compile(
-    r"no such|unknown (?:column|table|database)|does(?: not|n't) exist|syntax error|ambiguous", re.IGNORECASE
-)  # a fault of the query, which no further try mends
+QUERY = re.compile("|".join(_OF_THE_QUERY), re.IGNORECASE)
 NAME = re.compile(r"[A-Za-z_]\w*")
 KEYWORDS = frozenset(  # of SQL, and words of messages that a query may have too
     {
