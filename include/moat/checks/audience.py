@@ -1,6 +1,7 @@
 """The audience of policies: common readers and number of readers."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from moat.access.policy import PUBLIC, Policy
 from moat.errors import TooManyPrincipals
@@ -73,7 +74,7 @@ class Audience:
     @property
     def everyone(self) -> int:
         """Number of people in any group; 0 where the directories have too many memberships to tell."""
-        return len(self._everybody())
+        return len(self._everybody)
 
     def people(self, policy: Policy | None) -> frozenset[str]:
         """The known people who may read under a policy; where it is public, everybody but those whom it denies.
@@ -84,7 +85,7 @@ class Audience:
         if policy is None or policy.nobody:
             return frozenset()
         layers = [self._named(layer) for layer in policy.layers if PUBLIC not in layer]
-        who = frozenset.intersection(*layers) if layers else self._everybody()
+        who = frozenset.intersection(*layers) if layers else self._everybody
         return who - self._named(policy.deny)
 
     def gains(self, was: Policy | None, now: Policy | None) -> frozenset[str]:
@@ -98,7 +99,9 @@ class Audience:
         unknown = (who for layer in now.layers for who in layer if who != PUBLIC and not self._named(frozenset([who])))
         return bool(self.gains(was, now)) or any(unknown)
 
+    @cached_property
     def _everybody(self) -> frozenset[str]:
+        """The people in any group: asked for with each pair of policies."""
         self._known()
         return frozenset().union(*(self._below or {}).values())
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from moat.batching import grouped
 from moat.checks.changed_text import factor_of, value_of
 
 FEWEST = 3  # rows that show a pattern
@@ -125,15 +126,15 @@ def _cut(rows: Sequence[Row]) -> Found:
     return "column cut", f"cut at {length:,} characters", some
 
 
+def _alike(rows: Sequence[Row], of: Callable[[str, str], str]) -> tuple[str, list[Row]]:
+    """The most rows of which something is the same, by their values before and after, and what that is."""
+    by = grouped((common, row) for row in rows if (common := of(row[1], row[2])))
+    return max(by.items(), key=lambda one: len(one[1]), default=("", []))
+
+
 def _multiplied(rows: Sequence[Row]) -> Found:
     """One factor for many rows, to three digits."""
-    by: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if factor := factor_of(row[1], row[2]):
-            by[factor].append(row)
-    if not by:
-        return "column factor", "", ()
-    factor, some = max(by.items(), key=lambda one: len(one[1]))
+    factor, some = _alike(rows, factor_of)
     # Small numbers are multiples of one another by chance, and one value in place of another is no multiplication.
     different = {row[1] for row in some if sum(c.isdigit() for c in row[1]) > 1}
     return "column factor", f"× {factor}", some if len(different) >= FEWEST else ()
@@ -141,13 +142,7 @@ def _multiplied(rows: Sequence[Row]) -> Found:
 
 def _moved_by(rows: Sequence[Row]) -> Found:
     """One amount for many numbers, or one span for many times. Counters that go up by one are none."""
-    by: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if amount := _difference(row[1], row[2]):
-            by[amount].append(row)
-    if not by:
-        return "column shift", "", ()
-    amount, some = max(by.items(), key=lambda one: len(one[1]))
+    amount, some = _alike(rows, _difference)
     return "column shift", f"{amount} in each", some if len({was for _, was, _ in some}) >= FEWEST else ()
 
 
@@ -176,15 +171,9 @@ def _time(text: str) -> datetime | None:
 
 def _one_value(rows: Sequence[Row]) -> Found:
     """One value in the place of many different ones."""
-    now, some = "", list[Row]()
-    by: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row[2]:
-            by[row[2]].append(row)
-    if by:
-        now, some = max(by.items(), key=lambda one: len(one[1]))
+    _, some = _alike(rows, lambda _, now: now)
     different = len({was for _, was, _ in some})
-    return "one value", "one value for many", some if now and different >= max(MANY, ALIKE * len(some)) else ()
+    return "one value", "one value for many", some if different >= max(MANY, ALIKE * len(some)) else ()
 
 
 LOOKS: tuple[tuple[Callable[[Sequence[Row]], Found], float], ...] = (  # with the share of changes that show it

@@ -6,11 +6,11 @@ is done to a few documents every night is judged over the last nights together.
 """
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
+from moat.batching import grouped
 from moat.checks import segments
 from moat.checks.candidate import Candidate
 from moat.checks.changed_columns import ColumnChange, Columns, one_step, values_of
@@ -22,7 +22,6 @@ from moat.ledger.measures import PastMeasure, history
 from moat.ledger.projection import Version, VisiblePart, visible_versions
 from moat.records import Chunk, Prepared
 
-T = TypeVar("T")
 MOST_COMPARED = 2_000  # changed documents; of more, a sample
 WINDOW = 100  # documents whose last version is in memory
 FEWEST = 3  # documents that show a pattern
@@ -166,7 +165,7 @@ class Compared:
 
         A single number that was corrected has a factor too: it is one where a second number has it, here or elsewhere.
         """
-        by = _grouped((change.factor, key) for key, change in self.texts.items() if change.factor)
+        by = grouped((change.factor, key) for key, change in self.texts.items() if change.factor)
         by = {f: keys for f, keys in by.items() if len(keys) > 1 or len(set(self.texts[keys[0]].numbers)) > 1}
         if not by:
             return None
@@ -175,14 +174,14 @@ class Compared:
         return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}")
 
     def _names(self) -> Seen | None:
-        by = _grouped((pair, key) for key, change in self.texts.items() for pair in change.names)
+        by = grouped((pair, key) for key, change in self.texts.items() for pair in change.names)
         if not by:
             return None
         (was, now), keys = max(by.items(), key=lambda one: (len(one[1]), one[0]))
         return Seen(keys, self._quoted(keys[0], was, now).strip(" ()"))
 
     def _same_page(self) -> Seen | None:
-        by = _grouped((change.beginning, key) for key, change in self.texts.items() if change.beginning)
+        by = grouped((change.beginning, key) for key, change in self.texts.items() if change.beginning)
         if not by:
             return None
         beginning, keys = max(by.items(), key=lambda one: len(one[1]))
@@ -216,14 +215,6 @@ class Compared:
         if key in self.personal:
             return ""
         return f" ({was[:LONG] or 'empty'} → {now[:LONG] or 'empty'})"
-
-
-def _grouped(pairs: Iterable[tuple[T, str]]) -> dict[T, list[str]]:
-    """Keys of documents by what they have in common."""
-    by: dict[T, list[str]] = defaultdict(list)
-    for common, key in pairs:
-        by[common].append(key)
-    return by
 
 
 def _edited(candidate: Candidate) -> set[str]:
