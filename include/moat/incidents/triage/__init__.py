@@ -9,7 +9,7 @@ from moat.incidents.triage.commands import commands
 from moat.incidents.triage.diagnosis import Cause, Diagnosis, Reach
 from moat.incidents.triage.gather import gathered
 from moat.incidents.triage.impact import reach_of
-from moat.incidents.triage.opened import commands_of, widened
+from moat.incidents.triage.opened import widened
 from moat.incidents.triage.rank import ranked
 from moat.ledger.incidents import SEVERITIES, Happening
 from moat.ledger.loads import Load
@@ -28,13 +28,10 @@ def triage(
     """
     name = name or (source.name if source else load.source if load else "")
     evidence, touched = gathered(runtime, source, load, name, happenings)
-    causes = widened(runtime.ledger, name, load, ranked(evidence))
+    causes, before = widened(runtime.ledger, name, load, ranked(evidence))
     severity = max((h.severity for h in happenings), key=SEVERITIES.index, default="warn")
     reach = reach_of(runtime.ledger, name, touched, min(h.first_at for h in happenings))
     rests = max(evidence.aside, key=lambda a: a.n, default=None)
     first = causes[0].name if causes else "unexplained"
-    steps = (
-        *commands_of(runtime.ledger, name, load, causes),
-        *commands(name, load, first, severity, rests.error if rests else ""),
-    )
-    return Diagnosis(causes, reach, steps)
+    after = commands(name, load, first, severity, rests.error if rests else "")
+    return Diagnosis(causes, reach, (*before, *after))
