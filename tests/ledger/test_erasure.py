@@ -20,6 +20,7 @@ from moat.ledger.tables import (
     hold,
     hold_document,
     load,
+    past_content,
     presence,
     quarantine,
     revision,
@@ -106,6 +107,21 @@ def test_everything_but_the_tombstone_goes_and_the_other_document_stays(ledger: 
         assert count(connection, access_change) == 0  # of a load that has ended
         assert count(connection, document) == 2
     assert ledger.scrub()
+
+
+def test_a_digest_of_an_earlier_content_goes_too_and_is_a_finding_where_it_does_not(ledger: Ledger) -> None:
+    ended(ledger, seeded(ledger))
+    kept = insert(past_content).values(
+        document_id=document_id(ledger.tenant, "docs", "a.md"), content_hash="c0", at=datetime.now(UTC)
+    )
+    with ledger.write() as connection:
+        connection.execute(kept)
+    receipt = erasure.collect(ledger, erasure.begin(ledger, asked()), (), ())
+    erasure.forget(ledger, receipt)
+    assert receipts.left(ledger, receipt) == []
+    with ledger.write() as connection:
+        connection.execute(kept)
+    assert receipts.left(ledger, receipt) == ["1 rows of past_content"]
 
 
 def test_vectors_of_no_text_stay_while_some_load_may_have_just_made_them(ledger: Ledger) -> None:

@@ -23,6 +23,7 @@ from moat.ledger.tables import (
     embedding,
     erasure,
     hold_document,
+    past_content,
     presence,
     quarantine,
     revision,
@@ -86,7 +87,7 @@ def left(ledger: Ledger, receipt: Receipt) -> list[str]:
         for window in windows(receipt.documents):
             tombstones = select(document.c.id).where(document.c.id.in_(window), document.c.erased_at.is_not(None))
             standing.update(connection.scalars(tombstones))
-            for table in (chunk, revision, access_change, hold_document, pass_document):
+            for table in (chunk, revision, past_content, access_change, hold_document, pass_document):
                 n = _count(connection, table, table.c.document_id.in_(window))
                 found += [f"{n:,} rows of {table.name}"] if n else []
         for window in windows(receipt.chunks):
