@@ -105,6 +105,10 @@ class Company:
         """Document keys of the hits, the best first, each once."""
         return list(dict.fromkeys(hit.document_key for hit in self.search(question, asker, **given)))
 
+    def shows_pay_to(self, asker: str) -> bool:
+        """Whether somebody finds what only the people team may read."""
+        return "people/pay.md" in self.keys("What does a crane driver earn?", asker)
+
 
 def stored(index: Store) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Everything in the index: text hash and access tokens by id."""

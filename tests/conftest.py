@@ -44,6 +44,7 @@ hypothesis.settings.register_profile("repeatable", derandomize=True)
 hypothesis.settings.load_profile("repeatable")
 
 if TYPE_CHECKING:  # imported where they are needed: a test that needs no ledger pays for none
+    from moat.index.store import WeaviateStore
     from moat.ledger import Ledger
     from moat.records import Document
     from moat.runtime import Runtime
@@ -255,6 +256,29 @@ def company(runtime: Runtime, tmp_path: Path) -> Company:
     from tests.company import Company
 
     return Company(runtime, tmp_path / "docs")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def company_on_either_ledger(
+    request: pytest.FixtureRequest, served: Settings, make_runtime: Callable[..., Runtime], tmp_path: Path
+) -> Company:
+    """The company with everything promoted once, on SQLite and on PostgreSQL."""
+    from tests.company import Company
+
+    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_database")
+    made = Company(make_runtime(served.model_copy(update={"ledger_url": url})), tmp_path / "docs")
+    assert made.runtime.ledger.engine.dialect.name == request.param
+    first = made.run()
+    assert first.load.state == "promoted", first.load.reason
+    return made
+
+
+@pytest.fixture
+def index(company: Company) -> Iterator[WeaviateStore]:
+    """The company's collection."""
+    made = company.index()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Erasure: a document is gone from index, ledger and staging, stays gone, and its receipt can be looked at again."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,13 +43,6 @@ def company(runtime: Runtime, tmp_path: Path) -> Company:
     made = Company(runtime, tmp_path / "docs")
     made.run()
     return made
-
-
-@pytest.fixture
-def index(company: Company) -> Iterator[WeaviateStore]:
-    made = company.index()
-    yield made
-    made.close()
 
 
 def asked(*keys: str, **given: Any) -> Request:

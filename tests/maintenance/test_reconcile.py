@@ -1,6 +1,5 @@
 """Source against ledger against index: what drifted is counted, and mended from the ledger."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +19,6 @@ def company(runtime: Runtime, tmp_path: Path) -> Company:
     made = Company(runtime, tmp_path / "docs")
     made.run()
     return made
-
-
-@pytest.fixture
-def index(company: Company) -> Iterator[WeaviateStore]:
-    made = company.index()
-    yield made
-    made.close()
 
 
 def drift(company: Company, index: WeaviateStore, repair: bool = False) -> Drift:

@@ -1,8 +1,5 @@
 """The whole way on either ledger: SQLite for one machine, PostgreSQL for many."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
 from moat.index.store import WeaviateStore
@@ -12,8 +9,6 @@ from moat.ledger.quarantine import listing, replay
 from moat.maintenance.access_sync import sync_access
 from moat.maintenance.erase import erase, verify
 from moat.maintenance.reconcile import reconcile
-from moat.runtime import Runtime
-from moat.settings import Settings
 from moat.source import Limits
 from moat.stages.run import finish
 from tests.company import ANN, HUGO, LEAVE, Company
@@ -21,24 +16,9 @@ from tests.company import ANN, HUGO, LEAVE, Company
 LEAVE_TAKES, EARNS = "How long is parental leave?", "What does a crane driver earn?"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def company(
-    request: pytest.FixtureRequest, served: Settings, make_runtime: Callable[[Settings], Runtime], tmp_path: Path
-) -> Company:
-    """The company with everything promoted once."""
-    url = "" if request.param == "sqlite" else request.getfixturevalue("postgres_database")
-    made = Company(make_runtime(served.model_copy(update={"ledger_url": url})), tmp_path / "docs")
-    assert made.runtime.ledger.engine.dialect.name == request.param
-    first = made.run()
-    assert first.load.state == "promoted", first.load.reason
-    return made
-
-
 @pytest.fixture
-def index(company: Company) -> Iterator[WeaviateStore]:
-    made = company.index()
-    yield made
-    made.close()
+def company(company_on_either_ledger: Company) -> Company:
+    return company_on_either_ledger
 
 
 def test_a_source_loads_changes_is_held_released_and_rolled_back(company: Company) -> None:
