@@ -201,6 +201,30 @@ def warm_parser() -> Iterator[None]:
 
 
 @pytest.fixture
+def s3(s3_server: str) -> Iterator[Any]:
+    """A client of the S3 server."""
+    import boto3
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server,
+        region_name="us-east-1",
+        aws_access_key_id="moat",
+        aws_secret_access_key="moat-secret",
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def bucket(s3: Any) -> str:
+    """A bucket of a test's own."""
+    name = f"b{uuid.uuid4().hex}"
+    s3.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings of a fresh state folder that reaches no server."""
     from moat.settings import Settings

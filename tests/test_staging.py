@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.fs as fs
 import pytest
@@ -122,18 +123,10 @@ def test_bytes_and_folders_can_be_removed(staging: Staging, tmp_path: Path) -> N
         staging.read_bytes("q/raw")
 
 
-def test_the_same_works_on_s3(s3_server: str) -> None:
-    import boto3
+def test_the_same_works_on_s3(s3_server: str, s3: Any) -> None:
     from pyarrow.fs import S3FileSystem
 
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_server,
-        region_name="us-east-1",
-        aws_access_key_id="moat",
-        aws_secret_access_key="moat-secret",
-    )
-    client.create_bucket(Bucket="staging")
+    s3.create_bucket(Bucket="staging")
     filesystem = S3FileSystem(
         access_key="moat",
         secret_key="moat-secret",
@@ -144,7 +137,7 @@ def test_the_same_works_on_s3(s3_server: str) -> None:
     staging = Staging("s3://staging/moat", filesystem)
     assert staging.write("s/1/chunk/0000.parquet", RawDocument, RAW) == 50
     assert list(staging.read("s/1/chunk/0000.parquet", RawDocument)) == RAW
-    client.put_object(Bucket="staging", Key="moat/s/1/chunk/0000.parquet", Body=b"other")
+    s3.put_object(Bucket="staging", Key="moat/s/1/chunk/0000.parquet", Body=b"other")
     with pytest.raises(StagingError, match="damaged"):
         list(staging.read("s/1/chunk/0000.parquet", RawDocument))
     staging.remove("s/1")

@@ -1,32 +1,28 @@
 """Text of few people that stands in a document of many waits for a person, however it came there."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, ClassVar
 from zlib import crc32
 
 import pytest
 
 from moat.access.policy import Policy
-from moat.access.rules import Needs
 from moat.checks import access, restricted
 from moat.checks.audience import Audience
 from moat.checks.candidate import Candidate
 from moat.checks.restricted import Arrival, Restricted, Spread, Text
 from moat.checks.widening import Opened
-from moat.declarations import declared
 from moat.ids import chunk_id, document_id, text_hash
 from moat.ledger import Ledger, documents, holds, loads, same_text
 from moat.ledger.members import replace_members
 from moat.ledger.same_text import Marked
 from moat.maintenance import access_sync
-from moat.readers.reader import Reading
 from moat.records import Chunk, Listed, Prepared
 from moat.runtime import Runtime
 from moat.settings import Settings
 from moat.source import AccessFiles, Columns, Groups, Limits, ObjectTags, Public, Source
 from moat.stages.run import finish
 from tests.company import ANN, HUGO, Company
+from tests.odd import Odd
 
 STAFF = [ANN, HUGO, *(f"user:p{n}@example.com" for n in range(10))]
 GROUPS = {"group:staff": STAFF, "group:hr": STAFF[:3], "group:board": STAFF[3:6], "group:office": STAFF[:5]}
@@ -230,23 +226,12 @@ def test_access_sync_asks_about_a_masked_document_that_comes_back_with_text_of_f
     for key, chunks in texts.items():
         shelf.load(STAFFS if key == "page" else HR, {key: chunks})
 
-    @declared
-    class Shown:
-        offers: ClassVar[frozenset[Needs]] = frozenset({"nothing"})
+    def listing() -> Iterator[Listed]:
+        for key, policy in listed.items():
+            said = policy.text() if policy else None
+            yield Listed(key=key, uri=key, fingerprint=f"{texts[key]}", size=1, policy=said, reason="no file")
 
-        def wrong(self) -> list[str]:
-            return []
-
-        @contextmanager
-        def open(self, reading: Reading) -> Iterator[Any]:
-            yield self
-
-        def listing(self) -> Iterator[Listed]:
-            for key, policy in listed.items():
-                said = policy.text() if policy else None
-                yield Listed(key=key, uri=key, fingerprint=f"{texts[key]}", size=1, policy=said, reason="no file")
-
-    source = Source(name="docs", reader=Shown(), access=Groups(allow=("staff",)))
+    source = Source(name="docs", reader=Odd(listing), access=Groups(allow=("staff",)))
     listed |= {"list": HR, "copy": None, "page": None}
     assert access_sync.sync_access(runtime, source, "test").masked == 2
     listed |= {"copy": STAFFS, "page": STAFFS}

@@ -4,41 +4,23 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
-from moat.access.rules import Needs
-from moat.declarations import declared
 from moat.errors import SourceUnavailable
 from moat.ledger import access
 from moat.ledger.access import AccessState
 from moat.maintenance import access_sync
 from moat.maintenance.access_sync import sync_access
-from moat.readers.reader import Reading
 from moat.records import Listed
 from moat.runtime import Runtime
 from moat.settings import PROJECT, Settings
 from moat.source import Groups, Limits, Source
 from tests.company import ANN, HUGO, Company
-
-
-@declared
-class Odd:
-    """A reader whose listing does what a test says."""
-
-    listing: Callable[[], Iterator[Listed]]
-    offers: ClassVar[frozenset[Needs]] = frozenset({"nothing"})
-
-    def wrong(self) -> list[str]:
-        return []
-
-    @contextmanager
-    def open(self, reading: Reading) -> Iterator[Any]:
-        yield self
+from tests.odd import Odd
 
 
 @pytest.fixture
