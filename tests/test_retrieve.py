@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from moat.access.policy import access_token
 from moat.embedding.client import embedder_of
+from moat.errors import SettingsError
 from moat.ids import chunk_id, document_id
 from moat.index.store import Query, Store, WeaviateStore
 from moat.ledger import Ledger, id_secret, loads
@@ -321,6 +322,23 @@ def test_hits_come_the_best_first_and_no_more_than_asked_for(company: Company) -
             scores = [hit.score for hit in company.search("crane driver leave train", HUGO, limit=limit, mode=mode)]
             assert len(scores) <= limit
             assert scores == sorted(scores, reverse=True)
+
+
+def test_what_is_open_is_closed_again_where_the_embedder_cannot_be_opened(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = list[str]()
+    for kind in (WeaviateStore, Ledger):
+
+        def close(self: Any, kind: Any = kind, real: Any = kind.close) -> None:
+            closed.append(kind.__name__)
+            real(self)
+
+        monkeypatch.setattr(kind, "close", close)
+    open_to_all = company.runtime.settings.model_copy(update={"embedder_host": "0.0.0.0"})
+    with pytest.raises(SettingsError, match="MOAT_EMBEDDER_KEY"):
+        Retriever.from_settings(open_to_all)
+    assert closed == ["WeaviateStore", "Ledger"]
 
 
 def test_two_tenants_share_a_server_and_nothing_else(company: Company, make_runtime: Any, tmp_path: Path) -> None:

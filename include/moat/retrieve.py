@@ -11,6 +11,7 @@ raise: an error, a timeout or an unknown asker gives an empty result and an entr
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any
 
@@ -79,12 +80,17 @@ class Retriever:
         settings = settings or Settings.load()
         connections = connections or EnvironmentConnections(environment())
         reading = settings.model_copy(update={"weaviate_timeout_s": settings.search_timeout_s})
-        return cls(
-            settings,
-            Ledger.open(settings),
-            WeaviateStore.open(reading, "reader"),
-            embedder_of(settings, connections, wait_s=settings.search_timeout_s, tries=1),
-        )
+        with ExitStack() as opened:  # what is open when the next cannot be opened is closed again
+            made = cls(
+                settings,
+                opened.enter_context(closing(Ledger.open(settings))),
+                opened.enter_context(closing(WeaviateStore.open(reading, "reader"))),
+                opened.enter_context(
+                    closing(embedder_of(settings, connections, wait_s=settings.search_timeout_s, tries=1))
+                ),
+            )
+            opened.pop_all()
+        return made
 
     def search(
         self, question: str, asker: Asker, limit: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
