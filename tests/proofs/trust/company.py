@@ -7,7 +7,6 @@ company grows, month's ends are full, and now and then something large happens t
 import datetime
 import html
 import io
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -249,27 +248,6 @@ def _docx(paper: Paper) -> bytes:
 
 
 WRITERS: dict[str, Callable[[Paper], bytes]] = {"md": _md, "html": _html, "txt": _txt, "csv": _csv, "docx": _docx}
-
-
-def copied(company: Company, to: Path) -> Callable[[], None]:
-    """Keep a company's files and rows as they are now; calling the answer brings them back."""
-    files = {f.relative_to(company.folder): f.read_bytes() for f in company.folder.rglob("*") if f.is_file()}
-    shutil.copy2(company.database, to / "warehouse.duckdb")
-    papers, numbers = dict(company.papers), (company.today, company._next_row, company._next_paper)
-
-    def back() -> None:
-        for file in company.folder.rglob("*"):
-            if file.is_file() and file.relative_to(company.folder) not in files:
-                file.unlink()
-        for name, content in files.items():  # a file that nobody touched keeps its times
-            file = company.folder / name
-            if not file.exists() or file.read_bytes() != content:
-                file.write_bytes(content)
-        shutil.copy2(to / "warehouse.duckdb", company.database)
-        company.papers = dict(papers)
-        company.today, company._next_row, company._next_paper = numbers
-
-    return back
 
 
 def _some(dice: Random, mean: float) -> int:

@@ -31,9 +31,10 @@ from moat.stages.prepare import prepare
 from moat.stages.promote import promote
 from moat.stages.read import read
 from tests.company import open_runtime
-from tests.proofs.trust.company import Company, Size, copied
+from tests.proofs.trust.company import Company, Size
 from tests.proofs.trust.defect import Defect, World
 from tests.proofs.trust.endpoint import Endpoint, mailbox, serving
+from tests.proofs.trust.folders import folder_kept
 
 Outcome = Literal["unchanged", "passed", "warned", "held", "blocked"]
 HOURS = {"papers": 4, "cases": 5}  # of the night, UTC
@@ -254,6 +255,21 @@ class Simulation:
         self.runtime.close()
 
 
+def copied(company: Company, to: Path) -> Callable[[], None]:
+    """Keep a company's files and rows as they are now; calling the answer brings them back."""
+    files_back = folder_kept(company.folder)
+    shutil.copy2(company.database, to / "warehouse.duckdb")
+    papers, numbers = dict(company.papers), (company.today, company._next_row, company._next_paper)
+
+    def back() -> None:
+        files_back()
+        shutil.copy2(to / "warehouse.duckdb", company.database)
+        company.papers = dict(papers)
+        company.today, company._next_row, company._next_paper = numbers
+
+    return back
+
+
 class Kept:
     """A state of the company and of the ledger that can be gone back to."""
 
@@ -303,24 +319,8 @@ def simulated(settings: Settings, home: Path, embedder_port: int, size: Size, se
     endpoint = Endpoint(embedder_port)
     company = Company(home / "company", size, seed, next_year())
     company.found()
-    sql = home / "dags" / "sql"
-    sql.mkdir(parents=True)
-    (sql / "cases.sql").write_text("SELECT * FROM cases\n")
-    with serving(endpoint) as port, mailbox() as (hook, post), ExitStack() as stack:
-        extra = {**{n: endpoint.health[n] for n in ("model", "revision", "dimensions", "max_tokens")}}
-        for name, connection in {
-            "EMBEDDER": {"conn_type": "http", "host": "http://127.0.0.1", "port": port, "extra": extra},
-            "WAREHOUSE": {"conn_type": "duckdb", "host": str(company.database)},
-            "PAGER": {"conn_type": "http", "host": hook},
-        }.items():
-            stack.enter_context(environment(f"AIRFLOW_CONN_TRUST_{name}", json.dumps(connection)))
-        stack.enter_context(environment("TRUST_PROJECT", str(home)))
-        changed = {
-            "embedder": "endpoint",
-            "embedder_conn_id": "trust_embedder",
-            "max_document_mb": 1,
-            "tell": "webhook:trust_pager",
-        }
+    with connected(home, endpoint, company.database, {"cases.sql": "SELECT * FROM cases\n"}) as (given, post):
+        changed = {**given, "max_document_mb": 1}
         simulation = Simulation(settings.model_copy(update=changed), company, endpoint, post)
         try:
             yield simulation
@@ -330,7 +330,28 @@ def simulated(settings: Settings, home: Path, embedder_port: int, size: Size, se
 
 
 @contextmanager
-def environment(name: str, value: str) -> Iterator[None]:
+def connected(
+    home: Path, endpoint: Endpoint, database: Path, sql: Mapping[str, str]
+) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The servers and connections of a company: the settings that name them, and what its pager receives."""
+    folder = home / "dags" / "sql"
+    folder.mkdir(parents=True)
+    for name, query in sql.items():
+        (folder / name).write_text(query)
+    with serving(endpoint) as port, mailbox() as (hook, post), ExitStack() as stack:
+        extra = {n: endpoint.health[n] for n in ("model", "revision", "dimensions", "max_tokens")}
+        for name, connection in {
+            "EMBEDDER": {"conn_type": "http", "host": "http://127.0.0.1", "port": port, "extra": extra},
+            "WAREHOUSE": {"conn_type": "duckdb", "host": str(database)},
+            "PAGER": {"conn_type": "http", "host": hook},
+        }.items():
+            stack.enter_context(_environment(f"AIRFLOW_CONN_TRUST_{name}", json.dumps(connection)))
+        stack.enter_context(_environment("TRUST_PROJECT", str(home)))
+        yield {"embedder": "endpoint", "embedder_conn_id": "trust_embedder", "tell": "webhook:trust_pager"}, post
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
     before = os.environ.get(name)
     os.environ[name] = value
     try:

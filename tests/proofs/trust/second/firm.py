@@ -5,8 +5,6 @@ rows and knows nothing of Moat.
 """
 
 import datetime
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -266,28 +264,3 @@ def edited(doc: Doc, dice: Random) -> Doc:
             words[j] = words[j][:1] + words[j][1:].swapcase()[:1] + words[j][2:]
             lines[i] = " ".join(words)
     return replace(doc, sections=tuple((name, tuple(lines)) for name, lines in sections))
-
-
-def kept(firm: Firm, to: Path) -> Callable[[], None]:
-    """Keep a firm as it is now; calling the answer brings it back."""
-    files = {f.relative_to(firm.folder): f.read_bytes() for f in firm.folder.rglob("*") if f.is_file()}
-    shutil.copy2(firm.database, to / "orders.duckdb")
-    groups = firm.groups_file.read_bytes()
-    docs, teams = dict(firm.docs), {team: list(people) for team, people in firm.teams.items()}
-    today, counter = firm.today, firm.counter
-
-    def back() -> None:
-        for file in firm.folder.rglob("*"):
-            if file.is_file() and file.relative_to(firm.folder) not in files:
-                file.unlink()
-        for name, content in files.items():  # a file that nobody touched keeps its times
-            file = firm.folder / name
-            if not file.exists() or file.read_bytes() != content:
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content)
-        shutil.copy2(to / "orders.duckdb", firm.database)
-        firm.groups_file.write_bytes(groups)
-        firm.docs, firm.teams = dict(docs), {team: list(people) for team, people in teams.items()}
-        firm.today, firm.counter = today, counter
-
-    return back

@@ -49,8 +49,42 @@ class Harms:
         """Enter a function as a kind by its name; `whole`: it has one size."""
 
         def enter(act: Act) -> Act:
-            harm = Harm(
-                name=act.__name__,  # type: ignore[attr-defined]
+            self._enter(act.__name__, act, says=says, right=right, of=of, whole=whole, days=days)  # type: ignore[attr-defined]
+            return act
+
+        return enter
+
+    def sets(
+        self,
+        name: str,
+        change: str,
+        says: str,
+        right: str,
+        of: Callable[[Firm], list[str]] | None = None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """Enter a kind that sets columns of rows, as `UPDATE orders SET …` does."""
+        self._enter(name, lambda firm, keys, _: update(firm, keys, change), says=says, right=right, of=of, whole=whole)
+
+    def gives_next(self, name: str, column: str, says: str, right: str) -> None:
+        """Enter a kind that gives each row the value that the next one has."""
+        self._enter(name, lambda firm, keys, _: rotate(firm, keys, column), says=says, right=right)
+
+    def _enter(
+        self,
+        name: str,
+        act: Act,
+        *,
+        says: str,
+        right: str,
+        of: Callable[[Firm], list[str]] | None = None,
+        whole: bool = False,
+        days: int = 1,
+    ) -> None:
+        self.found.append(
+            Harm(
+                name=name,
                 source=self.source,
                 says=says,
                 right=frozenset(right.split()),
@@ -59,10 +93,7 @@ class Harms:
                 sizes=("whole",) if whole else SIZES,
                 days=days,
             )
-            self.found.append(harm)
-            return act
-
-        return enter
+        )
 
 
 def every(firm: Firm) -> list[str]:
@@ -118,6 +149,16 @@ def words(doc: Doc, change: Callable[[str], str], tables: bool = True, headings:
     )
     cells = tuple(tuple(change(c) for c in row) for row in doc.table[1:]) if tables else doc.table[1:]
     return replace(doc, sections=sections, table=(*doc.table[:1], *cells))
+
+
+def one_page(line: str) -> Callable[[Doc], Doc]:
+    """What makes a page with one line of any document."""
+    return lambda doc: replace(doc, sections=(("", (line,)),), table=())
+
+
+def footed(foot: str) -> Callable[[Doc], Doc]:
+    """What puts one line below any document."""
+    return lambda doc: replace(doc, foot=foot)
 
 
 def listed(doc: Doc, change: Callable[[list[str]], list[str]]) -> Doc:

@@ -12,9 +12,11 @@ from tests.proofs.trust.second.formats import Doc
 from tests.proofs.trust.second.harm import (
     Harms,
     every,
+    footed,
     inside,
     kinds,
     listed,
+    one_page,
     put,
     raw,
     sentences,
@@ -50,37 +52,17 @@ def backup_restored(firm: Firm, keys: list[str], dice: Random) -> None:
 
 @share("every Word file is one page: conversion failed", "one_text", kinds("docx"))
 def conversion_failed(firm: Firm, keys: list[str], dice: Random) -> None:
-    put(
-        firm,
-        keys,
-        lambda d: replace(
-            d,
-            sections=(("", ("Conversion failed. Please ask the service desk to convert the file again.",)),),
-            table=(),
-        ),
-    )
+    put(firm, keys, one_page("Conversion failed. Please ask the service desk to convert the file again."))
 
 
 @share("files are placeholders of a cloud drive", "one_text text_emptied", text_kinds)
 def placeholders(firm: Firm, keys: list[str], dice: Random) -> None:
-    put(
-        firm,
-        keys,
-        lambda d: replace(
-            d, sections=(("", ("This file is available online only. Open it in the drive to download it.",)),), table=()
-        ),
-    )
+    put(firm, keys, one_page("This file is available online only. Open it in the drive to download it."))
 
 
 @share("the template's foot names another company", "boilerplate_grown names_replaced", text_kinds)
 def foot_of_another_company(firm: Firm, keys: list[str], dice: Random) -> None:
-    put(
-        firm,
-        keys,
-        lambda d: replace(
-            d, foot="Confidential property of Silverbirch Animal Health Ltd, Dublin. All rights reserved."
-        ),
-    )
+    put(firm, keys, footed("Confidential property of Silverbirch Animal Health Ltd, Dublin. All rights reserved."))
 
 
 @share("every second sentence is machine-translated", "language_changed", text_kinds)

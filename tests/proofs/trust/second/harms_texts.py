@@ -10,9 +10,11 @@ from tests.proofs.trust.second.formats import Doc
 from tests.proofs.trust.second.harm import (
     Harms,
     every,
+    footed,
     inside,
     kinds,
     listed,
+    one_page,
     put,
     raw,
     saying,
@@ -148,16 +150,8 @@ def bodies_gone(firm: Firm, keys: list[str], dice: Random) -> None:
 
 @texts("a gateway's error page", "one_text", kinds("html", "md"))
 def error_page(firm: Firm, keys: list[str], dice: Random) -> None:
-    put(
-        firm,
-        keys,
-        lambda d: replace(
-            d,
-            title="502 Bad Gateway",
-            sections=(("", ("The server received an invalid response from an upstream server.",)),),
-            table=(),
-        ),
-    )
+    page = one_page("The server received an invalid response from an upstream server.")
+    put(firm, keys, lambda d: replace(page(d), title="502 Bad Gateway"))
 
 
 @texts("headings became lines of text", "structure_lost", text_kinds)
@@ -186,9 +180,8 @@ def disclaimer(firm: Firm, keys: list[str], dice: Random) -> None:
     put(
         firm,
         keys,
-        lambda d: replace(
-            d,
-            foot="This message is for its addressee only. If you are not the addressee, delete it and tell the sender. Opinions are those of the writer and not of the company.",
+        footed(
+            "This message is for its addressee only. If you are not the addressee, delete it and tell the sender. Opinions are those of the writer and not of the company."
         ),
     )
 

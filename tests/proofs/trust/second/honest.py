@@ -91,14 +91,14 @@ def month_end(firm: Firm, keys: list[str], dice: Random) -> None:
         firm.save(firm.new_doc(dice, "finance"))
 
 
-@honest_rows(
+honest_rows.sets(
+    "prices_of_the_year",
+    "unit_price = round(unit_price * 1.04, 2)",
     "prices of the year: four percent on all open orders",
     "numbers_multiplied column_values_changed",
     ids("status = 'open'"),
     whole=True,
 )
-def prices_of_the_year(firm: Firm, keys: list[str], dice: Random) -> None:
-    update(firm, keys, "unit_price = round(unit_price * 1.04, 2)")
 
 
 @honest_rows(
@@ -123,8 +123,11 @@ def archived(firm: Firm, keys: list[str], dice: Random) -> None:
         )
 
 
-@honest_rows(
-    "a customer has another name", "names_replaced column_values_changed", ids("customer LIKE 'Brno%'"), whole=True
+honest_rows.sets(
+    "customer_renamed",
+    "customer = 'Moravian Veterinary Union'",
+    "a customer has another name",
+    "names_replaced column_values_changed",
+    ids("customer LIKE 'Brno%'"),
+    whole=True,
 )
-def customer_renamed(firm: Firm, keys: list[str], dice: Random) -> None:
-    update(firm, keys, "customer = 'Moravian Veterinary Union'")

@@ -2,8 +2,8 @@
 
 import datetime
 import hashlib
-import json
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -25,9 +25,10 @@ from moat.maintenance.access_sync import SyncedAccess, sync_access
 from moat.settings import Settings
 from moat.source import AccessFiles, Columns, Golden, Limits, LocalFiles, Risks, Source
 from tests.company import open_runtime
-from tests.proofs.trust.endpoint import Endpoint, mailbox, serving
-from tests.proofs.trust.harness import Kept, Night, Rows, Simulation, environment, next_year
-from tests.proofs.trust.second.firm import Firm, kept
+from tests.proofs.trust.endpoint import Endpoint
+from tests.proofs.trust.folders import folder_kept
+from tests.proofs.trust.harness import Kept, Night, Rows, Simulation, connected, next_year
+from tests.proofs.trust.second.firm import Firm
 
 ROW = (
     "# Order {id}: {product} for {customer}\n\n{quantity} packs of {product} at {unit_price} {currency}, {dose_mg} mg "
@@ -256,24 +257,31 @@ def picked(firm: Firm, keys: list[str], size: str, dice: Random) -> list[str]:
     return sorted(dice.sample(sorted(keys), many))
 
 
+def kept(firm: Firm, to: Path) -> Callable[[], None]:
+    """Keep a firm as it is now; calling the answer brings it back."""
+    files_back = folder_kept(firm.folder)
+    shutil.copy2(firm.database, to / "orders.duckdb")
+    groups = firm.groups_file.read_bytes()
+    docs, teams = dict(firm.docs), {team: list(people) for team, people in firm.teams.items()}
+    today, counter = firm.today, firm.counter
+
+    def back() -> None:
+        files_back()
+        shutil.copy2(to / "orders.duckdb", firm.database)
+        firm.groups_file.write_bytes(groups)
+        firm.docs, firm.teams = dict(docs), {team: list(people) for team, people in teams.items()}
+        firm.today, firm.counter = today, counter
+
+    return back
+
+
 @contextmanager
 def second(settings: Settings, home: Path, seed: int) -> Iterator[Second]:
     """The second company founded, with its servers; settings are of a collection of its own."""
     endpoint = Hashed({"model": "words", "revision": "1", "dimensions": 256, "max_tokens": 512})
     firm = Firm(home / "hollowoak", seed, next_year())
     firm.found()
-    (home / "dags" / "sql").mkdir(parents=True)
-    (home / "dags" / "sql" / "orders.sql").write_text("SELECT * FROM orders ORDER BY id\n")
-    with serving(endpoint) as port, mailbox() as (hook, post), ExitStack() as stack:
-        extra = {n: endpoint.health[n] for n in ("model", "revision", "dimensions", "max_tokens")}
-        for name, connection in {
-            "EMBEDDER": {"conn_type": "http", "host": "http://127.0.0.1", "port": port, "extra": extra},
-            "WAREHOUSE": {"conn_type": "duckdb", "host": str(firm.database)},
-            "PAGER": {"conn_type": "http", "host": hook},
-        }.items():
-            stack.enter_context(environment(f"AIRFLOW_CONN_TRUST_{name}", json.dumps(connection)))
-        stack.enter_context(environment("TRUST_PROJECT", str(home)))
-        made = {"embedder": "endpoint", "embedder_conn_id": "trust_embedder", "tell": "webhook:trust_pager"}
+    with connected(home, endpoint, firm.database, {"orders.sql": "SELECT * FROM orders ORDER BY id\n"}) as (made, post):
         simulation = Second(settings.model_copy(update=made), firm, endpoint, post)
         try:
             yield simulation
