@@ -6,6 +6,7 @@ read → [ parse → clean → chunk → embed ] over batches → gate → decid
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import (  # type: ignore[attr-defined]  # it exports some names lazily
@@ -23,8 +24,10 @@ from moat_lineage import emits
 from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, open_runtime, run_of, starter_of
 
 from moat.checks import FAMILIES
+from moat.dagfile import known_as, others_writing, parsed_file
 from moat.source import Source
 
+FOLDER = Path(__file__).parent
 LOAD = "{{ ti.xcom_pull(task_ids='read', key='load') }}"
 PARAMS = {
     "full": Param(
@@ -76,6 +79,11 @@ def ingest(
     Returns:
         The DAG, for the module that declares the source.
     """
+    file = parsed_file(FOLDER) or FOLDER / "ingest.py"
+    if others := others_writing(source.name, file, FOLDER):
+        from moat.owners import refuse_second
+
+        refuse_second(source.name, known_as(file, FOLDER), others)
     with DAG(
         source.name,
         schedule=schedule,
@@ -108,6 +116,7 @@ def ingest(
             from moat.incidents import lifecycle
             from moat.incidents.freshness import stale
             from moat.ledger import approvals
+            from moat.owners import claim
             from moat.runtime import Options
             from moat.stages.dry_run import dry_run
             from moat.stages.read import read as stage
@@ -115,6 +124,7 @@ def ingest(
             context = get_current_context()
             options = Options(params["full"], tuple(params["only"] or ()), params["limit"], params["expected"] or "")
             with open_runtime() as runtime:
+                claim(runtime.ledger, source.name, file, FOLDER, only_look=params["dry_run"])
                 if params["dry_run"]:
                     runtime.progress(estimate(source.name, dry_run(runtime, source, options)))
                     context["ti"].xcom_push(key="anything", value=False)

@@ -42,14 +42,14 @@ with DAG(
         """Fails if differences remain unrepaired."""
         from dataclasses import asdict
 
-        from moat.dagfile import declared
         from moat.embedding.client import model_of
         from moat.index.write import open_writer as index_of
         from moat.maintenance.reconcile import reconcile
+        from moat.owners import sources_of
         from moat.stages.compare import next_runs
 
         with open_runtime() as runtime:
-            model, found = model_of(runtime.settings, runtime.connections), declared()
+            model, found = model_of(runtime.settings, runtime.connections), sources_of(runtime.ledger)
             index = index_of(runtime, model)
             try:
                 drifts = reconcile(runtime, index, model, next_runs(runtime, found.sources), params["repair"])

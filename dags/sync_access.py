@@ -48,12 +48,12 @@ source never holds up another. See docs/access.md.""",
     @task
     def sources(*, params: Any = None) -> list[str]:
         """Loaded sources, and broken DAG files, whose tasks report the error."""
-        from moat.dagfile import declared
         from moat.ledger import projection
         from moat.maintenance.access_sync import undeclared
+        from moat.owners import sources_of
 
-        found = declared()
         with open_runtime() as runtime:
+            found = sources_of(runtime.ledger)
             loaded = set(projection.sources(runtime.ledger))
             undeclared(runtime, found.sources)
         if strange := set(params["sources"]) - set(found.sources):
@@ -64,13 +64,13 @@ source never holds up another. See docs/access.md.""",
     @task(task_display_name="access", map_index_template="{{ label }}")
     def access(name: str) -> dict[str, Any]:
         """Fails if access cannot be read; excessive widening waits in held_access."""
-        from moat.dagfile import source_named
         from moat.maintenance.access_sync import summary, sync_access
+        from moat.owners import source_of
 
         context = get_current_context()
         context["label"] = name  # type: ignore[typeddict-unknown-key]
         with open_runtime() as runtime:
-            synced = sync_access(runtime, source_named(name), run_of(context))
+            synced = sync_access(runtime, source_of(runtime.ledger, name), run_of(context))
             runtime.progress(summary(synced))
         if synced.hold is not None:
             ask_about(synced.hold)

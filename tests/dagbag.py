@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from moat.ledger import Ledger
+from moat.ledger.sources import own
+from moat.settings import Settings
+
 PROJECT = Path(__file__).resolve().parents[1]
 HEAD = '"""Documents. (Airflow DAG)"""\nfrom ingest import ingest\nfrom include.source import *\n'
 LIMITED = "ingest(Source(name={!r}, reader=LocalFiles(path={!r}), access=AccessFiles(), limits=Limits(max_tokens=10)), schedule=None)\n"
@@ -15,6 +19,8 @@ MADE = {
     "misspelt_field.py": f"ingest(Source(name='docs', {READER}, acess=AccessFiles()))",
     "misspelt_limit.py": f"ingest(Source(name='docs', {READER}, access=AccessFiles(), limits=Limits(min_document=1)))",
     "rule_that_does_not_fit.py": f"ingest(Source(name='docs', {READER}, access=ObjectTags(allow='readers')))",
+    "twice.py": f"ingest(Source(name='twice', {READER}, access=AccessFiles()))",
+    "twice_again.py": f"ingest(Source(name='twice', {READER}, access=AccessFiles()))",
     "right.py": f"ingest(Source(name='right', {READER}, access=AccessFiles()))",
     "budget.py": LIMITED.format("dear", "x") + LIMITED.format("free", "x").replace("Limits(max_tokens=10)", "Limits()"),
 }
@@ -27,6 +33,8 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 before = set(sys.modules)
 
 def bag_of(folder):
+    sys.modules.pop("ingest", None)  # each folder has its own, as in an Airflow of its own
+    sys.path.insert(0, folder)
     bag = airflow.dag_processing.dagbag.BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
     loaded = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
     return bag, loaded
@@ -92,10 +100,18 @@ def asked_of_airflow(code: str, home: Path, *arguments: str, **env: str) -> Any:
 
 
 def described(home: Path) -> Any:
-    """What Airflow has read of the shipped DAG files, and of those in MADE: import errors, DAGs with their tasks."""
+    """What Airflow has read of the shipped DAG files, and of those in MADE: import errors, DAGs with their tasks.
+
+    The ledger knows `twice` from twice.py.
+    """
+    url = f"sqlite:///{home}/ledger.db"
+    ledger = Ledger(url, Settings.load().tenant)
+    ledger.migrate()
+    own(ledger, "twice", "twice.py")
+    ledger.close()
     made = home / "dags"
     made.mkdir(parents=True)
     (made / "ingest.py").write_text((PROJECT / "dags" / "ingest.py").read_text())
     for name, source in MADE.items():
         (made / name).write_text(HEAD + source)
-    return asked_of_airflow(DESCRIBE, home, str(PROJECT / "dags"), str(made))
+    return asked_of_airflow(DESCRIBE, home, str(PROJECT / "dags"), str(made), MOAT_LEDGER_URL=url)

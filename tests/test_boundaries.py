@@ -77,8 +77,9 @@ LAYERS = (
     ("source", "airflow_api"),
     ("runtime", "risks", "pricing"),
     ("provenance", "recipe", "checks", "directories", "index"),
-    ("dagfile", "search", "incidents.triage"),
-    ("incidents", "retrieve"),
+    ("dagfile",),
+    ("search", "incidents.triage"),
+    ("incidents", "owners", "retrieve"),
     ("maintenance",),
     ("stages", "monitoring"),
     ("cli",),
@@ -455,7 +456,7 @@ def test_every_query_is_a_sources_and_every_source_has_its_query() -> None:
     from moat.dagfile import declared as of_files
 
     files = {file.name for file in (PROJECT / "dags" / "sql").iterdir()}
-    declared = [*of_files().sources.values(), *all_directories().values()]
+    declared = [*of_files().sources.values(), *all_directories().directories.values()]
     assert files == {one.reader.sql for one in declared if hasattr(one.reader, "sql")}  # type: ignore[attr-defined]
     assert files
 

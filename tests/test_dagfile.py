@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from moat.dagfile import declared, source_named, sources_in
+from moat.dagfile import all_directories, declared, others_writing, source_named, sources_in
 from moat.errors import DeclarationError
+from moat.ledger import Ledger
+from moat.ledger.sources import owners
+from moat.owners import claim, refuse_second, sources_of
 from moat.settings import PROJECT
 from moat.source import AccessFiles, LocalFiles, S3Objects, Source, WarehouseRows
 
@@ -110,11 +113,42 @@ def test_the_stand_in_leaves_no_trace(
     assert sys.modules.get("ingest") is there
 
 
-def test_maintenance_dags_and_ingest_itself_are_no_sources(tmp_path: Path) -> None:
-    (tmp_path / "ingest.py").write_text("def ingest(source): ...\n")
+def test_only_files_that_import_what_moat_gives_are_executed(tmp_path: Path) -> None:
+    (tmp_path / "ingest.py").write_text("def ingest(source): raise RuntimeError('it is not a DAG file')\n")
     (tmp_path / "sweep.py").write_text("raise RuntimeError('a maintenance DAG is not run to find sources')\n")
-    (tmp_path / "docs.py").write_text(f"{HEAD}ingest({DOCS})\n")
-    assert list(declared(tmp_path).sources) == ["docs"]
+    (tmp_path / "etl.py").write_text(
+        "import sys\nfrom etl.ingest import ingest as load\n# ingest(Source(\n"
+        "def ingest(path): ...\ndef sync_directories(path): ...\ningest(1)\nsync_directories(2)\nsys.exit('was run')\n"
+    )
+    (tmp_path / "odd.py").write_bytes(b"ingest(\xff\n")
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / ".hidden" / "docs.py").write_text(f"{HEAD}ingest({DOCS})\n")
+    (tmp_path / "legal").mkdir()
+    (tmp_path / "legal" / "docs.py").write_text(f"{HEAD}ingest({DOCS})\n")
+    assert (list(declared(tmp_path).sources), declared(tmp_path).broken) == (["docs"], {})
+    assert (all_directories(tmp_path).directories, all_directories(tmp_path).broken) == ({}, {})
+
+
+def test_a_file_that_ends_python_takes_no_other_source_down(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(f"{HEAD}import sys\nsys.exit('no')\n")
+    (tmp_path / "b.py").write_text(f"{HEAD}ingest({DOCS})\n")
+    found = declared(tmp_path)
+    assert (list(found.sources), list(found.broken)) == (["docs"], ["a.py"])
+
+
+def test_helpers_beside_the_file_import_as_in_airflow_each_time_anew(tmp_path: Path) -> None:
+    (tmp_path / "nightly.py").write_text(
+        "from ingest import ingest\nfrom include.source import Source\n"
+        "def nightly(source): return ingest(source, schedule='@daily')\n"
+    )
+    (tmp_path / "docs.py").write_text(f"from nightly import nightly\nfrom include.source import *\nnightly({DOCS})\n")
+    more = DOCS.replace("docs", "more")
+    (tmp_path / "more.py").write_text(f"from nightly import nightly\nfrom include.source import *\nnightly({more})\n")
+    path = list(sys.path)
+    found = declared(tmp_path)
+    assert (sorted(found.sources), found.broken) == (["docs", "more"], {})
+    assert [source.name for source in sources_in(tmp_path / "more.py")] == ["more"]
+    assert (sys.path, "nightly" in sys.modules) == (path, False)
 
 
 def test_an_unknown_source_is_told_which_there_are() -> None:
@@ -140,3 +174,37 @@ def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
     found = declared(tmp_path)
     assert list(found.broken) == ["b.py"]
     assert "b.py and a.py both declare source 'docs'" in str(found.broken["b.py"])
+    found = declared(tmp_path, {"docs": "b.py"})
+    assert list(found.sources) == ["docs"]
+    assert "a.py and b.py both declare source 'docs'" in str(found.broken["a.py"])
+
+
+def test_a_source_belongs_to_the_file_that_ran_it_until_that_one_declares_it_no_more(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "contracts.py", tmp_path / "legal" / "contracts.py"
+    second.parent.mkdir()
+    for file in (first, second):
+        file.write_text(f"{HEAD}ingest({DOCS})\n")
+    claim(ledger, "docs", second, tmp_path, only_look=True)
+    assert owners(ledger) == {}
+    for _ in range(2):
+        claim(ledger, "docs", second, tmp_path)
+    assert owners(ledger) == {"docs": "legal/contracts.py"}
+    with pytest.raises(DeclarationError, match=r"^contracts.py and legal/contracts.py both declare source 'docs'"):
+        claim(ledger, "docs", first, tmp_path)
+
+    # While Airflow parses the files: the owner stays, the other one is an import error.
+    monkeypatch.setattr(Ledger, "open", lambda settings: ledger)
+    assert others_writing("docs", second, tmp_path) == ["contracts.py"]
+    refuse_second("docs", "legal/contracts.py", ["contracts.py"])
+    with pytest.raises(DeclarationError, match="both declare source 'docs'"):
+        refuse_second("docs", "contracts.py", ["legal/contracts.py"])
+
+    second.write_text(f"{HEAD}ingest({DOCS}\n")
+    with pytest.raises(DeclarationError, match="both declare"):
+        claim(ledger, "docs", first, tmp_path)
+    second.write_text(f"{HEAD}ingest({DOCS.replace('docs', 'other')})\n")
+    claim(ledger, "docs", first, tmp_path)
+    assert owners(ledger) == {"docs": "contracts.py"}
+    assert list(sources_of(ledger, tmp_path).broken) == []

@@ -306,7 +306,7 @@ def test_every_python_block_can_be_read_and_every_dag_file_gives_its_sources(pag
                 assert sources_in(file)
             if "sync_directories(\n" in body:
                 (tmp_path / "people.py").write_text(body, "utf-8")
-                assert all_directories(tmp_path)
+                assert all_directories(tmp_path).directories
 
 
 @pytest.mark.filterwarnings("ignore")  # what importing Airflow warns of is not ours

@@ -40,6 +40,8 @@ def source(**changed: Any) -> Source:
         ({"chunking": Chunking(overlap_tokens=-1)}, ["chunking.overlap_tokens=-1", "0 or more"]),
         ({"golden": Golden(file="", k=0)}, ["golden.file is empty", "golden.k=0"]),
         ({"name": "Tickets!"}, ["name='Tickets!'", "small letters"]),
+        ({"name": "tickets\n"}, [r"name='tickets\n'", "small letters"]),
+        ({"name": "sync_access"}, ["a DAG of Moat has this id", "sync_access_docs"]),
         ({"reader": 3}, ["reader", "got 3"]),
         ({"access": None}, ["access"]),
         ({"reader": LocalFiles(path="x")}, ["access=Columns needs columns", "LocalFiles", "AccessFiles"]),

@@ -3,21 +3,33 @@
 A DAG file passes its Source to `ingest(...)` and its directories to `sync_directories(...)`. Here
 stand-ins take their place and only collect the arguments, so the command line reads a DAG file in a
 tenth of a second.
+
+Only files that import what Moat gives to DAG files are executed, each by itself: a company's own DAGs in the same
+folder stay unread, and a broken file takes no other one down.
 """
 
+import ast
+import re
 import runpy
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from moat.directories.directory import Directory
 from moat.errors import DeclarationError, MoatError
 from moat.settings import PROJECT
 from moat.source import Source
+
+DAGS = PROJECT / "dags"
+# What a DAG file imports to declare something: the function's module, or the declarations'.
+OF_SOURCES = ("ingest", "include.source", "moat.source")
+OF_DIRECTORIES = ("moat_directories", "include.people.directory", "moat.directories.directory")
+STAND_INS = {"ingest": "ingest", "moat_directories": "sync_directories"}  # the function of each module
+NOBODYS: Mapping[str, str] = MappingProxyType({})
 
 
 def sources_in(file: Path) -> list[Source]:
@@ -26,8 +38,7 @@ def sources_in(file: Path) -> list[Source]:
     Raises:
         DeclarationError: The file declares no source, or cannot be read.
     """
-    found: list[Source] = []
-    _run(file, "ingest", "ingest", lambda source, *_, **__: found.append(source))
+    found = _run(file).sources
     if not found:
         raise DeclarationError(f"{file} declares no source: it must call ingest(Source(...), schedule=...)")
     return found
@@ -38,87 +49,226 @@ class Declared:
     """Sources of a folder's DAG files, and the files that are broken."""
 
     sources: dict[str, Source]
-    broken: dict[str, DeclarationError]  # by the file's name
+    broken: dict[str, MoatError]  # by the file's path inside the folder
 
 
-def declared(folder: Path = PROJECT / "dags") -> Declared:
-    """Collect the sources of a folder's DAG files, by name."""
-    found, broken, where = dict[str, Source](), dict[str, DeclarationError](), dict[str, str]()
-    for file in sorted(folder.glob("*.py")):
-        if "ingest(" not in file.read_text("utf-8") or file.name == "ingest.py":
-            continue
+def declared(folder: Path = DAGS, owners: Mapping[str, str] = NOBODYS) -> Declared:
+    """Collect the sources of a folder's DAG files, by name.
+
+    Args:
+        folder: Folder of DAG files, with the folders inside it.
+        owners: Of each loaded source, the file that declares it. Where two files declare one name, it is the source
+            of its owner, else of the first by name; the other file is broken.
+    """
+    found, broken, where = dict[str, Source](), dict[str, MoatError](), dict[str, str]()
+    for file in _files(folder, OF_SOURCES):
+        here = known_as(file, folder)
         try:
-            for source in sources_in(file):
-                if source.name in found:
-                    raise DeclarationError(
-                        f"{file} and {where[source.name]} both declare source {source.name!r}: their documents would take "
-                        "turns in one place; give one of them another name"
-                    )
-                found[source.name], where[source.name] = source, file.name
-        except DeclarationError as error:
-            broken[file.name] = error
+            ran = _run(file, folder)
+        except MoatError as error:
+            broken[here] = error
+            continue
+        for source in ran.sources:
+            before = where.get(source.name)
+            if before is not None and owners.get(source.name) != here:
+                broken[here] = both(source.name, here, before)
+                continue
+            if before is not None:
+                broken[before] = both(source.name, before, here)
+            found[source.name], where[source.name] = source, here
     return Declared(found, broken)
 
 
-def source_named(name: str, folder: Path = PROJECT / "dags") -> Source:
+def source_named(name: str, folder: Path = DAGS, owners: Mapping[str, str] = NOBODYS) -> Source:
     """Return a source by its name, even if other files are broken.
 
     Raises:
         DeclarationError: No DAG file declares it; the message lists the sources and broken files.
     """
-    found = declared(folder)
+    found = declared(folder, owners)
     if name in found.sources:
         return found.sources[name]
-    raise DeclarationError(
-        f"no DAG file in {folder.name}/ declares source {name!r}; there are {', '.join(sorted(found.sources)) or 'none'}"
-        + "".join(f". {file} is broken: {error}" for file, error in found.broken.items())
-    )
+    raise _undeclared(f"source {name!r}", folder, found.sources, found.broken)
 
 
-def all_directories(folder: Path = PROJECT / "dags") -> dict[str, Directory]:
-    """Return every directory that a folder's DAG files declare, by name."""
-    found: list[Directory] = []
-    for file in sorted(folder.glob("*.py")):
-        if "sync_directories(" in file.read_text("utf-8"):
-            _run(file, "moat_directories", "sync_directories", lambda *declared, **_: found.extend(declared))
-    return {directory.name: directory for directory in found}
+@dataclass(frozen=True, slots=True)
+class DeclaredDirectories:
+    """Directories of a folder's DAG files, and the files that are broken."""
+
+    directories: dict[str, Directory]
+    broken: dict[str, MoatError]  # by the file's path inside the folder
+
+
+def all_directories(folder: Path = DAGS) -> DeclaredDirectories:
+    """Collect the directories of a folder's DAG files, by name."""
+    found, broken = dict[str, Directory](), dict[str, MoatError]()
+    for file in _files(folder, OF_DIRECTORIES):
+        try:
+            found |= {directory.name: directory for directory in _run(file, folder).directories}
+        except MoatError as error:
+            broken[known_as(file, folder)] = error
+    return DeclaredDirectories(found, broken)
 
 
 def directory_named(name: str) -> Directory:
-    """Return a directory by its name.
+    """Return a directory by its name, even if other files are broken.
 
     Raises:
-        DeclarationError: No DAG file declares it; the message lists the directories.
+        DeclarationError: No DAG file declares it; the message lists the directories and broken files.
     """
     found = all_directories()
-    if name not in found:
-        raise DeclarationError(
-            f"no DAG file in dags/ declares directory {name!r}; there are {', '.join(sorted(found)) or 'none'}"
-        )
-    return found[name]
+    if name in found.directories:
+        return found.directories[name]
+    raise _undeclared(f"directory {name!r}", DAGS, found.directories, found.broken)
 
 
-def _run(file: Path, module: str, function: str, take: Callable[..., None]) -> None:
-    """Execute a DAG file with a stand-in for the function that takes its declarations."""
-    with _standing_in(module, function, take):
+def known_as(file: Path, folder: Path = DAGS) -> str:
+    """A file's path inside the folder of DAG files, the same on every machine; whole, for a file outside it."""
+    whole = file.resolve()
+    return whole.relative_to(folder.resolve()).as_posix() if whole.is_relative_to(folder.resolve()) else str(whole)
+
+
+def file_declaring(name: str, folder: Path = DAGS) -> Path | None:
+    """The first file with a source of this name written out, found without executing any."""
+    return next(_writing_out(name, folder), None)
+
+
+def parsed_file(folder: Path) -> Path | None:
+    """The DAG file that is being executed: the outermost module of the folder on the stack. None: there is none."""
+    frame, found = sys._getframe(1), None
+    while frame is not None:
+        file = Path(frame.f_code.co_filename)
+        if frame.f_code.co_name == "<module>" and file.is_absolute() and file.is_relative_to(folder):
+            found = file
+        frame = frame.f_back  # type: ignore[assignment]  # the last one has none
+    return found
+
+
+def others_writing(name: str, file: Path, folder: Path) -> list[str]:
+    """Other files that write out a source of this name, by their paths in the folder. Executes none."""
+    return [known_as(other, folder) for other in _writing_out(name, folder) if other.resolve() != file.resolve()]
+
+
+def declares(file: Path, name: str, folder: Path = DAGS) -> bool:
+    """Whether a file is there and declares the source; a broken one does where the name is written out in it."""
+    if not file.is_file():
+        return False
+    try:
+        return any(source.name == name for source in _run(file, folder).sources)
+    except MoatError:  # it may declare it again once it is mended
+        return _written_out(name).search(file.read_text("utf-8", "replace")) is not None
+
+
+def both(name: str, here: str, before: str) -> DeclarationError:
+    """The error for a file that declares the source of another one."""
+    return DeclarationError(
+        f"{here} and {before} both declare source {name!r}: their documents would take turns in one place; "
+        f"give one of them another name, or remove {here} if {before} is right"
+    )
+
+
+def _undeclared(what: str, folder: Path, found: Iterable[str], broken: Mapping[str, MoatError]) -> DeclarationError:
+    return DeclarationError(
+        f"no DAG file in {folder.name}/ declares {what}; there are {', '.join(sorted(found)) or 'none'}"
+        + "".join(f". {file} is broken: {error}" for file, error in broken.items())
+    )
+
+
+def _writing_out(name: str, folder: Path) -> Iterator[Path]:
+    pattern = _written_out(name)
+    for file in _python_files(folder):
+        if pattern.search(file.read_text("utf-8", "replace")) and _imports(file, OF_SOURCES):
+            yield file
+
+
+def _written_out(name: str) -> re.Pattern[str]:
+    return re.compile(rf"\bname\s*=\s*[\"']{re.escape(name)}[\"']")
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    for file in sorted(folder.rglob("*.py")):
+        hidden = any(part.startswith((".", "__")) for part in file.relative_to(folder).parts)
+        if not hidden and file.stem not in STAND_INS:
+            yield file
+
+
+def _files(folder: Path, faces: tuple[str, ...]) -> Iterator[Path]:
+    return (file for file in _python_files(folder) if _imports(file, faces))
+
+
+def _imports(file: Path, faces: tuple[str, ...]) -> bool:
+    """Whether a file imports one of these modules, by its syntax tree."""
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return False
+    if not any(face.rpartition(".")[2].encode() in content for face in faces):
+        return False
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):  # it is told as broken if what can be read of it is a DAG file of Moat
+        lines = rb"^\s*(from|import)\s+(" + b"|".join(re.escape(face).encode() for face in faces) + rb")\b"
+        return re.search(lines, content, re.MULTILINE) is not None
+    return any(
+        (isinstance(node, ast.ImportFrom) and node.level == 0 and node.module in faces)
+        or (isinstance(node, ast.Import) and any(alias.name in faces for alias in node.names))
+        for node in ast.walk(tree)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    sources: list[Source]
+    directories: list[Directory]
+
+
+def _run(file: Path, folder: Path | None = None) -> _Collected:
+    """Execute a DAG file with stand-ins for the functions that take its declarations."""
+    found = _Collected([], [])
+    takes = {
+        "ingest": lambda source, *_, **__: found.sources.append(source),
+        "moat_directories": lambda *declared, **_: found.directories.extend(declared),
+    }
+    inside = folder or (DAGS if file.resolve().is_relative_to(DAGS) else file.parent)
+    with _standing_in(takes, inside):
         try:
             runpy.run_path(str(file))
         except MoatError:
             raise  # a wrong declaration already names itself
-        except Exception as error:  # a DAG file is arbitrary Python and may raise anything
+        except (Exception, SystemExit) as error:  # a DAG file is arbitrary Python and may raise anything
             raise DeclarationError(f"{file} cannot be read as a DAG file: {type(error).__name__}: {error}") from error
+    return found
 
 
 @contextmanager
-def _standing_in(module: str, function: str, take: Callable[..., None]) -> Iterator[None]:
-    stand_in: Any = ModuleType(module)
-    setattr(stand_in, function, take)
-    before = sys.modules.get(module)
-    sys.modules[module] = stand_in
+def _standing_in(takes: Mapping[str, Callable[..., None]], folder: Path) -> Iterator[None]:
+    """Put modules in the place of others, and let files import those beside them, as in Airflow.
+
+    A helper beside the DAG file may have imported the real function, or the stand-in of another file: while the file
+    runs, every module of the folder is imported anew.
+    """
+    before = _taken_out(folder)
+    for name, function in STAND_INS.items():
+        module: Any = ModuleType(name)
+        setattr(module, function, takes[name])
+        sys.modules[name] = module
+    sys.path.append(str(folder))
     try:
         yield
     finally:
-        if before is None:
-            del sys.modules[module]
-        else:
-            sys.modules[module] = before
+        sys.path.remove(str(folder))
+        _taken_out(folder)
+        sys.modules.update(before)
+
+
+def _taken_out(folder: Path) -> dict[str, ModuleType]:
+    """Take the stand-ins' modules, and those of the folder, out of what is imported."""
+    found = {name: module for name, module in sys.modules.items() if name in STAND_INS or _inside(module, folder)}
+    for name in found:
+        del sys.modules[name]
+    return found
+
+
+def _inside(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).is_relative_to(folder)

@@ -33,6 +33,8 @@ __all__ = [
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,63}$")
 RESERVED = ("verify", "list")  # subcommands of `moat erase`, so no source may have these names
+# Moat's own DAGs: a source's DAG bears its name, and Airflow would run one of the two in the other's place.
+OWN_DAGS = ("anchor_audit", "held_access", "reconcile", "replay_quarantine", "sync_access", "sync_directory")
 
 
 @declared
@@ -213,11 +215,13 @@ class Source:
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
         found = []
-        if not NAME.match(self.name):
+        if not NAME.fullmatch(self.name):
             found.append(f"name={self.name!r}: small letters, digits and _, beginning with a letter, at most 64")
         if self.name in RESERVED:
             found.append(f"name={self.name!r}: `moat erase {self.name}` is a command; choose another")
-        if self.directory and not NAME.match(self.directory):
+        if self.name in OWN_DAGS:
+            found.append(f"name={self.name!r}: a DAG of Moat has this id; choose another, such as {self.name}_docs")
+        if self.directory and not NAME.fullmatch(self.directory):
             found.append(f"directory={self.directory!r}: the name of a Directory, small letters, digits and _")
         if self.access.needs not in self.reader.offers:
             fits = ", ".join(

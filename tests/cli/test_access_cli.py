@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from moat import dagfile
+from moat import owners
 from tests.cli.test_cli import Place, fresh, moat  # noqa: F401
 from tests.company import ANN, HUGO
 
@@ -14,9 +14,9 @@ from tests.company import ANN, HUGO
 def loaded(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Place:  # noqa: F811
     """A loaded place, whose own DAG files are those that the commands find."""
     dags = Path(fresh.dag).parent
-    monkeypatch.setattr("moat.cli.access.declared", lambda: dagfile.declared(dags))
+    monkeypatch.setattr("moat.cli.access.sources_of", lambda ledger: owners.sources_of(ledger, dags))
     for module in ("moat.cli.access", "moat.maintenance.access_sync"):
-        monkeypatch.setattr(f"{module}.source_named", lambda name: dagfile.source_named(name, dags))
+        monkeypatch.setattr(f"{module}.source_of", lambda ledger, name: owners.source_of(ledger, name, dags))
     moat(fresh, "members", "load", str(fresh.folder / "../groups.yaml"))
     assert moat(fresh, "run", fresh.dag).code == 0
     return fresh

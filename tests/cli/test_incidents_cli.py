@@ -17,7 +17,7 @@ from tests.cli.test_cli import Place, fresh, moat  # noqa: F401
 def place(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Place:  # noqa: F811
     """A loaded place, whose own DAG files are those that the commands find."""
     dags = Path(fresh.dag).parent
-    monkeypatch.setattr("moat.cli.incidents.declared", lambda: dagfile.declared(dags))
+    monkeypatch.setattr("moat.cli.incidents.sources_of", lambda ledger: dagfile.declared(dags))
     moat(fresh, "members", "load", str(fresh.folder / "../groups.yaml"))
     assert moat(fresh, "run", fresh.dag).code == 0
     return fresh
@@ -105,7 +105,7 @@ def test_what_is_not_there_is_one_clear_line(
     moat: Any,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("moat.cli.incidents.declared", lambda: dagfile.declared(Path(fresh.dag).parent))
+    monkeypatch.setattr("moat.cli.incidents.sources_of", lambda ledger: dagfile.declared(Path(fresh.dag).parent))
     said = moat(fresh, *line.split())
     assert (said.code, said.out, said.err) == (1, "", f"{words}\n")
 

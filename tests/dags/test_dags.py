@@ -11,6 +11,7 @@ from moat.checks import FAMILIES
 from moat.index.store import WeaviateStore
 from moat.ledger import loads
 from moat.settings import PROJECT, Settings
+from moat.source import OWN_DAGS
 from tests.company import ANN, LEAVE, Company, environment_of
 from tests.dagbag import HEAD, LIMITED
 
@@ -47,6 +48,7 @@ def test_every_dag_file_imports_and_serialises(bag: Any) -> None:
     assert set(bag["dags"]) == {*SOURCES, *MAINTENANCE}
     declared = {file.name for file in (PROJECT / "dags").glob("*.py")} - {"ingest.py"}
     assert {dag["file"] for dag in bag["dags"].values()} == declared
+    assert set(MAINTENANCE) == set(OWN_DAGS), "no source may take the name of one of Moat's DAGs"
 
 
 def test_parsing_imports_nothing_heavy_because_every_task_pays_for_it(bag: Any) -> None:
@@ -202,6 +204,7 @@ def docs_dag(folder: Path, source: str) -> Path:
             "rule_that_does_not_fit.py",
             ["source 'docs'", "access=ObjectTags needs tags", "it takes Groups, Public, AccessFiles"],
         ),
+        ("twice_again.py", ["twice_again.py and twice.py both declare source 'twice'", "another name"]),
     ],
 )
 def test_a_wrong_field_is_an_import_error_that_names_the_source_and_what_is_allowed(
@@ -213,8 +216,8 @@ def test_a_wrong_field_is_an_import_error_that_names_the_source_and_what_is_allo
 
 
 def test_one_bad_file_takes_no_other_down(dag_bags: Any) -> None:
-    assert len(dag_bags["made"]["errors"]) == 3
-    assert set(dag_bags["made"]["dags"]) == {"right", "dear", "free"}
+    assert len(dag_bags["made"]["errors"]) == 4
+    assert set(dag_bags["made"]["dags"]) == {"right", "dear", "free", "twice"}
 
 
 TRY = """

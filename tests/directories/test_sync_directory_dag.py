@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def shipped(dag_bags: Any) -> Any:
 
 def test_the_shipped_dag_has_a_task_for_every_directory_and_imports_no_directorys_library(shipped: Any) -> None:
     dag = shipped["dags"]["sync_directory"]
-    assert set(dag["tasks"]) == set(all_directories())
+    assert set(dag["tasks"]) == set(all_directories().directories)
     task = dag["tasks"]["samples"]
     assert task["name"] == "people and groups of samples"
     assert task["policy"] == [["moat.errors.FatalError", "fail"], ["moat.errors.RetriableError", "retry"]]
@@ -140,5 +141,10 @@ def test_a_wrong_declaration_keeps_its_own_words(tmp_path: Path) -> None:
         "from moat_directories import sync_directories\nfrom include.people.directory import *\n"
         "sync_directories(Directory(name='okta', reader=GroupsFile(path='g.yaml'), max_shrink=1))\n"
     )
-    with pytest.raises(DeclarationError, match=r"directory 'okta': max_shrink: .*Did you mean max_shrink_ratio"):
-        all_directories(tmp_path)
+    (tmp_path / "others.py").write_text(
+        "from moat_directories import sync_directories\nfrom include.people.directory import *\n"
+        "sync_directories(Directory(name='entra', reader=GroupsFile(path='g.yaml')))\n"
+    )
+    found = all_directories(tmp_path)
+    assert list(found.directories) == ["entra"], "a broken file takes no other one down"
+    assert re.search(r"directory 'okta': max_shrink: .*Did you mean max_shrink_ratio", str(found.broken["people.py"]))

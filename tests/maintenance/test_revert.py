@@ -40,7 +40,7 @@ def taken_back(company: Company, number: int, because: str = "a mistake") -> Rev
 def test_what_a_pass_let_in_is_gone_at_once_and_waits_for_a_person(
     company: Company, index: WeaviateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moat.maintenance.access_sync.source_named", lambda name: company.source)
+    monkeypatch.setattr("moat.maintenance.access_sync.source_of", lambda ledger, name: company.source)
     before = [tokens for _, tokens in stored(index).values()]
     everyones = max(before, key=before.count)
     company.write(".access.yaml", "allow: [group:people]")

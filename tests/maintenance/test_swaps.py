@@ -30,8 +30,8 @@ def asking(company: Company, monkeypatch: pytest.MonkeyPatch) -> Company:
     file = company.folder.parent / "golden.yaml"
     file.write_text(f"- {{question: '{JOB}', asker: '{ANN}', never: [people/pay.md, gone.md]}}", "utf-8")
     company.source = company.declared(golden=Golden(file=str(file)))
-    monkeypatch.setattr("moat.maintenance.swaps.declared", lambda: Declared({"docs": company.source}, {}))
-    monkeypatch.setattr("moat.maintenance.access_sync.source_named", lambda name: company.source)
+    monkeypatch.setattr("moat.maintenance.swaps.sources_of", lambda ledger: Declared({"docs": company.source}, {}))
+    monkeypatch.setattr("moat.maintenance.access_sync.source_of", lambda ledger, name: company.source)
     return company
 
 

@@ -7,12 +7,12 @@ import typer
 from moat.airflow_api import answer_hold
 from moat.cli import render
 from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out, raise_all
-from moat.dagfile import declared, source_named
 from moat.errors import DeclarationError, MoatError
 from moat.ledger import access, holds, passes, projection
 from moat.ledger.holds import Hold
 from moat.maintenance.access_sync import SyncedAccess, report, settle, summary, sync_access, undeclared
 from moat.maintenance.revert import Reverted, planned, revert
+from moat.owners import source_of, sources_of
 from moat.runtime import Runtime
 from moat.source import Source
 
@@ -31,9 +31,10 @@ def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Js
     synced, broken = list[SyncedAccess](), list[MoatError]()
     with open_runtime(quiet=json) as runtime:
         if source:
-            wanted = [source_named(source)]
+            wanted = [source_of(runtime.ledger, source)]
         else:
-            found, loaded = declared(), set(projection.sources(runtime.ledger))
+            found = sources_of(runtime.ledger)
+            loaded = set(projection.sources(runtime.ledger))
             broken += found.broken.values()
             undeclared(runtime, found.sources)
             wanted = [one for one in found.sources.values() if one.name in loaded]
@@ -160,7 +161,7 @@ def access_revert(
 def _declared(runtime: Runtime, number: int) -> Source | None:
     """The source of a pass, as a DAG file declares it; None where none does, which keeps no revert waiting."""
     try:
-        return source_named(passes.get(runtime.ledger, number).source)
+        return source_of(runtime.ledger, passes.get(runtime.ledger, number).source)
     except DeclarationError as error:
         runtime.progress(str(error))
         return None

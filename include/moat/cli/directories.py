@@ -24,8 +24,12 @@ def add(app: typer.Typer) -> None:
 
 def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
     """Read one directory, or all, and replace its groups in the ledger."""
-    wanted = [directory_named(name)] if name else list(all_directories().values())
     synced, broken = list[SyncedDirectory](), list[MoatError]()
+    if name:
+        wanted = [directory_named(name)]
+    else:
+        found = all_directories()
+        wanted, broken = list(found.directories.values()), list(found.broken.values())
     with open_runtime(quiet=json) as runtime:
         for directory in wanted:
             try:
@@ -39,7 +43,7 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
             out,
             ("directory", "is", "groups", "memberships", "left out", "hold"),
             ((s.directory, s.outcome, s.n_groups, s.n_memberships, s.n_left_out, s.hold) for s in synced),
-            "no DAG file declares a directory",
+            "" if broken else "no DAG file declares a directory",
         )
         for one in synced:
             if not one.passed:
@@ -51,19 +55,21 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
 
 def directory_list(json: Json = False) -> None:
     """List every directory, declared or in the ledger."""
-    declared = all_directories()
+    found = all_directories()
+    declared = found.directories
     with opened_ledger() as ledger:
         states = {state.name: state for state in directories(ledger)}
     if json:
         names = sorted({*declared, *states})
         typer.echo(render.as_json([{"name": n, "declared": n in declared, "state": states.get(n)} for n in names]))
-        return
-    render.table(
-        out,
-        ("directory", "reader", "groups", "memberships", "last read", "fails since", "error"),
-        (_row(name, declared, states.get(name)) for name in sorted({*declared, *states})),
-        "no DAG file declares a directory, and none was loaded",
-    )
+    else:
+        render.table(
+            out,
+            ("directory", "reader", "groups", "memberships", "last read", "fails since", "error"),
+            (_row(name, declared, states.get(name)) for name in sorted({*declared, *states})),
+            "" if found.broken else "no DAG file declares a directory, and none was loaded",
+        )
+    raise_all(list(found.broken.values()))
 
 
 def _row(name: str, declared: dict[str, Any], state: DirectoryState | None) -> tuple[object, ...]:
@@ -75,13 +81,15 @@ def _row(name: str, declared: dict[str, Any], state: DirectoryState | None) -> t
 
 def directory_remove(name: str, json: Json = False) -> None:
     """Empty an undeclared directory, so that searches stop waiting for it."""
-    if name in all_directories():
+    found = all_directories()
+    raise_all(list(found.broken.values()))  # one of these may declare it
+    if name in found.directories:
         raise FatalError(f"a DAG file declares directory {name}, which would bring it back: take it out there first")
     with open_runtime(quiet=json) as runtime:
-        found = {state.name: state for state in directories(runtime.ledger)}.get(name)
-        if found is None:
+        state = {state.name: state for state in directories(runtime.ledger)}.get(name)
+        if state is None:
             raise FatalError(f"the ledger has no directory {name}; `moat directory list` shows those that it has")
         load_members(runtime, name, {}, me())
-    typer.echo(render.as_json({"memberships": found.n_memberships})) if json else out.print(
-        f"{found.n_memberships:,} memberships of {name} are gone"
+    typer.echo(render.as_json({"memberships": state.n_memberships})) if json else out.print(
+        f"{state.n_memberships:,} memberships of {name} are gone"
     )

@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from moat.cli import render
-from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out
-from moat.dagfile import declared
+from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out, raise_all
 from moat.errors import FatalError
 from moat.incidents.freshness import format_span
 from moat.incidents.notify import tell
 from moat.ledger import Ledger, approvals, incidents, loads, measures
 from moat.ledger.incidents import Happening, Incident
 from moat.monitoring.health import health as standing
+from moat.owners import sources_of
 from moat.settings import Settings
 
 Source = Annotated[str | None, typer.Option(help="Only this source.")]
@@ -86,8 +86,8 @@ def incident_resolve(number: Number, because: Because = "", json: Json = False) 
 
 def health(json: Json = False) -> None:
     """Show freshness, waiting loads and incidents of each source; exit with 1 on trouble."""
-    found = declared()
     with opened_ledger() as ledger:
+        found = sources_of(ledger)
         every = standing(ledger, found.sources)
     if json:
         plain = ({**{n: getattr(h, n) for n in h.__dataclass_fields__}, "age": _seconds(h.age)} for h in every)
@@ -116,8 +116,7 @@ def health(json: Json = False) -> None:
         for h in every:
             if h.why:
                 out.print(f"{h.source}: {h.why}")
-    for error in found.broken.values():
-        raise error
+    raise_all(list(found.broken.values()))
     if not all(h.well for h in every):
         raise typer.Exit(1)
 
@@ -144,7 +143,7 @@ def event(source: Annotated[str | None, typer.Argument()] = None, because: Becau
 
 def _known(ledger: Ledger, name: str | None) -> str | None:
     """The name of a declared or loaded source. Raises FatalError listing the known names."""
-    there = {*loads.sources(ledger), *(declared().sources if name else ())}
+    there = {*loads.sources(ledger), *(sources_of(ledger).sources if name else ())}
     if name is not None and name not in there:
         raise FatalError(
             f"there is no source {name!r}, neither in dags/ nor in the ledger; there are {', '.join(sorted(there)) or 'none'}"

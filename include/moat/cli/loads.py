@@ -8,9 +8,9 @@ from rich.markup import escape
 from moat.airflow_api import answer_held
 from moat.cli import render
 from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out
-from moat.dagfile import source_named
 from moat.ledger import approvals, checks, history, incidents, loads
 from moat.ledger.loads import Load
+from moat.owners import source_of
 from moat.pricing import Spending
 from moat.pricing import spending_line as spending_told
 from moat.provenance import changed
@@ -111,7 +111,7 @@ def release(number: Number, because: Because = "", json: Json = False) -> None:
         waiting = loads.get(runtime.ledger, number)
         approvals.require(runtime.ledger, runtime.settings, me(), f"release of load {number} of {waiting.source}")
         # Outside Airflow this process continues the load, so it must know the source before it releases anything.
-        source = None if waiting.run.startswith("airflow:") else source_named(waiting.source)
+        source = None if waiting.run.startswith("airflow:") else source_of(runtime.ledger, waiting.source)
         load = approvals.release_load(runtime.ledger, runtime.settings, number, me(), because)
         if (
             load.state != "held"

@@ -7,13 +7,14 @@ import typer
 from rich.text import Text
 
 from moat.cli import render
-from moat.cli.shared import Json, connections, me, open_runtime, out
-from moat.dagfile import declared, sources_in
+from moat.cli.shared import Json, connections, me, open_runtime, out, raise_all
+from moat.dagfile import sources_in
 from moat.directories.files import groups_in_yaml
 from moat.errors import FatalError
 from moat.ledger import Ledger, approvals
 from moat.maintenance.doctor import examine
 from moat.maintenance.swaps import load_members
+from moat.owners import claim, sources_of
 from moat.runtime import Options
 from moat.settings import Settings
 from moat.stages.dry_run import dry_run
@@ -47,6 +48,7 @@ def run(
         if expected and not dry:
             approvals.require(runtime.ledger, runtime.settings, me(), f"an expected change in {dag_file.name}")
         for source in sources_in(dag_file):
+            claim(runtime.ledger, source.name, dag_file, only_look=dry)
             if dry:
                 results.append(dry_run(runtime, source, options))
                 if not json:
@@ -83,7 +85,7 @@ def reconcile(
     from moat.stages.compare import next_runs
 
     with open_runtime(quiet=json) as runtime:
-        model, found = model_of(runtime.settings, runtime.connections), declared()
+        model, found = model_of(runtime.settings, runtime.connections), sources_of(runtime.ledger)
         index = open_writer(runtime, model)
         try:
             drifts = compare(runtime, index, model, next_runs(runtime, found.sources), repair)
@@ -111,8 +113,7 @@ def reconcile(
             ),
             "no source yet",
         )
-    for error in found.broken.values():
-        raise error
+    raise_all(list(found.broken.values()))
     if not repair and not all(d.agrees for d in drifts):
         raise typer.Exit(3)
 

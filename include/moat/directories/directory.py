@@ -55,7 +55,7 @@ class Directory:
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
         found = []
-        if not NAME.match(self.name):
+        if not NAME.fullmatch(self.name):
             found.append(f"name={self.name!r}: small letters, digits and _, beginning with a letter, at most 64")
         ratios = ("max_shrink_ratio", "max_group_shrink_ratio")
         wrong = [name for name in ratios if not 0 <= getattr(self, name) <= 1]

@@ -56,6 +56,7 @@ source = Table(
     Column("access_failed_at", Moment),  # start of the current failure
     Column("access_error", Text),
     Column("access_until", Moment),  # documents are masked from this time; NULL: access can be read
+    Column("declared_in", Text),  # the DAG file that it belongs to, by its path inside their folder
 )
 
 load = Table(

@@ -20,7 +20,9 @@ def bring(home: Path, connections: Connections, ledger: Ledger) -> None:
     """Fill the sample systems; existing data stays unchanged."""
     _bucket(connections)
     _warehouse(home / "warehouse.duckdb")
-    if directory := all_directories().get("samples"):  # without the sample company its groups are not needed
+    if directory := all_directories().directories.get(
+        "samples"
+    ):  # without the sample company its groups are not needed
         sync(ledger, connections, directory, "make run", progress=lambda line: None)
 
 

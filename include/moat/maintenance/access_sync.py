@@ -20,7 +20,7 @@ from moat.checks.audience import Audience
 from moat.checks.golden import promises_of
 from moat.checks.restricted import Restricted, in_words
 from moat.checks.widening import Opened, held
-from moat.dagfile import directory_named, source_named
+from moat.dagfile import directory_named
 from moat.errors import FatalError, MoatError, SourceUnavailable
 from moat.ids import joined, text_hash
 from moat.index.store import Store, WeaviateStore
@@ -31,6 +31,7 @@ from moat.ledger.access_sync import Observed, Widening
 from moat.ledger.holds import Hold
 from moat.maintenance.in_time import Alive, in_time
 from moat.maintenance.swaps import sync_directory
+from moat.owners import source_of
 from moat.readers.key_digests import KeyDigests
 from moat.records import Listed
 from moat.runtime import Runtime
@@ -299,7 +300,7 @@ def settle(runtime: Runtime, number: int, release: bool, by: str, because: str) 
         hold = holds.release(runtime.ledger, number, by, because)
         sync_directory(runtime, directory, by)
     else:
-        source = source_named(hold.subject)
+        source = source_of(runtime.ledger, hold.subject)
         if not approvals.agree_to_hold(runtime.ledger, runtime.settings, hold, by, because):
             return hold
         hold = holds.release(runtime.ledger, number, by, because)

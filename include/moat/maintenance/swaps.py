@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from moat.access.policy import canonical
 from moat.checks.swapped import Caught, caught_by
-from moat.dagfile import declared
 from moat.directories.directory import Directory
 from moat.directories.sync import SyncedDirectory, sync
 from moat.errors import FatalError
 from moat.incidents.swapped import emptied, opened
 from moat.ledger import access_sync, members
 from moat.ledger.members import Pairs
+from moat.owners import sources_of
 from moat.runtime import Runtime
 
 
@@ -53,7 +53,7 @@ class _Asking:
         _, before = members.memberships(ledger, directory)
         if pairs == before:
             return
-        for name, source in declared().sources.items():
+        for name, source in sources_of(ledger).sources.items():
             try:
                 found = caught_by(ledger, source, directory, pairs)
             except FatalError as error:  # access sync lets nothing in while nobody knows from whom it is kept

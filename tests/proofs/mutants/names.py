@@ -78,4 +78,18 @@ NAMES = (
         "    if len(principal) > 9 * LONGEST:\n",
         "tests/access/test_names.py::test_a_principal_of_512_characters_is_read_and_a_longer_one_says_so",
     ),
+    (
+        "every DAG file is executed to find sources",
+        "include/moat/dagfile.py",
+        "    if not any(face.rpartition",
+        "    if sys.version_info:\n        return True\n    if not any(face.rpartition",
+        "tests/test_dagfile.py::test_only_files_that_import_what_moat_gives_are_executed",
+    ),
+    (
+        "a second DAG file takes a source over",
+        "include/moat/owners.py",
+        "    if owner is not None and declares(",
+        "    if False and declares(",
+        "tests/test_dagfile.py::test_a_source_belongs_to_the_file_that_ran_it_until_that_one_declares_it_no_more",
+    ),
 )

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
+from moat.dagfile import DAGS, file_declaring, known_as
 from moat.incidents.triage.rank import steps_of
 from moat.ledger.loads import Load
-from moat.settings import PROJECT
 
 BEFORE = ("open", "held", "staged")  # states from which a load can be rejected
 
@@ -46,11 +46,7 @@ def _can_be_rejected(load: Load | None, severity: str) -> bool:
     return load is not None and load.state in BEFORE and severity == "hold"
 
 
-def dag_file(source: str, folder: Path = PROJECT / "dags") -> str:
+def dag_file(source: str, folder: Path = DAGS) -> str:
     """Path of the file that declares a source, found without executing it."""
-    named = re.compile(rf"\bname\s*=\s*[\"']{re.escape(source)}[\"']")
-    for file in sorted(folder.glob("*.py")):
-        text = file.read_text("utf-8", "replace")
-        if "ingest(" in text and named.search(text):
-            return quote(f"{folder.name}/{file.name}")
-    return f"dags/{quote(source)}.py"
+    found = file_declaring(source, folder)
+    return quote(f"{folder.name}/{known_as(found, folder) if found else f'{source}.py'}")
