@@ -38,6 +38,7 @@ BLANKET = {
     ("include/moat/parse/document.py", "parse_document"): "any library may raise anything: the document is told",
     ("include/moat/threads.py", "run"): "a thread has no caller: it is raised in the one that waits",
     ("include/moat/incidents/notify.py", "tell"): "people are told beside the way: no load fails because mail does",
+    ("include/moat/stages/run.py", "_told"): "whatever ends a run, its lease goes to the next one and people are told",
     ("include/moat/tracing.py", "span"): "whatever ends a stage ends its span, and goes on from there",
     ("include/moat/search/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
     ("include/moat/search/guard.py", "_record"): "the ledger itself may be what failed: the answer stays nothing",

@@ -18,6 +18,7 @@
         SettingsError       a setting is missing or wrong
         DeclarationError    a Source(...) is declared wrongly
         KeyListedTwice      a source lists two documents under one key
+        NothingListed       a source lists nothing in its first load
         ColumnMissing       a query does not return a column that its declaration names
         ParserBroken        the parser process does not start
         LedgerError         the ledger is not at the revision of this version
@@ -132,6 +133,10 @@ class DeclarationError(FatalError):
 
 class KeyListedTwice(FatalError):
     """A source lists two documents under one key, so one of them would be lost."""
+
+
+class NothingListed(FatalError):
+    """A source that never had a document lists none: its path, prefix, pattern or query matches nothing."""
 
 
 class ColumnMissing(FatalError):

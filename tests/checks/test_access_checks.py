@@ -4,7 +4,10 @@ from moat.checks import access
 from moat.checks.candidate import Candidate
 from moat.ledger import loads
 from moat.ledger.checks import CheckResult
+from moat.ledger.members import replace_members
+from moat.runtime import Options
 from moat.source import Public
+from moat.stages.dry_run import dry_run
 from tests.company import Company
 
 
@@ -68,3 +71,35 @@ def test_a_source_that_is_public_by_its_rule_is_not_held(company: Company) -> No
     found, _ = judged(company, company.to_the_gate())
     assert "newly public" not in found
     assert "access widened" in found, "what people see already becomes public, and that always holds"
+
+
+def test_a_load_that_nobody_can_read_waits_and_names_the_group_that_was_meant(company: Company) -> None:
+    company.write(".access.yaml", "allow: [group:everyon]")
+    company.write("people/.access.yaml", "allow: [group:people]")
+    found, _ = judged(company, number := company.to_the_gate())
+    assert list(found) == ["unknown groups"]
+    assert found["unknown groups"].documents in [("leave.md",), ("trips.md",)]
+    assert "no directory has a member of group:everyon (did you mean group:everyone?)" in found["unknown groups"].seen
+    loads.reject(company.runtime.ledger, number, "test")
+
+    company.write("people/.access.yaml", "allow: []")
+    found, _ = judged(company, number := company.to_the_gate("again"))
+    assert (found["nobody reads"].severity, list(found)) == ("hold", ["nobody reads", "unknown groups"])
+    told = dry_run(company.runtime, company.source, Options()).warnings
+    assert told == (
+        "no directory has a member of group:everyon (did you mean group:everyone?), which 2 documents let in",
+        "3 documents are for nobody who is known",
+    )
+    loads.reject(company.runtime.ledger, number, "test")
+
+    company.write(".access.yaml", "allow: [group:everyone]")
+    assert company.run().load.state == "promoted", "that some documents are for nobody may be meant"
+    company.write("people/draft.md", "# Draft\n\nFor nobody yet.\n")
+    assert judged(company, company.to_the_gate("later"))[0] == {}, "one document of nobody is no misspelt source"
+
+
+def test_without_directories_groups_are_not_judged(company: Company) -> None:
+    replace_members(company.runtime.ledger, "test", {}, "test")
+    found, _ = judged(company, company.to_the_gate())
+    assert found == {}, "the groups may come with the asker"
+    assert dry_run(company.runtime, company.source, Options()).warnings == ()

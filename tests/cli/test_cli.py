@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -58,19 +59,23 @@ class Place:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode() if isinstance(text, str) else text)
 
-    def typed(self, *arguments: str, **env: str) -> "Said":
-        """What the command says in a process of its own, in this project."""
-        command = [sys.executable, "-c", "import moat.cli; moat.cli.main()", *arguments]
+    def started(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        """The command in a process of its own, in this project."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_CONN_"))}
-        done = subprocess.run(
-            command,
-            capture_output=True,
+        return subprocess.Popen(
+            [sys.executable, "-c", "import moat.cli; moat.cli.main()", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             cwd=self.project,
             env={**own, "PYTHONPATH": f"{self.project}:{self.project / 'include'}", **self.env, **env},
-            check=False,
         )
-        return Said(done.returncode, done.stdout, done.stderr)
+
+    def typed(self, *arguments: str, **env: str) -> "Said":
+        """What the command says when it has ended."""
+        done = self.started(*arguments, **env)
+        out, err = done.communicate()
+        return Said(done.returncode, out, err)
 
 
 @dataclass(frozen=True)
@@ -249,6 +254,30 @@ def test_a_run_tells_its_stages_and_what_came_of_it(fresh: Place, moat: Any) -> 
     (result,) = some.json
     assert (result["load"]["counts"]["changed"], result["load"]["counts"]["waiting"]) == (1, 1)
     assert result["load"]["run"].startswith("cli:")
+
+
+def test_a_run_that_is_told_to_stop_gives_its_lease_up(fresh: Place, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    slow = f"""
+import time, pathlib
+class Slow(LocalFiles):
+    def open(self, reading):
+        pathlib.Path({str(begun)!r}).touch()
+        time.sleep(600)
+"""
+    text = Path(fresh.dag).read_text()
+    Path(fresh.dag).write_text(
+        text.replace("reader=LocalFiles(", "reader=Slow(").replace("\ningest(\n", f"{slow}\ningest(\n")
+    )
+    running = fresh.started("run", fresh.dag)
+    while not begun.exists():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.1)
+    running.terminate()
+    assert "stopped by SIGTERM" in running.communicate(timeout=60)[1]
+    assert "stopped by SIGTERM" in fresh.typed("incident", "1").out
+    Path(fresh.dag).write_text(text)
+    assert fresh.typed("run", fresh.dag).code == 0
 
 
 def test_a_dry_run_writes_nothing(fresh: Place, moat: Any) -> None:

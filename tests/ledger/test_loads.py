@@ -1,5 +1,9 @@
 """Loads: one lease a source with a fence, one row changing makes visible, and one takes it back."""
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +49,19 @@ def test_a_run_that_has_not_reported_for_long_is_taken_over(ledger: Ledger) -> N
     first = opened(ledger, lease_s=-1)
     second = opened(ledger, "run 2")
     assert second.fence == first.fence + 1
+    assert loads.get(ledger, first.id).state == "abandoned"
+
+
+def test_a_process_of_this_machine_that_is_gone_is_taken_over_at_once(ledger: Ledger) -> None:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    host = socket.gethostname()
+    for name, run in (("a", f"cli:{host}:{os.getpid()}:1"), ("b", f"cli:elsewhere:{done.pid}:1"), ("c", "airflow:c:1")):
+        opened(ledger, run, name)
+        with pytest.raises(LoadInProgress, match=r"its lease ends at \d{4}-\d\d-\d\d \d\d:\d\d UTC"):
+            opened(ledger, "run 2", name)
+    first = opened(ledger, f"cli:{host}:{done.pid}:1")
+    assert opened(ledger, "run 2").fence == first.fence + 1
     assert loads.get(ledger, first.id).state == "abandoned"
 
 

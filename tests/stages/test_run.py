@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from moat.access.policy import access_token
-from moat.errors import FatalError, LoadInProgress, SourceUnavailable
+from moat.errors import FatalError, LoadInProgress, NothingListed, SourceUnavailable
 from moat.ledger import documents, incidents, loads
 from moat.ledger.quarantine import listing, replay
 from moat.readers.reader import Reading
@@ -154,6 +154,31 @@ def test_a_key_that_is_listed_twice_is_refused_before_anything_is_lost(company: 
         company.run(company.declared(reader=Twice(path="x")))
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ZeroDivisionError("a defect"), "ZeroDivisionError: a defect"),
+        (SystemExit("stopped by SIGTERM"), "SystemExit: stopped by SIGTERM"),
+        (KeyboardInterrupt(), None),  # the person who pressed Ctrl-C knows
+    ],
+)
+def test_whatever_ends_a_run_gives_its_lease_up_and_is_told(
+    error: BaseException, told: str | None, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*given: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr("moat.stages.run.embed", fails)
+        with pytest.raises(type(error)):
+            company.run()
+    opened = incidents.listing(company.runtime.ledger, "docs")
+    messages = [h.message for one in opened for h in incidents.happenings(company.runtime.ledger, one.id)]
+    assert messages == ([told] if told else [])
+    assert company.run().load.state == "promoted"
+    assert incidents.listing(company.runtime.ledger, "docs") == []
+
+
 def test_a_document_that_cannot_be_parsed_rests_and_its_older_content_stays(company: Company) -> None:
     company.run()
     company.write("leave.md", b"\x7fELF not a document")
@@ -245,6 +270,18 @@ def test_a_held_load_waits_and_goes_on_when_it_is_released(company: Company) -> 
     loads.release(company.runtime.ledger, held.load.id, "ann")
     assert finish(company.runtime, cautious, held.load.id, "ann").load.state == "promoted"
     assert company.keys("parental leave", ANN) == []
+
+
+def test_a_first_listing_of_nothing_is_an_error_with_what_was_read(company: Company) -> None:
+    company.source = company.declared(reader=LocalFiles(path=str(company.folder), patterns=("*.mdx",)))
+    assert "nothing is listed by LocalFiles(" in dry_run(company.runtime, company.source, Options()).warnings[0]
+    with pytest.raises(NothingListed, match=r"source docs lists no document.*patterns=\('\*\.mdx',\)"):
+        company.run()
+    assert [load.state for load in loads.recent(company.runtime.ledger)] == ["open"]
+    (opened,) = incidents.listing(company.runtime.ledger, "docs")
+    assert (opened.severity, opened.detail["causes"][0]["name"]) == ("block", "empty_listing")
+    company.source = company.declared()
+    assert company.run().load.state == "promoted", "once the pattern is right, the next run takes the load over"
 
 
 def test_an_empty_listing_holds_llama_index_22639(company: Company) -> None:

@@ -1,5 +1,6 @@
 """Checks that access is known, and how many documents lose or gain readers."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,9 @@ from moat.ledger import access_sync
 from moat.ledger.approvals import OPENED
 from moat.ledger.checks import CheckResult
 from moat.runtime import nobodys
+
+LEAST_UNREAD = 3  # documents of a load, from which on it waits if nobody can read any of them
+SHOWN = 5
 
 MEASURES = (
     Measure(
@@ -108,7 +112,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     _measure(candidate, audience, looked, masked)
     if visible:
         candidate.measured["access.visible"], candidate.measured["access.emptied"] = visible, len(left) / visible
-        candidate.behind["access.emptied"] = tuple(left[:5])
+        candidate.behind["access.emptied"] = tuple(left[:SHOWN])
     return [
         CheckResult(
             name="access widened",
@@ -122,7 +126,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
                 ]
             ),
             allowed=f"{most_opened(limits, n_listed):,} (Limits.max_widened_documents and max_widened_ratio), none public or far",
-            documents=tuple(sorted(waiting)[:5]),
+            documents=tuple(sorted(waiting)[:SHOWN]),
         ),
         CheckResult(
             name="newly public",
@@ -131,7 +135,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             passed=not newly,
             seen=f"{len(newly):,} documents are public, and no document of the source was until now",
             allowed="none, but in a first load or by the rule Public",
-            documents=tuple(newly[:5]),
+            documents=tuple(newly[:SHOWN]),
         ),
         restricted_text,
         CheckResult(
@@ -141,7 +145,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             passed=ratio <= limit,
             seen=lost,
             allowed=f"at most {limit:.0%} (Limits.max_vanished_ratio)",
-            documents=tuple(masked[:5]),
+            documents=tuple(masked[:SHOWN]),
         ),
         CheckResult(
             name="nobody left",
@@ -150,8 +154,9 @@ def run(candidate: Candidate) -> list[CheckResult]:
             passed=len(left) <= limit * visible,
             seen=f"{len(left):,} of {visible:,} visible documents would have no readers, or only empty groups",
             allowed=f"at most {limit:.0%} (Limits.max_vanished_ratio)",
-            documents=tuple(left[:5]),
+            documents=tuple(left[:SHOWN]),
         ),
+        *_nobody_reads(candidate, audience, looked),
         CheckResult(
             name="access known",
             family="access",
@@ -160,7 +165,40 @@ def run(candidate: Candidate) -> list[CheckResult]:
             seen=f"access of {looked.n - len(looked.unknown):,} of {looked.n:,} documents is known; "
             f"{len(looked.public):,} are public, {len(looked.nobody):,} have no readers",
             allowed="100 %",
-            documents=tuple(looked.unknown[:5]),
+            documents=tuple(looked.unknown[:SHOWN]),
+        ),
+    ]
+
+
+def _nobody_reads(candidate: Candidate, audience: Audience, looked: AccessSeen) -> list[CheckResult]:
+    """Hold a load of which nobody can read anything: a misspelt group lets nobody in, and looks like a good load."""
+    empty = {policy: found for policy, found in looked.policies.items() if audience.none(policy)}
+    n, unknown = sum(times for times, _ in empty.values()), Counter[str]()
+    for policy, (times, _) in empty.items():
+        unknown.update(dict.fromkeys(audience.unknown_groups(policy), times))
+    named = [f"{group}{audience.like(group)}" for group, _ in unknown.most_common(SHOWN)]
+    some = LEAST_UNREAD if candidate.load.counts.get("visible", 0) else 1
+    documents = tuple(key for _, key in empty.values())[:SHOWN]
+    return [
+        CheckResult(
+            name="nobody reads",
+            family="access",
+            severity="hold",
+            passed=not n == looked.n >= some,  # that some documents are for nobody may be meant
+            seen=f"{n:,} of {looked.n:,} documents are for nobody who is known",
+            allowed="not all",
+            documents=documents,
+        ),
+        CheckResult(
+            name="unknown groups",
+            family="access",
+            severity="warn",
+            passed=not named,
+            seen=f"no directory has a member of {', '.join(named)}: nobody reads what only they may"
+            if named
+            else "none",
+            allowed="none, where any directory has groups",
+            documents=documents if named else (),
         ),
     ]
 
@@ -211,11 +249,11 @@ def _measure(candidate: Candidate, audience: Audience, looked: AccessSeen, maske
     measured["access.listed"], measured["access.documents"] = counts.get("listed", 0), looked.n
     if counts.get("listed", 0):
         measured["access.unknown"] = counts.get("unknown", 0) / counts["listed"]
-        behind["access.unknown"] = tuple(masked[:5])
+        behind["access.unknown"] = tuple(masked[:SHOWN])
     if not looked.n:
         return
-    measured["access.public"], behind["access.public"] = len(looked.public) / looked.n, tuple(looked.public[:5])
-    measured["access.nobody"], behind["access.nobody"] = len(looked.nobody) / looked.n, tuple(looked.nobody[:5])
+    measured["access.public"], behind["access.public"] = len(looked.public) / looked.n, tuple(looked.public[:SHOWN])
+    measured["access.nobody"], behind["access.nobody"] = len(looked.nobody) / looked.n, tuple(looked.nobody[:SHOWN])
     widths = sorted(
         (audience.count(policy), times, key) for policy, (times, key) in looked.policies.items() if not policy.public
     )

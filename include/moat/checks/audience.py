@@ -1,5 +1,6 @@
 """The audience of policies: common readers and number of readers."""
 
+import difflib
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -127,6 +128,20 @@ class Audience:
             all(who.startswith("group:") and not (self._below or {}).get(who) for who in layer)
             for layer in policy.layers
         )
+
+    def unknown_groups(self, policy: Policy) -> list[str]:
+        """Groups that a policy lets in and no directory has a member of; none where no directory has any group."""
+        self._known()
+        named = frozenset().union(*policy.layers)
+        return (
+            sorted(who for who in named if who.startswith("group:") and who not in self._below) if self._below else []
+        )
+
+    def like(self, group: str) -> str:
+        """The known group with the nearest name, in words for a message; empty if none is near."""
+        self._known()
+        near = difflib.get_close_matches(group, self._below or (), n=1)
+        return f" (did you mean {near[0]}?)" if near else ""
 
     def _known(self) -> None:
         if self._below is None:

@@ -1,7 +1,9 @@
 """The `moat` command. Each command prints for people, or JSON with --json."""
 
 import os
+import signal
 import sys
+from typing import NoReturn
 
 import typer
 from rich.markup import escape
@@ -20,8 +22,14 @@ for commands in (run, metrics, documents, loads, incidents, audit, erase, direct
     commands.add(app)
 
 
+def _stopped(number: int, frame: object) -> NoReturn:
+    """End as by an error, so that what a command holds is given up."""
+    raise SystemExit(f"stopped by {signal.Signals(number).name}")
+
+
 def main() -> None:
     """Entry point of the console script; prints Moat's errors as one line."""
+    signal.signal(signal.SIGTERM, _stopped)
     os.umask(0o077)  # what a command writes lies in the state folder, or holds texts
     os.environ.update({name: value for name, value in environment().items() if name.startswith("AIRFLOW_CONN_")})
     try:

@@ -62,5 +62,6 @@ def estimate(source: str, e: Estimate) -> str:
         )
     else:
         lines.append("would read no document")
+    lines += [f"look at this first: {warning}" for warning in e.warnings]
     lines.append("nothing was written")
     return "\n".join(lines)

@@ -8,6 +8,8 @@ the source. Each write for a load checks that its fence is still the newest, so 
 process of an earlier run can change nothing.
 """
 
+import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -85,10 +87,10 @@ def open_load(ledger: Ledger, name: str, run: str, options: Mapping[str, Any], l
                     f"source {name}: load {holder.id} waits for a person ({holder.reason}): "
                     f"`moat release {holder.id}` or `moat reject {holder.id}`, then run again"
                 )
-            if holder.state in LIVE and row.lease_until > _now():
+            if holder.state in LIVE and row.lease_until > _now() and not _gone(holder.run):
                 raise LoadInProgress(
-                    f"source {name}: load {holder.id} is being made by {holder.run} and last reported before "
-                    f"{row.lease_until:%H:%M} UTC, when its lease ends. Wait for it, or free it by `moat reject {holder.id}`"
+                    f"source {name}: load {holder.id} is being made by {holder.run}; its lease ends at "
+                    f"{row.lease_until:%Y-%m-%d %H:%M} UTC. Wait for it, or free it by `moat reject {holder.id}`"
                 )
             if holder.state in LIVE:
                 _end(connection, holder, "abandoned", f"taken over by {run}")
@@ -108,6 +110,21 @@ def open_load(ledger: Ledger, name: str, run: str, options: Mapping[str, Any], l
         connection.execute(update(source).where(*where).values(lease_load=opened.id))
         _lease(connection, ledger, opened, lease_s)
         return opened
+
+
+def _gone(run: str) -> bool:
+    """Whether a run of the command line was a process of this machine that is no more."""
+    kind, _, rest = run.partition(":")
+    host, _, process = rest.rpartition(":")[0].rpartition(":")
+    if kind != "cli" or host != socket.gethostname() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is another user's
+        return False
+    return False
 
 
 def get(ledger: Ledger, number: int) -> Load:

@@ -2,19 +2,22 @@
 
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from moat.checks.audience import Audience, policy_of
 from moat.embedding.client import embedder_of
 from moat.errors import DocumentError
 from moat.parse.sandbox import Sandbox
 from moat.pricing import cost
-from moat.records import Planned, RawDocument, embedded_text
+from moat.records import Planned, RawDocument, SetAside, embedded_text
 from moat.runtime import Options, Runtime
 from moat.source import Source
 from moat.stages.compare import compare
 from moat.stages.cutter import Cutter
 
 SAMPLE = 16  # documents that a dry run prepares
+SHOWN = 5  # groups that a warning names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class Estimate:
     seconds: float
     cost: float  # in `currency`, an upper bound: texts embedded before cost nothing
     currency: str  # empty: no price is set
+    warnings: tuple[str, ...] = ()  # what a load of it would be held for, or readers who would see nothing
 
 
 def dry_run(runtime: Runtime, source: Source, options: Options) -> Estimate:
@@ -52,8 +56,10 @@ def dry_run(runtime: Runtime, source: Source, options: Options) -> Estimate:
     """
     counts: Counter[str] = Counter()
     with source.reader.open(runtime.reading(source)) as reader:
-        wanted, size, n = list[Planned](), 0, 0
+        wanted, size, n, policies = list[Planned](), 0, 0, Counter[str]()
         for one in compare(runtime, source, reader, options, counts):
+            if one.policy:
+                policies[one.policy] += 1
             if one.what in ("new", "changed"):
                 n += 1
                 size += one.size or 1_024
@@ -61,7 +67,9 @@ def dry_run(runtime: Runtime, source: Source, options: Options) -> Estimate:
                     wanted.append(one)
                     wanted = wanted if len(wanted) <= 2 * SAMPLE else wanted[::2]
         sample = wanted[:: max(1, -(-len(wanted) // SAMPLE))]
-        raws = [answer for answer in reader.fetch(sample) if isinstance(answer, RawDocument)]
+        answers = list(reader.fetch(sample))
+    raws = [answer for answer in answers if isinstance(answer, RawDocument)]
+    n_aside = sum(isinstance(answer, SetAside) for answer in answers)
     found = _sampled(runtime, source, raws)
     sampled_size = sum(one.size or 1_024 for one in sample) or 1
     scale = size / sampled_size if raws else 0.0
@@ -73,11 +81,31 @@ def dry_run(runtime: Runtime, source: Source, options: Options) -> Estimate:
         sampled=len(sample),
         chunks=round(found.chunks * scale),
         tokens=tokens,
-        set_aside=round(found.failed * n / len(sample)) if sample else 0,
+        set_aside=round((found.failed + n_aside) * n / len(sample)) if sample else 0,
         seconds=round(found.preparing * scale + embedding, 1),
         cost=round(cost(settings, {"embed": (embedding, tokens)}), 6),
         currency=settings.currency if settings.cost_per_million_tokens or settings.cost_per_hour else "",
+        warnings=tuple(_warnings(runtime, source, counts, policies)),
     )
+
+
+def _warnings(runtime: Runtime, source: Source, counts: Counter[str], policies: Counter[str]) -> Iterator[str]:
+    """What looks well in counts and is not: nothing listed, groups that nobody is in, documents for nobody."""
+    if not counts["listed"]:
+        yield f"nothing is listed by {source.reader!r}"
+    audience, unknown, unread = Audience(runtime.ledger), Counter[str](), 0
+    for text, n in policies.items():
+        policy = policy_of(text)
+        unread += n * audience.none(policy)
+        unknown.update(dict.fromkeys(audience.unknown_groups(policy), n))
+    for group, n in unknown.most_common(SHOWN):
+        yield f"no directory has a member of {group}{audience.like(group)}, which {n:,} documents let in"
+    if len(unknown) > SHOWN:
+        yield f"and {len(unknown) - SHOWN:,} more groups that no directory has a member of"
+    if unread:
+        yield f"{unread:,} documents are for nobody who is known"
+    if counts["unknown"]:
+        yield f"who may read {counts['unknown']:,} documents is unknown: nobody would see them"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from moat.batching import windows
-from moat.errors import AccessUnknown, FatalError
+from moat.errors import AccessUnknown, FatalError, NothingListed
 from moat.incidents.lifecycle import mended
-from moat.ledger import access, documents, loads, quarantine, spending
+from moat.ledger import access, access_sync, documents, loads, quarantine, spending
 from moat.ledger.documents import Known
 from moat.ledger.loads import Load
 from moat.pricing import priced
@@ -51,6 +51,7 @@ def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadRe
         LoadInProgress: Another run of the source holds its lease.
         SourceUnavailable: The listing or a fetch broke off. Nothing is taken for deleted then.
         KeyListedTwice: Two documents have the same key.
+        NothingListed: The source lists no document, and never had one.
         FatalError: A budget in money has no price of tokens.
     """
     priced(runtime.settings, source)
@@ -74,6 +75,7 @@ def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> Rea
     base = access.begin(runtime.ledger, source.name)
     with source.reader.open(runtime.reading(source)) as reader:
         counts, endings = _plan(runtime, source, load=load, reader=reader, options=options, base=base)
+        _not_nothing(runtime, source, options, counts)
         loads.renew(runtime.ledger, load, runtime.lease_s)
         batches = _fetch(runtime, source, load=load, reader=reader, counts=counts, base=base)
         shape = reader.shape() if isinstance(reader, Shaped) else of_files(endings)
@@ -93,6 +95,18 @@ def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> Rea
         runtime.staging.remove(f"{source.name}/{load.id}")
     runtime.progress(_told(source, load, counts))
     return ReadResult(load.id, tuple(batches), dict(counts), unchanged)
+
+
+def _not_nothing(runtime: Runtime, source: Source, options: Options, counts: Counter[str]) -> None:
+    """Refuse the first listing of a source if it is empty: that is a wrong path far more often than an empty source."""
+    if counts["listed"] or counts["visible"] or not options.whole:
+        return
+    known, _ = access_sync.promoted_before(runtime.ledger, source.name)
+    if not known:
+        raise NothingListed(
+            f"source {source.name} lists no document, and never had one: correct what is read, or wait until there is "
+            f"something. It reads {source.reader!r}"
+        )
 
 
 def _told(source: Source, load: Load, counts: Counter[str]) -> str:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from moat.checks.verdict import Verdict, released, verdict
-from moat.errors import MoatError
 from moat.incidents.freshness import stale
 from moat.incidents.lifecycle import late, task_failed
 from moat.ledger import loads
@@ -71,37 +70,18 @@ def run(runtime: Runtime, source: Source, options: Options, by: str) -> RunResul
         The load as it ended, the gate's verdict, and the seconds of each stage.
 
     Raises:
-        MoatError: A stage failed. The load is given up, and the failure recorded as an incident.
+        MoatError: A stage failed. The load gives its lease up, and the failure is recorded as an incident; so it is
+            with any other error.
     """
     watch, name = _Watch(), f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    try:
+    with _told(runtime, source.name, name, watch):
         with watch("read"):
             found = read(runtime, source, name, options)
-    except MoatError as error:
-        for begun in loads.recent(runtime.ledger, source.name, 1):
-            if begun.run == name and begun.state == "open":
-                loads.give_up(runtime.ledger, begun, str(error))
-        task_failed(
-            runtime,
-            source.name,
-            stage="read",
-            subject="read",
-            error=f"{type(error).__name__}: {error}",
-            number=None,
-            run=name,
-        )
-        raise
-    if found.unchanged:
-        if quiet := stale(runtime, source.name):
-            late(runtime, source.name, quiet)
-        return RunResult(runtime.load(found.load), None, watch.seconds)
-    current = runtime.load(found.load)
-    with _told(runtime, current, watch):
-        try:
-            return _go_on(runtime, source, current.id, by, watch)
-        except MoatError as error:
-            loads.give_up(runtime.ledger, current, str(error))
-            raise
+        if not found.unchanged:
+            return _go_on(runtime, source, found.load, by, watch)
+    if quiet := stale(runtime, source.name):
+        late(runtime, source.name, quiet)
+    return RunResult(runtime.load(found.load), None, watch.seconds)
 
 
 def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
@@ -121,26 +101,30 @@ def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
     """
     current, watch = runtime.load(number), _Watch()
     loads.renew(runtime.ledger, current, runtime.lease_s)
-    with _told(runtime, current, watch):
+    with _told(runtime, source.name, current.run, watch):
         return _go_on(runtime, source, number, by, watch)
 
 
 @contextmanager
-def _told(runtime: Runtime, current: Load, watch: _Watch) -> Iterator[None]:
-    """Record a failed stage as an incident, or as part of an open one."""
+def _told(runtime: Runtime, source: str, run: str, watch: _Watch) -> Iterator[None]:
+    """Whatever ends a stage gives the lease up, and is an incident or part of an open one, unless a person ended it."""
     try:
         yield
-    except MoatError as error:
-        said = f"{type(error).__name__}: {error}"
-        task_failed(
-            runtime,
-            current.source,
-            stage=watch.stage,
-            subject=watch.stage,
-            error=said,
-            number=current.id,
-            run=current.run,
-        )
+    except BaseException as error:  # a defect, a signal and an interrupt leave the load open, too
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        begun = next((one for one in loads.recent(runtime.ledger, source, 1) if one.run == run), None)
+        if begun is not None and begun.state in ("open", "staged"):
+            loads.give_up(runtime.ledger, begun, said)
+        if not isinstance(error, KeyboardInterrupt):
+            task_failed(
+                runtime,
+                source,
+                stage=watch.stage,
+                subject=watch.stage,
+                error=said,
+                number=begun.id if begun else None,
+                run=run,
+            )
         raise
 
 

@@ -1,6 +1,6 @@
 """Causes in the source's supply: amount, time and form."""
 
-from moat.errors import ColumnMissing, KeyListedTwice
+from moat.errors import ColumnMissing, KeyListedTwice, NothingListed
 from moat.incidents.triage.evidence import Evidence, Segment, Signs, signs
 from moat.incidents.triage.signature import AGAIN, DECLARE, LIST, LOOK, REJECT, RELEASE, REPLAY, ROLLBACK, Signature
 
@@ -106,6 +106,8 @@ def _empty_listing(e: Evidence) -> Signs:
     none = (
         e.count("listed") == 0 and bool(e.counts) and (e.count("visible") > 0 or e.counts_before.get("listed", 0) > 0)
     )
+    if never := e.raised(NothingListed):
+        return signs(97, never)
     return signs(97, f"0 documents listed, {e.count('visible'):,} visible now", found) if none else Signs()
 
 
