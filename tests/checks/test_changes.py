@@ -9,7 +9,8 @@ import pytest
 from moat.checks import changes
 from moat.checks.changed_columns import Columns
 from moat.checks.changed_text import Text, factor_of, text_change
-from moat.checks.changes import KINDS, Compared, _chance
+from moat.checks.chance import at_least
+from moat.checks.changes import KINDS, Compared
 from moat.ledger import checks as results
 from moat.ledger.checks import CheckResult
 from moat.ledger.projection import VisiblePart
@@ -310,9 +311,9 @@ def test_a_factor_reads_numbers_as_people_write_them(was: str, now: str, factor:
 
 
 def test_chance_is_the_tail_of_the_binomial_distribution() -> None:
-    assert _chance(3, 3, 0.01) == pytest.approx(1e-6)
-    assert _chance(1, 10, 0.1) == pytest.approx(1 - 0.9**10)
-    assert _chance(0, 5, 0.3) == pytest.approx(1.0)
+    assert at_least(3, 3, 0.01) == pytest.approx(1e-6)
+    assert at_least(1, 10, 0.1) == pytest.approx(1 - 0.9**10)
+    assert at_least(0, 5, 0.3) == pytest.approx(1.0)
 
 
 def test_every_kind_has_a_cause_that_looks_for_it() -> None:

@@ -22,6 +22,7 @@ class Candidate:
         load: The load to check, as stored in the ledger.
         measured: Measured values by the names of `Measure`; filled by the checks.
         behind: Keys of a few documents behind a measured value, by its name; filled by the checks.
+        explained: Why a departure of a measured value only warns, by its name; filled by the checks.
     """
 
     runtime: Runtime
@@ -29,6 +30,7 @@ class Candidate:
     load: Load
     measured: dict[str, float] = field(default_factory=dict)  # by the names of include/moat/checks/measures.py
     behind: dict[str, tuple[str, ...]] = field(default_factory=dict)  # keys of a few documents, by measure
+    explained: dict[str, str] = field(default_factory=dict)  # in words, by measure
 
     @cached_property
     def batches(self) -> range:

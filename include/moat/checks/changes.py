@@ -5,7 +5,6 @@ judged by an exact test against what is usual for this source, and by fixed rate
 is done to a few documents every night is judged over the last nights together.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from moat.batching import grouped
 from moat.checks import segments
 from moat.checks.candidate import Candidate
+from moat.checks.chance import at_least
 from moat.checks.changed_columns import ColumnChange, Columns, one_step, values_of
 from moat.checks.changed_text import SHORT, Text, TextChange, text_change
 from moat.checks.sample import Lowest
@@ -270,8 +270,8 @@ def _judged(kind: Kind, seen: Seen, n: int, past: Mapping[str, Sequence[PastMeas
     c = len(seen.keys)
     usual, together, of = _usual(kind, past)
     seen_in = f"{c:,} of {n:,} changed documents {kind.says}"
-    chance = _chance(c, n, usual) if c >= FEWEST else 1.0
-    over = _chance(c + together, n + of, usual) if c + together >= FEWEST and together else 1.0
+    chance = at_least(c, n, usual) if c >= FEWEST else 1.0
+    over = at_least(c + together, n + of, usual) if c + together >= FEWEST and together else 1.0
     if kind.alone or chance <= SURE:
         severity = "hold"
     elif over <= SURE:
@@ -307,17 +307,6 @@ def _usual(kind: Kind, past: Mapping[str, Sequence[PastMeasure]]) -> tuple[float
     unreleased = [p for p in newest if p.how == "usual"]
     together = sum(had.get(p.load, 0.0) for p in unreleased), sum(p.value for p in unreleased)
     return min(rate, MOST_USUAL), int(together[0]), int(together[1])
-
-
-def _chance(c: int, n: int, rate: float) -> float:
-    """Probability that at least c of n have something that each has with this rate (the binomial test)."""
-    c, n = min(c, n), max(n, c)
-    of = math.lgamma(n + 1)
-    terms = (
-        math.exp(of - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(rate) + (n - k) * math.log1p(-rate))
-        for k in range(c, n + 1)
-    )
-    return min(1.0, sum(terms))
 
 
 def _summary(compared: Compared, seen: Mapping[str, Seen]) -> CheckResult:

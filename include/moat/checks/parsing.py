@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import groupby
 
+from moat.checks import languages, moves
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.ledger.checks import CheckResult
@@ -64,14 +65,7 @@ MEASURES = (
         of="documents",
     ),
     Measure(name="parsing.pictures", title="share of pictures read by OCR", scale="share", least=0.1, of="documents"),
-    Measure(
-        name="language:",
-        title="share of documents in language",
-        scale="share",
-        least=0.1,
-        of="parsing.spoken",
-        absent="zero",
-    ),
+    *languages.MEASURES,
     Measure(name="type:", title="share of documents of type", scale="share", least=0.15, of="documents", absent="zero"),
     Measure(
         name="aside:",
@@ -90,10 +84,11 @@ def run(candidate: Candidate) -> list[CheckResult]:
     limits = candidate.source.limits
     n, incomplete, empty, twice = 0, list[str](), list[str](), list[str]()
     seen: set[str] = set()
-    texts = _Texts()
+    texts, spoken = _Texts(), languages.Languages(candidate, moves.found(candidate))
     for p in candidate.prepared():
         n += 1
         texts.add(p)
+        spoken.add(p)
         if not (p.id and p.key and p.uri and p.title and p.fingerprint and p.content_hash):
             incomplete.append(p.key)
         if p.n_chunks == 0 or p.n_characters == 0:
@@ -151,6 +146,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed="none",
             documents=tuple(twice[:5]),
         ),
+        *spoken.tell(),
     ]
 
 
@@ -160,7 +156,7 @@ class _Texts:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._logarithms = 0.0
-        self._languages, self._types, self._errors = Counter[str](), Counter[str](), Counter[str]()
+        self._types, self._errors = Counter[str](), Counter[str]()
         self._behind: dict[str, list[str]] = {}
         self._damaged: list[str] = []
 
@@ -176,9 +172,6 @@ class _Texts:
             c["paged"] += 1
             c["pages"] += p.n_pages
             c["on pages"] += p.n_characters
-        if p.language:
-            self._languages[p.language] += 1
-            self._stands("language:" + p.language, p.key)
         if p.n_replaced:
             self._damaged.append(p.key)
         for name, so in (
@@ -225,9 +218,6 @@ class _Texts:
         if c["paged"]:
             measured["parsing.page"] = c["on pages"] / c["pages"]
             measured["parsing.paged"] = c["paged"]
-        if spoken := self._languages.total():
-            measured["parsing.spoken"] = spoken
-            measured.update(_shares("language:", self._languages, spoken))
         candidate.behind.update({name: tuple(keys) for name, keys in self._behind.items()})
         return sorted(garbled.union(self._damaged))
 

@@ -1,45 +1,58 @@
-"""Tells of a folder in which nothing moves any more while the rest of the source goes on."""
+"""Tells of a part of a source in which nothing moves any more while the rest goes on.
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+A part is a first folder of the keys; of rows, a value of a column that has few. What moves are documents that are
+new or changed, in a folder also those that vanish. Of values only digests are kept.
+"""
+
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
 from moat.checks.candidate import Candidate
+from moat.ledger import documents, projection
 from moat.ledger.checks import CheckResult
 from moat.ledger.measures import PastMeasure
+from moat.readers.shape import MOST_VALUES, Shape, digest
+from moat.risks import personal, secrets
+from moat.runtime import path
 
-MOST = 100  # folders of a source; of more, those in which most moves
-NAME = 120  # length of a folder's name in a measure
+MOST = 100  # folders, and values, of a source; of more, those in which most moves
+NAME = 120  # length of a folder's or column's name in a measure
 LEARNED_FROM = 14  # loads before the silence
-FEWEST_MOVES = 5  # of these, in which something moved in the folder
+FEWEST_MOVES = 5  # of these, in which something moved in the part
 UNLIKELY = 1e-4  # chance of such a silence below which it is told
+BULK = 10  # times as many rows as usual: a load that tells nothing of a night's share
 SHOWN = 5
+LONG = 40  # characters of a value that is quoted
+# Columns that may say who somebody is: their values are told by digest. Names have no form by which to find them.
+PEOPLE = re.compile(
+    r"name|person|people|user|owner|author|assign|agent|customer|client|contact|patient|member|employee|manager"
+    r"|mail|phone|birth|gender|religio|ethnic|health|created|updated|_by$|^by$|^who$",
+    re.IGNORECASE,
+)
 
 
 def run(candidate: Candidate, past: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:
-    """Warn of folders that are silent for longer than chance explains.
+    """Warn of folders, and of values of columns, that are silent for longer than chance explains.
 
-    A folder's rhythm is the share of loads in which something in it is new, changed or vanished. Sources whose keys
-    have no folders have no result. `past` is what earlier loads measured, by name.
+    A part's rhythm is the share of loads in which something in it moved. Sources whose keys have no folders and
+    whose columns have many values have no result. `past` is what earlier loads measured, by name.
     """
     if candidate.load.options.get("only"):
         return []
+    return [*_folders(candidate, past), *_values(candidate, past)]
+
+
+def _folders(candidate: Candidate, past: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:
     moved = _moved(candidate)
     candidate.measured.update({f"moves:{folder}": float(n) for folder, n in moved.most_common(MOST)})
     known = sorted({name.removeprefix("moves:") for name in past if name.startswith("moves:")} | moved.keys())
-    silent = [told for folder in known if folder not in moved and (told := _silence(folder, past))]
-    if not known:
-        return []
-    return [
-        CheckResult(
-            name="folders that stopped",
-            family="changes",
-            severity="warn",
-            passed=not silent,
-            seen=f"{len(silent):,} of {len(known):,} folders are silent"
-            + (f": {'; '.join(silent[:SHOWN])}" if silent else ""),
-            allowed="silences that their rhythm explains",
-        )
-    ]
+    told = {f: words for f in known if f not in moved and (words := _silence(f, past))}
+    there = _there(candidate, told) if told else told
+    silent = [told[folder] for folder in known if folder in there]
+    return [_result("folders", silent, len(known))] if known else []
 
 
 def _moved(candidate: Candidate) -> Counter[str]:
@@ -52,16 +65,110 @@ def _moved(candidate: Candidate) -> Counter[str]:
     return found
 
 
+def _there(candidate: Candidate, folders: Collection[str]) -> set[str]:
+    """Those of the folders that still have documents: one that was dissolved or renamed is not silent."""
+    found = set[str]()
+    for key in documents.visible_keys(candidate.runtime.ledger, candidate.source.name):
+        if (folder := key.partition("/")[0][:NAME]) in folders:
+            found.add(folder)
+    return found
+
+
 def _silence(folder: str, past: Mapping[str, Sequence[PastMeasure]]) -> str:
     """How long nothing moved in a folder, in words; "" where its rhythm explains it."""
     loads = [p.load for p in past.get("volume.moved", ()) if p.value]
     moves = {p.load for p in past.get(f"moves:{folder}", ())}
+    silent, rhythm = _rhythm(moves, loads)
+    return f"{folder}/ for {_times(silent, rhythm)}" if silent else ""
+
+
+def _rhythm(moves: Collection[int], loads: Sequence[int]) -> tuple[int, float]:
+    """Loads for which a part is silent, this one among them, and the share in which it moved; 0 where chance is."""
     if len(moves) < FEWEST_MOVES:
-        return ""
+        return 0, 0.0
     last, first = max(moves), min(moves)
     before = sum(first <= number <= last for number in loads)
     silent = sum(number > last for number in loads) + 1  # and this one
     rhythm = len(moves) / (before + 1)
     if before < LEARNED_FROM or (1 - rhythm) ** silent > UNLIKELY:
+        return 0, 0.0
+    return silent, rhythm
+
+
+def _values(candidate: Candidate, past: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:
+    """The same for rows, by each value of a column that has few."""
+    file = path(candidate.source.name, candidate.load.id, "read", "shape.json")
+    if not candidate.runtime.staging.exists(file):
+        return []
+    before: dict[str, dict[str, dict[int, PastMeasure]]] = defaultdict(lambda: defaultdict(dict))
+    for name, values in past.items():
+        if name.startswith("row moves:"):
+            column, _, value = name.removeprefix("row moves:").rpartition("=")
+            before[column][value] = {p.load: p for p in values}
+    silent, n_known, n_kept = list[tuple[str, str, str]](), 0, 0
+    for c in Shape.from_text(candidate.runtime.staging.read_bytes(file)).columns:
+        column = c.name[:NAME]
+        known = before[column].keys() | c.moved.keys()
+        if not (c.values or before[column]) or len(known) > MOST_VALUES or n_kept + len(c.moved) > MOST:
+            continue
+        n_known, n_kept = n_known + len(known), n_kept + len(c.moved)
+        candidate.measured.update({f"row moves:{column}={value}": float(n) for value, n in c.moved.items()})
+        n = sum(c.moved.values())
+        for value in sorted(known - c.moved.keys()) if n else ():
+            gone = c.values and value not in c.values
+            if not gone and (words := _quiet(before[column], value, n, candidate.load.opened_at)):
+                silent.append((column, value, words))
+    if not n_known:
+        return []
+    names = _in_words(candidate, {(column, value) for column, value, _ in silent}) if silent else {}
+    return [_result("values", [f"{names[column, value]} for {words}" for column, value, words in silent], n_known)]
+
+
+def _quiet(moves: Mapping[str, Mapping[int, PastMeasure]], value: str, n: int, now: datetime) -> str:
+    """How long no row of a value moved, in words; "" where its rhythm, or the few rows that moved, explain it."""
+    rows = Counter[int]()
+    for of_value in moves.values():
+        rows.update({number: int(p.value) for number, p in of_value.items()})
+    mine = moves.get(value, {})
+    silent, rhythm = _rhythm(mine.keys(), sorted(rows))
+    if not silent:
         return ""
-    return f"{folder}/ for {silent:,} loads in which others moved, usually it moves in {rhythm:.0%} of them"
+    last, first = max(mine), min(mine)
+    most = BULK * statistics.median(rows.values())
+    usual = [number for number in rows if first <= number <= last and rows[number] <= most]
+    share = sum(mine[number].value for number in usual if number in mine) / max(1, sum(rows[i] for i in usual))
+    since = n + sum(many for number, many in rows.items() if number > last)
+    if (1 - min(share, 1.0)) ** since > UNLIKELY:
+        return ""
+    days = (now - mine[last].at).total_seconds() / 86_400
+    return f"{_times(silent, rhythm)} ({days:.0f} days and {since:,} other rows)"
+
+
+def _in_words(candidate: Candidate, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Columns with their values, as far as visible rows are filtered by these and they say nothing of a person."""
+    names = {(column, value): f"{column}={value}" for column, value in asked}
+    todo = {one for one in asked if not PEOPLE.search(one[0])}
+    for row in projection.visible_names(candidate.runtime.ledger, candidate.source.name) if todo else ():
+        for column, text in (pair.split("=", 1) for pair in row.metadata if "=" in pair):
+            if (one := (column[:NAME], digest(text))) in todo:
+                todo.discard(one)
+                if not personal.find(f"{column}: {text}") and not secrets.find(f"{column}: {text}"):
+                    names[one] = f"{column}={text[:LONG]}"
+        if not todo:
+            break
+    return names
+
+
+def _times(silent: int, rhythm: float) -> str:
+    return f"{silent:,} loads in which others moved, usually it moves in {rhythm:.0%} of them"
+
+
+def _result(parts: str, silent: Sequence[str], n: int) -> CheckResult:
+    return CheckResult(
+        name=f"{parts} that stopped",
+        family="changes",
+        severity="warn",
+        passed=not silent,
+        seen=f"{len(silent):,} of {n:,} {parts} are silent" + (f": {'; '.join(silent[:SHOWN])}" if silent else ""),
+        allowed="silences that their rhythm explains",
+    )

@@ -1,12 +1,10 @@
 """What golden questions keep from somebody and a swap of a directory would open to them."""
 
-from pathlib import Path
 from typing import NamedTuple
 
-from moat.checks.golden import questions_of
+from moat.checks.golden import never_of
 from moat.ledger import Ledger, access_sync, members
 from moat.ledger.members import Pairs
-from moat.settings import PROJECT
 from moat.source import Source
 
 
@@ -33,7 +31,7 @@ def caught_by(ledger: Ledger, source: Source, directory: str, pairs: Pairs) -> l
     Raises:
         FatalError: The golden file is wrong.
     """
-    questions = [q for q in questions_of(Path(PROJECT, source.golden.file)) if q.never] if source.golden else []
+    questions = never_of(ledger, source)
     if not questions:
         return []
     with ledger.read() as connection:

@@ -40,6 +40,7 @@ class Column:
     high: float | None = None  # of numbers, the 95th percentile
     forms: Mapping[str, float] = field(default_factory=dict)  # shares of the forms of short texts, by digest
     values: Mapping[str, float] = field(default_factory=dict)  # shares of values, by digest, where there are few
+    moved: Mapping[str, int] = field(default_factory=dict)  # rows that were fetched, by digest of the value, if few
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,29 @@ class Counting:
         )
 
 
+class FewValues:
+    """Counts the rows of each value of a column, as long as there are few values; NULLs are left out."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] | None = Counter()
+
+    def add(self, value: object) -> None:
+        """Count one value."""
+        if self._counts is not None and value is not None:
+            self._counts[digest(value)] += 1
+            if len(self._counts) > MOST_VALUES:
+                self._counts = None
+
+    def counts(self) -> dict[str, int]:
+        """Rows by digest of the value; empty if there are more than a few values."""
+        return dict(self._counts or {})
+
+
+def digest(value: object) -> str:
+    """Digest of a value, as shares and counts are kept by it; the same in every run."""
+    return f"{_digest(value):08x}"
+
+
 def ending(name: str) -> str:
     """Extension of a file's name in lower case with its dot; `none` without one."""
     stem, dot, last = name.rpartition("/")[2].rpartition(".")
@@ -143,11 +167,13 @@ _KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 def _seen(value: object) -> SeenValue:
     kind = next((name for types, name in _KINDS if isinstance(value, types)), "other")
-    same = bytes(value) if isinstance(value, bytearray | memoryview) else value
     form = zlib.crc32(_form(value).encode()) if isinstance(value, str) and len(value) <= SHORT else None
-    return SeenValue(
-        kind, zlib.crc32(str(same).encode("utf-8", "replace")), _number(value), form
-    )  # the same in every run
+    return SeenValue(kind, _digest(value), _number(value), form)
+
+
+def _digest(value: object) -> int:
+    same = bytes(value) if isinstance(value, bytearray | memoryview) else value
+    return zlib.crc32(str(same).encode("utf-8", "replace"))
 
 
 def _form(text: str) -> str:

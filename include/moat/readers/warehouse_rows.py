@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from moat.readers import row_template
 from moat.readers.reader import Fetched, Gone, Reading, too_large
 from moat.readers.row_template import IDENTIFIER
 from moat.readers.row_values import filtered, key_text, same
-from moat.readers.shape import Counting, Shape, of_rows
+from moat.readers.shape import Counting, FewValues, Shape, of_rows
 from moat.records import Listed, Planned, RawDocument, SetAside
 
 BY_KEY = 500  # keys of one IN (...)
@@ -100,13 +101,15 @@ class _OpenQuery:
         self._there = self._check_columns()
         self._listed: dict[str, Counting] = {}
         self._read: dict[str, Counting] = {}  # columns that are not listed, from fetched rows
+        self._moved: dict[str, FewValues] = {}  # all columns but the key, from fetched rows
 
     def shape(self) -> Shape:
         """Return statistics of every column, from listed or fetched rows."""
         counted = {**self._read, **self._listed}
         declared = {name.lower(): name for name in counted}
         names = [declared.get(name.lower(), name) for name in self._there]
-        return of_rows(counted.get(name, Counting(name)).column() for name in names)
+        moved = {name: few.counts() for name, few in self._moved.items()}
+        return of_rows(replace(counted.get(name, Counting(name)).column(), moved=moved.get(name, {})) for name in names)
 
     def listing(self) -> Iterator[Listed]:
         d = self._declared
@@ -136,6 +139,7 @@ class _OpenQuery:
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
         self._read = {name: Counting(name) for name in self._columns() if name not in self._listed}
+        self._moved = {name: FewValues() for name in self._columns() if name != self._declared.key}
         todo = iter(wanted)
         first = list(islice(todo, SCAN_ABOVE + 1))
         kind = self._key_type()
@@ -181,6 +185,7 @@ class _OpenQuery:
 
     def _fetched(self, one: Planned, row: Row) -> RawDocument | SetAside:
         _count(self._read, row)
+        _count(self._moved, row)
         try:
             content = row_template.fill(self._declared.text, row).encode()
             metadata = tuple(f"{n}={filtered(row[n])}" for n in self._declared.metadata if row[n] is not None)
@@ -281,6 +286,6 @@ def _compared(name: str, value: object) -> str:
     return f"{name} NULL" if value is None else f"{name}={same(value)}"
 
 
-def _count(columns: Mapping[str, Counting], row: Row) -> None:
+def _count(columns: Mapping[str, Counting | FewValues], row: Row) -> None:
     for name, counting in columns.items():
         counting.add(row[name])

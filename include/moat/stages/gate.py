@@ -89,7 +89,9 @@ def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterat
     measured = {"documents": float(n), **candidate.measured}
     for r in baselines.judge(of, measured, past, load.opened_at, excused(load.options, load.counts)):
         name = f"{baselines.SUMMARY}, {family}" if r.name == baselines.SUMMARY else r.name
-        yield replace(r, name=name, family=family, documents=candidate.behind.get(r.measure, ()))
+        r = replace(r, name=name, family=family, documents=candidate.behind.get(r.measure, ()))
+        why = candidate.explained.get(r.measure)
+        yield replace(r, severity="warn", seen=f"{r.seen}; {why}") if why else r
 
 
 def refused(found: list[CheckResult]) -> list[str]:

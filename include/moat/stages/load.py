@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from moat.batching import windows
+from moat.checks import golden
+from moat.checks import moves as checked_moves
 from moat.checks.candidate import Candidate
 from moat.checks.verdict import released, verdict
 from moat.embedding.client import model_of
@@ -12,10 +15,12 @@ from moat.ids import document_id
 from moat.index.store import Store
 from moat.index.write import open_writer, patch, prove
 from moat.ledger import documents, embeddings, indexing, loads, projection
+from moat.ledger import moves as ledger_moves
 from moat.ledger.loads import Load
 from moat.recipe import recipe_of
 from moat.records import Chunk, Embedded, IndexObject, Prepared
 from moat.runtime import Runtime, timed
+from moat.settings import PROJECT
 from moat.source import Source
 
 WINDOW = 1_000  # chunks written and verified at a time, in whole documents
@@ -90,8 +95,17 @@ def _load(runtime: Runtime, source: Source, current: Load, index: Store, model: 
         runtime.progress(f"{source.name} load {current.id}: {counts['proved']:,} chunks in the index")
     for window in windows(gone):
         counts["retired"] += documents.retire(runtime.ledger, current, window)
+    _keep_moves(runtime, source, candidate)
     counts["patched"] = _patch(runtime, current, index, candidate)
     return counts
+
+
+def _keep_moves(runtime: Runtime, source: Source, candidate: Candidate) -> None:
+    """Keep where documents of golden questions went: the golden file names their old keys until it is corrected."""
+    if source.golden is None:
+        return
+    keys = golden.keys_of(golden.questions_of(Path(PROJECT, source.golden.file)))
+    ledger_moves.keep(runtime.ledger, candidate.load, checked_moves.to_keep(candidate, keys))
 
 
 def _groups(candidate: Candidate) -> Iterator[tuple[list[Prepared], list[tuple[Chunk, Embedded]]]]:
