@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from moat.checks import changes
+from moat.checks.chance import at_least
 from moat.checks.changed_columns import Columns
 from moat.checks.changed_text import Text, factor_of, text_change
-from moat.checks.chance import at_least
 from moat.checks.changes import KINDS, Compared
 from moat.ledger import checks as results
 from moat.ledger.checks import CheckResult

@@ -365,6 +365,9 @@ def test_the_shape_of_rows_holds_no_value_of_any(warehouse: Warehouse) -> None:
     assert columns["extra"] == {**columns["extra"], "type": "", "n": 0}
     assert (columns["moved"]["type"], columns["id"]["type"], columns["id"]["distinct"]) == ("time", "integer", 1.0)
     assert columns["team"]["top"] == 1.0
+    # Rows that were fetched are counted by value where there are few, under a digest.
+    assert columns["body"]["moved"] == {}
+    assert list(columns["team"]["moved"].values()) == [40]
 
 
 def test_checks_of_every_family_are_recorded_under_names_of_their_own(company: Company) -> None:

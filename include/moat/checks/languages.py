@@ -46,7 +46,7 @@ class Languages:
         self._replaced = bool(vanished) and vanished >= REPLACED * len(new)
         self._new = set[str]() if self._replaced else new
         self._moved = arrived  # their text is as it was
-        self._spoken, self._added = Counter[str](), Counter[str]()
+        self._there, self._added = Counter[str](), Counter[str]()
         self._behind: dict[str, list[str]] = {}
 
     def add(self, p: Prepared) -> None:
@@ -54,22 +54,24 @@ class Languages:
         if not p.language or p.key in self._moved:
             return
         new = p.key in self._new
-        (self._added if new else self._spoken)[p.language] += 1
-        keys = self._behind.setdefault(("new " if new else "") + f"language:{p.language}", [])
-        if len(keys) < SHOWN:
-            keys.append(p.key)
+        (self._added if new else self._there)[p.language] += 1
+        for name in (f"language:{p.language}", *([f"new language:{p.language}"] if new else [])):
+            keys = self._behind.setdefault(name, [])
+            if len(keys) < SHOWN:
+                keys.append(p.key)
 
     def tell(self) -> list[CheckResult]:
         """Record the measures; warns about new documents in a language that is not usual here."""
-        measured = self._candidate.measured
-        past = history(self._candidate.runtime.ledger, self._candidate.load)
+        measured, past = self._candidate.measured, history(self._candidate.runtime.ledger, self._candidate.load)
         measured.update({f"new language:{name}": float(n) for name, n in self._added.items()})
-        if n := self._spoken.total():
+        every = self._there + self._added
+        if n := every.total():
             measured["parsing.spoken"] = n
-            measured.update({f"language:{name}": times / n for name, times in self._spoken.items()})
+            measured.update({f"language:{name}": times / n for name, times in every.items()})
         self._candidate.behind.update({name: tuple(keys) for name, keys in self._behind.items()})
-        self._candidate.explained.update(self._by_growth(past))
-        told = self._unusual(past)
+        before = _counted(past)
+        self._candidate.explained.update({**self._by_new(before), **self._by_growth(past)})
+        told = self._unusual(before) if len(past.get("documents", ())) >= LEARNED_FROM else {}
         return [
             CheckResult(
                 name="languages of new documents",
@@ -82,33 +84,49 @@ class Languages:
             )
         ]
 
-    def _unusual(self, past: Mapping[str, Sequence[PastMeasure]]) -> dict[str, str]:
+    def _unusual(self, before: Counter[str]) -> dict[str, str]:
         """Languages of new documents that are not usual in this source, with words."""
-        spoken = {p.load: p.value for p in past.get("parsing.spoken", ())}
-        if len(past.get("documents", ())) < LEARNED_FROM:
-            return {}
-        before = Counter[str]()
-        for name, values in past.items():
-            if name.startswith("language:"):
-                before[name.removeprefix("language:")] += round(sum(p.value * spoken.get(p.load, 0.0) for p in values))
-            elif name.startswith("new language:"):
-                before[name.removeprefix("new language:")] += round(sum(p.value for p in values))
         told, n = dict[str, str](), self._added.total()
         for name, times in sorted(self._added.items()):
-            rate = (before[name] + RATE * WEIGHT) / (before.total() + WEIGHT)
-            if times >= FEWEST and at_least(times, n, rate) <= UNLIKELY:
+            if times >= FEWEST and at_least(times, n, _rate(before, name)) <= UNLIKELY:
                 share = before[name] / max(1, before.total())
                 told[name] = f"{times:,} of {n:,} new documents are in {name}, until now {share:.1%} of all"
         return told
 
+    def _by_new(self, before: Counter[str]) -> dict[str, str]:
+        """Shares that only new documents can have moved: those that were there keep to the usual ones."""
+        n, added = self._there.total(), self._added.total()
+        usual = {
+            name
+            for name in (before + self._there + self._added if added else ())
+            if at_least(self._there[name], n, _rate(before, name)) > UNLIKELY
+            and at_least(n - self._there[name], n, 1 - _rate(before, name)) > UNLIKELY
+        }
+        why = f"by {added:,} new documents, those that were there are in the usual languages"
+        return {f"language:{name}": why for name in usual}
+
     def _by_growth(self, past: Mapping[str, Sequence[PastMeasure]]) -> dict[str, str]:
-        """Shares that move because documents change which were new in earlier loads, with words."""
+        """Shares that move because documents change which were new in earlier loads."""
         if self._replaced:
             return {}
-        grown = {name: sum(p.value for p in past.get(f"new language:{name}", ())) for name in self._spoken}
-        known = {name for name, n in grown.items() if n >= FEWEST and self._spoken[name] <= n}
+        grown = {name: sum(p.value for p in past.get(f"new language:{name}", ())) for name in self._there}
+        known = {name for name, n in grown.items() if n >= FEWEST and self._there[name] <= n}
         why = {f"language:{name}": f"{grown[name]:,.0f} documents in {name} were new before" for name in known}
-        for name in self._spoken.keys() - known:
-            if known and self._spoken.keys() - known == {name}:
-                why[f"language:{name}"] = f"documents in {', '.join(sorted(known))} were new before"
+        if known and len(others := self._there.keys() - known) == 1:
+            why[f"language:{next(iter(others))}"] = f"documents in {', '.join(sorted(known))} were new before"
         return why
+
+
+def _counted(past: Mapping[str, Sequence[PastMeasure]]) -> Counter[str]:
+    """Documents of earlier loads by language."""
+    spoken = {p.load: p.value for p in past.get("parsing.spoken", ())}
+    found = Counter[str]()
+    for name, values in past.items():
+        if name.startswith("language:"):
+            found[name.removeprefix("language:")] = round(sum(p.value * spoken.get(p.load, 0.0) for p in values))
+    return found
+
+
+def _rate(before: Counter[str], name: str) -> float:
+    """Usual share of a language, never quite none or all."""
+    return (before[name] + RATE * WEIGHT) / (before.total() + WEIGHT)

@@ -11,8 +11,8 @@ PEOPLE = (
     (
         "naming keys switches the limit of deletions off",
         "include/moat/checks/volume.py",
-        "passed=ratio <= limits.max_vanished_ratio,",
-        'passed=ratio <= limits.max_vanished_ratio or bool(candidate.load.options.get("only")),',
+        "passed=share(vanished) <= most,",
+        'passed=share(vanished) <= most or bool(candidate.load.options.get("only")),',
         "tests/checks/test_learned.py::test_naming_the_keys_that_vanish_does_not_switch_off_the_limit_of_deletions",
     ),
     (

@@ -36,6 +36,6 @@ COMPARED = (
     Signature("negations_changed", "Sentences say the opposite of what they said", _failed("negations changed", score=95), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("figures_replaced", "The same words stand with other numbers", _failed("other figures", score=80), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("language_changed", "Documents are in another language", _failed("another language", score=93), (LOOK, RELEASE, DECLARE, REJECT)),
-    Signature("part_stopped", "A part of the source brings nothing any more", _failed("folders that stopped", score=70), ("see whether the export of that folder of {source} still runs", AGAIN, DECLARE)),
+    Signature("part_stopped", "A part of the source brings nothing any more", _failed("folders that stopped", "values that stopped", score=70), ("see whether the export of that folder, or of those rows, of {source} still runs", AGAIN, DECLARE)),
     Signature("one_text", "Many documents hold the same text", _failed("one short page", score=98), (SEE, REJECT, AGAIN, ROLLBACK)),
 )  # fmt: skip

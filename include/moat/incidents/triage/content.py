@@ -38,7 +38,9 @@ def _run_together(e: Evidence) -> Signs:
 
 def _language(e: Evidence) -> Signs:
     found = [s for s in e.moved(LANGUAGE) if s.name != "language:"]
-    return signs(88, found, e.part("folder", "author")) if found else Signs()
+    if found:
+        return signs(88, found, e.part("folder", "author"))
+    return signs(60, e.failed(r"^languages of new documents$"), e.part("folder", "author"))
 
 
 def _text_lost(e: Evidence) -> bool:

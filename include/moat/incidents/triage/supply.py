@@ -168,13 +168,15 @@ def _grown(e: Evidence) -> bool:
 def _moved(e: Evidence) -> Signs:
     """As many documents appear under new keys as vanish under old ones."""
     new, gone = e.count("new"), e.count("vanished")
-    if not gone or not 0.7 <= new / gone <= 1.4 or gone < max(3, 0.02 * e.count("visible")):
+    same_documents = e.moved_keys >= SAME_DOCUMENTS
+    if not gone or gone < max(3, 0.02 * e.count("visible")) or not (same_documents or 0.7 <= new / gone <= 1.4):
         return Signs()
     same = [*e.moved(r"^duplicates\.again$", "high"), *e.failed(r"^there already$")]
     words = f"{gone:,} documents are gone and {new:,} are new"
-    if e.moved_keys >= SAME_DOCUMENTS:
+    if same_documents:
         words += f", {e.moved_keys:.0%} of them with the content of one that is gone"
-    return signs(95 if e.moved_keys >= SAME_DOCUMENTS else 94 if same else 64, words, same, e.failed(VANISHED))
+    told = e.failed(r"^(mass renaming|documents moved|keys that moved)$")
+    return signs(95 if same_documents else 94 if same else 64, words, told, same, e.failed(VANISHED))
 
 
 def _clock(e: Evidence) -> Signs:
