@@ -70,7 +70,7 @@ class Languages:
             measured.update({f"language:{name}": times / n for name, times in every.items()})
         self._candidate.behind.update({name: tuple(keys) for name, keys in self._behind.items()})
         before = _counted(past)
-        self._candidate.explained.update({**self._by_new(before), **self._by_growth(past)})
+        self._candidate.explained.update({**self._by_growth(past), **self._by_new(before)})
         told = self._unusual(before) if len(past.get("documents", ())) >= LEARNED_FROM else {}
         return [
             CheckResult(
