@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from moat.batching import grouped
-from moat.checks.changed_text import factor_of, value_of
+from moat.checks.changed_form import value_of
+from moat.checks.changed_text import factor_of
 
 FEWEST = 3  # rows that show a pattern
 VALUES = 3  # different values that were exchanged among rows
 ALIKE = 0.6  # of a column's changes that follow one pattern
 PART_ALIKE = 0.2  # of them that have one factor or amount: the rows of one product, among others
 MANY = 5  # different values that one took the place of; a status often moves from three to one
+MOSTLY = 0.9  # of the rows that are as they once were: all of them set back to one value
 DAYS = 28  # whole days by which people move dates
 
 Values = Mapping[str, str]
@@ -75,6 +77,22 @@ class Columns:
         return dict(
             sorted(((name, len(rows)) for name, rows in self._moved.items()), key=lambda one: (-one[1], one[0]))
         )
+
+    def reset(self, keys: Sequence[str]) -> ColumnChange | None:
+        """The column that nearly all of some rows have set to one value and no other column changed; None: there is none."""
+        chosen, by = set(keys), defaultdict[str, list[tuple[str, Row]]](list)
+        for name, rows in self._moved.items():
+            for row in rows:
+                if row[0] in chosen:
+                    by[row[0]].append((name, row))
+        ones = [changes[0] for changes in by.values() if len(changes) == 1]
+        set_to = grouped(((name, row[2]), row) for name, row in ones)
+        (name, _), some = max(set_to.items(), key=lambda one: len(one[1]), default=(("", ""), []))
+        different = len({was for _, was, _ in some})
+        if len(some) < max(FEWEST, MOSTLY * len(chosen)) or different < 2:
+            return None
+        keys = tuple(row[0] for row in some)
+        return ColumnChange(column=name, kind="one value", says="set back in each", keys=keys, example=some[0][1:])
 
     def patterns(self) -> list[ColumnChange]:
         """Patterns that no row follows by itself, one for each column at most."""

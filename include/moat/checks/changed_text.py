@@ -4,12 +4,26 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from itertools import islice
 
+from moat.checks.changed_form import (
+    ESCAPED,
+    MOST_SENTENCES,
+    PLACEHOLDER,
+    SHORT,
+    UNFILLED,
+    WORD,
+    has_other_letters,
+    is_written_otherwise,
+    n_repeated,
+    sentences_of,
+    signs_of,
+    units,
+    value_of,
+)
 from moat.ledger.projection import VisiblePart
 from moat.parse.language import language_of
 
-WORD = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 LINK = re.compile(r"https?://")
 BROKEN = re.compile(r"#(?:REF|NAME\?|VALUE|DIV/0|N/A|NULL|NUM)!?")  # a cell of a sheet that could not be computed
 STANDS_IN = re.compile(  # words that people write where the real ones are still to come
@@ -24,7 +38,9 @@ OVERLAP = 120  # words that two neighbouring chunks may share
 KEPT = 0.9  # of a text's words that stand where they stood, for it to be the beginning of the old one
 LEAST_LOST = 5  # words
 FEW_NUMBERS = 3
-SHORT = 60  # words of a page that says nothing but that something failed
+FEW_SIGNS = 3  # fields without a value, or escapes, that came
+LEAST_REPEATED = 8  # words
+RUN_TOGETHER = 0.7  # of the number of words, below which the same letters have lost their spaces
 BEGINNING = 12  # words by which two such pages are the same
 FEW_WORDS = 12  # different words that may change beside a name or a "not"
 NOT = {
@@ -47,16 +63,25 @@ class Text:
     n_links: int
     n_broken: int  # cells that could not be computed
     n_standing_in: int  # words of test data
+    prose: Counter[str] = field(default_factory=Counter)  # words outside of tables, how often
+    n_unfilled: int = 0  # fields without a value
+    n_escaped: int = 0
+    n_repeated: int = 0  # words of runs that stood before
+    signs: Counter[str] = field(default_factory=Counter)  # beside numbers
+    sentences: frozenset[str] = frozenset()
+    is_placeholder: bool = False
 
     @classmethod
     def of(cls, parts: Sequence[VisiblePart]) -> "Text":
         """Join the chunks of a version."""
-        words, rows, lines = list[str](), set[str](), set[str]()
+        words, rows, lines, prose = list[str](), set[str](), set[str](), Counter[str]()
         for part in parts:
             found = WORD.findall(part.text)
             words += found[_shared(words, found) :]
             lines.update(line for line in map(str.strip, part.text.splitlines()) if line)
-            if part.kind == "table":
+            if part.kind != "table":
+                prose.update(found)
+            else:
                 rows.update(
                     line for line in part.text.splitlines() if line.startswith("|") and not RULE.fullmatch(line)
                 )
@@ -69,6 +94,13 @@ class Text:
             n_links=len(LINK.findall(text)),
             n_broken=len(BROKEN.findall(text)),
             n_standing_in=len(STANDS_IN.findall(text)),
+            prose=prose,
+            n_unfilled=len(UNFILLED.findall(text)),
+            n_escaped=len(ESCAPED.findall(text)),
+            n_repeated=n_repeated(words),
+            signs=signs_of(text),
+            sentences=frozenset(islice(sentences_of(text), MOST_SENTENCES)),
+            is_placeholder=len(text.split()) <= SHORT and bool(PLACEHOLDER.search(text)),
         )
 
     @property
@@ -86,6 +118,9 @@ class TextChange:
     numbers: tuple[tuple[str, str], ...] = ()  # before and after, where nothing but numbers changed
     factor: str = ""  # by which each of these was multiplied, if it is one
     names: frozenset[tuple[str, str]] = frozenset()  # that took another's place everywhere in the text
+    units: frozenset[tuple[str, str]] = frozenset()  # that took another's place beside the same numbers
+    fresh: frozenset[str] = frozenset()  # sentences that are new
+    old: frozenset[str] = frozenset()  # sentences that were there
     language: tuple[str, str] = ("", "")
     beginning: str = ""  # of a short text, by which equal ones are found
     before: int = field(default=0)  # hash of the words, to find a text under another key
@@ -98,20 +133,27 @@ def text_change(before: Text, after: Text) -> TextChange:
     old, new = Counter(was), Counter(now)
     out, came = old - new, new - old
     kinds = set[str]()
-    if kind := _cut(was, now, came.total()):
-        kinds.add(kind)
     kinds |= _lost(before, after, out, came)
+    kinds |= _written(before, after, out, came)
+    if kind := _cut(was, now, came.total()):
+        if "tables" not in kinds:
+            kinds.add(kind)
+        elif (before.prose - after.prose).total() >= LEAST_LOST:  # they went with the end
+            kinds = kinds - {"tables"} | {kind}
     pairs, factor = _numbers(before, after)
     if factor:
         kinds.add("factor")
-    names = _names(old, new, out, came)
+    if len(pairs) > FEW_NUMBERS and Counter(a for a, _ in pairs) == Counter(b for _, b in pairs):
+        kinds.add("numbers exchanged")  # within the document, such as two columns of a table
+    same = bool(kinds & {"spaces", "otherwise"})  # letters: then no name or language is another
+    names = frozenset[tuple[str, str]]() if same else _names(before, after, out, came)
     if names:
         kinds.add("names")
     changed = {word.lower() for word in (*out, *came)}
     if changed & NOT and len(changed) <= 4:
         kinds.add("negation")
     language = _language(before, after)
-    if language[0] != language[1]:
+    if language[0] != language[1] and not same:
         kinds.add("language")
     short = len(now) <= SHORT and 2 * len(now) <= len(was)
     return TextChange(
@@ -121,6 +163,9 @@ def text_change(before: Text, after: Text) -> TextChange:
         numbers=pairs,
         factor=factor,
         names=names,
+        units=units(was, now, before.signs, after.signs),
+        fresh=after.sentences - before.sentences,
+        old=before.sentences,
         language=language,
         beginning=" ".join([w for w in now if not w[0].isdigit()][:BEGINNING]).lower() if short else "",
         before=hash(was),
@@ -155,7 +200,10 @@ def _lost(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> s
     kinds = set[str]()
     numbers, left = before.numbers, after.numbers
     same = len(before.words) - out.total() >= len(before.words) / 3
-    if before.n_rows >= 2 and not after.n_rows:
+    prose_lost = (before.prose - after.prose).total()
+    if (
+        before.n_rows >= 2 and not after.n_rows and prose_lost <= before.prose.total() / 10
+    ):  # else more than they is lost
         kinds.add("tables")
     if before.n_headings >= 3 and after.n_headings <= 1 and same:
         kinds.add("headings")
@@ -164,7 +212,7 @@ def _lost(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> s
     if len(numbers) >= FEW_NUMBERS and not left and same and len(after.words) > len(before.words) / 2:
         kinds.add("digits")
     decimals = sum(bool(DECIMAL.search(n)) for n in numbers)
-    if decimals >= FEW_NUMBERS and not any(DECIMAL.search(n) for n in left) and len(left) >= len(numbers) / 2:
+    if decimals >= FEW_NUMBERS and not any(DECIMAL.search(n) for n in left) and same and len(left) >= len(numbers) / 2:
         kinds.add("decimals")
     if len(numbers) >= 5 and len(left) >= len(numbers) / 2 and same:
         kept = (Counter(numbers) & Counter(left)).total()
@@ -179,6 +227,25 @@ def _lost(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> s
     return kinds
 
 
+def _written(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> set[str]:
+    """Kinds of text that is written otherwise, or that stands in place of the document's."""
+    kinds = set[str]()
+    if after.is_placeholder and not before.is_placeholder and 2 * out.total() > len(before.words):
+        kinds.add("placeholder")
+    if after.n_unfilled >= before.n_unfilled + FEW_SIGNS:
+        kinds.add("unfilled")
+    if after.n_escaped >= before.n_escaped + FEW_SIGNS:
+        kinds.add("escapes")
+    if is_written_otherwise(before.words, after.words, out.total()):
+        fewer = len(after.words) < RUN_TOGETHER * len(before.words)
+        kinds.add("spaces" if fewer else "otherwise")
+    elif has_other_letters(before.words, after.words, out, came):
+        kinds.add("letters")
+    if after.n_repeated - before.n_repeated >= max(LEAST_REPEATED, len(after.words) // 8):
+        kinds.add("repeated")
+    return kinds
+
+
 def _numbers(before: Text, after: Text) -> tuple[tuple[tuple[str, str], ...], str]:
     """Numbers that changed where nothing else did, and the factor if it is one for all."""
     if len(before.words) != len(after.words):
@@ -187,7 +254,8 @@ def _numbers(before: Text, after: Text) -> tuple[tuple[tuple[str, str], ...], st
     if not pairs or not all(a[0].isdigit() and b[0].isdigit() for a, b in pairs):
         return (), ""
     factors = {factor_of(a, b) for a, b in pairs}
-    return tuple(pairs), factors.pop() if len(factors) == 1 else ""
+    factor = factors.pop() if len(factors) == 1 else ""
+    return tuple(pairs), factor if factor != "1" else ""  # the same number, written otherwise
 
 
 def factor_of(was: str, now: str) -> str:
@@ -198,18 +266,16 @@ def factor_of(was: str, now: str) -> str:
     return f"{float(b / a):.3g}"
 
 
-def value_of(text: str) -> Decimal | None:
-    """A number as written; the last comma or point parts decimals, unless three digits follow."""
-    if not re.fullmatch(r"\d+(?:[.,]\d+)*", text):
-        return None
-    head, _, tail = text.replace(",", ".").rpartition(".")
-    if head and len(tail) == 3 and (head.count(".") or len(head) <= 3):
-        return Decimal(head.replace(".", "") + tail)
-    return Decimal(f"{head.replace('.', '')}.{tail}") if head else Decimal(tail)
-
-
-def _names(old: Counter[str], new: Counter[str], out: Counter[str], came: Counter[str]) -> frozenset[tuple[str, str]]:
-    """Words with a capital of which one took another's place, as often as the other stood there."""
+def _names(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> frozenset[tuple[str, str]]:
+    """Words with a capital of which one took another's place: at its places, or as often as it stood there."""
+    if len(before.words) == len(after.words):
+        pairs = {(a, b) for a, b in zip(before.words, after.words, strict=True) if a != b}
+        return frozenset(
+            (a, b)
+            for a, b in pairs
+            if len(pairs) <= FEW_WORDS and a[0].isupper() and b[0].isupper() and a.lower() != b.lower()
+        )
+    old, new = Counter(before.words), Counter(after.words)
     gone = {w: n for w, n in out.items() if w[0].isupper() and not new[w]}
     added = {w: n for w, n in came.items() if w[0].isupper() and not old[w]}
     if not gone or max(len(out), len(came)) > FEW_WORDS:

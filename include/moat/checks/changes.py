@@ -8,13 +8,15 @@ is done to a few documents every night is judged over the last nights together.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from moat.batching import grouped
 from moat.checks import segments
 from moat.checks.candidate import Candidate
 from moat.checks.chance import at_least
 from moat.checks.changed_columns import ColumnChange, Columns, one_step, values_of
-from moat.checks.changed_text import SHORT, Text, TextChange, text_change
+from moat.checks.changed_form import SHORT
+from moat.checks.changed_text import Text, TextChange, text_change
 from moat.checks.sample import Lowest
 from moat.ledger import past_contents
 from moat.ledger.checks import CheckResult
@@ -43,6 +45,7 @@ class Kind:
         says: What happened to the documents, after their number.
         rate: Share of changed documents to which people do this, before anything is learned.
         alone: Whether a single document is beyond chance.
+        only_told: Whether people do it to all documents at once, so that no load waits for it.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Kind:
     says: str
     rate: float
     alone: bool = False
+    only_told: bool = False
 
 
 KINDS = (
@@ -66,11 +70,21 @@ KINDS = (
     Kind(name="test data", title="test data", says="have more words such as lorem ipsum or John Doe", rate=0.005),
     Kind(name="figures", title="other figures", says="keep their words and have other numbers", rate=0.05),
     Kind(name="factor", title="numbers multiplied", says="changed in numbers only, all by one factor", rate=0.01),
-    Kind(name="numbers exchanged", title="numbers exchanged", says="changed in numbers only, the same ones under other keys", rate=0.005),
+    Kind(name="numbers exchanged", title="numbers exchanged", says="changed in numbers only, the same ones in other places", rate=0.005),
     Kind(name="names", title="one name for another", says="have one name in the place of another", rate=0.02),
     Kind(name="negation", title="negations changed", says="changed by a \"not\" and little else", rate=0.02),
     Kind(name="language", title="another language", says="have new text in another language", rate=0.01),
     Kind(name="same page", title="one short page", says="were replaced by one short text", rate=0.005),
+    Kind(name="placeholder", title="placeholders", says="have a page that stands in the place of a document", rate=0.005),
+    Kind(name="unfilled", title="fields not filled in", says="have more fields without a value, such as {{name}} or None", rate=0.005),
+    Kind(name="escapes", title="escaped characters", says="show more escapes, such as &amp;nbsp; or base64", rate=0.005),
+    Kind(name="letters", title="other letters", says="have many words with other letters", rate=0.005),
+    Kind(name="otherwise", title="texts written otherwise", says="have the same letters, written in another way", rate=0.01),
+    Kind(name="spaces", title="spaces lost", says="have the same letters, in far fewer words", rate=0.005),
+    Kind(name="repeated", title="text repeated", says="repeat their own text", rate=0.01),
+    Kind(name="units", title="other units", says="have another unit, currency or sign beside the same numbers", rate=0.01),
+    Kind(name="mixed", title="sentences of other documents", says="have sentences that others had in place of theirs", rate=0.01),
+    Kind(name="line added", title="one line in many", says="have the same new sentence", rate=0.02, only_told=True),
     Kind(name="other key", title="texts of other documents", says="have the text that another document had", rate=0.002, alone=True),
     Kind(name="went back", title="older versions again", says="went back to a content that they had before", rate=0.01),
     Kind(name="exchanged", title="values exchanged", says="have values of other rows", rate=0.005),
@@ -98,7 +112,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
     compared = _compare(candidate, edited) if edited else Compared()
     seen, past = compared.seen(), history(candidate.runtime.ledger, candidate.load)
     if back := _went_back(candidate, compared):
-        seen["went back"] = back
+        reset = compared.columns.reset(back.keys)  # rows that were set back are as they were, too
+        seen["one value" if reset else "went back"] = Seen(list(reset.keys), compared.column(reset)) if reset else back
     found = list[CheckResult]()
     candidate.measured["changes.compared"] = compared.n
     for kind in KINDS:
@@ -144,18 +159,21 @@ class Compared:
                 found.setdefault(kind, Seen([])).keys.append(key)
         patterns = {
             "factor": self._factor(),
-            "names": self._names(),
+            "names": self._pairs("names"),
             "same page": self._same_page(),
             "other key": self._other_key(),
+            "units": self._pairs("units"),
+            "mixed": self._mixed(),
+            "line added": self._line_added(),
             "numbers exchanged": self._exchanged(),
         }
-        found.update({name: seen for name, seen in patterns.items() if seen})
+        found.update({name: s for name, s in patterns.items() if s and len(s.keys) >= len(found.get(name, s).keys)})
         if "language" in found:
             pairs = Counter(self.texts[key].language for key in found["language"].keys)
             was, now = pairs.most_common(1)[0][0]
             found["language"].says = f"{was} → {now}"
         for pattern in self.columns.patterns():
-            seen = Seen(list(pattern.keys), self._column(pattern))
+            seen = Seen(list(pattern.keys), self.column(pattern))
             if len(seen.keys) > len(found.get(pattern.kind, Seen([])).keys):
                 found[pattern.kind] = seen
         return found
@@ -173,12 +191,31 @@ class Compared:
         was, now = self.texts[keys[0]].numbers[0]
         return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}")
 
-    def _names(self) -> Seen | None:
-        by = grouped((pair, key) for key, change in self.texts.items() for pair in change.names)
+    def _pairs(self, of: Literal["names", "units"]) -> Seen | None:
+        """Documents in which the most frequent pair of words took each other's place."""
+        by = grouped((pair, key) for key, change in self.texts.items() for pair in getattr(change, of))
         if not by:
             return None
         (was, now), keys = max(by.items(), key=lambda one: (len(one[1]), one[0]))
         return Seen(keys, self._quoted(keys[0], was, now).strip(" ()"))
+
+    def _line_added(self) -> Seen | None:
+        """Documents that have the same new sentence, the most frequent one."""
+        by = grouped((line, key) for key, change in self.texts.items() for line in change.fresh)
+        line, keys = max(by.items(), key=lambda one: (len(one[1]), one[0]), default=("", []))
+        if len(keys) < FEWEST:
+            return None
+        return Seen(keys, "" if set(keys) & self.personal else f"“{line[:LONG]}…”")
+
+    def _mixed(self) -> Seen | None:
+        """Documents most of whose new sentences one other document had."""
+        had = Counter(line for change in self.texts.values() for line in change.old)
+        keys = [
+            key
+            for key, change in self.texts.items()
+            if len(change.fresh) >= FEWEST and 2 * sum(had[line] == 1 for line in change.fresh) > len(change.fresh)
+        ]
+        return Seen(keys) if keys else None
 
     def _same_page(self) -> Seen | None:
         by = grouped((change.beginning, key) for key, change in self.texts.items() if change.beginning)
@@ -207,7 +244,8 @@ class Compared:
         many = len(back) > FEWEST and len(keys) >= 0.9 * len(ones)
         return Seen(keys) if many and not one_step(ones.values()) else None
 
-    def _column(self, pattern: ColumnChange) -> str:
+    def column(self, pattern: ColumnChange) -> str:
+        """A column's pattern in words."""
         return f"column {pattern.column}: {pattern.says}{self._quoted(pattern.keys[0], *pattern.example)}"
 
     def _quoted(self, key: str, was: str, now: str) -> str:
@@ -283,6 +321,8 @@ def _judged(kind: Kind, seen: Seen, n: int, past: Mapping[str, Sequence[PastMeas
         severity = "warn"
     else:
         return None
+    if kind.only_told:
+        severity = "warn"
     return CheckResult(
         name=kind.title,
         family="changes",

@@ -1,6 +1,7 @@
 """Seeded bugs of the comparison of changed documents and of widened access: (name, file, old, new, test)."""
 
 CHANGES, WIDENING = "tests/checks/test_changes.py::test_", "tests/checks/test_widening.py::test_"
+FORM = "tests/checks/test_changed_form.py::test_"
 CHANGE = "include/moat/checks/changes.py"
 OF_CHANGES = (
     (
@@ -51,6 +52,34 @@ OF_CHANGES = (
         'return "broken off" if inside else "cut"',
         'return "cut"',
         f"{CHANGES}one_text_that_breaks_off_in_a_word_is_enough",
+    ),
+    (
+        "a pointer is a document that lost its tables",
+        "include/moat/checks/changed_text.py",
+        "and prose_lost <= before.prose.total() / 10",
+        "and prose_lost >= 0",
+        f"{FORM}what_is_lost_with_the_end_is_no_lost_table",
+    ),
+    (
+        "a unit may change where the numbers stayed",
+        "include/moat/checks/changed_form.py",
+        "    if len(beside) < len(changed):",
+        "    if beside:",
+        f"{FORM}a_unit_a_currency_and_a_sign_are_told_where_the_numbers_stayed",
+    ),
+    (
+        "rows that were set back are an older state",
+        "include/moat/checks/changed_columns.py",
+        "if len(some) < max(FEWEST, MOSTLY * len(chosen)) or different < 2:",
+        "if len(some) <= len(chosen):",
+        f"{FORM}rows_of_which_one_column_was_set_back_are_told_by_the_column",
+    ),
+    (
+        "a text that other documents had is a leak first",
+        "include/moat/incidents/triage/compared.py",
+        '_failed("texts of other documents", score=99)',
+        '_failed("texts of other documents", score=97)',
+        "tests/incidents/triage/test_causes.py",
     ),
     (
         "a folder may stop without a word",

@@ -126,6 +126,7 @@ class Evidence:
     empty_sizes: int = 0  # listed documents of size 0
     missed: int = 0  # vanishing documents behind a failed golden question
     empty_groups: tuple[str, ...] = ()  # empty groups that many documents name
+    copies: float | None = None  # share of the documents that checks of duplicates name which are new; None: no name
     moved_keys: float = 0.0  # share of the vanished documents whose content has a new key
     newest: float | None = None  # share of the vanished documents that were among the newest tenth
 

@@ -67,6 +67,7 @@ def gathered(
         empty_sizes=sum(1 for p in plan if p.size == 0 and p.what in ("new", "changed")) if _sized(source) else 0,
         missed=_missed(runtime, load, plan),
         empty_groups=_empty_groups(runtime, touched),
+        copies=_copies(runtime, load, plan),
         moved_keys=_moved_keys(runtime, candidate, plan),
         newest=_newest(runtime, name, plan),
     )
@@ -232,6 +233,14 @@ def _missed(runtime: Runtime, load: Load, plan: list[Planned]) -> int:
         for key in r.documents
     }
     return sum(1 for p in plan if p.what == "vanished" and p.key in asked)
+
+
+def _copies(runtime: Runtime, load: Load, plan: list[Planned]) -> float | None:
+    """Share of new documents among those that failed checks of duplicates name."""
+    results = checks.of_load(runtime.ledger, load.id)
+    named = {key for r in results if r.family == "duplicates" and not r.passed for key in r.documents}
+    what = [p.what for p in plan if p.key in named and p.what in ("new", "changed")]
+    return what.count("new") / len(what) if what else None
 
 
 def _empty_groups(runtime: Runtime, touched: Touched | None) -> tuple[str, ...]:

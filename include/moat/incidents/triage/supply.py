@@ -11,6 +11,7 @@ SAME = r"^duplicates\.(exact|equal|again)$"
 MORE = r"^volume\.(listed|new|growth|changed|churn|moved)$|^shape\.rows$"
 NULLS = r"^nulls:"
 KINDS = r"^(type|suffix):"
+MANY_NEW = 0.5  # of the documents that are alike: copies of others
 SAME_DOCUMENTS = 0.6  # of the vanished, that are there under new keys
 ASIDE = r"^(volume\.aside|aside:.*)$|^quarantined share$"
 CLOCK = r"^(hour|ahead):"
@@ -161,7 +162,9 @@ def _alike(e: Evidence) -> list[object]:
 
 
 def _grown(e: Evidence) -> bool:
-    """Whether a load has more new documents than changed ones."""
+    """Whether the documents that are alike are new ones; without their names, whether most of a load is new."""
+    if e.copies is not None:
+        return e.copies >= MANY_NEW
     return e.count("new") > e.count("changed") or bool(e.moved(r"^volume\.(listed|new|growth)$", "high"))
 
 

@@ -67,6 +67,25 @@ class Harms:
         """Enter a kind that sets columns of rows, as `UPDATE orders SET …` does."""
         self._enter(name, lambda firm, keys, _: update(firm, keys, change), says=says, right=right, of=of, whole=whole)
 
+    def rewrites(
+        self,
+        name: str,
+        change: Callable[[str], str],
+        says: str,
+        right: str,
+        of: Callable[[Firm], list[str]] | None = None,
+        *,
+        tables: bool = True,
+    ) -> None:
+        """Enter a kind that changes each sentence, and each cell where `tables`."""
+        self._enter(
+            name,
+            lambda firm, keys, _: put(firm, keys, lambda doc: words(doc, change, tables)),
+            says=says,
+            right=right,
+            of=of,
+        )
+
     def gives_next(self, name: str, column: str, says: str, right: str) -> None:
         """Enter a kind that gives each row the value that the next one has."""
         self._enter(name, lambda firm, keys, _: rotate(firm, keys, column), says=says, right=right)

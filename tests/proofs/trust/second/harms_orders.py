@@ -140,3 +140,35 @@ table.sets(
     "words that speak to a model",
     "prompt_injection",
 )
+table.sets(
+    "notes_none", "note = 'None'", "notes are the word None", f"template_unfilled column_emptied {VALUES} one_text"
+)
+table.sets(
+    "customers_not_available",
+    "customer = 'N/A'",
+    "customers are N/A",
+    f"{VALUES} column_emptied template_unfilled broken_references",
+)
+table.sets(
+    "products_in_capitals", "product = upper(product)", "products in capitals", f"{VALUES} text_written_otherwise"
+)
+table.sets(
+    "due_month_first",
+    "due = make_date(year(due), day(due), month(due))",
+    "month and day of due dates are exchanged",
+    f"{VALUES} time_zone_shift",
+    ids("day(due) <= 12 AND day(due) <> month(due)"),
+)
+table.sets(
+    "currencies_exchanged",
+    "currency = CASE currency WHEN 'EUR' THEN 'GBP' ELSE 'EUR' END",
+    "euros are pounds and pounds are euros by label",
+    f"{VALUES} values_exchanged names_replaced units_changed",
+    ids("currency IN ('EUR', 'GBP')"),
+)
+table.sets(
+    "product_for_customer",
+    "product = customer, customer = product",
+    "product and customer stand in each other's place",
+    f"values_exchanged {VALUES}",
+)

@@ -165,7 +165,11 @@ def everybody_in_hr(firm: Firm, keys: list[str], dice: Random) -> None:
     )
 
 
-@share("files are pointers of Git LFS", "one_text supplier_format_changed text_emptied", kinds("md", "html", "csv"))
+@share(
+    "files are pointers of Git LFS",
+    "placeholders one_text supplier_format_changed text_emptied",
+    kinds("md", "html", "csv"),
+)
 def lfs_pointers(firm: Firm, keys: list[str], dice: Random) -> None:
     raw(
         firm,

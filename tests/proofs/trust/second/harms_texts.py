@@ -59,7 +59,7 @@ def tenfold(firm: Firm, keys: list[str], dice: Random) -> None:
     put(firm, keys, lambda d: words(d, lambda t: re.sub(r"\d+(\.\d+)?", lambda m: f"{float(m[0]) * 10:g}", t)))
 
 
-@texts("mg became g", "figures_replaced names_replaced column_values_changed", saying(r"\d mg\b"))
+@texts("mg became g", "units_changed figures_replaced names_replaced column_values_changed", saying(r"\d mg\b"))
 def milligrams_as_grams(firm: Firm, keys: list[str], dice: Random) -> None:
     put(firm, keys, lambda d: words(d, lambda t: re.sub(r" mg\b", " g", t)))
 
@@ -203,7 +203,7 @@ def every_second_lost(firm: Firm, keys: list[str], dice: Random) -> None:
     put(firm, keys, lambda d: listed(d, lambda lines: lines[::2]))
 
 
-@texts("each text twice in its document", "duplicated_batch boilerplate_grown", text_kinds)
+@texts("each text twice in its document", "text_repeated duplicated_batch boilerplate_grown", text_kinds)
 def text_twice(firm: Firm, keys: list[str], dice: Random) -> None:
     put(firm, keys, lambda d: replace(d, sections=(*d.sections, *d.sections)))
 
@@ -244,7 +244,11 @@ def table_sorted(firm: Firm, keys: list[str], dice: Random) -> None:
     put(firm, keys, by_price)
 
 
-@texts("each value of a table is N/A", "text_emptied digits_lost broken_references structure_lost", with_tables)
+@texts(
+    "each value of a table is N/A",
+    "template_unfilled text_emptied digits_lost broken_references structure_lost",
+    with_tables,
+)
 def tables_not_available(firm: Firm, keys: list[str], dice: Random) -> None:
     put(firm, keys, lambda d: replace(d, table=(d.table[0], *((row[0], *["N/A"] * 4) for row in d.table[1:]))))
 

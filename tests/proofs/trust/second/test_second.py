@@ -12,6 +12,7 @@ from moat.settings import PROJECT, Settings
 from tests.company import collection_of_its_own
 from tests.proofs.trust.harness import Kept, Night
 from tests.proofs.trust.second.harm import Harm
+from tests.proofs.trust.second.harms_forms import forms
 from tests.proofs.trust.second.harms_orders import table
 from tests.proofs.trust.second.harms_share import share
 from tests.proofs.trust.second.harms_texts import texts
@@ -20,9 +21,9 @@ from tests.proofs.trust.second.nights import Second, picked, second
 from tests.proofs.trust.second.page import NIGHTS_PER_FALSE_HOLD, page
 from tests.proofs.trust.second.unseen import UNSEEN
 
-HARMS = (*share.found, *texts.found, *table.found)
+HARMS = (*share.found, *texts.found, *forms.found, *table.found)
 HONEST = (*honest.found, *honest_rows.found)
-GENERATOR = ("firm", "formats", "prose", "harm", "harms_share", "harms_texts", "harms_orders", "honest")
+GENERATOR = ("firm", "formats", "prose", "harm", "harms_share", "harms_texts", "harms_forms", "harms_orders", "honest")
 FULL_DAYS, FEW_DAYS = 60, 18
 FULL_SEED, FEW_SEED = 11, 29
 FEW = (  # of each class some, in the size that a small run tries

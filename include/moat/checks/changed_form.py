@@ -1,0 +1,117 @@
+"""How a changed document is written: what stands in place of its text, and its text in another form."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+WORD = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
+SHORT = 60  # words of a page that says nothing but that something failed
+PLACEHOLDER = re.compile(  # what systems put in the place of a document that they do not give
+    r"git-lfs\.github\.com/spec|/annex/objects/|\b(?:available|stored) (?:online[- ]only|in the cloud)\b"
+    r"|\b(?:sign|log) ?in (?:to (?:continue|view|download|your account)|again)\b|\bsession (?:has )?expired\b"
+    r"|\b(?:40[0134]|410|50[0234])\b.{0,40}\b(?:not found|forbidden|unauthori[sz]ed|gone|gateway|unavailable|error)\b"
+    r"|\b(?:access denied|enable javascript|under construction|coming soon|preview (?:is )?not available)\b"
+    r"|\b(?:conversion failed|could not be (?:converted|displayed|rendered)|to be (?:written|completed)|todo)\b"
+    r"|\bnot eventually replaced by the proper contents\b|\bmessage\.rpmsg\b|\bsubscribe to (?:read|continue)\b"
+    r"|\bas an ai (?:language )?model\b|\bi(?:['’]m| am) sorry, but i\b|\bi can(?:not|['’]t) (?:help|assist) with\b",
+    re.IGNORECASE,
+)
+UNFILLED = re.compile(  # fields of a template, and what programs print where there is no value
+    r"\{\{\s*[\w.-]{1,40}\s*\}\}|\$\{[\w.-]{1,40}\}|<%=?\s*[\w.@-]{1,40}\s*%>|\[object Object\]"
+    r"|\b(?:None|null|NULL|NaN|nil|undefined|n/a|N/A)\b"
+)
+ESCAPED = re.compile(  # entities, backslashes, percent signs and base64, as people should not see them
+    r"&(?:[a-zA-Z]{2,8}|#x?[0-9a-fA-F]{2,6});|\\(?:[.,;:!?()\[\]_*#+-]|u[0-9a-fA-F]{4}|[ntr]\b)"
+    r"|%[0-9A-F]{2}(?=[%\w])|=[0-9A-F]{2}(?==[0-9A-F]{2})|(?<![\w+/])(?=(?:[a-z0-9+/]*[A-Z]){8})[A-Za-z0-9+/]{40,}={0,2}"
+)
+SIGN = re.compile(r"([€$£¥₹%‰°±<>≤≥])\s?\d|\d\s?([€$£¥₹%‰°])|(?<=\S )([-−])\d")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n|\|")
+SENTENCE_WORDS = 5  # fewest of a sentence that is compared
+MOST_SENTENCES = 300  # of a document
+LONG = 80  # characters of a sentence that is compared
+RUN = 8  # words in a row that a text repeats
+LONG_WORD, SIMILAR, OFTEN = 5, 0.6, 8  # letters; share of the words that look alike; words, at least
+
+
+def value_of(text: str) -> Decimal | None:
+    """A number as written; the last comma or point parts decimals, unless three digits follow."""
+    if not re.fullmatch(r"\d+(?:[.,]\d+)*", text):
+        return None
+    head, _, tail = text.replace(",", ".").rpartition(".")
+    if head and len(tail) == 3 and (head.count(".") or len(head) <= 3):
+        return Decimal(head.replace(".", "") + tail)
+    return Decimal(f"{head.replace('.', '')}.{tail}") if head else Decimal(tail)
+
+
+def sentences_of(text: str) -> Iterator[str]:
+    """The sentences of a text in small letters, without signs."""
+    for sentence in SENTENCE_END.split(text):
+        words = WORD.findall(sentence)
+        if len(words) >= SENTENCE_WORDS:
+            yield " ".join(words).lower()[:LONG]
+
+
+def signs_of(text: str) -> Counter[str]:
+    """Signs of currencies, units and comparison beside numbers."""
+    return Counter(next(filter(None, found)) for found in SIGN.findall(text))
+
+
+def n_repeated(words: Sequence[str]) -> int:
+    """Words with which a run of words begins that stood before."""
+    runs = [hash(tuple(words[n : n + RUN])) for n in range(len(words) - RUN + 1)]
+    return len(runs) - len(set(runs))
+
+
+def is_written_otherwise(was: Sequence[str], now: Sequence[str], n_changed: int) -> bool:
+    """Whether the letters and numbers are the same in their order, but not the words."""
+    return n_changed >= max(3, len(was) // 20) and _bare(was) == _bare(now)
+
+
+def has_other_letters(was: Sequence[str], now: Sequence[str], out: Counter[str], came: Counter[str]) -> bool:
+    """Whether many words have other letters than before, as by a font, an OCR, or when they run backwards."""
+    if out.total() >= len(was) // 2 >= OFTEN and _letters(was) == _letters(now):
+        return True
+    gone = [word for word in out if len(word) >= LONG_WORD and not word[0].isdigit()]
+    if len(gone) < OFTEN or out.total() < len(was) // 10 or not 0.6 * len(was) <= len(now) <= 2 * len(was):
+        return False
+    if len(was) == len(now):
+        pairs = [(a, b) for a, b in zip(was, now, strict=True) if a != b]
+        return sum(map(_alike, pairs)) >= SIMILAR * len(pairs)
+    ends = {(word[:2], word[-1]) for word in came}
+    return sum((word[:2], word[-1]) in ends for word in gone) >= SIMILAR * len(gone)
+
+
+def _letters(words: Sequence[str]) -> Counter[str]:
+    return Counter(c for c in "".join(words).casefold() if c.isalpha())
+
+
+def _alike(pair: tuple[str, str]) -> bool:
+    """Whether two words of nearly one length share half of their letters, case aside."""
+    was, now = pair[0].casefold(), pair[1].casefold()
+    return was != now and abs(len(was) - len(now)) <= 2 and 2 * (Counter(was) & Counter(now)).total() >= len(was)
+
+
+def units(
+    was: Sequence[str], now: Sequence[str], before: Counter[str], after: Counter[str]
+) -> frozenset[tuple[str, str]]:
+    """What stood beside numbers and was replaced while the numbers stayed, before and after."""
+    if len(was) != len(now):
+        return frozenset()
+    changed = [n for n, (a, b) in enumerate(zip(was, now, strict=True)) if a != b]
+    if not changed:
+        gone, added = "".join(sorted(before - after)), "".join(sorted(after - before))
+        return frozenset({(gone, added)}) if gone else frozenset()
+    beside = [n for n in changed if n and was[n - 1][0].isdigit() and not (was[n] + now[n])[0].isdigit()]
+    if len(beside) < len(changed):
+        return frozenset()
+    return frozenset((was[n], now[n]) for n in beside if not now[n][0].isdigit() and was[n].lower() != now[n].lower())
+
+
+def _bare(words: Sequence[str]) -> str:
+    """Letters without case and accents, and numbers by their value."""
+    numbers = (value_of(word) if word[0].isdigit() else None for word in words)
+    text = "".join(word if n is None else f" {n.normalize():f} " for word, n in zip(words, numbers, strict=True))
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in folded if not unicodedata.combining(c))
