@@ -32,7 +32,8 @@ SENTENCE_WORDS = 5  # fewest of a sentence that is compared
 MOST_SENTENCES = 300  # of a document
 LONG = 80  # characters of a sentence that is compared
 RUN = 8  # words in a row that a text repeats
-LONG_WORD, SIMILAR, OFTEN = 5, 0.6, 8  # letters; share of the words that look alike; words, at least
+LONG_WORD, OFTEN = 5, 5  # letters of a word that is compared; such words that changed, at least
+SIMILAR, SAME_ENDS = 0.6, 0.4  # share of them that look alike, by their place and by their ends
 
 
 def value_of(text: str) -> Decimal | None:
@@ -73,18 +74,27 @@ def has_other_letters(was: Sequence[str], now: Sequence[str], out: Counter[str],
     """Whether many words have other letters than before, as by a font, an OCR, or when they run backwards."""
     if out.total() >= len(was) // 2 >= OFTEN and _letters(was) == _letters(now):
         return True
+    if len(was) == len(now):
+        pairs = [(a, b) for a, b in zip(was, now, strict=True) if a != b]
+        if len(set(pairs)) > 1 and all(_lost_letters(*pair) for pair in pairs):
+            return True
     gone = [word for word in out if len(word) >= LONG_WORD and not word[0].isdigit()]
     if len(gone) < OFTEN or out.total() < len(was) // 10 or not 0.6 * len(was) <= len(now) <= 2 * len(was):
         return False
     if len(was) == len(now):
-        pairs = [(a, b) for a, b in zip(was, now, strict=True) if a != b]
         return sum(map(_alike, pairs)) >= SIMILAR * len(pairs)
     ends = {(word[:2], word[-1]) for word in came}
-    return sum((word[:2], word[-1]) in ends for word in gone) >= SIMILAR * len(gone)
+    return sum((word[:2], word[-1]) in ends for word in gone) >= SAME_ENDS * len(gone)
 
 
 def _letters(words: Sequence[str]) -> Counter[str]:
     return Counter(c for c in "".join(words).casefold() if c.isalpha())
+
+
+def _lost_letters(was: str, now: str) -> bool:
+    """Whether a word is another one without some letters from its middle."""
+    rest = iter(was)
+    return was.isalpha() and len(now) < len(was) and was[-1] == now[-1] and all(letter in rest for letter in now)
 
 
 def _alike(pair: tuple[str, str]) -> bool:

@@ -145,7 +145,7 @@ def text_change(before: Text, after: Text) -> TextChange:
         kinds.add("factor")
     if len(pairs) > FEW_NUMBERS and Counter(a for a, _ in pairs) == Counter(b for _, b in pairs):
         kinds.add("numbers exchanged")  # within the document, such as two columns of a table
-    same = bool(kinds & {"spaces", "otherwise"})  # letters: then no name or language is another
+    same = bool(kinds & {"spaces", "otherwise", "letters"})  # text: then no name or language is another
     names = frozenset[tuple[str, str]]() if same else _names(before, after, out, came)
     if names:
         kinds.add("names")
