@@ -48,7 +48,7 @@ def parted(prose: str) -> str:
         (TEXT.replace(" ", ""), "spaces"),
         (TEXT.replace("3.50", "3,50").replace("8.25", "8,25").replace("19.75", "19,75"), "otherwise"),
         (TEXT[::-1], "letters"),
-        (TEXT.translate(str.maketrans({"i": "l", "n": "r"})), "letters"),
+        (TEXT.translate(str.maketrans("in", "lr")), "letters"),
         (TEXT.replace("ti", "").replace("ff", ""), "letters"),
         (f"{TEXT}\n{TEXT}", "repeated"),
     ],

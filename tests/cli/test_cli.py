@@ -275,7 +275,7 @@ class Slow(LocalFiles):
         time.sleep(0.1)
     running.terminate()
     assert "stopped by SIGTERM" in running.communicate(timeout=60)[1]
-    assert "stopped by SIGTERM" in fresh.typed("incident", "1").out
+    assert "stopped by SIGTERM" in fresh.typed("incident", "show", "1").out
     Path(fresh.dag).write_text(text)
     assert fresh.typed("run", fresh.dag).code == 0
 
