@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from moat.directories.directory import Directory, GroupsFile, GroupsQuery, Ldap, Scim
     from moat.retrieve import Retriever
     from moat.search.identity import Bearer, Service
-    from moat.search.results import Count, Hit, SearchResult, Share, Shares
+    from moat.search.results import Count, Hit, NewerVersion, SearchResult, Share, Shares
     from moat.source import (
         AccessFiles,
         Chunking,
@@ -34,7 +34,7 @@ _PLACES = {
     "moat.directories.directory": ("Directory", "GroupsFile", "GroupsQuery", "Ldap", "Scim"),
     "moat.retrieve": ("Retriever",),
     "moat.search.identity": ("Bearer", "Service"),
-    "moat.search.results": ("SearchResult", "Count", "Hit", "Share", "Shares"),
+    "moat.search.results": ("SearchResult", "Count", "Hit", "NewerVersion", "Share", "Shares"),
     "moat.source": (
         "AccessFiles",
         "Chunking",
@@ -68,6 +68,7 @@ __all__ = [
     "Ldap",
     "Limits",
     "LocalFiles",
+    "NewerVersion",
     "ObjectTags",
     "Public",
     "Retriever",

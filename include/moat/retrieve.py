@@ -10,7 +10,7 @@
 raise: an error, a timeout or an unknown asker gives an empty result and an entry in the audit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any
@@ -23,9 +23,10 @@ from moat.embedding.client import Embedder, embedder_of
 from moat.errors import FatalError
 from moat.ids import is_id
 from moat.index.store import Filters, Mode, Query, Store, WeaviateStore
-from moat.ledger import Ledger, counting
+from moat.ledger import Ledger, answers, counting
 from moat.ledger.loads import invisible
 from moat.ledger.members import Expansions
+from moat.ledger.older_versions import newer_of
 from moat.ledger.policies import access_tokens_of
 from moat.ledger.second_look import look_by_id, masked, second_look
 from moat.search.guard import Asking, G, Guard
@@ -55,6 +56,7 @@ class Retriever:
         self._ledger, self._store, self._embedder = ledger, store, embedder
         self._verifier = Verifier(settings)
         self._expansions = Expansions(ledger, settings.principals_cache_s)
+        self._records = settings.record_answers
         self._guard = Guard(ledger, settings.search_timeout_s)
 
     @classmethod
@@ -120,7 +122,7 @@ class Retriever:
         def work(who: Identity) -> SearchResult:
             check_search(question, limit, mode)
             check_filters(filters or {})
-            return self._search(question, who, limit, mode, filters or {})
+            return self._noted(who, *self._search(question, who, limit, mode, filters or {}))
 
         return self._ask(f"search {str(mode)[:16]}", asker, work, SearchResult, question)
 
@@ -143,8 +145,11 @@ class Retriever:
             check_ids(chunk_ids)
             ids = list(dict.fromkeys(i.lower() for i in chunk_ids if is_id(i)))
             with self._ledger.read() as connection:
-                seen = look_by_id(connection, self._ledger.tenant, self._principals(connection, who), ids)
-            return SearchResult(Hit.of(seen[i], 1.0) for i in ids if i in seen)
+                mine = self._principals(connection, who)
+                seen = look_by_id(connection, self._ledger.tenant, mine, ids)
+                newer = newer_of(connection, self._ledger.tenant, mine, {one.document for one in seen.values()})
+            hits = SearchResult(Hit.of(seen[i], 1.0, newer.get(seen[i].document)) for i in ids if i in seen)
+            return self._noted(who, hits, {one.document for one in seen.values()})
 
         return self._ask("get", asker, work, SearchResult)
 
@@ -217,7 +222,10 @@ class Retriever:
     def _principals(self, connection: Connection, who: Identity) -> frozenset[str]:
         return principals(connection, self._expansions, who)
 
-    def _search(self, question: str, who: Identity, limit: int, mode: Mode, filters: Filters) -> SearchResult:
+    def _search(
+        self, question: str, who: Identity, limit: int, mode: Mode, filters: Filters
+    ) -> tuple[SearchResult, set[str]]:
+        """The hits, and the ids of their documents."""
         tenant = self._ledger.tenant
         with self._ledger.read() as connection:
             tokens = access_tokens_of(connection, tenant, self._principals(connection, who))
@@ -241,7 +249,9 @@ class Retriever:
                 # Expanded again, so that access revoked during the index search is gone as well.
                 mine = self._principals(connection, who)
                 seen = second_look(connection, tenant, mine, [chunk_id for chunk_id, _ in found])
+                newer = newer_of(connection, tenant, mine, {one.document for one in seen.values()})
                 before, hidden = hidden, invisible(connection, tenant)
+            seen = {i: one for i, one in seen.items() if one.document not in newer or not newer[one.document].instead}
             if set(before) - set(hidden):
                 continue  # a load was promoted meanwhile: its chunks were hidden from this search, so search again
             if len(seen) >= limit or len(found) < n or n == MOST_CANDIDATES:
@@ -250,7 +260,15 @@ class Retriever:
         ranked = sorted(
             ((score, chunk_id) for chunk_id, score in found if chunk_id in seen), key=lambda pair: (-pair[0], pair[1])
         )
-        return SearchResult(Hit.of(seen[chunk_id], score) for score, chunk_id in ranked[:limit])
+        best = [(seen[chunk_id], score) for score, chunk_id in ranked[:limit]]
+        hits = SearchResult(Hit.of(one, score, newer.get(one.document)) for one, score in best)
+        return hits, {one.document for one, _ in best}
+
+    def _noted(self, who: Identity, hits: SearchResult, documents: Collection[str]) -> SearchResult:
+        """The hits, once it is recorded who is answered from what, where that is asked for."""
+        if self._records:
+            answers.note(self._ledger, who.name, documents)
+        return hits
 
     def _vector(self, question: str) -> np.ndarray:
         vector: np.ndarray = self._embedder.embed([question], "query")[0]

@@ -182,6 +182,11 @@ class Settings(BaseModel):
         description="Where heads of the audit are kept outside of the ledger: a folder, or s3://bucket/prefix, best with object lock; empty: beside staging.",
     )
 
+    record_answers: bool = Field(
+        False,
+        description="Keep who was answered from which document, by day, for 90 days, without the question; an answer that cannot be recorded is not given. Set it where searches are answered.",
+    )
+
     airflow_url: str = Field(
         "", description="Airflow's address, so that the command line can answer a held load there."
     )

@@ -186,6 +186,8 @@ class Source:
         description: Description of the DAG in Airflow.
         directory: Name of the `Directory` that bare group names of the access rule belong to; empty: groups of
             the company's own.
+        versions: `newest` leaves a document out of an asker's searches where a newer version of it is known that
+            they may read; `all` says of it which one is newer.
 
     Raises:
         DeclarationError: A field is wrong; the message names the source, each field and what is allowed.
@@ -211,6 +213,7 @@ class Source:
     owner: str = "moat"
     description: str = ""
     directory: str = ""
+    versions: Literal["all", "newest"] = "all"
 
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""

@@ -2,9 +2,11 @@
 
 import pytest
 
+from moat.access.policy import Policy
 from moat.checks import versions
 from moat.checks.audience import Audience
 from moat.checks.candidate import Candidate
+from moat.ledger import Ledger
 from moat.ledger.checks import CheckResult
 from tests.company import Company
 
@@ -96,3 +98,34 @@ def test_years_and_versions_are_compared_as_numbers(older: str, newer: str) -> N
     (one, low), (other, high) = versions.name_without_marks(older), versions.name_without_marks(newer)
     assert one == other
     assert low < high
+
+
+def test_a_newer_one_without_a_year_in_its_name_is_told_where_that_is_safe(company: Company) -> None:
+    old, new = prices(2020, "410", "95.50", "4.20"), prices(2021, "455", "99.00", "4.60")
+    company.write("terms-2020.md", old.replace("Prices 2020", "Terms"))
+    company.write("terms.md", new.replace("Prices 2021", "Terms"))
+    company.write("2020/rates.md", old.replace("Prices 2020", "Rates").replace("charges", "takes"))
+    company.write("rates.md", new.replace("Prices 2021", "Rates").replace("charges", "takes"))
+    # A year that is not over, a version, a text that speaks of a time before: which is newer, no name says.
+    company.write("fees-2999.md", old.replace("Prices 2020", "Fees").replace("charges", "asks"))
+    company.write("fees.md", new.replace("Prices 2021", "Fees").replace("charges", "asks"))
+    company.write("dues v2.md", old.replace("Prices 2020", "Dues").replace("charges", "wants"))
+    company.write("dues.md", new.replace("Prices 2021", "Dues").replace("charges", "wants"))
+    company.write("tolls-2021.md", new.replace("Prices 2021", "Tolls").replace("charges", "needs"))
+    company.write("tolls.md", old.replace("Prices 2020", "Tolls").replace("charges", "needs"))
+    found = told(company)
+    assert found.seen.startswith("documents beside a newer version of themselves with other numbers: 2;"), found.seen
+    assert set(found.documents) == {"2020/rates.md", "rates.md", "terms-2020.md", "terms.md"}
+    assert "terms-2020.md is older than terms.md (410 → 455" in found.seen
+
+
+def test_dates_say_which_is_newer_whatever_the_name(ledger: Ledger) -> None:
+    ages = {"terms-2020.md": "2021-05-01", "terms.md": "2019-01-01"}
+    names = [
+        versions.Named(
+            id=key, key=key, policy=Policy((frozenset(["group:everyone"]),)), names=versions.names_of(key, "", frozenset({"terms.md"})), date=date, content="", loaded=True, told=False
+        )
+        for key, date in ages.items()
+    ]  # fmt: skip
+    found = versions.pairs_of({"without terms.md": names}, 2026, Audience(ledger))
+    assert [(p.older.key, p.newer.key) for p in found] == [("terms.md", "terms-2020.md")]

@@ -174,7 +174,7 @@ def test_only_what_nobody_sees_and_no_rollback_needs_is_cleared(ledger: Ledger) 
     loaded(ledger, "3", three)
     assert garbage.ended(ledger, "s") == [second.id]
     assert garbage.remains(ledger, "s", [second.id]) == [one[1][0].id]
-    garbage.forget(ledger, [second.id], [one[1][0].id])
+    garbage.forget(ledger, "s", [second.id], [one[1][0].id])
     assert set(embeddings.vectors(ledger, "m", [c.text_hash for _, cs in (one, two, three) for c in cs])) == {
         c.text_hash for _, cs in (two, three) for c in cs
     }

@@ -117,7 +117,7 @@ def test_the_clearing_of_garbage_removes_policies_that_nothing_uses(door: Retrie
     promote(ledger, current)
     assert stored(ledger, EVE) > 0
     ended = garbage.ended(ledger, "s")
-    garbage.forget(ledger, ended, garbage.remains(ledger, "s", ended))
+    garbage.forget(ledger, "s", ended, garbage.remains(ledger, "s", ended))
     assert stored(ledger, EVE) == 0
     with ledger.read() as connection:
         used = set(connection.scalars(select(document.c.policy).where(document.c.policy.is_not(None))))

@@ -8,7 +8,7 @@ from moat.connections import EnvironmentConnections
 from moat.dagfile import Declared
 from moat.directories.directory import Directory
 from moat.directories.reader import DirectoryGroup
-from moat.ledger import access_sync, audit, holds, incidents
+from moat.ledger import access_sync, audit, holds, incidents, passes
 from moat.ledger.members import replace_members
 from moat.maintenance.access_sync import settle, sync_access
 from moat.maintenance.swaps import load_members, sync_directory
@@ -50,6 +50,8 @@ def test_somebody_who_comes_into_a_group_finds_nothing_that_a_question_keeps_fro
     assert told == "1 documents are masked until a person decides: directory test would have opened them"
     assert line == f'"{JOB}" keeps people/pay.md from {ANN}'
     assert one.detail["reach"]["documents"] == 1
+    (swap,) = passes.listing(asking.runtime.ledger, "test")[:1]
+    assert one.detail["commands"][0].startswith(f"moat access revert {swap.id} ")
     assert f"moat explain docs people/pay.md --as {ANN}" in one.detail["commands"]
     assert "moat access held" in one.detail["commands"]
     newest = audit.tail(asking.runtime.ledger, 1, action="access")[0]
@@ -126,7 +128,23 @@ def test_a_group_that_documents_name_and_that_nobody_is_left_in_is_told_once(ask
         load_members(asking.runtime, "test", {"group:everyone": [ANN, HUGO], "group:people": []}, "test")
     (one,) = incidents.listing(asking.runtime.ledger)
     assert (one.severity, one.title) == ("warn", "Nobody is left in a group that documents name")
-    assert one.detail["causes"][0]["evidence"] == ["nobody is left in group:people, which 1 visible documents name"]
+    assert one.detail["causes"][0]["evidence"] == [
+        "nobody is left in group:people, which 1 visible documents name; nobody can read 1 of them now"
+    ]
     (happened,) = incidents.happenings(asking.runtime.ledger, one.id)
     assert happened.n == 1
     assert asking.shows_pay_to(HUGO) is False
+
+
+def test_a_group_is_left_with_nobody_by_the_groups_of_all_directories(asking: Company) -> None:
+    ledger = asking.runtime.ledger
+    everyone = {"group:everyone": [ANN, HUGO]}
+    load_members(asking.runtime, "okta", {"group:okta/crew": ["user:ida@example.com"]}, "test")
+    load_members(asking.runtime, "test", {**everyone, "group:people": [HUGO, "group:okta/crew"]}, "test")
+    load_members(asking.runtime, "test", {**everyone, "group:people": ["group:okta/crew"]}, "test")
+    assert incidents.listing(ledger) == [], "somebody is left in it by another directory's group"
+    load_members(asking.runtime, "okta", {"group:okta/crew": []}, "test")
+    (one,) = incidents.listing(ledger)
+    assert one.detail["causes"][0]["evidence"] == [
+        "nobody is left in group:people, which 1 visible documents name; nobody can read 1 of them now"
+    ]

@@ -7,6 +7,7 @@ from itertools import groupby
 
 from moat.errors import FatalError
 from moat.ledger.loads import Load
+from moat.ledger.older_versions import VersionPair
 from moat.records import Chunk, Embedded, Planned, Prepared, SetAside
 from moat.runtime import Runtime, batch_path, path
 from moat.source import Source
@@ -23,6 +24,7 @@ class Candidate:
         measured: Measured values by the names of `Measure`; filled by the checks.
         behind: Keys of a few documents behind a measured value, by its name; filled by the checks.
         explained: Why a departure of a measured value only warns, by its name; filled by the checks.
+        versions: Documents beside a newer version of themselves; filled by the checks.
     """
 
     runtime: Runtime
@@ -31,6 +33,7 @@ class Candidate:
     measured: dict[str, float] = field(default_factory=dict)  # by the names of include/moat/checks/measures.py
     behind: dict[str, tuple[str, ...]] = field(default_factory=dict)  # keys of a few documents, by measure
     explained: dict[str, str] = field(default_factory=dict)  # in words, by measure
+    versions: list[VersionPair] = field(default_factory=list)
 
     @cached_property
     def batches(self) -> range:

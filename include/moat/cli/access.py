@@ -10,10 +10,13 @@ from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledg
 from moat.errors import DeclarationError, MoatError
 from moat.ledger import access, holds, passes, projection
 from moat.ledger.holds import Hold
+from moat.ledger.passes import Pass
+from moat.maintenance import revert_swap
 from moat.maintenance.access_sync import SyncedAccess, report, settle, summary, sync_access, undeclared
 from moat.maintenance.revert import Reverted, planned, revert
 from moat.owners import source_of, sources_of
 from moat.runtime import Runtime
+from moat.settings import Settings
 from moat.source import Source
 
 access_app = typer.Typer(no_args_is_help=True, help="Read who may read what, and decide held changes.")
@@ -118,7 +121,7 @@ def _settled(number: int, let: bool, because: str, json: bool) -> None:
 
 
 def access_passes(source: Annotated[str | None, typer.Argument()] = None, limit: int = 20, json: Json = False) -> None:
-    """List the newest passes of access sync that let somebody in."""
+    """List the newest passes that let somebody in: of access sync, and swaps of directories."""
     with opened_ledger() as ledger:
         found = passes.listing(ledger, source, limit)
     if json:
@@ -126,8 +129,8 @@ def access_passes(source: Annotated[str | None, typer.Argument()] = None, limit:
     else:
         render.table(
             out,
-            ("pass", "of", "at", "by", "documents opened", "taken back", "by whom"),
-            ((p.id, p.source, p.at, p.by, p.documents, p.reverted_at, p.reverted_by) for p in found),
+            ("pass", "of", "at", "by", "let in", "taken back", "by whom"),
+            ((p.id, _of(p), p.at, p.by, _let_in(p), p.reverted_at, p.reverted_by) for p in found),
             "no pass has let anybody in",
         )
 
@@ -141,21 +144,41 @@ def access_revert(
     """Take back what one pass let in; it opens again only when a person releases it."""
     if dry_run:
         with opened_ledger() as ledger:
-            found = planned(ledger, number)
+            swap = passes.get(ledger, number).kind == "directory"
+            plan, recorded = revert_swap.planned if swap else planned, Settings.load().record_answers
+            found = plan(ledger, number, recorded)
     else:
         with open_runtime(quiet=json) as runtime:
-            found = revert(runtime, _declared(runtime, number), number, me(), because)
+            if passes.get(runtime.ledger, number).kind == "directory":
+                found = revert_swap.revert(runtime, number, me(), because)
+            else:
+                found = revert(runtime, _declared(runtime, number), number, me(), because)
     if json:
         typer.echo(render.as_json(found))
         return
     _listed(found, "would be taken back" if dry_run else "are taken back")
+    if found.read_by:
+        out.print(found.read_by)
     if found.taken and not dry_run:
         shown = (
             f"`moat access held {found.hold}` shows it, `moat access release {found.hold}` lets it in"
             if found.hold is not None
-            else f"the next `moat access sync {found.source}` holds it, and `moat access held` shows it"
+            else f"the next `moat {_sync(found)} {found.source}` holds it, and `moat access held` shows it"
         )
-        out.print(f"What {found.source} still asks for these documents waits for a person: {shown}")
+        these = "of these members" if found.kind == "directory" else "for these documents"
+        out.print(f"What {found.source} still asks {these} waits for a person: {shown}")
+
+
+def _sync(found: Reverted) -> str:
+    return "directory sync" if found.kind == "directory" else "access sync"
+
+
+def _of(one: Pass) -> str:
+    return f"directory {one.source}" if one.kind == "directory" else one.source
+
+
+def _let_in(one: Pass) -> str:
+    return f"{one.documents:,} {'members' if one.kind == 'directory' else 'documents'}"
 
 
 def _declared(runtime: Runtime, number: int) -> Source | None:
@@ -168,6 +191,15 @@ def _declared(runtime: Runtime, number: int) -> Source | None:
 
 
 def _listed(found: Reverted, are: str) -> None:
+    if found.kind == "directory":
+        out.print(
+            f"pass {found.number} of directory {found.source}, {found.at}, by {found.by}: {len(found.taken):,} memberships "
+            f"{are}, of {found.people:,} people"
+        )
+        render.table(
+            out, ("membership", "stays, because"), ((one.key, one.stays) for one in (*found.taken, *found.stays)), ""
+        )
+        return
     out.print(
         f"pass {found.number} of {found.source}, {found.at}, by {found.by}: {len(found.taken):,} documents {are}, from "
         f"{found.people:,} people who read them since"

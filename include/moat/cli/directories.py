@@ -46,6 +46,8 @@ def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: J
             "" if broken else "no DAG file declares a directory",
         )
         for one in synced:
+            if one.number:
+                out.print(f"{one.directory}: `moat access revert {one.number}` takes back who came")
             if not one.passed:
                 out.print(f"{one.directory}: {one.reason}\n`moat access release {one.hold}` lets it pass")
     raise_all(broken)

@@ -11,7 +11,8 @@ from rich.markup import escape
 from moat.cli import render
 from moat.cli.shared import Json, err, opened_ledger, out
 from moat.errors import FatalError
-from moat.ledger import quarantine
+from moat.ids import document_id
+from moat.ledger import answers, quarantine
 from moat.ledger.quarantine import Quarantined, Which
 from moat.search.explain_access import Why, why
 from moat.search.explain_document import Revision
@@ -68,6 +69,8 @@ def search(
         out.print(
             f"[bold]{hit.score:.3f}[/] {heading}  [dim]{hit.source}: {escape(hit.document_key)}{page}[/]", markup=True
         )
+        if hit.newer_version:
+            out.print(f"      older than {hit.newer_version.key}", markup=False)
         out.print("      " + " ".join(hit.text.split())[:300])
     if not answer:
         out.print(f"nothing that {asker or 'the token'} may read answers it")
@@ -130,17 +133,24 @@ def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
     with opened_ledger() as ledger:
         story = story_of(ledger, source, key)
         found = why(ledger, (source, key), asker, settings) if asker and story else None
+        read_by = answers.words(
+            ledger,
+            [document_id(ledger.tenant, source, key)],
+            datetime.now(UTC) - answers.KEPT,
+            settings.record_answers,
+        )
     if story is None:
         raise FatalError(
             f"the ledger never saw {key!r} of {source}: the source has not listed it, or its key is another; `moat run --dry-run` shows what would come"
         )
     if json:
-        typer.echo(render.as_json({**story.to_dict(), "why": found} if found else story))
+        typer.echo(render.as_json({**story.to_dict(), "read_by": read_by} | ({"why": found} if found else {})))
         return
     out.print(f"[bold]{source}[/]: {escape(key)}", markup=True)
     out.print(
         f"state:  {story.state}\naccess: {story.access}"
         + (f"\naside:  {story.quarantined}" if story.quarantined else "")
+        + f"\nread:   {read_by}"
     )
     if found:
         _print_why(found)

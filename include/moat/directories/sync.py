@@ -14,7 +14,7 @@ from moat.directories.directory import Directory
 from moat.directories.growth import growing, without_gains
 from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import AccessUnknown, FatalError, MoatError
-from moat.ledger import Ledger, holds, members
+from moat.ledger import Ledger, holds, member_passes, members
 from moat.ledger.members import Pairs
 from moat.runtime import Progress
 from moat.settings import PROJECT
@@ -36,6 +36,7 @@ class SyncedDirectory:
     hold: int | None = None
     opened: bool = False  # whether the hold is new, so that people are notified
     reason: str = ""
+    number: int = 0  # of the pass, by which who came can be taken back; 0: nobody came, or too many for one
 
     @property
     def passed(self) -> bool:
@@ -82,7 +83,8 @@ def sync(
         now = frozenset((group, who) for group, found in groups.items() for who in found)
         shrinking, detail = _shrinking(directory, before, now)
         grown = growing(before, now, directory.max_growth_ratio)
-        reasons = [*shrinking, *_growing(directory, grown)]
+        back = {pair: of for pair, of in member_passes.kept_out(ledger, directory.name).items() if pair in now - before}
+        reasons = [*shrinking, *_growing(directory, grown), *_taken_back(back)]
         detail["groups"] += [{"group": g, "before": had, "now": has} for g, (had, has) in list(grown.items())[:TOLD]]
         waiting = (
             _waiting(ledger, directory.name, members.digest_of(now), "; ".join(reasons), detail) if reasons else None
@@ -91,12 +93,14 @@ def sync(
             before_swap(directory.name, now)
             members.replace_members(ledger, directory.name, groups, by, directory.max_age_s, revision=revision)
         elif not shrinking:  # what was taken away is gone at once; only who would come waits
-            kept = without_gains(before, now, grown.keys())
+            kept = without_gains(before, now, grown.keys()) - back.keys()
             some = {group: sorted(who for of, who in kept if of == group) for group in groups}
             before_swap(directory.name, kept)
             members.replace_members(
                 ledger, directory.name, some, by, directory.max_age_s, revision=revision, waiting=waiting[0].digest
             )
+        if waiting is None or waiting[0].state == "released" or not shrinking:
+            member_passes.in_step(ledger, directory.name, now)
     except MoatError as error:
         members.failed(ledger, directory.name, str(error))
         raise
@@ -222,6 +226,14 @@ def _growing(directory: Directory, grown: Mapping[str, tuple[int, int]]) -> list
         f"{len(grown):,} groups would gain more people than max_growth_ratio={directory.max_growth_ratio:g} allows: "
         f"{_some(words, 5)}"
     ]
+
+
+def _taken_back(back: Mapping[tuple[str, str], int]) -> list[str]:
+    if not back:
+        return []
+    words = [f"{who} in {group}" for group, who in sorted(back)]
+    by = ", ".join(f"pass {number}" for number in sorted(set(back.values())))
+    return [f"{len(back):,} memberships would come that were taken back by the revert of {by}: {_some(words, 5)}"]
 
 
 def _some(words: Sequence[str], most: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from shlex import quote
+from typing import NamedTuple
 
 from moat.checks.swapped import Caught
 from moat.incidents.lifecycle import CAUGHT, beside_the_way
@@ -15,8 +16,15 @@ from moat.runtime import Runtime
 MOST = 5  # named
 
 
+class Named(NamedTuple):
+    """How many visible documents name a group, and how many of these nobody can read."""
+
+    n: int
+    unread: int
+
+
 @beside_the_way
-def opened(runtime: Runtime, source: str, directory: str, found: Sequence[Caught]) -> Incident:
+def opened(runtime: Runtime, source: str, directory: str, found: Sequence[Caught], number: int) -> Incident:
     """Open or join the incident of documents that a swap would have opened to somebody they are kept from."""
     lines = [f'"{one.question}" keeps {one.key} from {one.asker}' for one in found]
     documents = {one.document for one in found}
@@ -25,6 +33,13 @@ def opened(runtime: Runtime, source: str, directory: str, found: Sequence[Caught
     )
     first = found[0]
     commands = (
+        *(
+            [
+                f'moat access revert {number} --because "access widened"  # takes back who came; with --dry-run it only lists'
+            ]
+            if number
+            else []
+        ),
         f"moat explain {quote(source)} {quote(first.key)} --as {quote(first.asker)}",
         f"moat directory sync {quote(directory)}  # once the directory is corrected",
         f"moat access sync {quote(source)}  # asks about what is masked, as a hold",
@@ -39,11 +54,15 @@ def opened(runtime: Runtime, source: str, directory: str, found: Sequence[Caught
 
 
 @beside_the_way
-def emptied(runtime: Runtime, source: str, directory: str, groups: Mapping[str, int]) -> Incident:
+def emptied(runtime: Runtime, source: str, directory: str, groups: Mapping[str, Named]) -> Incident:
     """Open or join the incident of groups that visible documents name and that nobody is left in."""
-    lines = [f"nobody is left in {group}, which {n:,} visible documents name" for group, n in groups.items()]
+    lines = [
+        f"nobody is left in {group}, which {one.n:,} visible documents name"
+        + (f"; nobody can read {one.unread:,} of them now" if one.unread else "")
+        for group, one in groups.items()
+    ]
     cause = Cause("group_vanished", "Nobody is left in a group that documents name", 0.9, tuple(lines[:MOST]))
-    reach = Reach(documents=sum(groups.values()))
+    reach = Reach(documents=sum(one.n for one in groups.values()))
     commands = ("moat directory list", f"moat directory sync {quote(directory)}  # once the directory is corrected")
     said = f"{len(groups):,} groups lost all their members with directory {directory}: {'; '.join(lines[:MOST])}"
     happened = Happening.now("check", "read", ("group without members", said), "warn", None)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
@@ -257,21 +257,31 @@ def mask(ledger: Ledger, name: str, why: Mapping[str, str], by: str) -> list[Mov
     return moved
 
 
-def naming(ledger: Ledger, groups: Sequence[str]) -> list[tuple[str, str, int]]:
-    """Sources whose visible documents let one of these groups in: source, group, number of documents."""
+class Naming(NamedTuple):
+    """Visible documents of one source and one policy that let a group in."""
+
+    source: str
+    group: str
+    policy: str  # digest
+    n: int
+
+
+def naming(ledger: Ledger, groups: Sequence[str]) -> list[Naming]:
+    """Visible documents that let one of these groups in, by source, group and policy."""
+    columns = (document.c.source, policy_entry.c.principal, document.c.policy)
     query = (
-        select(document.c.source, policy_entry.c.principal, func.count(document.c.id.distinct()).label("n"))
+        select(*columns, func.count(document.c.id.distinct()).label("n"))
         .join(policy_entry, policy_entry.c.digest == document.c.policy)
         .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
         .where(document.c.tenant == ledger.tenant, document.c.erased_at.is_(None), policy_entry.c.layer >= 0)
-        .group_by(document.c.source, policy_entry.c.principal)
-        .order_by(document.c.source, policy_entry.c.principal)
+        .group_by(*columns)
+        .order_by(*columns)
     )
-    found = list[tuple[str, str, int]]()
+    found = list[Naming]()
     with ledger.read() as connection:
         for window in windows(groups):
             rows = connection.execute(query.where(policy_entry.c.principal.in_(window)))
-            found += [(r.source, r.principal, r.n) for r in rows]
+            found += [Naming(*row) for row in rows]
     return found
 
 

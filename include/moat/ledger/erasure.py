@@ -18,10 +18,11 @@ from moat.access.policy import Policy, canonical
 from moat.batching import windows
 from moat.errors import ErasureRefused
 from moat.ids import document_id, text_hash
-from moat.ledger import Ledger, add, policies
+from moat.ledger import Ledger, add, older_versions, policies
 from moat.ledger.audit import record
 from moat.ledger.loads import LIVE
 from moat.ledger.pass_tables import pass_document
+from moat.ledger.read_tables import answered
 from moat.ledger.receipts import Receipt, in_quarantine, keep, pending_receipts, subject
 from moat.ledger.tables import (
     access_change,
@@ -79,6 +80,8 @@ def begin(ledger: Ledger, asked: Request) -> Receipt:
             connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))
             connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
             connection.execute(delete(pass_document).where(pass_document.c.document_id.in_(window)))
+            older_versions.forget(connection, window)
+            connection.execute(delete(answered).where(answered.c.document_id.in_(window)))
         begun = next(
             (r for r in pending_receipts(connection, ledger, asked.source) if set(r.documents) == set(ids)), None
         )
@@ -153,6 +156,8 @@ def forget(ledger: Ledger, receipt: Receipt) -> dict[str, int]:
             connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))
             connection.execute(delete(hold_document).where(hold_document.c.document_id.in_(window)))
             connection.execute(delete(pass_document).where(pass_document.c.document_id.in_(window)))
+            older_versions.forget(connection, window)
+            connection.execute(delete(answered).where(answered.c.document_id.in_(window)))
             connection.execute(delete(presence).where(presence.c.chunk_id.in_(of_them)))
             gone["chunks"] += connection.execute(delete(chunk).where(chunk.c.document_id.in_(window))).rowcount
             connection.execute(delete(past_content).where(past_content.c.document_id.in_(window)))

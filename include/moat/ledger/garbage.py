@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ScalarSelect, and_, delete, exists, func, or_, select
 
 from moat.batching import windows
-from moat.ledger import Ledger, past_contents, policies
+from moat.ledger import Ledger, older_versions, past_contents, policies
 from moat.ledger.loads import LIVE
 from moat.ledger.tables import chunk, embedding, load, presence, revision
 
@@ -41,8 +41,8 @@ def remains(ledger: Ledger, source: str, loads: Sequence[int]) -> list[str]:
         return list(connection.scalars(select(chunk.c.id).where(chunk.c.id.in_(touched), ~held)))
 
 
-def forget(ledger: Ledger, loads: Sequence[int], ids: Sequence[str]) -> None:
-    """Remove chunks deleted from the index, with revisions, presences, unused vectors and unused policies."""
+def forget(ledger: Ledger, source: str, loads: Sequence[int], ids: Sequence[str]) -> None:
+    """Remove chunks deleted from the index, with revisions, presences, unused vectors, policies and pairs of versions."""
     states = select(load.c.id).where(load.c.id.in_(loads), load.c.state == "promoted")
     with ledger.write() as connection:
         past_contents.keep(connection, states)
@@ -60,6 +60,7 @@ def forget(ledger: Ledger, loads: Sequence[int], ids: Sequence[str]) -> None:
             connection.execute(delete(chunk).where(chunk.c.id.in_(window)))
             used = exists().where(chunk.c.text_hash == embedding.c.text_hash)
             connection.execute(delete(embedding).where(embedding.c.text_hash.in_(hashes), ~used))
+        older_versions.clear(connection, ledger.tenant, source)
     policies.clear(ledger)
 
 

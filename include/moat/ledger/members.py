@@ -18,7 +18,7 @@ from moat.access.policy import canonical, directory_of
 from moat.batching import windows
 from moat.errors import DirectoryStale, DirectoryUnavailable, FatalError, TooManyPrincipals
 from moat.ids import joined, text_hash
-from moat.ledger import Ledger, add
+from moat.ledger import Ledger, add, passes
 from moat.ledger.audit import record
 from moat.ledger.documents import visible
 from moat.ledger.holds import over
@@ -181,6 +181,14 @@ def memberships(ledger: Ledger, name: str) -> tuple[int, Pairs]:
         return revision, frozenset((row.group, row.member) for row in connection.execute(query))
 
 
+def elsewhere(ledger: Ledger, name: str) -> Pairs:
+    """Memberships of all directories but this one."""
+    mine = (member.c.tenant == ledger.tenant, member.c.directory != name)
+    with ledger.read() as connection:
+        rows = connection.execute(select(member.c.group, member.c.member).where(*mine))
+        return frozenset((row.group, row.member) for row in rows)
+
+
 def replace_members(
     ledger: Ledger,
     name: str,
@@ -215,7 +223,11 @@ def replace_members(
         if revision is not None and before.revision != revision:
             raise DirectoryUnavailable(f"directory {name} was swapped by another reading meanwhile; read it again")
         if digest != before.digest:
-            connection.execute(delete(member).where(member.c.tenant == ledger.tenant, member.c.directory == name))
+            own = (member.c.tenant == ledger.tenant, member.c.directory == name)
+            if before.revision:  # a first reading is no gain
+                had = {(row.group, row.member) for row in connection.execute(select(member).where(*own))}
+                passes.came(connection, ledger, name, by, pairs - had)
+            connection.execute(delete(member).where(*own))
             for window in windows(rows):
                 connection.execute(insert(member), window)
         connection.execute(

@@ -1,8 +1,8 @@
-"""Passes of access sync that let somebody in, and taking back what one of them let in.
+"""Passes that let somebody in, of access sync or a swap of a directory, and taking back what one let in.
 
 A pass is recorded with each document that it opened: the access before, the access since. Taking it back
 gives these documents the access before, which never admits anybody more: what changed again since stays. A
-document that was taken back opens again only when a person lets it.
+document that was taken back opens again only when a person lets it. Swaps are taken back in `member_passes`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, insert, select, update
 
 from moat.access.policy import Policy
 from moat.batching import windows
@@ -18,20 +18,23 @@ from moat.errors import PassRefused
 from moat.ledger import Ledger, holds
 from moat.ledger.access import Moved, bodies, narrow_now, next_seq, record_audit
 from moat.ledger.audit import record
-from moat.ledger.pass_tables import access_pass, pass_document
+from moat.ledger.pass_tables import access_pass, pass_document, pass_member
 from moat.ledger.tables import document
 from moat.records import record_of
 
 KEPT = timedelta(days=30)  # for which a pass can be taken back
+MOST_CAME = 20_000  # memberships of one swap; of more none is recorded
+Kind = Literal["access", "directory"]
 Standing = Literal["open", "changed", "erased"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """One pass that let somebody in; `documents` is how many it opened."""
+    """One pass that let somebody in; `documents` is how many it opened, or how many memberships came by a swap."""
 
     id: int
-    source: str
+    kind: Kind
+    source: str  # or the directory
     by: str
     at: datetime
     documents: int
@@ -51,10 +54,10 @@ class LetIn:
     later: int | None  # the newest pass that opened it after this one
 
 
-def begun(connection: Connection, ledger: Ledger, name: str, by: str) -> int:
+def begun(connection: Connection, ledger: Ledger, name: str, by: str, kind: Kind = "access") -> int:
     """Begin the record of a pass that lets somebody in; returns its number."""
     _forget(connection, ledger.tenant)
-    row = {"tenant": ledger.tenant, "source": name, "by": by, "at": datetime.now(UTC)}
+    row = {"tenant": ledger.tenant, "kind": kind, "source": name, "by": by, "at": datetime.now(UTC)}
     return int(connection.execute(insert(access_pass).values(row).returning(access_pass.c.id)).scalar_one())
 
 
@@ -79,12 +82,25 @@ def opened(connection: Connection, number: int, moved: Sequence[Moved], narrowed
     connection.execute(insert(pass_document), rows)
 
 
+def came(connection: Connection, ledger: Ledger, name: str, by: str, pairs: Collection[tuple[str, str]]) -> int:
+    """Record who became member of what by a swap, as (group, member). Returns the pass's number; 0: none or too many."""
+    if not 0 < len(pairs) <= MOST_CAME:
+        return 0
+    number = begun(connection, ledger, name, by, "directory")
+    rows = [{"pass_id": number, "group": group, "member": who, "kept_out": False} for group, who in sorted(pairs)]
+    for window in windows(rows):
+        connection.execute(insert(pass_member), window)
+    return number
+
+
 def _forget(connection: Connection, tenant: str) -> None:
-    """Delete passes that are too old to be taken back."""
+    """Delete passes that are too old to be taken back; not one of which somebody is kept out still."""
+    kept = exists().where(pass_member.c.pass_id == access_pass.c.id, pass_member.c.kept_out)
     old = select(access_pass.c.id).where(access_pass.c.tenant == tenant, access_pass.c.at < datetime.now(UTC) - KEPT)
-    numbers = list(connection.scalars(old))
+    numbers = list(connection.scalars(old.where(~kept)))
     for window in windows(numbers):
         connection.execute(delete(pass_document).where(pass_document.c.pass_id.in_(window)))
+        connection.execute(delete(pass_member).where(pass_member.c.pass_id.in_(window)))
         connection.execute(delete(access_pass).where(access_pass.c.id.in_(window)))
 
 
@@ -223,13 +239,20 @@ def open_since(ledger: Ledger, name: str, since: datetime, keys: Sequence[str] =
         n_of = {row.pass_id: row.n for row in connection.execute(still)}
         opened = {row.pass_id for row in connection.execute(named)} if keys else set()
         found = [
-            record_of(Pass, row) for row in connection.execute(_passes(ledger).where(access_pass.c.source == name))
+            record_of(Pass, row)
+            for row in connection.execute(
+                _passes(ledger).where(access_pass.c.source == name, access_pass.c.kind == "access")
+            )
         ]
     wanted = [one for one in found if one.id in n_of and (one.at >= since or one.id in opened)]
     return [replace(one, documents=n_of[one.id]) for one in sorted(wanted, key=lambda one: -one.id)]
 
 
 def _passes(ledger: Ledger) -> Select[Any]:
-    n = select(func.count()).where(pass_document.c.pass_id == access_pass.c.id).scalar_subquery().label("documents")
+    opened_, came_ = (
+        select(func.count()).where(table.c.pass_id == access_pass.c.id).scalar_subquery()
+        for table in (pass_document, pass_member)
+    )
+    n = (opened_ + came_).label("documents")
     columns = [n if name == "documents" else access_pass.c[name] for name in Pass.__dataclass_fields__]
     return select(*columns).where(access_pass.c.tenant == ledger.tenant)

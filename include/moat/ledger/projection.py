@@ -250,12 +250,14 @@ class VisibleName(NamedTuple):
     title: str
     policy: str
     metadata: list[str]
+    content_hash: str
 
 
 def visible_names(ledger: Ledger, source: str) -> Iterator[VisibleName]:
     """Stream the names of a source's visible documents whose access is known, unordered."""
+    own = (revision.c.title, policies.c.body, revision.c.metadata, revision.c.content_hash)
     query = (
-        select(document.c.id, document.c.key, revision.c.title, policies.c.body, revision.c.metadata)
+        select(document.c.id, document.c.key, *own)
         .select_from(document)
         .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
         .join(policies, policies.c.digest == document.c.policy)

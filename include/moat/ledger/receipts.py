@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, exists, func, or_, select, update
 
 from moat.batching import windows
 from moat.errors import ErasureRefused
 from moat.ids import text_hash
 from moat.ledger import Ledger
 from moat.ledger.pass_tables import pass_document
+from moat.ledger.read_tables import answered, older_version
 from moat.ledger.tables import (
     access_change,
     audit,
@@ -87,9 +88,12 @@ def left(ledger: Ledger, receipt: Receipt) -> list[str]:
         for window in windows(receipt.documents):
             tombstones = select(document.c.id).where(document.c.id.in_(window), document.c.erased_at.is_not(None))
             standing.update(connection.scalars(tombstones))
-            for table in (chunk, revision, past_content, access_change, hold_document, pass_document):
+            for table in (chunk, revision, past_content, access_change, hold_document, pass_document, answered):
                 n = _count(connection, table, table.c.document_id.in_(window))
                 found += [f"{n:,} rows of {table.name}"] if n else []
+            either = or_(older_version.c.older_id.in_(window), older_version.c.newer_id.in_(window))
+            n = _count(connection, older_version, either)
+            found += [f"{n:,} rows of {older_version.name}"] if n else []
         for window in windows(receipt.chunks):
             n = _count(connection, presence, presence.c.chunk_id.in_(window))
             found += [f"{n:,} rows of presence"] if n else []

@@ -20,6 +20,7 @@ class VisibleChunk:
     """A chunk in the ledger that is visible and permitted now."""
 
     chunk_id: str
+    document: str
     source: str
     key: str
     uri: str
@@ -67,6 +68,7 @@ def masked(connection: Connection, tenant: str) -> list[str]:
 # Built once: building it takes SQLAlchemy longer than the database needs to answer it.
 LOOK = visible_chunks_query(
     chunk.c.id.label("chunk_id"),
+    document.c.id.label("document"),
     document.c.source,
     document.c.key,
     revision.c.uri,

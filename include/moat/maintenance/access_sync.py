@@ -25,7 +25,7 @@ from moat.errors import FatalError, MoatError, SourceUnavailable
 from moat.ids import joined, text_hash
 from moat.index.store import Store, WeaviateStore
 from moat.index.write import patch
-from moat.ledger import access, access_sync, approvals, holds, projection
+from moat.ledger import access, access_sync, answers, approvals, holds, older_versions, projection
 from moat.ledger.access import Moved
 from moat.ledger.access_sync import Observed, Widening
 from moat.ledger.holds import Hold
@@ -82,6 +82,8 @@ def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None =
         IndexUnavailable: The index is behind; the ledger is up to date and the next sync continues.
     """
     base = access.begin(runtime.ledger, source.name)
+    answers.forget(runtime.ledger)
+    older_versions.declare(runtime.ledger, source.name, source.versions)
     with _Recorded(runtime, source):
         n_listed, observed, gone, settled = in_time(
             lambda alive: _read(runtime, source, alive), QUIET_S, f"source {source.name}: the listing of its access"

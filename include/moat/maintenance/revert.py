@@ -10,8 +10,8 @@ from moat.access.policy import Policy
 from moat.checks.audience import Audience
 from moat.checks.widening import gained, let_in
 from moat.errors import MoatError
-from moat.ledger import Ledger, approvals, passes
-from moat.ledger.passes import LetIn, Pass
+from moat.ledger import Ledger, answers, approvals, passes
+from moat.ledger.passes import Kind, LetIn, Pass
 from moat.maintenance.access_sync import sync_access, to_index
 from moat.runtime import Runtime
 from moat.source import Source
@@ -21,7 +21,7 @@ UNKNOWN = "nobody, for its access was unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """A document that a pass opened, in words; `stays` says why a revert leaves it as it is, "" where it does not."""
+    """A document that a pass opened, or a membership that came, in words; `stays` says why a revert leaves it as it is, "" where it does not."""
 
     key: str
     before: str
@@ -34,19 +34,22 @@ class Reverted:
     """What a revert of a pass takes back, or would take back."""
 
     number: int
-    source: str
+    kind: Kind
+    source: str  # or the directory
     by: str  # whose pass it was
     at: str
     taken: tuple[Opening, ...]
     stays: tuple[Opening, ...]
-    people: int  # known people who read any of the taken ones only since the pass
+    people: int  # known people who read any of the taken ones only since the pass, or who came by it
     hold: int | None  # what waits for a person now; None: nothing, or it is not read yet
+    read_by: str  # who was answered from it since the pass, in words
 
 
-def planned(ledger: Ledger, number: int) -> Reverted:
-    """What a revert of a pass would take back. Raises PassRefused where there is no such pass."""
+def planned(ledger: Ledger, number: int, recorded: bool = False) -> Reverted:
+    """What a revert of a pass would take back; `recorded` is MOAT_RECORD_ANSWERS. Raises PassRefused where there is no such pass."""
     found, every, audience = passes.get(ledger, number), passes.documents(ledger, number), Audience(ledger)
-    return _told(found, every, {one.document for one in let_in(audience, every)}, audience)
+    ids = {one.document for one in let_in(audience, every)}
+    return _told(ledger, found, every=every, ids=ids, audience=audience, recorded=recorded)
 
 
 def revert(runtime: Runtime, source: Source | None, number: int, by: str, because: str = "") -> Reverted:
@@ -72,7 +75,9 @@ def revert(runtime: Runtime, source: Source | None, number: int, by: str, becaus
     every, audience = passes.documents(ledger, number), Audience(ledger)
     open_now = [one.document for one in let_in(audience, every)]
     moved = passes.take_back(ledger, number, open_now, by, because)
-    done = _told(found, every, {m.document for m in moved}, audience)
+    ids = {m.document for m in moved}
+    recorded = runtime.settings.record_answers
+    done = _told(ledger, found, every=every, ids=ids, audience=audience, recorded=recorded)
     to_index(runtime, done.source, moved)
     return _asked(runtime, source, done, by)
 
@@ -89,17 +94,22 @@ def _asked(runtime: Runtime, source: Source | None, done: Reverted, by: str) -> 
     return Reverted(**{name: getattr(done, name) for name in Reverted.__slots__ if name != "hold"}, hold=synced.hold)
 
 
-def _told(found: Pass, every: Sequence[LetIn], ids: Collection[str], audience: Audience) -> Reverted:
+def _told(
+    ledger: Ledger, found: Pass, *, every: Sequence[LetIn], ids: Collection[str], audience: Audience, recorded: bool
+) -> Reverted:
     taken = [one for one in every if one.document in ids]
+    people = gained(audience, taken)
     return Reverted(
         number=found.id,
+        kind=found.kind,
         source=found.source,
         by=found.by,
         at=f"{found.at:%Y-%m-%d %H:%M} UTC",
         taken=tuple(_opening(one) for one in taken),
         stays=tuple(_opening(one, found) for one in every if one.document not in ids),
-        people=len(gained(audience, taken)),
+        people=len(people),
         hold=None,
+        read_by=answers.words(ledger, sorted(ids), found.at, recorded, people) if taken else "",
     )
 
 

@@ -8,12 +8,26 @@ from dataclasses import dataclass
 
 from moat.errors import FatalError
 from moat.index.store import Filters, Mode
+from moat.ledger.older_versions import Newer
 from moat.ledger.second_look import VisibleChunk
 
 MOST_HITS = 1_000
 MOST_IDS = 1_000
 MOST_VALUES = 1_000  # of one filter
 PATH = " › "
+
+
+@dataclass(frozen=True, slots=True)
+class NewerVersion:
+    """A newer version of a document, of the same source.
+
+    Attributes:
+        key: The source's own key of it.
+        title: Its title.
+    """
+
+    key: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +45,8 @@ class Hit:
         score: The higher the better, comparable within one result of one mode; 1 if fetched by id.
         chunk_id: UUID of the chunk, for `Retriever.get`.
         metadata: Metadata of the document, each as `name=value`.
+        newer_version: The newer version that the document stands beside, where the asker may read it; None: none is
+            known.
     """
 
     source: str
@@ -43,9 +59,10 @@ class Hit:
     score: float  # of the requested mode; the higher the better; by id: 1
     chunk_id: str
     metadata: tuple[str, ...] = ()  # "name=value"
+    newer_version: NewerVersion | None = None
 
     @classmethod
-    def of(cls, seen: VisibleChunk, score: float) -> "Hit":
+    def of(cls, seen: VisibleChunk, score: float, newer: Newer | None = None) -> "Hit":
         """Build a hit from a chunk that the asker may read."""
         path = tuple(seen.heading.split(PATH)) if seen.heading else ()
         return cls(
@@ -59,6 +76,7 @@ class Hit:
             score=score,
             chunk_id=seen.chunk_id,
             metadata=seen.metadata,
+            newer_version=NewerVersion(newer.key, newer.title) if newer else None,
         )
 
 

@@ -17,7 +17,7 @@ from moat.errors import GateBlocked, MoatError, RetriableError
 from moat.foreign import said
 from moat.incidents.lifecycle import gate_judged
 from moat.ledger import checks as results
-from moat.ledger import measures, quarantine
+from moat.ledger import measures, older_versions, quarantine
 from moat.ledger.checks import CheckResult
 from moat.ledger.incidents import Incident
 from moat.ledger.loads import Load, hold, note
@@ -50,6 +50,8 @@ def check(runtime: Runtime, source: Source, number: int, family: str) -> list[Ch
         module = importlib.import_module(next(f.module for f in FAMILIES if f.name == family))
         found = list(module.run(candidate))
         measures.keep(runtime.ledger, load, family, candidate.measured)
+        if candidate.versions:
+            older_versions.keep(runtime.ledger, load, candidate.versions)
         found += _learned(candidate, family, getattr(module, "MEASURES", ()))
     except RetriableError:
         raise

@@ -62,7 +62,7 @@ def clear(runtime: Runtime, source: str, index: Store) -> int:
     ids = garbage.remains(runtime.ledger, source, ended)
     for window in windows(ids):
         index.delete(window)
-    garbage.forget(runtime.ledger, ended, ids)
+    garbage.forget(runtime.ledger, source, ended, ids)
     for number in ended:
         runtime.staging.remove(f"{source}/{number}")
     loads.removed(runtime.ledger, ended)

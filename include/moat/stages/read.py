@@ -7,7 +7,7 @@ from dataclasses import replace
 from moat.batching import windows
 from moat.errors import AccessUnknown, FatalError, NothingListed
 from moat.incidents.lifecycle import mended
-from moat.ledger import access, access_sync, documents, loads, quarantine, spending
+from moat.ledger import access, access_sync, documents, loads, older_versions, quarantine, spending
 from moat.ledger.documents import Known
 from moat.ledger.loads import Load
 from moat.pricing import priced
@@ -62,6 +62,7 @@ def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadRe
         {"full": options.full, "only": list(options.only), "limit": options.limit, "expected": options.expected},
         runtime.lease_s,
     )
+    older_versions.declare(runtime.ledger, source.name, source.versions)
     with spending.timed(runtime.ledger, load.id, "read"), span("read", source.name, load.id) as traced:
         found = _read(runtime, source, load, options)
         counted(traced, found.counts)

@@ -24,6 +24,7 @@ from tests.proofs.mutants.files import OF_FILES
 from tests.proofs.mutants.machine import MACHINE
 from tests.proofs.mutants.names import NAMES
 from tests.proofs.mutants.people import PEOPLE
+from tests.proofs.mutants.reads import READS
 from tests.proofs.mutants.restricted import RESTRICTED
 from tests.proofs.mutants.texts import TEXTS
 from tests.proofs.mutants.walls import WALLS
@@ -245,7 +246,7 @@ MUTANTS = (
         'return str(uuid5(NAMESPACE, joined("document", source, key)))',
         "tests/test_ids.py",
     ),
-    *(Mutant(*one) for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *OF_CHANGES, *RESTRICTED, *TEXTS)),
+    *(Mutant(*one) for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *OF_CHANGES, *READS, *RESTRICTED, *TEXTS)),
 )
 
 

@@ -28,7 +28,7 @@ def triage(
     """
     name = name or (source.name if source else load.source if load else "")
     evidence, touched = gathered(runtime, source, load, name, happenings)
-    causes, before = widened(runtime.ledger, name, load, ranked(evidence))
+    causes, before = widened(runtime.ledger, name, load, ranked(evidence), runtime.settings.record_answers)
     severity = max((h.severity for h in happenings), key=SEVERITIES.index, default="warn")
     reach = reach_of(runtime.ledger, name, touched, min(h.first_at for h in happenings))
     rests = max(evidence.aside, key=lambda a: a.n, default=None)
