@@ -5,6 +5,6 @@
 The same names come from the package: `from moat import Retriever`.
 """
 
-from moat.retrieve import Bearer, Count, Hit, Retriever, SearchResult, Service, Share, Shares
+from moat.retrieve import Bearer, Count, Hit, NewerVersion, Retriever, SearchResult, Service, Share, Shares
 
-__all__ = ["Bearer", "Count", "Hit", "Retriever", "SearchResult", "Service", "Share", "Shares"]
+__all__ = ["Bearer", "Count", "Hit", "NewerVersion", "Retriever", "SearchResult", "Service", "Share", "Shares"]

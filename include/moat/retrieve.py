@@ -32,10 +32,20 @@ from moat.ledger.second_look import look_by_id, masked, second_look
 from moat.search.guard import Asking, G, Guard
 from moat.search.identity import Asker, Bearer, Identity, Service, identified, name_of, principals
 from moat.search.jwt import Verifier
-from moat.search.results import Count, Hit, SearchResult, Share, Shares, check_filters, check_ids, check_search
+from moat.search.results import (
+    Count,
+    Hit,
+    NewerVersion,
+    SearchResult,
+    Share,
+    Shares,
+    check_filters,
+    check_ids,
+    check_search,
+)
 from moat.settings import Settings, environment
 
-__all__ = ["Bearer", "Count", "Hit", "Retriever", "SearchResult", "Service", "Share", "Shares"]
+__all__ = ["Bearer", "Count", "Hit", "NewerVersion", "Retriever", "SearchResult", "Service", "Share", "Shares"]
 
 MOST_CANDIDATES = 10_000  # maximum results of one query in Weaviate
 

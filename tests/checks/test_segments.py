@@ -30,7 +30,14 @@ class Nights:
 
     def _names(self, ledger: object, source: str) -> Iterator[VisibleName]:
         for n, row in enumerate(self._rows):
-            yield VisibleName(str(n), str(n), "", "", [f"{name}={value}" for name, value in row.items()])
+            yield VisibleName(
+                id=str(n),
+                key=str(n),
+                title="",
+                policy="",
+                metadata=[f"{name}={value}" for name, value in row.items()],
+                content_hash="",
+            )
 
     def night(self, rows: list[Row], moved: list[Row]) -> CheckResult | None:
         self.n, self._rows, columns = self.n + 1, rows, []

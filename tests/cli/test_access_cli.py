@@ -75,6 +75,16 @@ def test_a_pass_is_listed_looked_at_and_taken_back(loaded: Place, moat: Any) -> 
     assert pay(loaded, moat, ANN)
     assert moat(loaded, "access", "revert", "9").err.startswith("PassRefused: there is no pass 9")
 
+    loaded.write("../groups.yaml", f"group:everyone: ['{ANN}', 'group:people']\ngroup:people: ['{HUGO}', '{ANN}']\n")
+    said = moat(loaded, "members", "load", str(loaded.folder / "../groups.yaml")).out
+    number = said.partition("`moat access revert ")[2].partition("`")[0]
+    assert f"{number}     directory file" in moat(loaded, "access", "passes").out
+    assert "1 memberships would be taken back, of 1 people" in moat(loaded, "access", "revert", number, "--dry-run").out
+    said = moat(loaded, "access", "revert", number).out
+    assert f"{ANN} in group:people" in said
+    assert "MOAT_RECORD_ANSWERS=1 keeps who was answered from what" in said
+    assert "The groups of file are kept by hand: whoever loads them again lets it in" in said
+
 
 @pytest.mark.parametrize(
     ("environment", "claims"),

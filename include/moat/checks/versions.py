@@ -89,6 +89,8 @@ def run(candidate: Candidate, audience: Audience) -> CheckResult:
 def name_without_marks(text: str) -> tuple[str, tuple[tuple[int, ...], ...]]:
     """Return a name in small letters without its years and versions, and these in their order."""
     marks = tuple(tuple(map(int, (found["year"] or found["number"]).split("."))) for found in MARK.finditer(text))
+    if not marks:
+        return text.lower(), ()
     return MARK.sub(lambda found: "{year}" if found["year"] else "{version}", text).lower(), marks
 
 
@@ -177,14 +179,13 @@ def names_of(key: str, title: str, marked: frozenset[str]) -> dict[str, tuple[tu
     And for the key without its marks, where a key that has some is of that name.
     """
     found: dict[str, tuple[tuple[int, ...], ...]] = {}
-    for kind, text in (("key", key), ("title", title)):
-        name, marks = name_without_marks(text)
+    of_key, of_title = name_without_marks(key), name_without_marks(title)
+    for kind, (name, marks) in (("key", of_key), ("title", of_title)):
         if marks and LETTER.search(re.sub(r"\{\w+\}|\.\w+$", "", name)):
             found[f"{kind} {name}"] = marks
-    name, marks = name_without_marks(key)
-    bare = without_marks(name)
+    bare = without_marks(of_key[0]) if marked else ""
     if bare in marked and LETTER.search(re.sub(r"\.\w+$", "", bare)):
-        found[f"{WITHOUT}{bare}"] = marks
+        found[f"{WITHOUT}{bare}"] = of_key[1]
     return found
 
 

@@ -7,6 +7,7 @@ import typer
 from moat.airflow_api import answer_hold
 from moat.cli import render
 from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out, raise_all
+from moat.dagfile import all_directories
 from moat.errors import DeclarationError, MoatError
 from moat.ledger import access, holds, passes, projection
 from moat.ledger.holds import Hold
@@ -160,6 +161,9 @@ def access_revert(
     if found.read_by:
         out.print(found.read_by)
     if found.taken and not dry_run:
+        if found.kind == "directory" and found.source not in all_directories().directories:
+            out.print(f"The groups of {found.source} are kept by hand: whoever loads them again lets it in")
+            return
         shown = (
             f"`moat access held {found.hold}` shows it, `moat access release {found.hold}` lets it in"
             if found.hold is not None

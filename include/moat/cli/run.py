@@ -142,9 +142,10 @@ def members_load(file: Path, directory: str = "file", json: Json = False) -> Non
         raise FatalError(f"{file} cannot be read: {error}") from error
     groups = {f"group:{found.id}": found.members for found in groups_in_yaml(text, str(file))}
     with open_runtime(quiet=json) as runtime:
-        n = load_members(runtime, directory, groups, me())
-    typer.echo(render.as_json({"groups": len(groups), "memberships": n})) if json else out.print(
+        n, number = load_members(runtime, directory, groups, me())
+    typer.echo(render.as_json({"groups": len(groups), "memberships": n, "number": number})) if json else out.print(
         f"{len(groups):,} groups with {n:,} memberships"
+        + (f"; `moat access revert {number}` takes back who came" if number else "")
     )
 
 

@@ -8,8 +8,6 @@ the source. Each write for a load checks that its fence is still the newest, so 
 process of an earlier run can change nothing.
 """
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +19,7 @@ from moat.batching import windows
 from moat.errors import AccessUnknown, LoadInProgress, LoadRefused, Superseded
 from moat.ledger import Ledger, add
 from moat.ledger.audit import record
+from moat.ledger.runs import gone
 from moat.ledger.tables import access_change, document, load, quarantine, revision, source
 
 State = Literal["open", "held", "staged", "promoted", "rejected", "rolled back", "unchanged", "abandoned"]
@@ -87,7 +86,7 @@ def open_load(ledger: Ledger, name: str, run: str, options: Mapping[str, Any], l
                     f"source {name}: load {holder.id} waits for a person ({holder.reason}): "
                     f"`moat release {holder.id}` or `moat reject {holder.id}`, then run again"
                 )
-            if holder.state in LIVE and row.lease_until > _now() and not _gone(holder.run):
+            if holder.state in LIVE and row.lease_until > _now() and not gone(holder.run):
                 raise LoadInProgress(
                     f"source {name}: load {holder.id} is being made by {holder.run}; its lease ends at "
                     f"{row.lease_until:%Y-%m-%d %H:%M} UTC. Wait for it, or free it by `moat reject {holder.id}`"
@@ -110,21 +109,6 @@ def open_load(ledger: Ledger, name: str, run: str, options: Mapping[str, Any], l
         connection.execute(update(source).where(*where).values(lease_load=opened.id))
         _lease(connection, ledger, opened, lease_s)
         return opened
-
-
-def _gone(run: str) -> bool:
-    """Whether a run of the command line was a process of this machine that is no more."""
-    kind, _, rest = run.partition(":")
-    host, _, process = rest.rpartition(":")[0].rpartition(":")
-    if kind != "cli" or host != socket.gethostname() or not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # it is another user's
-        return False
-    return False
 
 
 def get(ledger: Ledger, number: int) -> Load:

@@ -20,9 +20,8 @@ def bring(home: Path, connections: Connections, ledger: Ledger) -> None:
     """Fill the sample systems; existing data stays unchanged."""
     _bucket(connections)
     _warehouse(home / "warehouse.duckdb")
-    if directory := all_directories().directories.get(
-        "samples"
-    ):  # without the sample company its groups are not needed
+    directory = all_directories().directories.get("samples")
+    if directory is not None:  # without the sample company its groups are not needed
         sync(ledger, connections, directory, "make run", progress=lambda line: None)
 
 

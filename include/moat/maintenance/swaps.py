@@ -33,14 +33,16 @@ def sync_directory(runtime: Runtime, directory: Directory, by: str) -> SyncedDir
     return replace(synced, number=asking.tell())
 
 
-def load_members(runtime: Runtime, name: str, groups: Mapping[str, Sequence[str]], by: str) -> int:
-    """Replace a directory's groups by hand, with the same questions. Returns the number of memberships."""
+def load_members(runtime: Runtime, name: str, groups: Mapping[str, Sequence[str]], by: str) -> tuple[int, int]:
+    """Replace a directory's groups by hand, with the same questions.
+
+    Returns the number of memberships, and that of the pass by which who came can be taken back; 0: nobody came.
+    """
     asking = _Asking(runtime, by, name)
     asking.ask(name, frozenset((canonical(g), canonical(who)) for g, found in groups.items() for who in found))
     n = members.replace_members(runtime.ledger, name, groups, by)
     member_passes.in_step(runtime.ledger, name)
-    asking.tell()
-    return n
+    return n, asking.tell()
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def annex_pointers(firm: Firm, keys: list[str], dice: Random) -> None:
 
 @forms("sections are still to be written", f"{INSTEAD} test_data template_unfilled", text_kinds)
 def to_be_written(firm: Firm, keys: list[str], dice: Random) -> None:
-    put(firm, keys, lambda d: replace(listed(d, lambda lines: ["TODO: to be written."]), table=()))
+    put(firm, keys, lambda d: replace(listed(d, lambda lines: ["To be written."]), table=()))
 
 
 @forms(
