@@ -139,7 +139,8 @@ def test_documents_that_are_not_what_they_were_hold(company: Company, name: str)
     ruined(company, how)
     found = failed(judged(company, to_the_checks(company), *LOOKED_AT))
     assert check_name in found, found.keys()
-    assert found[check_name].severity == "hold"
+    # Every document here is new: new ones in a further language are told, and hold nothing.
+    assert found[check_name].severity == ("warn" if name == "another language" else "hold")
     assert "usually" in found[check_name].seen
     assert "as learned" in found[check_name].allowed
 
