@@ -18,7 +18,7 @@ import yaml
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
-from moat.checks import FAMILIES, changes
+from moat.checks import FAMILIES, arrived, changes
 from moat.cli import app
 from moat.dagfile import all_directories, sources_in
 from moat.directories.directory import Directory, GroupsFile, GroupsQuery, Ldap, Scim
@@ -244,9 +244,11 @@ def checks() -> Iterator[tuple[str, str, str]]:
     for file in (PROJECT / "include" / "moat" / "checks").glob("*.py"):
         if file.name in ("verdict.py", "baselines.py"):
             continue  # they judge what families left: that one left nothing, that a number is out of its bounds
-        if file.name == "changes.py":
-            yield from ((kind.title, "changes", "warn" if kind.only_told else "hold") for kind in changes.KINDS)
-            continue
+        if file.name in ("changes.py", "arrived.py"):
+            kinds = changes.KINDS if file.name == "changes.py" else arrived.KINDS
+            yield from ((kind.title, "changes", "warn" if kind.only_told else "hold") for kind in kinds)
+        if file.name == "kinds.py":
+            continue  # it judges the kinds of both
         for call in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "CheckResult":
                 given = {k.arg: k.value for k in call.keywords}

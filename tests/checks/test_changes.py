@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from moat.checks import changes
+from moat.checks import arrived, changes
 from moat.checks.chance import at_least
 from moat.checks.changed_columns import Columns
 from moat.checks.changed_text import Text, factor_of, text_change
@@ -134,6 +134,50 @@ def test_honest_edits_hold_nothing_and_are_told_in_one_line(company: Company) ->
     assert found["what changed"].seen == (
         "7 changed documents compared with their last version; nothing out of the ordinary"
     )
+
+
+LOREM = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore."
+ODD = " ".join("".join(random.Random(n).choices("bcdfghjklmnpqrstvwxzaei", k=8)) for n in range(60))
+
+
+@pytest.mark.parametrize(
+    ("text", "check_name"),
+    [
+        ("{n}.pdf is available online only. Open the drive to download it.", "new placeholders"),
+        (f"Chapter {{n}}. {LOREM}", "new test data"),
+        (f"Chapter {{n}}. {ODD}", "letters that are no words"),
+    ],
+)
+def test_new_documents_that_are_none_hold_the_load(company: Company, text: str, check_name: str) -> None:
+    for n in range(3):
+        company.write(f"new/{n}.md", f"# Part {n}\n\n{text.format(n=n)}\n")
+    found = judged(company)
+    assert [name for name, result in found.items() if not result.passed] == [check_name]
+    assert found[check_name].severity == "hold"
+    assert found[check_name].seen.startswith("3 of 3 new documents ")
+    assert set(found[check_name].documents) == {f"new/{n}.md" for n in range(3)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Zugriff verweigert? Die Rechtschreibprüfung und der Angstschweiß der Sprachschüler. " * 4,
+        "Todo el mundo llega a las nueve. Todo está bien.",
+        "The rhythm and the strengths of Mstislav, Krzysztof and the Schwartzkopfs fill the harbour every day. " * 4,
+        "NSUserDefaults kCFStringEncodingUTF8 strncpy xmlhttprequest of the manual. " * 2,
+        "John Doe v. Harbour Board: the judge held that the berth was free and that the pilot was right to leave it.",
+    ],
+    ids=["German", "Spanish", "names", "code", "a name in a case"],
+)
+def test_new_documents_of_people_are_nothing(text: str) -> None:
+    assert arrived.kind_of(text) == ""
+
+
+def test_pages_that_people_wrote_about_one_trouble_are_no_placeholders(company: Company) -> None:
+    for n, text in enumerate(("Session expired while I wrote my order, twice today.", "My card: access denied at gate four.",
+                              "Could you look? The portal says 404 not found since noon.")):  # fmt: skip
+        company.write(f"new/{n}.md", f"# Ticket {n}\n\n{text}\n")
+    assert failed(company) == {}
 
 
 def test_one_text_that_breaks_off_in_a_word_is_enough(company: Company) -> None:

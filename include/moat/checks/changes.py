@@ -7,53 +7,26 @@ is done to a few documents every night is judged over the last nights together.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from moat.batching import grouped
-from moat.checks import segments
+from moat.checks import arrived, segments
 from moat.checks.candidate import Candidate
-from moat.checks.chance import at_least
 from moat.checks.changed_columns import ColumnChange, Columns, one_step, values_of
 from moat.checks.changed_form import SHORT
 from moat.checks.changed_text import Text, TextChange, text_change
+from moat.checks.kinds import FEWEST, SHOWN, Kind, Seen, judged
 from moat.checks.sample import Lowest
 from moat.ledger import past_contents
 from moat.ledger.checks import CheckResult
-from moat.ledger.measures import PastMeasure, history
+from moat.ledger.measures import history
 from moat.ledger.projection import Version, VisiblePart, visible_versions
 from moat.records import Chunk, Prepared
 
 MOST_COMPARED = 2_000  # changed documents; of more, a sample
 WINDOW = 100  # documents whose last version is in memory
-FEWEST = 3  # documents that show a pattern
-SURE, UNLIKELY = 1e-5, 1e-3  # chance below which a load waits, and below which a person is told
-NIGHTS = 7  # earlier loads that are judged together with this one
-WEIGHT = 20  # changed documents that a fixed rate counts as, beside what was seen
-MOST_USUAL = 0.5  # no kind of change is ever usual in more of them
-SHOWN = 5  # keys of documents behind a result
 LONG = 40  # characters of a value that is quoted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of change.
-
-    Args:
-        name: Name of its measure, "changes:NAME".
-        title: Name of the check.
-        says: What happened to the documents, after their number.
-        rate: Share of changed documents to which people do this, before anything is learned.
-        alone: Whether a single document is beyond chance.
-        only_told: Whether people do it to all documents at once, so that no load waits for it.
-    """
-
-    name: str
-    title: str
-    says: str
-    rate: float
-    alone: bool = False
-    only_told: bool = False
 
 
 KINDS = (
@@ -98,14 +71,6 @@ KINDS = (
 MEASURES = ()  # judged here: an exact test knows more of small numbers than a learned bound
 
 
-@dataclass(slots=True)
-class Seen:
-    """Documents to which one kind of change happened."""
-
-    keys: list[str]
-    says: str = ""  # more than the kind says, such as a factor
-
-
 def run(candidate: Candidate) -> list[CheckResult]:
     """Compare every changed document with its last version, and judge what happened to many of them."""
     edited = _edited(candidate)
@@ -121,8 +86,9 @@ def run(candidate: Candidate) -> list[CheckResult]:
             continue
         candidate.measured[f"changes:{kind.name}"] = len(here.keys)
         candidate.behind[f"changes:{kind.name}"] = tuple(here.keys[:SHOWN])
-        if result := _judged(kind, here, compared.n, past):
+        if result := judged(kind, here, compared.n, past):
             found.append(result)
+    found += arrived.run(candidate, past)
     if candidate.load.options.get("expected"):
         found = [replace(result, severity="warn") for result in found]
     return [*found, *segments.run(candidate, past), _summary(compared, seen)]
@@ -301,52 +267,6 @@ def _went_back(candidate: Candidate, compared: Compared) -> Seen | None:
     return Seen(
         list(found), f"replaced {first:%Y-%m-%d}" + (f" to {last:%Y-%m-%d}" if first.date() < last.date() else "")
     )
-
-
-def _judged(kind: Kind, seen: Seen, n: int, past: Mapping[str, Sequence[PastMeasure]]) -> CheckResult | None:
-    """The result of one kind, None where it is nothing unusual."""
-    c = len(seen.keys)
-    usual, together, of = _usual(kind, past)
-    seen_in = f"{c:,} of {n:,} changed documents {kind.says}"
-    chance = at_least(c, n, usual) if c >= FEWEST else 1.0
-    over = at_least(c + together, n + of, usual) if c + together >= FEWEST and together else 1.0
-    if kind.alone or chance <= SURE:
-        severity = "hold"
-    elif over <= SURE:
-        severity = "hold"
-        seen_in = (
-            f"{c + together:,} of {n + of:,} changed documents of the last {NIGHTS} loads and this one {kind.says}"
-        )
-    elif min(chance, over) <= UNLIKELY:
-        severity = "warn"
-    else:
-        return None
-    if kind.only_told:
-        severity = "warn"
-    return CheckResult(
-        name=kind.title,
-        family="changes",
-        severity=severity,  # type: ignore[arg-type]
-        passed=False,
-        seen=seen_in + (f": {seen.says}" if seen.says else ""),
-        allowed="none" if kind.alone else f"what is usual: about {usual:.1%} of the documents that change",
-        documents=tuple(seen.keys[:SHOWN]),
-    )
-
-
-def _usual(kind: Kind, past: Mapping[str, Sequence[PastMeasure]]) -> tuple[float, int, int]:
-    """Usual rate of a kind, and how many of how many had it in the newest loads.
-
-    The newest loads are no part of what is usual: a fault that repeats every night does not make itself usual.
-    """
-    compared = [p for p in past.get("changes.compared", ()) if p.value]
-    had = {p.load: p.value for p in past.get(f"changes:{kind.name}", ())}
-    older, newest = compared[:-NIGHTS], compared[-NIGHTS:]
-    c, n = sum(had.get(p.load, 0.0) for p in older), sum(p.value for p in older)
-    rate = max(kind.rate, (c + kind.rate * WEIGHT) / (n + WEIGHT))
-    unreleased = [p for p in newest if p.how == "usual"]
-    together = sum(had.get(p.load, 0.0) for p in unreleased), sum(p.value for p in unreleased)
-    return min(rate, MOST_USUAL), int(together[0]), int(together[1])
 
 
 def _summary(compared: Compared, seen: Mapping[str, Seen]) -> CheckResult:

@@ -137,4 +137,11 @@ OF_CHANGES = (
         "if people and group in has and len(has[group] - people) > 1_000",
         "tests/directories/test_growth.py::test_everybody_nested_into_a_small_group_is_seen",
     ),
+    (
+        "new documents are not looked at",
+        "include/moat/checks/arrived.py",
+        "        if name := kind_of(text):",
+        "        if name := kind_of(text[:0]):",
+        "tests/checks/test_changes.py::test_new_documents_that_are_none_hold_the_load",
+    ),
 )

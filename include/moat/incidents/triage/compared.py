@@ -24,9 +24,9 @@ def _failed(*checks: str, score: int = 96) -> Callable[[Evidence], Signs]:
 
 COMPARED = (
     Signature("truncated_documents", "Documents are cut off", _failed("texts broken off", "ends lost", "beginnings lost", "values cut"), ("see whether the export of {source} is cut off", REJECT, AGAIN, ROLLBACK)),
-    Signature("placeholders", "Pages that stand in the place of documents", _failed("placeholders", score=98), ("bring the real files of {source}: open one that the report names", REJECT, AGAIN, ROLLBACK)),
+    Signature("placeholders", "Pages that stand in the place of documents", _failed("placeholders", "new placeholders", score=98), ("bring the real files of {source}: open one that the report names", REJECT, AGAIN, ROLLBACK)),
     Signature("template_unfilled", "Fields are not filled in", _failed("fields not filled in", score=97), ("see what fills in the documents of {source}", REJECT, AGAIN, ROLLBACK)),
-    Signature("encoding", "Characters are broken", _failed("escaped characters", "other letters", score=98), ("see what converts the documents of {source}, and its encoding", REJECT, AGAIN, ROLLBACK)),
+    Signature("encoding", "Characters are broken", _failed("escaped characters", "other letters", "letters that are no words", score=98), ("see what converts the documents of {source}, and its encoding", REJECT, AGAIN, ROLLBACK)),
     Signature("text_written_otherwise", "The same text is written in another way", _failed("texts written otherwise", score=89), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("words_run_together", "The spaces between words are lost", _failed("spaces lost", score=98), ("see whether the export of {source} or its parser drops spaces", REJECT, AGAIN, ROLLBACK)),
     Signature("text_repeated", "Documents repeat their own text", _failed("text repeated", score=85), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
@@ -36,7 +36,7 @@ COMPARED = (
     Signature("structure_lost", "Tables, headings or links are lost from documents", _failed("tables lost", "headings lost", "links lost", score=97), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
     Signature("digits_lost", "Numbers are lost from documents", _failed("digits lost", "decimals lost", score=97), ("see what converts the documents of {source}, and their fonts", REJECT, AGAIN, ROLLBACK)),
     Signature("broken_references", "Sheets have cells with errors", _failed("broken references", score=98), ("open a sheet that the report names: a file it refers to is gone", REJECT, AGAIN, ROLLBACK)),
-    Signature("test_data", "Test data stands where documents should", _failed("test data", score=96), ("see whether {source} reads the system that people work in", REJECT, AGAIN, ROLLBACK)),
+    Signature("test_data", "Test data stands where documents should", _failed("test data", "new test data", score=96), ("see whether {source} reads the system that people work in", REJECT, AGAIN, ROLLBACK)),
     Signature("numbers_multiplied", "Numbers were multiplied by one factor", _failed("numbers multiplied"), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("column_values_changed", "A column holds other values than usual", _failed("values multiplied", "values moved by one amount", "one value for many", "values written otherwise"), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("column_emptied", "A column is empty where it was not", _failed("values emptied", score=93), (SEE, RELEASE, REJECT, ROLLBACK)),
