@@ -104,8 +104,12 @@ CALLS: dict[str, set[str]] = {
     "pieces": set(),
     "prepare": {"cutter", "lease", "pieces"},
     "promote": set(),
-    "read": {"compare"},
-    "run": {"budget", "compare", "cutter", "embed", "gate", "lease", "load", "pieces", "prepare", "promote", "read"},
+    "read": {"compare", "stamps"},
+    "run": {
+        *("budget", "compare", "cutter", "embed", "gate", "lease", "load", "pieces", "prepare", "promote", "read"),
+        "stamps",
+    },
+    "stamps": set(),
     "tables": {"fit"},
     "words_kept": {"pieces"},
 }

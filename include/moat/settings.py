@@ -126,6 +126,13 @@ class Settings(BaseModel):
     )
     max_batches: int = Field(64, ge=1, le=1024, description="Batches of one load at the most; they grow instead.")
 
+    stamp_sample: int = Field(
+        20,
+        ge=0,
+        le=10_000,
+        description="Documents of each run whose content is read though their change stamp did not move; 0: none.",
+    )
+
     cost_per_million_tokens: float = Field(
         0.0,
         ge=0,

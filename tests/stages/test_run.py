@@ -1,5 +1,7 @@
 """The whole way, in one process, on a real Weaviate with the real model."""
 
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 
 from moat.access.policy import access_token
 from moat.errors import FatalError, LoadInProgress, NothingListed, SourceUnavailable
-from moat.ledger import documents, incidents, loads
+from moat.ledger import checks, documents, incidents, loads
 from moat.ledger.quarantine import listing, replay
 from moat.readers.reader import Reading
 from moat.records import Listed
@@ -152,6 +154,59 @@ def test_a_key_that_is_listed_twice_is_refused_before_anything_is_lost(company: 
 
     with pytest.raises(FatalError, match=r"source docs: 1 keys are listed more than once, such as 'same'"):
         company.run(company.declared(reader=Twice(path="x")))
+
+
+class Frozen(LocalFiles):
+    """A folder whose files all bear one stamp, whatever happens to them."""
+
+    def open(self, reading: Reading) -> Any:
+        @contextmanager
+        def opening() -> Any:
+            with LocalFiles(path=self.path).open(reading) as inner:
+                yield Stamped(inner)
+
+        return opening()
+
+
+class Stamped:
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def listing(self) -> Any:
+        return (replace(one, fingerprint="same") for one in self.inner.listing())
+
+    def fetch(self, wanted: Any) -> Any:
+        return (replace(one, fingerprint="same") for one in self.inner.fetch(wanted))
+
+
+def test_a_stamp_that_tells_of_no_change_is_found_by_a_sample_and_everything_is_read(company: Company) -> None:
+    company.source = company.declared(reader=Frozen(path=str(company.folder)))
+    company.run()
+    company.set(stamp_sample=0)
+    company.write("leave.md", LEAVE.replace("twenty", "thirty"))
+    assert company.run().load.state == "unchanged", "that is how a frozen source looks"
+
+    company.set(stamp_sample=1)
+    company.write("trips.md", "# Trips\n\nTake the boat.\n")
+    runs = [company.run().load for _ in range(3)]
+    found = next(load for load in runs if load.counts["unstamped"])
+    wrong, looked = found.counts["unstamped"], found.counts["stamps"]
+    assert (found.counts["changed"], found.counts["touched"]) == (3, 1)
+    assert "thirty weeks" in company.search("How long is parental leave?", ANN)[0].text
+    told = {r.name: r for r in checks.of_load(company.runtime.ledger, found.id)}["change stamp"]
+    assert (told.severity, told.passed) == ("warn", False)
+    assert f"{wrong} of {looked} documents have another content" in told.seen
+    assert set(told.documents) <= {"leave.md", "trips.md"}
+    assert company.run().load.counts["touched"] == 3, "the stamp is in doubt: everything is compared by its content"
+
+
+def test_a_stamp_that_is_right_costs_a_sample_and_each_document_has_its_turn(company: Company) -> None:
+    company.run()
+    company.set(stamp_sample=1)
+    seen = [company.run().load for _ in range(3)]
+    assert {load.state for load in seen} == {"unchanged"}
+    assert sum(load.counts["stamps"] for load in seen) == 3
+    assert all(load.counts["unstamped"] == 0 for load in seen)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,35 @@ MEASURES = (
 
 
 def run(candidate: Candidate) -> list[CheckResult]:
-    """Holds the load if a column disappeared or changed type; warns about new ones."""
+    """Holds the load if a column disappeared or changed type; warns about new ones, and about wrong change stamps."""
+    return [*_stamp(candidate), *_shape(candidate)]
+
+
+def _stamp(candidate: Candidate) -> list[CheckResult]:
+    """Whether documents whose change stamp did not move are as they were; the sample was read with the listing."""
+    counts = candidate.load.counts
+    if not (n := counts.get("stamps", 0)):
+        return []
+    wrong = counts.get("unstamped", 0)
+    file = path(candidate.source.name, candidate.load.id, "read", "unstamped.txt")
+    keys = candidate.runtime.staging.read_bytes(file).decode().split("\n") if wrong else []
+    return [
+        CheckResult(
+            name="change stamp",
+            family="shape",
+            severity="warn",
+            passed=not wrong,
+            seen=f"this source's change stamp does not tell of changes: {wrong:,} of {n:,} documents have another content, "
+            "and the same stamp; the whole source is read, now and in the next loads"
+            if wrong
+            else f"{n:,} documents whose stamp did not move are as they were",
+            allowed="none of those looked at (MOAT_STAMP_SAMPLE)",
+            documents=tuple(keys),
+        )
+    ]
+
+
+def _shape(candidate: Candidate) -> list[CheckResult]:
     file = path(candidate.source.name, candidate.load.id, "read", "shape.json")
     load = candidate.load
     left_out = load.options.get("only") and cut_short(load.options, load.counts)  # a limit leaves the listing whole

@@ -64,6 +64,11 @@ class WarehouseRows:
     metadata: tuple[str, ...] = ()
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "columns"})
 
+    @property
+    def stamped(self) -> bool:
+        """Whether a row's fingerprint is a time that the table says, not the row's own content."""
+        return self.modified_at is not None
+
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
         found = [f"{name} is empty" for name in ("conn_id", "sql", "key", "text") if not getattr(self, name)]

@@ -26,6 +26,7 @@ def compare(
     counts: Counter[str],
     record: Callable[[list[tuple[Listed, Planned]], dict[str, Known]], None] = lambda window, known: None,
     left: Callable[[list[str]], None] = lambda keys: None,
+    by_content: bool = False,
 ) -> Iterator[Planned]:
     """Plan what a load does with each document that is not unchanged; writes nothing itself.
 
@@ -37,6 +38,7 @@ def compare(
         counts: Filled with the number of documents per planned action, while the plan is consumed.
         record: Called with each compared window and what the ledger knows of it.
         left: Called with the quarantined keys that are no longer listed.
+        by_content: Take no fingerprint's word that a document is unchanged: each is fetched and compared.
 
     Yields:
         One planned action per document that is new, changed, changed in access only, or vanished.
@@ -55,7 +57,7 @@ def compare(
             counts["unasked"] += len(window) - len(asked)  # zero is told too: then the run was not cut
             window = asked
         known = documents.known(runtime.ledger, source.name, [one.key for one in window])
-        plan = [_compared(one, known.get(one.key), recipe_now, options) for one in window]
+        plan = [_compared(one, known.get(one.key), recipe_now, options, by_content) for one in window]
         record(list(zip(window, plan, strict=True)), known)
         for one in plan:
             if (
@@ -119,7 +121,7 @@ def next_runs(runtime: Runtime, sources: Mapping[str, Source]) -> dict[str, Call
     return {name: partial(pending, runtime, source) for name, source in sources.items()}
 
 
-def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options) -> Planned:
+def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options, by_content: bool) -> Planned:
     """Plan what this load does with a listed document."""
     version = known.access_version if known else 0
     plan = Planned(
@@ -151,7 +153,7 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
             return replace(plan, what="changed", why="fingerprint" if edited else "asked")
         if known.recipe != recipe_now:
             return replace(plan, what="changed", why="recipe")
-        if edited:
+        if edited or by_content:
             return replace(plan, what="changed", why="fingerprint", known_hash=known.content_hash)
     if moved:
         return replace(plan, what="access", why="access" if known.policy else "access known")

@@ -19,6 +19,7 @@ from moat.records import Batch, Listed, Planned, RawDocument, SetAside
 from moat.runtime import Options, ReadResult, Runtime, batch_path, nobodys, path
 from moat.source import Source
 from moat.stages.compare import compare
+from moat.stages.stamps import Stamps
 from moat.tracing import counted, span
 
 ROW_BYTES = 1_024  # assumed size of a document if its source gives none
@@ -136,13 +137,38 @@ def _plan(
     """Compare the listing with the ledger and stage the plan.
 
     Narrowed access applies at once. A document that is new to the ledger is recorded with its access, so that
-    this can be revoked while its text is being loaded. Returns the count per planned action and the count per
-    file extension.
+    this can be revoked while its text is being loaded. If a stamp did not tell of a change, or did not lately,
+    everything is read and compared by its content. Returns the count per planned action and the count per file
+    extension.
     """
+    stamps = Stamps(runtime, source, load)
+    found = _planned(runtime, source, load=load, reader=reader, options=options, base=base, stamps=stamps)
+    if not options.whole or options.full:
+        return found
+    wrong = stamps.wrong(reader)
+    if wrong or stamps.in_doubt:
+        found = _planned(runtime, source, load=load, reader=reader, options=options, base=base, stamps=None)
+    stamps.note(found[0], wrong)
+    return found
+
+
+def _planned(
+    runtime: Runtime,
+    source: Source,
+    load: Load,
+    reader: OpenReader,
+    options: Options,
+    base: int,
+    stamps: Stamps | None,
+) -> tuple[Counter[str], Counter[str]]:
+    """Make and stage the plan; without stamps each document is compared by its content."""
     counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(runtime, source)
 
     def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
         endings.update(ending(one.key) for one, _ in window)
+        for one, planned in window:
+            if stamps is not None:
+                stamps.look(one, planned, known.get(one.key))
         moved = [
             (one.key, one.policy)
             for one, p in window
@@ -171,7 +197,16 @@ def _plan(
     def left(keys: list[str]) -> None:
         quarantine.resolve(runtime.ledger, load, keys)
 
-    plan = compare(runtime, source, reader=reader, options=options, counts=counts, record=record, left=left)
+    plan = compare(
+        runtime,
+        source,
+        reader=reader,
+        options=options,
+        counts=counts,
+        record=record,
+        left=left,
+        by_content=stamps is None,
+    )
     runtime.staging.write(_plan_path(source, load), Planned, plan)
     return counts, endings
 
