@@ -14,7 +14,7 @@ import runpy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -50,6 +50,8 @@ class Declared:
 
     sources: dict[str, Source]
     broken: dict[str, MoatError]  # by the file's path inside the folder
+    files: dict[str, str] = field(default_factory=dict)  # of each source, by its path inside the folder
+    schedules: dict[str, Any] = field(default_factory=dict)  # of each source, as its DAG file gives it to Airflow
 
 
 def declared(folder: Path = DAGS, owners: Mapping[str, str] = NOBODYS) -> Declared:
@@ -61,6 +63,7 @@ def declared(folder: Path = DAGS, owners: Mapping[str, str] = NOBODYS) -> Declar
             of its owner, else of the first by name; the other file is broken.
     """
     found, broken, where = dict[str, Source](), dict[str, MoatError](), dict[str, str]()
+    schedules = dict[str, Any]()
     for file in _files(folder, OF_SOURCES):
         here = known_as(file, folder)
         try:
@@ -76,7 +79,8 @@ def declared(folder: Path = DAGS, owners: Mapping[str, str] = NOBODYS) -> Declar
             if before is not None:
                 broken[before] = both(source.name, before, here)
             found[source.name], where[source.name] = source, here
-    return Declared(found, broken)
+            schedules[source.name] = ran.schedules.get(source.name)
+    return Declared(found, broken, where, schedules)
 
 
 def source_named(name: str, folder: Path = DAGS, owners: Mapping[str, str] = NOBODYS) -> Source:
@@ -220,13 +224,19 @@ def _imports(file: Path, faces: tuple[str, ...]) -> bool:
 class _Collected:
     sources: list[Source]
     directories: list[Directory]
+    schedules: dict[str, Any]
+
+    def take(self, source: Source, schedule: Any = None, *_: Any, **__: Any) -> None:
+        """Stand in for `ingest`."""
+        self.sources.append(source)
+        self.schedules[source.name] = schedule
 
 
 def _run(file: Path, folder: Path | None = None) -> _Collected:
     """Execute a DAG file with stand-ins for the functions that take its declarations."""
-    found = _Collected([], [])
+    found = _Collected([], [], {})
     takes = {
-        "ingest": lambda source, *_, **__: found.sources.append(source),
+        "ingest": found.take,
         "moat_directories": lambda *declared, **_: found.directories.extend(declared),
     }
     inside = folder or (DAGS if file.resolve().is_relative_to(DAGS) else file.parent)

@@ -75,7 +75,7 @@ def erase(
             unknown="tombstone" if even_unknown else "refuse",
         )
         begun = erasure.begin(runtime.ledger, asked)  # before the index is called: from here on they are invisible
-        with _index(runtime) as index:
+        with opened_index(runtime) as index:
             done = finish(runtime, index, begun)
     if receipt is not None:
         receipt.write_text(render.as_json(done) + "\n", "utf-8")
@@ -92,7 +92,7 @@ def verify(
     """Verify that a receipt's documents are gone; exit with 1 if not."""
     with open_runtime(quiet=json) as runtime:
         given = receipts.get(runtime.ledger, int(receipt)) if receipt.isdecimal() else _from_file(Path(receipt))
-        with _index(runtime) as index:
+        with opened_index(runtime) as index:
             found = verified(runtime, index, given)
     if json:
         typer.echo(render.as_json({"receipt": given.id, "holds": not found, "found": found}))
@@ -142,7 +142,7 @@ def _from_file(file: Path) -> Receipt:
 
 
 @contextmanager
-def _index(runtime: Runtime) -> Iterator[Store]:
+def opened_index(runtime: Runtime) -> Iterator[Store]:
     """The index, with the operator's key, which can tell whether the collection exists."""
     operator = runtime.settings.weaviate_operator_key.get_secret_value()
     index = WeaviateStore.open(runtime.settings, "operator" if operator else "writer")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 
 from moat.access.policy import Policy, canonical
 from moat.batching import windows
@@ -38,6 +38,7 @@ from moat.ledger.tables import (
     presence,
     quarantine,
     revision,
+    source,
 )
 
 
@@ -53,16 +54,19 @@ class Request:
     unknown: Literal["refuse", "tombstone"] = "refuse"  # what to do with a key that the ledger never saw
 
 
-def begin(ledger: Ledger, asked: Request) -> Receipt:
+def begin(ledger: Ledger, asked: Request, at: datetime | None = None) -> Receipt:
     """Set the tombstones; the documents are invisible and unread from now on.
 
     Continues an unfinished erasure of the same documents. Raises ErasureRefused for a key that was
-    never seen, unless the request allows it; nothing has changed then.
+    never seen, unless the request allows it; nothing has changed then. Tombstones that are set `at` the moment
+    at which the source was retired go when it is loaded again; one of this request's own takes their place.
     """
     keys = tuple(dict.fromkeys(asked.keys))
     ids = tuple(document_id(ledger.tenant, asked.source, key) for key in keys)
-    now = datetime.now(UTC)
+    now = at or datetime.now(UTC)
     with ledger.write() as connection:
+        of_it = (source.c.tenant == ledger.tenant, source.c.name == asked.source)
+        retired = connection.scalar(select(source.c.retired_at).where(*of_it))
         if asked.unknown == "refuse":
             _refuse_unknown(connection, ledger, asked.source, keys)
         rows = [
@@ -74,7 +78,8 @@ def begin(ledger: Ledger, asked: Request) -> Receipt:
         for window in windows(ids):
             connection.execute(
                 update(document)
-                .where(document.c.id.in_(window), document.c.erased_at.is_(None))
+                .where(document.c.id.in_(window))
+                .where(or_(document.c.erased_at.is_(None), document.c.erased_at == retired))
                 .values(erased_at=now, policy=None, kept_back=None, access_version=document.c.access_version + 1)
             )
             connection.execute(delete(access_change).where(access_change.c.document_id.in_(window)))

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from moat.batching import windows
 from moat.ledger import Ledger
 from moat.ledger.documents import visible
-from moat.ledger.loads import Load, get
+from moat.ledger.loads import LIVE, Load, get
 from moat.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
+from moat.ledger.tables import source as source_table
 
 
 class QuarantinedGroup(NamedTuple):
@@ -53,6 +54,28 @@ def before(ledger: Ledger, source: str, number: int | None) -> Load | None:
     with ledger.read() as connection:
         found = connection.scalar(query.where(load.c.id < number) if number is not None else query)
     return get(ledger, found) if found is not None else None
+
+
+class UnderWay(NamedTuple):
+    """A load that has not ended, and until when its run holds the lease."""
+
+    id: int
+    source: str
+    state: str
+    run: str
+    lease_until: datetime | None
+
+
+def under_way(ledger: Ledger) -> list[UnderWay]:
+    """Loads that are open, held or staged, by number."""
+    query = (
+        select(load.c.id, load.c.source, load.c.state, load.c.run, source_table.c.lease_until)
+        .join(source_table, and_(source_table.c.tenant == load.c.tenant, source_table.c.name == load.c.source))
+        .where(load.c.tenant == ledger.tenant, load.c.state.in_(LIVE))
+        .order_by(load.c.id)
+    )
+    with ledger.read() as connection:
+        return [UnderWay(*row) for row in connection.execute(query)]
 
 
 def loads_since(ledger: Ledger, source: str, at: datetime) -> int:

@@ -20,6 +20,7 @@ from moat.errors import AccessUnknown, LoadInProgress, LoadRefused, Superseded
 from moat.ledger import Ledger, add
 from moat.ledger.audit import record
 from moat.ledger.runs import gone
+from moat.ledger.sources import back
 from moat.ledger.tables import access_change, document, load, quarantine, revision, source
 
 State = Literal["open", "held", "staged", "promoted", "rejected", "rolled back", "unchanged", "abandoned"]
@@ -93,6 +94,7 @@ def open_load(ledger: Ledger, name: str, run: str, options: Mapping[str, Any], l
                 )
             if holder.state in LIVE:
                 _end(connection, holder, "abandoned", f"taken over by {run}")
+        back(connection, ledger, name)
         connection.execute(update(source).where(*where).values(fence=row.fence + 1))
         values = {
             "tenant": ledger.tenant,
@@ -276,9 +278,7 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
             .values(state="resolved", last_at=_now())
         )
         connection.execute(
-            update(source)
-            .where(source.c.tenant == ledger.tenant, source.c.name == current.source)
-            .values(lease_load=None, lease_until=None)
+            update(source).where(source.c.lease_load == current.id).values(lease_load=None, lease_until=None)
         )
         _record(connection, ledger, current, by, action="promote", detail=dict(current.counts))
         return _get(connection, ledger, current.id)

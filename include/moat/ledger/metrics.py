@@ -44,6 +44,8 @@ def totals(ledger: Ledger) -> Totals:
     mine = load.c.tenant == ledger.tenant
     aside = (quarantine.c.tenant == ledger.tenant, quarantine.c.state != "resolved")
     open_ = (incident.c.tenant == ledger.tenant, incident.c.state != "resolved")
+    in_use = (source.c.tenant == ledger.tenant, source.c.retired_at.is_(None))
+    aging = (mine, load.c.source.in_(select(source.c.name).where(*in_use)))  # a retired source has no age
     with ledger.read() as connection:
         held = func.coalesce(load.c.held_for, "gate")
         return Totals(
@@ -55,13 +57,11 @@ def totals(ledger: Ledger) -> Totals:
             tokens=_spent(connection, ledger, func.sum(spent.c.tokens)),
             incidents=_grouped(connection, incident.c.source, (incident.c.severity, incident.c.state), *open_),
             quarantined=_grouped(connection, quarantine.c.source, (quarantine.c.stage, quarantine.c.error), *aside),
-            read_at=_moments(connection, func.max(load.c.opened_at), mine, load.c.state.in_(READ_WHOLE)),
-            promoted_at=_moments(connection, func.max(load.c.ended_at), mine, load.c.state == "promoted"),
+            read_at=_moments(connection, func.max(load.c.opened_at), *aging, load.c.state.in_(READ_WHOLE)),
+            promoted_at=_moments(connection, func.max(load.c.ended_at), *aging, load.c.state == "promoted"),
             access_read_at={
                 name: at
-                for name, at in connection.execute(
-                    select(source.c.name, source.c.access_read_at).where(source.c.tenant == ledger.tenant)
-                )
+                for name, at in connection.execute(select(source.c.name, source.c.access_read_at).where(*in_use))
                 if at is not None
             },
         )

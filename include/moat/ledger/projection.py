@@ -64,9 +64,10 @@ def chunks_of(ledger: Ledger, documents: Sequence[str]) -> dict[str, list[str]]:
 
 
 def sources(ledger: Ledger) -> list[str]:
-    """Names of all sources with documents in the ledger."""
+    """Names of all sources with documents in the ledger that were not erased."""
     with ledger.read() as connection:
-        return list(connection.scalars(select(document.c.source).where(document.c.tenant == ledger.tenant).distinct()))
+        mine = (document.c.tenant == ledger.tenant, document.c.erased_at.is_(None))
+        return list(connection.scalars(select(document.c.source).where(*mine).distinct()))
 
 
 def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:

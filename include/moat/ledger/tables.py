@@ -58,6 +58,7 @@ source = Table(
     Column("access_until", Moment),  # documents are masked from this time; NULL: access can be read
     Column("declared_in", Text),  # the DAG file that it belongs to, by its path inside their folder
     Column("versions", String(8)),  # all or newest, as declared; NULL: all
+    Column("retired_at", Moment),  # of its documents that went with it, the tombstone's time; NULL: it is in use
 )
 
 load = Table(

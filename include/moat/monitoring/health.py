@@ -1,17 +1,19 @@
 """Health of each source: freshness, waiting loads, incidents and recent trend."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
 from moat.incidents.freshness import cadence, format_span
-from moat.ledger import Ledger, history, incidents, loads
+from moat.ledger import Ledger, history, incidents, loads, sources
 from moat.ledger.loads import Load
 
 Fresh = Literal["fresh", "late", "not looked at", "learning", "never loaded"]
 TREND = 28  # loads
 LOOKED_BACK = 120  # loads, for so many that listed the whole source
+NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -44,13 +46,19 @@ class Health:
         return format_span(self.age) if self.age is not None else ""
 
 
-def health(ledger: Ledger, declared: Iterable[str], now: datetime | None = None) -> list[Health]:
+def health(
+    ledger: Ledger,
+    declared: Iterable[str],
+    now: datetime | None = None,
+    more: Mapping[str, Sequence[str]] = NOTHING,
+) -> list[Health]:
     """Health of every declared or loaded source.
 
     Args:
         ledger: The ledger.
         declared: Names of the declared sources.
         now: The time to judge freshness at; the current time by default.
+        more: What else is wrong with a source, in words.
 
     Returns:
         One entry per source, by name.
@@ -59,7 +67,8 @@ def health(ledger: Ledger, declared: Iterable[str], now: datetime | None = None)
         LedgerError: The database did not answer.
     """
     now = now or datetime.now(UTC)
-    return [_of(ledger, name, now) for name in sorted({*declared, *loads.sources(ledger)})]
+    in_use = set(loads.sources(ledger)) - set(sources.retired(ledger))
+    return [_of(ledger, name, now, more.get(name, ())) for name in sorted({*declared, *in_use})]
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -72,7 +81,7 @@ def sparkline(values: Sequence[float]) -> str:
     return "".join(BARS[round((v - least) / (most - least) * (len(BARS) - 1))] for v in values)
 
 
-def _of(ledger: Ledger, source: str, now: datetime) -> Health:
+def _of(ledger: Ledger, source: str, now: datetime, more: Sequence[str]) -> Health:
     found = loads.recent(ledger, source, LOOKED_BACK)
     last = found[0] if found else None
     open_ = incidents.listing(ledger, source)
@@ -82,6 +91,7 @@ def _of(ledger: Ledger, source: str, now: datetime) -> Health:
     why = [late] if late else []
     if held is not None:
         why.append(f"load {held} waits for a person")
+    why += more
     why += [f"incident {i.id}: {i.title or i.stage}" for i in open_]
     return Health(
         source=source,

@@ -11,6 +11,7 @@ from moat.errors import AccessUnknown
 from moat.ledger import Ledger
 from moat.ledger.documents import visible
 from moat.ledger.second_look import masked
+from moat.ledger.sources import retired
 from moat.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
 from moat.records import record_of
 
@@ -123,7 +124,7 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
         source=source,
         key=key,
         first_seen=row.first_seen if row else None,
-        state=_state(row, aside, revisions, stale),
+        state=_state(row, aside, revisions, stale=stale, retired_at=retired(ledger).get(source)),
         access=_access(row),
         quarantined=_quarantined(aside) if aside is not None and aside.state != "resolved" else None,
         revisions=revisions,
@@ -131,8 +132,10 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
     )
 
 
-def _state(row: Any, aside: Any, revisions: tuple[Revision, ...], stale: bool) -> str:
+def _state(row: Any, aside: Any, revisions: tuple[Revision, ...], stale: bool, retired_at: datetime | None) -> str:
     resting = aside is not None and aside.state != "resolved"
+    if row is not None and row.erased_at and row.erased_at == retired_at:
+        return f"retired with its source at {retired_at:%Y-%m-%d %H:%M} UTC"
     if row is not None and row.erased_at:
         return f"erased at {row.erased_at:%Y-%m-%d %H:%M} UTC: it is never loaded again"
     live = next((r for r in revisions if r.visible), None)

@@ -1,0 +1,74 @@
+"""moat source list, source retire."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from moat.cli import render
+from moat.cli.erase import opened_index
+from moat.cli.shared import Because, Json, me, open_runtime, opened_ledger, out, raise_all
+from moat.errors import ErasureRefused
+from moat.ledger import approvals, documents, retiring
+from moat.maintenance.retire import refuse_declared, remove
+from moat.maintenance.sources import listing
+from moat.owners import sources_of
+
+source_app = typer.Typer(no_args_is_help=True, help="List and retire sources.")
+
+
+def add(app: typer.Typer) -> None:
+    app.add_typer(source_app, name="source")
+    source_app.command("list")(list_)
+    source_app.command()(retire)
+
+
+def list_(json: Json = False) -> None:
+    """List every source with its DAG file, visible documents, last load and state."""
+    with opened_ledger() as ledger:
+        declared = sources_of(ledger)
+        found = listing(ledger, declared)
+    if json:
+        typer.echo(render.as_json(found))
+    else:
+        rows = ((f.source, f.file or "no DAG file", f.documents, f.last_load, f.last_at, f.state) for f in found)
+        render.table(out, ("source", "DAG file", "documents", "last load", "at", "state"), rows, "no source")
+    raise_all(list(declared.broken.values()))
+
+
+def retire(
+    name: Annotated[str, typer.Argument(help="Name of a source that no DAG file declares any more.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    because: Because = "",
+    json: Json = False,
+) -> None:
+    """Hide all documents of a source at once, remove them, and print a receipt."""
+    with open_runtime(quiet=json) as runtime:
+        ledger = runtime.ledger
+        approvals.require(ledger, runtime.settings, me(), f"retirement of {name}")
+        refuse_declared(ledger, name)
+        if not yes:
+            _asked(name, documents.count_visible(ledger, name))
+        retiring.begin(ledger, name, me(), because)  # before the index is called: from here on nobody finds them
+        with opened_index(runtime) as index:
+            done = remove(runtime, index, name)
+    if json:
+        typer.echo(render.as_json(done))
+        return
+    for receipt in done:
+        out.print(
+            f"{name} is retired: {len(receipt.documents):,} documents are gone; {render.counted(receipt.removed)} "
+            f"removed\n`moat erase verify {receipt.id}` looks again, as long as no source of this name is loaded"
+        )
+    if not done:
+        out.print(f"{name} is retired: nothing of it is left")
+
+
+def _asked(name: str, n: int) -> None:
+    """Ask once; without a terminal nobody could answer."""
+    if not sys.stdin.isatty():
+        raise ErasureRefused(
+            f"nothing was retired: give the same command with --yes to remove {n:,} documents of {name}"
+        )
+    if not typer.confirm(f"Hide and remove all {n:,} visible documents of {name}?", err=True):
+        raise ErasureRefused("nothing was retired")
