@@ -1,6 +1,6 @@
 """Client of Airflow's REST API, to answer a load that waits there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -68,6 +68,40 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
 def answer_hold(settings: Settings, hold: int, option: str, reason: str) -> bool:
     """Answer the `held_access` run that asks about a hold; False if there is none."""
     return _answer(settings, "held_access", run=f"hold-{hold}", task="decide", option=option, reason=reason).is_success
+
+
+def ill(settings: Settings) -> str:
+    """Parts of Airflow that are not healthy, in words; empty if all are. Raises AirflowUnavailable, FatalError."""
+    with client(settings) as http:
+        parts = http.get("/api/v2/monitor/health").raise_for_status().json()
+    # A part without a status runs nowhere, which may be meant so.
+    found = {name: part["status"] for name, part in parts.items() if part.get("status") not in (None, "healthy")}
+    return ", ".join(f"{name} is {status}" for name, status in found.items())
+
+
+def paused(settings: Settings, names: Iterable[str]) -> list[str]:
+    """Which of these DAGs are paused, sorted. Raises AirflowUnavailable, FatalError."""
+    found, total = list[str](), 1
+    with client(settings) as http:
+        while len(found) < total:
+            some = {"paused": True, "limit": 100, "offset": len(found)}
+            page = http.get("/api/v2/dags", params=some).raise_for_status().json()
+            found += [dag["dag_id"] for dag in page["dags"]]
+            total = page["total_entries"] if page["dags"] else 0
+    return sorted(set(names) & set(found))
+
+
+def ended(settings: Settings, runs: Iterable[str]) -> dict[str, str]:
+    """What became of runs that go on no more, of those that loads name; `gone` where Airflow knows none."""
+    found = dict[str, str]()
+    with client(settings) as http:
+        for run in runs:
+            _, dag, number = run.split(":", 2)
+            answer = http.get(f"/api/v2/dags/{dag}/dagRuns/{quote(number, safe='')}")
+            state = "gone" if answer.status_code == 404 else answer.raise_for_status().json()["state"]
+            if state in ("success", "failed", "gone"):
+                found[run] = state
+    return found
 
 
 def _answer(settings: Settings, dag: str, run: str, task: str, option: str, reason: str) -> httpx.Response:

@@ -51,7 +51,7 @@ def test_trouble_is_listed_shown_taken_on_and_ended(place: Place, moat: Any) -> 
     assert ill.code == 1
     assert "docs: load 2 waits for a person; incident 1: Very many documents are gone" in ill.out
     assert max(len(line) for line in ill.out.splitlines()[:2]) <= 100
-    (told,) = moat(place, "health", "--json").json
+    (told,) = moat(place, "health", "--json").json["sources"]
     assert (told["source"], told["held"], told["incidents"], told["listed"], told["well"]) == ("docs", 2, [1], [3, 1], False)  # fmt: skip
 
     assert moat(place, "incident", "ack", "1", "--because", "on it").out == "incident 1 of docs is acknowledged\n"
