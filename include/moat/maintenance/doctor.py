@@ -5,7 +5,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from moat.embedding.model import folder_of, max_tokens_of
 from moat.errors import MoatError, SchemaError
 from moat.index.store import LEAST_SERVER, WeaviateStore
 from moat.ledger import Ledger, loads
+from moat.maintenance.examine_sources import examine_sources, surroundings
+from moat.maintenance.examined import Examined
 from moat.maintenance.private import OTHERS, exposed
 from moat.parse.sandbox import Sandbox
 from moat.runtime import staging_of
@@ -26,16 +27,6 @@ OPEN_PORTS = (
     "this machine allows no network namespace: every local user can send commands to Weaviate's cluster ports without "
     "a key. Run Moat here only if you trust all of them, or put Weaviate on a machine of its own (MOAT_WEAVIATE_HOST)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """One examined item. `needed` is False if only some documents need it."""
-
-    what: str
-    ok: bool
-    found: str
-    needed: bool = True
 
 
 def examine(connections: Callable[[], Connections]) -> list[Examined]:
@@ -95,7 +86,19 @@ def examine(connections: Callable[[], Connections]) -> list[Examined]:
         findings.append(
             Examined(program, there is not None, there or f"not installed: {use} are set aside", needed=False)
         )
-    return findings
+    return findings + _sources(settings, connections)
+
+
+def _sources(settings: Settings, connections: Callable[[], Connections]) -> list[Examined]:
+    """Every source, as a dry run would look at it; without a ledger, which has its own row, groups are not."""
+    try:
+        ledger = Ledger.open(settings)
+    except MoatError:
+        return examine_sources(surroundings(settings, connections(), None))
+    try:
+        return examine_sources(surroundings(settings, connections(), ledger))
+    finally:
+        ledger.close()
 
 
 def _private(home: Path) -> Examined:
