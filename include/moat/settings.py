@@ -181,7 +181,7 @@ class Settings(BaseModel):
 
     approvers: str = Field(
         "",
-        description="Who may release, reject, roll back, erase and declare a change expected, with commas, as the audit names them: airflow:USER, cli:ACCOUNT; empty: everybody whom Airflow or the machine lets in.",
+        description="Who may release, reject, roll back, erase, retire a source and declare a change expected, with commas, as the audit names them: airflow:USER, cli:ACCOUNT; empty: everybody whom Airflow or the machine lets in.",
     )
     four_eyes: bool = Field(False, description="What makes documents public needs the answers of two different people.")
     audit_uri: str = Field(

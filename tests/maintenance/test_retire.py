@@ -116,7 +116,8 @@ def test_a_declared_source_is_refused_and_one_without_its_file_is_named(
         ("docs", "no DAG file"),
         ("other", "never loaded"),
     ]
-    assert orphans(ledger, dagfile.Declared({}, {})) == {}, "a machine without DAG files knows of no orphan"
+    assert orphans(ledger, dagfile.Declared({}, {})) == {"docs": 3}, "no DAG file declares anything any more"
+    assert orphans(ledger, dagfile.Declared({}, {}), dags) == {}, "a machine without DAG files knows of no orphan"
 
 
 def test_retiring_asks_and_prints_a_receipt(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from moat.dagfile import DAGS, Declared
-from moat.ledger import Ledger, loads, sources
+from moat.ledger import Ledger, documents, loads, sources
 from moat.ledger.metrics import in_sight
 
 
@@ -56,16 +57,14 @@ def listing(ledger: Ledger, found: Declared) -> list[KnownSource]:
     return made
 
 
-def orphans(ledger: Ledger, found: Declared) -> dict[str, int]:
+def orphans(ledger: Ledger, found: Declared, folder: Path = DAGS) -> dict[str, int]:
     """Visible documents of each source that no DAG file declares; a broken file may still declare its own.
 
-    Empty where no DAG file declares anything: such a machine has no DAG files to tell it by.
+    Empty on a machine without Moat's DAG files: nothing there tells what is declared.
     """
-    if not found.sources:
+    if not (folder / "ingest.py").is_file():
         return {}
     owners = sources.owners(ledger)
-    return {
-        name: n
-        for name, (n, _) in sorted(in_sight(ledger).items())
-        if n and name not in found.sources and owners.get(name) not in found.broken
-    }
+    lost = set(loads.sources(ledger)) - set(found.sources) - set(sources.retired(ledger))
+    lost -= {name for name in lost if owners.get(name) in found.broken}
+    return {name: n for name in sorted(lost) if (n := documents.count_visible(ledger, name))}
