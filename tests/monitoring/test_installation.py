@@ -69,7 +69,7 @@ def test_with_every_server_dead_or_hung_health_ends_soon_and_says_which(
     assert found["ledger"]["found"] == found["airflow"]["found"] == "does not answer within 5 s"
     assert found["weaviate"]["found"] == f"does not answer at 127.0.0.1:{closed}: ConnectError"
     plain = moat(place, "health", MOAT_WEAVIATE_PORT=str(hung), MOAT_AIRFLOW_URL=f"http://127.0.0.1:{closed}")
-    assert "the sources are not known: the ledger does not answer" in plain.out
+    assert "the sources are not known: the ledger cannot be read" in plain.out
     assert plain.out.count("NOT WELL") == 5
 
 

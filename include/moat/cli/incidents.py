@@ -151,7 +151,7 @@ def _show(every: list[Health], ledger: Looked) -> None:
             )
             for h in every
         ),
-        empty if ledger.ok else "the sources are not known: the ledger does not answer",
+        empty if ledger.ok else "the sources are not known: the ledger cannot be read",
     )
     for h in every:
         if h.why:
