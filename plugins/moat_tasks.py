@@ -161,20 +161,28 @@ class _AsksAboutLoad(_Asks):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         from moat.errors import DecisionRefused
-        from moat.ledger import approvals
+        from moat.ledger import approvals, documents
+        from moat.stages.listed_again import keep_listed
 
         release, by, reason = self.answered(context, event)
         with open_runtime() as runtime:
             load, again = runtime.load(self.number), ""
+            if release and approvals.may_decide(runtime.settings, by):
+                listed = keep_listed(runtime, self._source, self.number)
+                if listed is not None and listed.told:
+                    log.warning("load %s of %s: %s", load.id, load.source, listed.told)
             try:
                 if load.state != "open" or not release:  # else the command line has released it
                     decide = approvals.release_load if release else approvals.reject_load
                     load = decide(runtime.ledger, runtime.settings, self.number, by, reason)
             except DecisionRefused as error:
                 again = str(error)
+            visible = documents.count_visible(runtime.ledger, load.source)
         if load.state == "rejected":
+            because = f", because: {load.reason}" if load.reason else ""
             raise AirflowFailException(
-                f"load {load.id} of {load.source} was rejected by {load.decided_by}; nothing of it is visible"
+                f"load {load.id} of {load.source} was rejected by {load.decided_by}{because}; nothing of it is visible, and "
+                f"{visible:,} documents of earlier loads stay visible"
             )
         if again or load.state == "held":
             self.ask_again(context, again or f"load {load.id} of {load.source} waits for a second person beside {by}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from urllib.parse import quote
 
 import httpx
@@ -11,6 +12,9 @@ from moat.ledger.loads import Load
 from moat.settings import Settings
 
 TASKS = {"gate": "decide", "budget": "batch.budget"}  # tasks of a source's DAG that ask a person about a load
+
+GOING = ("queued", "running", "restarting")  # states of a run that goes on
+ENDED = ("failed", "upstream_failed", "skipped", "removed")  # states of a task after which its run does not load
 
 
 @contextmanager
@@ -38,6 +42,61 @@ def client(settings: Settings) -> Iterator[httpx.Client]:
             raise AirflowUnavailable(f"Airflow at {settings.airflow_url} did not answer: {error}") from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """The Airflow run that makes a load: its own state and that of the task that asks about the load."""
+
+    dag: str
+    run: str
+    state: str  # as Airflow has it; empty: Airflow does not know the run any more
+    task: str
+    task_state: str  # as Airflow has it; empty: it has not come to this task
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing goes on there by itself."""
+        return self.state not in GOING or self.task_state in ENDED
+
+    @property
+    def told(self) -> str:
+        """The run and its state in words."""
+        if not self.state:
+            return f"Airflow does not know its run {self.run} of {self.dag} any more"
+        task = f", its task {self.task} is {self.task_state}" if self.task_state else ""
+        return f"its Airflow run {self.run} of {self.dag} is {self.state}{task}"
+
+
+def making(settings: Settings, load: Load) -> Making | None:
+    """Ask Airflow how the run that makes a load stands; None for a load that no Airflow run makes.
+
+    Raises:
+        AirflowUnavailable: Airflow did not answer, or not with a state.
+        FatalError: MOAT_AIRFLOW_URL is not set, or the login is refused.
+    """
+    if not load.run.startswith("airflow:"):
+        return None
+    _, dag, run = load.run.split(":", 2)
+    where, task = f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}", _task_of(load)
+    with client(settings) as http:
+        state = _state(http, where)
+        task_state = _state(http, f"{where}/taskInstances/{task}") if state else ""
+        return Making(dag=dag, run=run, state=state, task=task, task_state=task_state)
+
+
+def _state(http: httpx.Client, where: str) -> str:
+    answer = http.get(where)
+    if answer.status_code == 404:
+        return ""
+    if not answer.is_success:
+        raise AirflowUnavailable(f"Airflow did not say how {where} stands: {answer.status_code}")
+    return str(answer.json().get("state") or "")
+
+
+def _task_of(load: Load) -> str:
+    """The task that asks, or asked, a person about a load."""
+    return TASKS[load.held_for or ("budget" if load.budget_by and not load.decided_by else "gate")]
+
+
 def answer_held(settings: Settings, load: Load, option: str, reason: str) -> bool:
     """Answer the task that waits for a person's decision on a load.
 
@@ -56,8 +115,7 @@ def answer_held(settings: Settings, load: Load, option: str, reason: str) -> boo
     if not load.run.startswith("airflow:"):
         return False
     _, dag, run = load.run.split(":", 2)
-    asked = load.held_for or ("budget" if load.budget_by and not load.decided_by else "gate")
-    answer = _answer(settings, dag, run=run, task=TASKS[asked], option=option, reason=reason)
+    answer = _answer(settings, dag, run=run, task=_task_of(load), option=option, reason=reason)
     if not answer.is_success and answer.status_code != 409:  # 409: already answered in Airflow
         raise AirflowUnavailable(
             f"run {run} of {dag} did not take the answer: {answer.status_code}; answer it in Airflow under Required Actions"

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -230,6 +231,13 @@ class _Collected:
         """Stand in for `ingest`."""
         self.sources.append(source)
         self.schedules[source.name] = schedule
+
+
+def in_words(schedule: Any) -> str:
+    """A schedule of Airflow, as far as it says itself."""
+    if isinstance(schedule, str | timedelta):
+        return schedule if isinstance(schedule, str) else f"every {schedule}"
+    return "" if schedule is None else "by its schedule"
 
 
 def _run(file: Path, folder: Path | None = None) -> _Collected:

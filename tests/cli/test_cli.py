@@ -190,6 +190,7 @@ LOOKING: dict[tuple[str, ...], list[str]] = {
 }
 CHANGING = {  # in tests of their own
     ("release",),
+    ("resume",),
     ("reject",),
     ("rollback",),
     ("incidents",),
@@ -468,7 +469,11 @@ WRONG = {
     "rollback 999": "LoadRefused: there is no load 999; `moat loads` lists them",
     "reject 1": "LoadRefused: load 1 of docs is promoted: only",
     "explain docs nowhere.md": "FatalError: the ledger never saw 'nowhere.md' of docs",
-    "explain nowhere leave.md": "FatalError: the ledger never saw 'leave.md' of nowhere",
+    "explain nowhere leave.md": "FatalError: there is no source 'nowhere', neither in dags/ nor in the ledger; there are",
+    "explain doc leave.md": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
+    "release 1": "LoadRefused: load 1 of docs is promoted already: nothing to release",
+    "resume 1": "DeclarationError: no DAG file in dags/ declares source 'docs'",
+    "rollback 1": "LoadRefused: nothing was rolled back yet: `moat rollback 1 --yes` does it without asking",
     "quarantine list --source other": "FatalError: no load of a source 'other' is in the ledger; there are docs",
     "quarantine replay --source other": "FatalError: no load of a source 'other' is in the ledger; there are docs",
     "quarantine replay --since soon": "FatalError: 'soon' is no moment: write a date such as 2026-07-05",
@@ -569,7 +574,7 @@ def test_a_held_load_is_told_and_goes_on_when_it_is_released(fresh: Place, moat:
     assert moat(fresh, "load", "show", "1", "--json").json["load"]["state"] == "promoted"
     again = fresh.typed("release", "2")
     assert (again.code, again.out) == (1, "")
-    assert "load 2 of docs is promoted: it must be held" in again.err
+    assert "load 2 of docs is promoted already: nothing to release" in again.err
 
 
 def test_a_rejected_load_ends_and_a_rolled_back_one_gives_way(fresh: Place, moat: Any) -> None:
@@ -583,11 +588,17 @@ def test_a_rejected_load_ends_and_a_rolled_back_one_gives_way(fresh: Place, moat
     moat(fresh, "run", fresh.dag)
     assert best() == "Parental leave is cancelled."
     assert "followed by load 2" in moat(fresh, "rollback", "1").err
-    back = moat(fresh, "rollback", "2", "--because", "[/wrong] draft", "--json")
+    asked = moat(fresh, "rollback", "2", "--because", "[/wrong] draft")
+    assert (asked.code, asked.out) == (1, (
+        "load 2 of docs, rolled back:\n  documents that have their earlier content again: 1 (leave.md)\n"
+    ))  # fmt: skip
+    assert "`moat rollback 2 --because '[/wrong] draft' --yes` does it without asking" in asked.err
+    back = moat(fresh, "rollback", "2", "--because", "[/wrong] draft", "--json", "--yes")
     assert (back.code, back.json["state"], back.json["reason"]) == (0, "rolled back", "[/wrong] draft")
     assert best() == "Parental leave lasts twenty weeks."
     assert "load 2 of docs: rolled back, [/wrong] draft" in moat(fresh, "load", "show", "2").out
-    assert "pause its DAG or mend the cause first" in moat(fresh, "rollback", "2").out, "the same word twice"
+    again = moat(fresh, "rollback", "2").out
+    assert "the next run would load it again, so pause the DAG docs" in again, "the same word twice"
     for name in ("leave.md", "trips.md"):
         (fresh.folder / name).unlink()
     assert moat(fresh, "run", fresh.dag).code == 3
@@ -596,7 +607,7 @@ def test_a_rejected_load_ends_and_a_rolled_back_one_gives_way(fresh: Place, moat
     assert "LoadInProgress: " in waits.err
     ended = moat(fresh, "reject", "3", "--json")
     assert (ended.code, ended.json["state"]) == (0, "rejected")
-    assert moat(fresh, "reject", "3").out == "load 3 of docs is rejected\n"
+    assert "the 3 documents that were visible stay" in moat(fresh, "reject", "3").out
     assert best() == "Parental leave lasts twenty weeks."
     assert moat(fresh, "run", fresh.dag).code == 3, "the next run starts afresh"
 
@@ -613,6 +624,8 @@ def test_reconcile_agrees_reports_and_repairs(fresh: Place, moat: Any) -> None:
     repaired = fresh.typed("reconcile", "--repair")
     assert repaired.code == 0
     assert "repaired" in repaired.out
+    (fresh.folder / "new.md").unlink()
+    assert "nothing" in fresh.typed("reconcile").out
     agrees = fresh.typed("reconcile", "--json")
     (drift,) = agrees.json
     assert (agrees.code, drift["source"], drift["visible_documents"], drift["missing"]) == (0, "docs", 3, 0)

@@ -3,7 +3,7 @@
 import math
 from datetime import timedelta
 
-from moat.checks import moves, rewritten
+from moat.checks import moves, rewritten, rolled_back
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.checks.moves import Moves
@@ -103,6 +103,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
         return n / visible if visible else 0.0
 
     return [
+        *rolled_back.run(candidate),
         CheckResult(
             name="listing",
             family="volume",

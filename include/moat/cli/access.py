@@ -6,7 +6,7 @@ import typer
 
 from moat.airflow_api import answer_hold
 from moat.cli import render
-from moat.cli.shared import Because, Json, Number, me, open_runtime, opened_ledger, out, raise_all
+from moat.cli.shared import Because, Json, Limit, Number, OfSource, me, open_runtime, opened_ledger, out, raise_all
 from moat.dagfile import all_directories
 from moat.errors import DeclarationError, MoatError
 from moat.ledger import access, holds, passes, projection
@@ -30,7 +30,7 @@ def add(app: typer.Typer) -> None:
         access_app.command(command.__name__.removeprefix("access_"))(command)
 
 
-def access_sync(source: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
+def access_sync(source: OfSource = None, json: Json = False) -> None:
     """Sync access of one source, or of all loaded ones, to ledger and index."""
     synced, broken = list[SyncedAccess](), list[MoatError]()
     with open_runtime(quiet=json) as runtime:
@@ -78,7 +78,9 @@ def access_state(json: Json = False) -> None:
 
 
 def access_held(
-    number: Annotated[int | None, typer.Argument(metavar="[ID]")] = None,
+    number: Annotated[
+        int | None, typer.Argument(metavar="[ID]", help="Number of one hold; without it, all are listed.")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Include decided ones.")] = False,
     json: Json = False,
 ) -> None:
@@ -121,7 +123,7 @@ def _settled(number: int, let: bool, because: str, json: bool) -> None:
     )
 
 
-def access_passes(source: Annotated[str | None, typer.Argument()] = None, limit: int = 20, json: Json = False) -> None:
+def access_passes(source: OfSource = None, limit: Limit = 20, json: Json = False) -> None:
     """List the newest passes that let somebody in: of access sync, and swaps of directories."""
     with opened_ledger() as ledger:
         found = passes.listing(ledger, source, limit)
@@ -167,14 +169,16 @@ def access_revert(
         shown = (
             f"`moat access held {found.hold}` shows it, `moat access release {found.hold}` lets it in"
             if found.hold is not None
-            else f"the next `moat {_sync(found)} {found.source}` holds it, and `moat access held` shows it"
+            else f"the next {_sync(found)} holds it, and `moat access held` shows it"
         )
         these = "of these members" if found.kind == "directory" else "for these documents"
         out.print(f"What {found.source} still asks {these} waits for a person: {shown}")
 
 
 def _sync(found: Reverted) -> str:
-    return "directory sync" if found.kind == "directory" else "access sync"
+    return (
+        f"`moat directory sync {found.source}`" if found.kind == "directory" else f"`moat access sync {found.source}`"
+    )
 
 
 def _of(one: Pass) -> str:

@@ -22,7 +22,10 @@ def add(app: typer.Typer) -> None:
     directory_app.command("remove")(directory_remove)
 
 
-def directory_sync(name: Annotated[str | None, typer.Argument()] = None, json: Json = False) -> None:
+def directory_sync(
+    name: Annotated[str | None, typer.Argument(help="Only this directory; without it, every one.")] = None,
+    json: Json = False,
+) -> None:
     """Read one directory, or all, and replace its groups in the ledger."""
     synced, broken = list[SyncedDirectory](), list[MoatError]()
     if name:
@@ -81,7 +84,7 @@ def _row(name: str, declared: dict[str, Any], state: DirectoryState | None) -> t
     return name, reader, state.n_groups, state.n_memberships, state.read_at, state.failed_at, state.error
 
 
-def directory_remove(name: str, json: Json = False) -> None:
+def directory_remove(name: Annotated[str, typer.Argument(help="Name of the directory.")], json: Json = False) -> None:
     """Empty an undeclared directory, so that searches stop waiting for it."""
     found = all_directories()
     raise_all(list(found.broken.values()))  # one of these may declare it

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from moat.cli import render
-from moat.cli.shared import Json, err, opened_ledger, out
+from moat.cli.shared import Json, Key, Name, err, known_source, opened_ledger, out
 from moat.errors import FatalError
 from moat.ids import document_id
 from moat.ledger import answers, quarantine
@@ -46,10 +46,10 @@ def add(app: typer.Typer) -> None:
 
 
 def search(
-    question: str,
+    question: Annotated[str, typer.Argument(help="What is asked, in the asker's words.")],
     asker: As = "",
     token_file: TokenFile = None,
-    limit: Annotated[int, typer.Option(min=1)] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many hits.")] = 5,
     mode: Annotated[str, typer.Option(help="Search mode: vector, keyword or hybrid.")] = "hybrid",
     where: Where = None,
     json: Json = False,
@@ -123,7 +123,7 @@ def _filters(where: list[str] | None) -> dict[str, list[str]]:
     return filters
 
 
-def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
+def explain(source: Name, key: Key, asker: As = "", json: Json = False) -> None:
     """Explain a document: its loads, quarantine, chunks and access.
 
     With --as, which rule gives an asker access or denies it. For operators: shows documents that the
@@ -131,6 +131,7 @@ def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
     """
     settings = Settings.load()
     with opened_ledger() as ledger:
+        known_source(ledger, source)
         story = story_of(ledger, source, key)
         found = why(ledger, (source, key), asker, settings) if asker and story else None
         read_by = answers.words(
@@ -141,7 +142,7 @@ def explain(source: str, key: str, asker: As = "", json: Json = False) -> None:
         )
     if story is None:
         raise FatalError(
-            f"the ledger never saw {key!r} of {source}: the source has not listed it, or its key is another; `moat run --dry-run` shows what would come"
+            f"the ledger never saw {key!r} of {source}: the source has not listed it, or its key is another; `moat run FILE --dry-run` shows what would come"
         )
     if json:
         typer.echo(render.as_json({**story.to_dict(), "read_by": read_by} | ({"why": found} if found else {})))
@@ -208,12 +209,12 @@ def _print_why(found: Why) -> None:
 
 
 def quarantine_list(
-    source: str | None = None,
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     stage: Stage = None,
     reason: Reason = None,
     since: Since = None,
     until: Until = None,
-    resolved: bool = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Include documents that have left it.")] = False,
     json: Json = False,
 ) -> None:
     """List quarantined documents, their errors, and until when they rest."""
@@ -231,9 +232,10 @@ def quarantine_list(
         )
 
 
-def quarantine_show(source: str, key: str, json: Json = False) -> None:
+def quarantine_show(source: Name, key: Key, json: Json = False) -> None:
     """Show one quarantined document."""
     with opened_ledger() as ledger:
+        known_source(ledger, source)
         found = quarantine.listing(ledger, source, Which(key=key), resolved=True)
     if not found:
         raise FatalError(f"{key!r} of {source} was never in quarantine; `moat quarantine list` shows what is")
@@ -247,7 +249,7 @@ def _plain(found: Quarantined) -> dict[str, object]:
 
 
 def quarantine_replay(
-    source: str | None = None,
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     key: Annotated[str | None, typer.Option(help="Only this document, however often it failed.")] = None,
     stage: Stage = None,
     reason: Reason = None,
@@ -273,7 +275,7 @@ def quarantine_replay(
     for name, n in found.resting.items():
         out.print(quarantine.left_resting(name, n))
     if found.marked:
-        out.print("they are read again at the next run; the DAG replay_quarantine, or `moat run`, does it now")
+        out.print("they are read again at the next run; the DAG replay_quarantine, or `moat run FILE`, does it now")
 
 
 def _which(key: str | None, stage: str | None, reason: str | None, since: str | None, until: str | None) -> Which:

@@ -9,7 +9,19 @@ from rich.table import Table
 from rich.text import Text
 
 from moat.cli import render
-from moat.cli.shared import Because, Json, Number, connections, me, open_runtime, opened_ledger, out, raise_all
+from moat.cli.shared import (
+    Because,
+    Json,
+    Number,
+    OfSource,
+    connections,
+    known_source,
+    me,
+    open_runtime,
+    opened_ledger,
+    out,
+    raise_all,
+)
 from moat.errors import FatalError, MoatError
 from moat.incidents.freshness import format_span
 from moat.incidents.notify import tell
@@ -158,7 +170,7 @@ def _show(every: list[Health], ledger: Looked) -> None:
             out.print(f"{h.source}: {h.why}")
 
 
-def event(source: Annotated[str | None, typer.Argument()] = None, because: Because = "", json: Json = False) -> None:
+def event(source: OfSource = None, because: Because = "", json: Json = False) -> None:
     """Declare a permanent change of a source, to learn its bounds anew; without --because, list them."""
     with opened_ledger() as ledger:
         name = _known(ledger, source)
@@ -180,12 +192,7 @@ def event(source: Annotated[str | None, typer.Argument()] = None, because: Becau
 
 def _known(ledger: Ledger, name: str | None) -> str | None:
     """The name of a declared or loaded source. Raises FatalError listing the known names."""
-    there = {*loads.sources(ledger), *(sources_of(ledger).sources if name else ())}
-    if name is not None and name not in there:
-        raise FatalError(
-            f"there is no source {name!r}, neither in dags/ nor in the ledger; there are {', '.join(sorted(there)) or 'none'}"
-        )
-    return name
+    return known_source(ledger, name) if name is not None else None
 
 
 def _decided(number: int, step: str, because: str, json: bool) -> None:

@@ -106,7 +106,7 @@ def reconcile(
                     d.text,
                     d.access,
                     d.orphans,
-                    d.unreadable or render.counted(d.behind),
+                    d.unreadable or render.counted(d.ahead),
                     "repaired" if d.repaired else "" if d.agrees else "; ".join(d.examples),
                 )
                 for d in drifts
@@ -134,8 +134,12 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def members_load(file: Path, directory: str = "file", json: Json = False) -> None:
-    """Replace a directory's groups from a YAML file: {group:NAME: [user:… or group:…]}."""
+def members_load(
+    file: Annotated[Path, typer.Argument(help="YAML file that maps each group to its members.")],
+    directory: Annotated[str, typer.Option(help="Name of the directory whose groups these are.")] = "file",
+    json: Json = False,
+) -> None:
+    """Replace a directory's groups from a YAML file: {group:NAME: \\[user:… or group:…]}."""
     try:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated
 
@@ -13,8 +14,9 @@ import typer
 from rich.console import Console
 
 from moat.connections import Connections
-from moat.errors import MoatError
-from moat.ledger import Ledger
+from moat.errors import FatalError, MoatError
+from moat.ledger import Ledger, loads
+from moat.owners import sources_of
 from moat.runtime import Runtime
 from moat.settings import PROJECT, Settings
 
@@ -25,7 +27,11 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Because = Annotated[str, typer.Option("--because", help="Reason, recorded in the audit.")]
 STRANGE = re.compile(r"[^\w.@+-]")  # in a name that the environment claims
-Number = Annotated[int, typer.Argument(metavar="ID")]
+Number = Annotated[int, typer.Argument(metavar="ID", help="Number, as the commands that list it print it.")]
+Name = Annotated[str, typer.Argument(metavar="SOURCE", help="Name of the source.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Key of the document, as searches and loads print it.")]
+OfSource = Annotated[str | None, typer.Argument(help="Only this source; without it, every source.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most this many, the newest first.")]
 
 
 def me() -> str:
@@ -70,6 +76,21 @@ def opened_ledger() -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
+
+
+def known_source(ledger: Ledger, name: str) -> str:
+    """The name of a source that is declared or was loaded. Raises FatalError with the nearest names."""
+    loaded = loads.sources(ledger)
+    if name in loaded:
+        return name
+    there = sorted({*loaded, *sources_of(ledger).sources})
+    if name in there:
+        return name
+    near = get_close_matches(name, there, 1, 0.6)
+    raise FatalError(
+        f"there is no source {name!r}, neither in dags/ nor in the ledger; "
+        + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(there) or 'none'}")
+    )
 
 
 def raise_all(errors: Sequence[MoatError]) -> None:

@@ -130,11 +130,18 @@ class Ledger:
             raw.close()
         return bool(rows and rows[0][0])
 
+    def _never_made(self) -> bool:
+        """Whether this is a file of SQLite in a folder that is not there."""
+        file = self.engine.url.database or ""
+        return self.engine.dialect.name == "sqlite" and bool(file) and not Path(file).parent.exists()
+
     @contextmanager
     def _mapped(self) -> Iterator[None]:
         try:
             yield
         except OperationalError as error:
+            if self._never_made():
+                raise LedgerError(f"there is no ledger at {self.engine.url!r} yet: run `moat migrate` first") from None
             raise LedgerUnavailable(
                 f"the ledger at {self.engine.url!r} did not answer: {said(error.orig or error)}"
             ) from None

@@ -13,18 +13,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from moat.batching import windows
 from moat.errors import AccessUnknown, LoadInProgress, LoadRefused, Superseded
 from moat.ledger import Ledger, add
 from moat.ledger.audit import record
+from moat.ledger.promoted_access import widen
 from moat.ledger.runs import gone
 from moat.ledger.sources import back
 from moat.ledger.tables import access_change, document, load, quarantine, revision, source
 
 State = Literal["open", "held", "staged", "promoted", "rejected", "rolled back", "unchanged", "abandoned"]
 LIVE = ("open", "held", "staged")
+NOT_HELD = {  # what the release of a load that waits for nobody is told
+    "promoted": "is promoted already: nothing to release",
+    "staged": "is released and on its way: nothing to release",
+    "open": "is under way and not held: nothing to release",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +252,7 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
             return _get(connection, ledger, current.id)
         fenced(connection, ledger, current)
         _step(connection, ledger, current, ("staged",), state="promoted", ended_at=_now())
-        _widen(connection, ledger, current, by)
+        widen(connection, ledger.tenant, current.source, current.id, by)
         loaded = (
             select(document.c.key)
             .join(revision, revision.c.document_id == document.c.id)
@@ -277,39 +282,19 @@ def promote(ledger: Ledger, current: Load, by: str) -> Load:
             )
             .values(state="resolved", last_at=_now())
         )
+        whole = not current.options.get("only") and current.options.get("limit") is None
+        mark = {"rolled_back": None} if whole else {}  # while it stood, a person has released this load
         connection.execute(
-            update(source).where(source.c.lease_load == current.id).values(lease_load=None, lease_until=None)
+            update(source).where(source.c.lease_load == current.id).values(lease_load=None, lease_until=None, **mark)
         )
         _record(connection, ledger, current, by, action="promote", detail=dict(current.counts))
         return _get(connection, ledger, current.id)
 
 
-def _widen(connection: Connection, ledger: Ledger, current: Load, by: str) -> None:
-    """Apply the access changes of a load, except where newer access exists."""
-    coming = (
-        select(document.c.id, document.c.policy.label("was"), access_change.c.policy.label("now"))
-        .join(access_change, access_change.c.document_id == document.c.id)
-        .where(access_change.c.load_id == current.id, access_change.c.from_version == document.c.access_version)
-        .order_by(document.c.id)
-    )
-    # Recorded under a new number: a reading of the source that began earlier does not know it.
-    mine = (source.c.tenant == ledger.tenant, source.c.name == current.source)
-    connection.execute(update(source).where(*mine).values(access_seq=source.c.access_seq + 1))
-    seq = connection.execute(select(source.c.access_seq).where(*mine)).scalar_one()
-    for window in windows(connection.execute(coming).all()):
-        connection.execute(
-            update(document)
-            .where(document.c.id == bindparam("of"))
-            .values(policy=bindparam("policy_now"), access_version=document.c.access_version + 1, access_seen=seq),
-            [{"of": row.id, "policy_now": row.now} for row in window],
-        )
-        detail = {"documents": [[row.id, row.was, row.now] for row in window], "how": f"promoted by load {current.id}"}
-        record(connection, ledger.tenant, actor=by, action="access", subject=f"source {current.source}", detail=detail)
-
-
-def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
+def rollback(ledger: Ledger, number: int, by: str, reason: str = "", *, holding: bool = False) -> Load:
     """Restore what was visible before a load was promoted. Access stays as it is now.
 
+    With `holding`, the gate holds the source's loads until a whole one was released and promoted.
     Raises LoadRefused when a later load was promoted (what this one replaced is gone), or when
     another load of the source is in progress.
     """
@@ -317,38 +302,48 @@ def rollback(ledger: Ledger, number: int, by: str, reason: str = "") -> Load:
         current = _get(connection, ledger, number)
         if current.state == "rolled back":
             return current
-        if current.state != "promoted":
-            raise LoadRefused(
-                f"load {number} of {current.source} is {current.state}: only a promoted load can be rolled back"
-            )
-        row = connection.execute(
-            select(source.c.lease_load)
-            .where(source.c.tenant == ledger.tenant, source.c.name == current.source)
-            .with_for_update()
-        ).one()
-        newest = connection.execute(
-            select(func.max(load.c.id)).where(
-                load.c.tenant == ledger.tenant, load.c.source == current.source, load.c.state == "promoted"
-            )
-        ).scalar_one()
-        if newest != number:
-            raise LoadRefused(
-                f"load {number} of {current.source} has been followed by load {newest}: what it replaced is removed; roll back {newest}, or run the source again"
-            )
-        if current.removed_at is not None:
-            raise LoadRefused(
-                f"load {number} of {current.source}: what it replaced is removed already; run the source again"
-            )
-        if row.lease_load is not None and _get(connection, ledger, row.lease_load).state in LIVE:
-            raise LoadRefused(
-                f"load {row.lease_load} of {current.source} is under way and builds on load {number}: wait for it, or `moat reject {row.lease_load}` first"
-            )
+        _can_go_back(connection, ledger, current)
         _step(connection, ledger, current, ("promoted",), state="rolled back", decided_by=by, reason=reason)
         # Restored objects have their old access in the index: the next run updates it.
         back = select(revision.c.document_id).where(revision.c.retired_in == number)
         connection.execute(update(document).where(document.c.id.in_(back)).values(indexed="?"))
-        _record(connection, ledger, current, by, action="rollback", detail={"because": reason})
+        if holding:
+            mine = (source.c.tenant == ledger.tenant, source.c.name == current.source)
+            connection.execute(update(source).where(*mine).values(rolled_back=number))
+        _record(connection, ledger, current, by, action="rollback", detail={"because": reason, "holding": holding})
         return _get(connection, ledger, number)
+
+
+def can_go_back(ledger: Ledger, number: int) -> Load:
+    """A load that can be rolled back, or was already. Raises LoadRefused."""
+    with ledger.read() as connection:
+        current = _get(connection, ledger, number)
+        if current.state != "rolled back":
+            _can_go_back(connection, ledger, current)
+        return current
+
+
+def _can_go_back(connection: Connection, ledger: Ledger, current: Load) -> None:
+    name = f"load {current.id} of {current.source}"
+    if current.state != "promoted":
+        raise LoadRefused(f"{name} is {current.state}: only a promoted load can be rolled back")
+    mine = (source.c.tenant == ledger.tenant, source.c.name == current.source)
+    holder = connection.execute(select(source.c.lease_load).where(*mine).with_for_update()).scalar_one()
+    newest = connection.execute(
+        select(func.max(load.c.id)).where(
+            load.c.tenant == ledger.tenant, load.c.source == current.source, load.c.state == "promoted"
+        )
+    ).scalar_one()
+    if newest != current.id:
+        raise LoadRefused(
+            f"{name} has been followed by load {newest}: what it replaced is removed; `moat rollback {newest}` takes that one back, or run the source again"
+        )
+    if current.removed_at is not None:
+        raise LoadRefused(f"{name}: what it replaced is removed already; run the source again")
+    if holder is not None and _get(connection, ledger, holder).state in LIVE:
+        raise LoadRefused(
+            f"load {holder} of {current.source} is under way and builds on load {current.id}: wait for it, or `moat reject {holder}` first"
+        )
 
 
 def removed(ledger: Ledger, numbers: list[int]) -> None:
@@ -385,9 +380,12 @@ def _step(connection: Connection, ledger: Ledger, current: Load, allowed: tuple[
     done = connection.execute(update(load).where(load.c.id == current.id, load.c.state.in_(allowed)).values(values))
     if done.rowcount != 1:
         state = _get(connection, ledger, current.id).state
-        raise LoadRefused(
-            f"load {current.id} of {current.source} is {state}: it must be {' or '.join(allowed)} to become {values['state']}"
-        )
+        name = f"load {current.id} of {current.source}"
+        if values["state"] == "open":  # a person releases it
+            raise LoadRefused(
+                f"{name} {NOT_HELD.get(state, f'is {state}: only a held load is released; run the source again for a new one')}"
+            )
+        raise LoadRefused(f"{name} is {state}: it must be {' or '.join(allowed)} to become {values['state']}")
 
 
 def _end(connection: Connection, current: Load, state: State, reason: str | None, **values: Any) -> None:

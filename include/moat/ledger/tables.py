@@ -59,6 +59,7 @@ source = Table(
     Column("declared_in", Text),  # the DAG file that it belongs to, by its path inside their folder
     Column("versions", String(8)),  # all or newest, as declared; NULL: all
     Column("retired_at", Moment),  # of its documents that went with it, the tombstone's time; NULL: it is in use
+    Column("rolled_back", Id),  # load whose content a person took back and wants to be asked about; NULL: none
 )
 
 load = Table(

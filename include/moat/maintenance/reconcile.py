@@ -37,6 +37,11 @@ class Drift:
     repaired: bool = False
 
     @property
+    def ahead(self) -> dict[str, int]:
+        """What its next run will do; empty where it only lists what is there already."""
+        return self.behind if self.behind.keys() - {"listed"} else {}
+
+    @property
     def agrees(self) -> bool:
         return not (self.missing or self.text or self.access or self.orphans or self.unreadable)
 

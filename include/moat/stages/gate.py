@@ -24,6 +24,7 @@ from moat.ledger.loads import Load, hold, note
 from moat.ledger.measures import cut_short, excused
 from moat.runtime import Runtime, path, timed
 from moat.source import Source
+from moat.stages.rejected_before import rejected_before
 
 
 @timed("gate")
@@ -123,12 +124,13 @@ def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
     if n_aside:
         note(runtime.ledger, load, {"aside": n_aside})
     runtime.progress(table(found.results))
+    before = rejected_before(runtime, load) if found.outcome == "hold" else ""
     if found.outcome == "hold" and not load.decided_by:
-        hold(runtime.ledger, load, found.reason)
+        hold(runtime.ledger, load, f"{found.reason}; {before}" if before else found.reason)
     runtime.progress(f"{source.name} load {number}: {found.outcome}" + (f": {found.reason}" if found.reason else ""))
     judged = runtime.load(number)
     incident = gate_judged(runtime, source, judged, found)
-    runtime.staging.write_bytes(report_path(judged), report(judged, found, incident).encode())
+    runtime.staging.write_bytes(report_path(judged), report(judged, found, incident, before).encode())
     return found
 
 
@@ -148,12 +150,14 @@ def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
     )
 
 
-def report(load: Load, found: Verdict, incident: Incident | None) -> str:
+def report(load: Load, found: Verdict, incident: Incident | None, before: str = "") -> str:
     """Format the verdict as Markdown for a narrow panel, failed checks first."""
     lines = [f"**Load {load.id} of {load.source}: {found.outcome}.** {_counted(load)}", ""]
     if why := excused(load.options, load.counts):
         by = f", by {load.run}" if load.options.get("expected") else ""
         lines += [f"Expected change{by}: {_line(why)}. Learned bounds only warn.", ""]
+    if before:
+        lines += [f"**Rejected before:** {_line(before)}.", ""]
     if incident is not None:
         likely = [_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:3]]
         lines += [

@@ -13,6 +13,7 @@ from moat.incidents.freshness import stale
 from moat.incidents.lifecycle import late, task_failed
 from moat.ledger import loads
 from moat.ledger.loads import Load
+from moat.ledger.resume import take_over
 from moat.runtime import Options, Runtime, batch_path
 from moat.source import Source
 from moat.stages.budget import judge
@@ -73,7 +74,7 @@ def run(runtime: Runtime, source: Source, options: Options, by: str) -> RunResul
         MoatError: A stage failed. The load gives its lease up, and the failure is recorded as an incident; so it is
             with any other error.
     """
-    watch, name = _Watch(), f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    watch, name = _Watch(), _name()
     with _told(runtime, source.name, name, watch):
         with watch("read"):
             found = read(runtime, source, name, options)
@@ -82,6 +83,27 @@ def run(runtime: Runtime, source: Source, options: Options, by: str) -> RunResul
     if quiet := stale(runtime, source.name):
         late(runtime, source.name, quiet)
     return RunResult(runtime.load(found.load), None, watch.seconds)
+
+
+def resume(runtime: Runtime, source: Source, number: int, by: str, ended: bool) -> RunResult:
+    """Go on with an open or staged load whose run has ended, skipping stages that are done.
+
+    Args:
+        runtime: The runtime of this process.
+        source: The declared source.
+        number: Number of the load.
+        by: Who asks for it and promotes, for the audit.
+        ended: Whether the load's run is known to have ended; else its lease is waited for.
+
+    Returns:
+        The load as it ended, the gate's verdict, and the seconds of each stage.
+
+    Raises:
+        LoadRefused: A run that lives makes it, it waits for a person, or nothing is left to go on with.
+        MoatError: A stage failed, and the failure is recorded as an incident.
+    """
+    take_over(runtime.ledger, number, _name(), by, lease_s=runtime.lease_s, ended=ended)
+    return finish(runtime, source, number, by)
 
 
 def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
@@ -103,6 +125,11 @@ def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
     loads.renew(runtime.ledger, current, runtime.lease_s)
     with _told(runtime, source.name, current.run, watch):
         return _go_on(runtime, source, number, by, watch)
+
+
+def _name() -> str:
+    """Identity of a run of this process."""
+    return f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 @contextmanager

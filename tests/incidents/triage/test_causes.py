@@ -112,6 +112,7 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("column_renamed", of(task("read", "source docs: the database refuses the query: BinderException (price)", "FatalError"))),
     ("column_renamed", of(task("read", "source docs: the database refuses the query: UndefinedColumn 42703: does not exist (price)", "FatalError"))),
     ("column_retyped", of(task("read", "source docs: the database refuses the query: ConversionException: could not convert", "FatalError"))),
+    ("rolled_back_before", of(check("rolled back before"), check("text lost", severity="warn"))),
     ("one_text", of(check("equal documents"), moved={"duplicates.equal": (0.5, 0.0), "volume.changed": (500.0, 20.0)}, counts={**COUNTS, "changed": 500})),
     ("documents_moved", of(HELD, moved={"duplicates.again": (0.9, 0.0)}, counts={**COUNTS, "new": 390, "vanished": 400})),
     ("mass_deletion", of(check("recall@5"), missed=3)),

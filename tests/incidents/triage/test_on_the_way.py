@@ -85,10 +85,7 @@ def test_a_server_that_is_down_is_an_incident_and_the_error_stays_what_it_was(
             broken.run()
     one = only(away)
     assert (one.stage, one.severity, one.detail["causes"][0]["name"]) == ("load", "block", "endpoint_down")
-    assert (
-        "moat run dags/docs.py  # or clear the failed task of docs in Airflow: the run goes on there"
-        in one.detail["commands"]
-    )
+    assert "# clear the failed task of docs in Airflow" in one.detail["commands"], "no DAG file declares it"
     (said,) = incidents.happenings(away.ledger, one.id)
     assert (said.kind, said.subject, said.n) == ("task", "load", 2)
     assert company.run().load.state == "promoted"

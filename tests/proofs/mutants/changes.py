@@ -1,6 +1,7 @@
 """Seeded bugs of the comparison of changed documents and of widened access: (name, file, old, new, test)."""
 
 CHANGES, WIDENING = "tests/checks/test_changes.py::test_", "tests/checks/test_widening.py::test_"
+DUTY = "tests/stages/test_on_duty.py::test_"
 FORM = "tests/checks/test_changed_form.py::test_"
 CHANGE = "include/moat/checks/changes.py"
 OF_CHANGES = (
@@ -101,6 +102,34 @@ OF_CHANGES = (
         "never = [set(q.never).union(*(went.get(key, ()) for key in q.never)) for q in questions]",
         "never = [set(q.never) for q in questions]",
         "tests/checks/test_moves.py::test_what_is_kept_from_somebody_is_kept_from_them_wherever_it_moves",
+    ),
+    (
+        "a release promises that a run goes on which has failed",
+        "include/moat/airflow_api.py",
+        "return self.state not in GOING or self.task_state in ENDED",
+        "return False",
+        f"{DUTY}a_release_asks_airflow_before_it_says_that_a_run_goes_on",
+    ),
+    (
+        "a load is taken from a run that lives",
+        "include/moat/ledger/resume.py",
+        "if row.lease_until > now and not ended and not gone(found.run):",
+        "if False:",
+        f"{DUTY}a_load_whose_run_has_ended_is_taken_up_behind_a_new_fence",
+    ),
+    (
+        "a part of the source ends the hold after a rollback",
+        "include/moat/ledger/loads.py",
+        'whole = not current.options.get("only") and current.options.get("limit") is None',
+        "whole = True",
+        f"{DUTY}what_was_rolled_back_is_held_until_a_person_releases_it",
+    ),
+    (
+        "a released deletion takes what is listed again",
+        "include/moat/stages/listed_again.py",
+        'if one.what != "vanished" or one.key not in there)',
+        "if True)",
+        f"{DUTY}a_deletion_that_is_released_leaves_what_is_listed_again",
     ),
     (
         "a language that comes to old documents is growth",

@@ -11,6 +11,7 @@ from moat.incidents.triage.gather import gathered
 from moat.incidents.triage.impact import reach_of
 from moat.incidents.triage.opened import widened
 from moat.incidents.triage.rank import ranked
+from moat.ledger import sources
 from moat.ledger.incidents import SEVERITIES, Happening
 from moat.ledger.loads import Load
 from moat.runtime import Runtime
@@ -33,5 +34,6 @@ def triage(
     reach = reach_of(runtime.ledger, name, touched, min(h.first_at for h in happenings))
     rests = max(evidence.aside, key=lambda a: a.n, default=None)
     first = causes[0].name if causes else "unexplained"
-    after = commands(name, load, first, severity, rests.error if rests else "")
+    file = sources.owners(runtime.ledger).get(name, "")
+    after = commands(name, load, first, severity=severity, error=rests.error if rests else "", file=file)
     return Diagnosis(causes, reach, (*before, *after))

@@ -4,7 +4,17 @@ import re
 
 from moat.errors import AccessUnknown, DirectoryStale, DirectoryUnavailable, NothingLeft, ParseUndecodable, RiskFound
 from moat.incidents.triage.evidence import Evidence, Signs, signs
-from moat.incidents.triage.signature import AGAIN, DECLARE, LOOK, REJECT, RELEASE, ROLLBACK, Signature
+from moat.incidents.triage.signature import (
+    ACCESS,
+    AGAIN,
+    DECLARE,
+    DIRECTORIES,
+    LOOK,
+    REJECT,
+    RELEASE,
+    ROLLBACK,
+    Signature,
+)
 
 DAMAGED = r"^parsing\.(replaced|damaged|mojibake)$"
 RUN_TOGETHER = r"^parsing\.run_together$"
@@ -179,10 +189,10 @@ CONTENT = (
     Signature("bodies_swapped", "Documents hold other texts than they should", _swapped, ("compare a few of the documents that the report names with their source", REJECT, AGAIN, ROLLBACK)),
     Signature("near_duplicates", "Documents are nearly the same as others", _near, (LOOK, RELEASE, REJECT)),
     Signature("older_versions", "Older versions stand beside newer ones", _older, ("take the older ones out of {source}, or leave them out by its patterns", LOOK, RELEASE)),
-    Signature("access_lost", "Who may read documents is not known", _unknown, ("correct the access file, tags or columns of {source}", REJECT, AGAIN, "moat access sync {source}")),
+    Signature("access_lost", "Who may read documents is not known", _unknown, ("correct the access file, tags or columns of {source}", REJECT, AGAIN, ACCESS)),
     Signature("access_widened", "More people would read documents than before", _public, (LOOK, REJECT, RELEASE)),
     Signature("restricted_text", "Restricted text stands where more people may read it", _restricted, ("move it back, or correct who may read it at {source}", LOOK, REJECT, AGAIN, RELEASE)),
-    Signature("group_vanished", "Nobody is left in a group that documents name", _nobody, ("moat directory list", "moat access sync {source}")),
+    Signature("group_vanished", "Nobody is left in a group that documents name", _nobody, (DIRECTORIES, ACCESS)),
     _risk("secrets", "have the keys revoked, and taken out of the documents"),
     _risk("personal", "set Risks(personal=…) of {source} to what may become of it"),
     _risk("hidden", "ask who wrote the documents that the report names"),

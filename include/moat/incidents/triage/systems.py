@@ -17,7 +17,7 @@ from moat.errors import (
     SourceUnavailable,
 )
 from moat.incidents.triage.evidence import Evidence, Signs, signs
-from moat.incidents.triage.signature import AGAIN, CLEAR, DOCTOR, FULL, LIST, LOOK, REPLAY, Signature, by_error
+from moat.incidents.triage.signature import AFFORD, AGAIN, CLEAR, DOCTOR, FULL, LIST, LOOK, REPLAY, Signature, by_error
 
 
 def _status(code: str) -> str:
@@ -116,6 +116,6 @@ SYSTEMS = (
     Signature("out_of_memory", "A process ran out of memory", _memory, ("give the worker more memory, or lower MOAT_BATCH_MB", CLEAR, REPLAY)),
     Signature("parser_crashed", "The parser crashes or runs too long", _crashed, (LIST, REPLAY, AGAIN)),
     Signature("model_mismatch", "Another embedding model answers", _wrong_model, ("set MOAT_MODEL and MOAT_MODEL_REVISION back, or load anew with the new model", FULL)),
-    Signature("budget_exceeded", "The load would cost more than its budget", _budget, (LOOK, 'moat release {load} --because "…"  # once it may cost that', "raise Limits.max_tokens or Limits.max_cost of {source}")),
+    Signature("budget_exceeded", "The load would cost more than its budget", _budget, (LOOK, AFFORD, "raise Limits.max_tokens or Limits.max_cost of {source}")),
     Signature("late_load", "A load is late", _late, ("look at the newest run of {source} in Airflow", CLEAR)),
 )  # fmt: skip
