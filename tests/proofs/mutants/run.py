@@ -143,14 +143,14 @@ MUTANTS = (
     ),
     Mutant(
         "a promotion overwrites access that is newer",
-        "include/moat/ledger/loads.py",
-        "access_change.c.load_id == current.id, access_change.c.from_version == document.c.access_version)",
-        "access_change.c.load_id == current.id)",
+        "include/moat/ledger/promoted_access.py",
+        "access_change.c.load_id == number, access_change.c.from_version == document.c.access_version)",
+        "access_change.c.load_id == number)",
         "tests/ledger/test_documents.py::test_a_load_never_overwrites_access_that_is_newer_in_the_ledger_onyx_7384",
     ),
     Mutant(
         "a promotion leaves no trace for readings that began before",
-        "include/moat/ledger/loads.py",
+        "include/moat/ledger/promoted_access.py",
         "access_version=document.c.access_version + 1, access_seen=seq)",
         "access_version=document.c.access_version + 1)",
         f"{RACES}a_listing_that_is_older_than_a_promotion_does_not_widen_what_the_load_brought",
