@@ -473,7 +473,6 @@ WRONG = {
     "explain doc leave.md": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
     "release 1": "LoadRefused: load 1 of docs is promoted already: nothing to release",
     "resume 1": "DeclarationError: no DAG file in dags/ declares source 'docs'",
-    "rollback 1": "LoadRefused: nothing was rolled back yet: `moat rollback 1 --yes` does it without asking",
     "quarantine list --source other": "FatalError: no load of a source 'other' is in the ledger; there are docs",
     "quarantine replay --source other": "FatalError: no load of a source 'other' is in the ledger; there are docs",
     "quarantine replay --since soon": "FatalError: 'soon' is no moment: write a date such as 2026-07-05",
