@@ -97,6 +97,7 @@ def without_table(text: str) -> str:
         (lambda text: text.replace("Acme", "Umbrella"), "one name for another"),
         (lambda text: text[: len(text) // 2].rpartition(".")[0] + ".\n", "ends lost"),
         (lambda text: text.replace("holds", "does not hold", 1).replace("not hold", "not", 1), "negations changed"),
+        (lambda text: "\n\n".join(line for n, line in enumerate(text.split("\n\n")) if n % 3 != 1), "sentences lost"),
         (lambda text: text.replace("| winch |", "| #REF! |"), "broken references"),
         (lambda text: text.replace("Issued by Acme Harbour.", "Issued by John Doe, john@example.com."), "test data"),
         (lambda text: "# Sign in\n\nPlease sign in to go on. This page is for members only.\n", "one short page"),

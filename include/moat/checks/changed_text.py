@@ -41,6 +41,7 @@ FEW_NUMBERS = 3
 FEW_SIGNS = 3  # fields without a value, or escapes, that came
 LEAST_REPEATED = 8  # words
 RUN_TOGETHER = 0.7  # of the number of words, below which the same letters have lost their spaces
+PARTS_LOST = frozenset({"cut", "broken off", "beginning lost", "shorter", "placeholder", "tables", "digits", "spaces"})
 BEGINNING = 12  # words by which two such pages are the same
 FEW_WORDS = 12  # different words that may change beside a name or a "not"
 NOT = {
@@ -140,6 +141,8 @@ def text_change(before: Text, after: Text) -> TextChange:
             kinds.add(kind)
         elif (before.prose - after.prose).total() >= LEAST_LOST:  # they went with the end
             kinds = kinds - {"tables"} | {kind}
+    if not kinds & PARTS_LOST and _thinned(before, after, came.total()):
+        kinds.add("thinned")
     pairs, factor = _numbers(before, after)
     if factor:
         kinds.add("factor")
@@ -193,6 +196,16 @@ def _cut(was: Sequence[str], now: Sequence[str], n_came: int) -> str:
         return "broken off" if inside else "cut"
     at_end = next((n for n, (a, b) in enumerate(zip(reversed(was), reversed(now), strict=False)) if a != b), len(now))
     return "beginning lost" if at_end >= KEPT * len(now) and n_came == 0 else ""
+
+
+def _thinned(before: Text, after: Text, n_came: int) -> bool:
+    """Whether sentences are lost in several places, and no word is new."""
+    lost = len(before.words) - len(after.words)
+    return (
+        n_came <= 1
+        and lost >= max(LEAST_LOST, 0.08 * len(before.words))
+        and len(before.sentences - after.sentences) > 1
+    )
 
 
 def _lost(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> set[str]:

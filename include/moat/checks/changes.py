@@ -34,6 +34,7 @@ KINDS = (
     Kind(name="cut", title="ends lost", says="lost their end, the rest is as it was", rate=0.03),
     Kind(name="beginning lost", title="beginnings lost", says="lost their beginning, the rest is as it was", rate=0.01),
     Kind(name="shorter", title="half of the text lost", says="lost more than half of their words", rate=0.03),
+    Kind(name="thinned", title="sentences lost", says="lost sentences in several places, and no word is new", rate=0.03),
     Kind(name="tables", title="tables lost", says="lost all their tables", rate=0.01),
     Kind(name="headings", title="headings lost", says="lost their headings", rate=0.01),
     Kind(name="links", title="links lost", says="lost all their links", rate=0.02),

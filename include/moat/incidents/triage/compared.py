@@ -24,7 +24,7 @@ def _failed(*checks: str, score: int = 96) -> Callable[[Evidence], Signs]:
 
 COMPARED = (
     Signature("rolled_back_before", "A load that a person took back would come again", _failed("rolled back before", score=100), (LOOK, REJECT, RELEASE)),
-    Signature("truncated_documents", "Documents are cut off", _failed("texts broken off", "ends lost", "beginnings lost", "values cut"), ("see whether the export of {source} is cut off", REJECT, AGAIN, ROLLBACK)),
+    Signature("truncated_documents", "Documents are cut off", _failed("texts broken off", "ends lost", "beginnings lost", "sentences lost", "values cut"), ("see whether the export of {source} is cut off", REJECT, AGAIN, ROLLBACK)),
     Signature("placeholders", "Pages that stand in the place of documents", _failed("placeholders", "new placeholders", score=98), ("bring the real files of {source}: open one that the report names", REJECT, AGAIN, ROLLBACK)),
     Signature("template_unfilled", "Fields are not filled in", _failed("fields not filled in", score=97), ("see what fills in the documents of {source}", REJECT, AGAIN, ROLLBACK)),
     Signature("encoding", "Characters are broken", _failed("escaped characters", "other letters", "letters that are no words", score=98), ("see what converts the documents of {source}, and its encoding", REJECT, AGAIN, ROLLBACK)),

@@ -219,7 +219,7 @@ def letters_wrong(firm: Firm, keys: list[str], dice: Random) -> None:
     )
 
 
-@texts("lorem ipsum of a template", "one_text boilerplate_grown", text_kinds)
+@texts("lorem ipsum of a template", "one_text boilerplate_grown test_data", text_kinds)
 def lorem(firm: Firm, keys: list[str], dice: Random) -> None:
     put(firm, keys, lambda d: listed(d, lambda lines: [LOREM for _ in lines]))
 
