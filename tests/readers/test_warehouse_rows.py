@@ -411,6 +411,15 @@ def test_a_percent_sign_in_the_sql_is_the_warehouses(database: Database) -> None
     assert raw.key == "2"
 
 
+@pytest.mark.parametrize("end", ["; -- every note", " -- every note", ";\n/* every\nnote */ ;\n", " -- a; b\n;;"])
+def test_a_query_may_end_in_comments_and_semicolons(end: str, database: Database) -> None:
+    database.put("1", "kept")
+    database.sql(f"SELECT id, body, team FROM notes{end}")
+    with database.open() as reader:
+        (raw,) = reader.fetch([planned(one) for one in reader.listing()])
+    assert raw.key == "1"
+
+
 def test_a_sql_file_that_is_missing_names_those_that_are_there(database: Database) -> None:
     with (
         pytest.raises(FatalError, match=r"other\.sql is not there; dags/sql holds notes\.sql"),

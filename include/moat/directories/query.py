@@ -7,6 +7,7 @@ from moat.access.policy import KINDS, without_kind
 from moat.declarations import declared
 from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import ColumnMissing, DirectoryUnavailable, FatalError, SourceUnavailable
+from moat.readers.query_text import query_in
 
 
 @declared
@@ -71,7 +72,7 @@ class GroupsQuery:
     def _query(self, reading: DirectoryReading) -> str:
         path = Path(reading.project, "dags", "sql", self.sql)
         try:
-            return path.read_text("utf-8").strip().rstrip(";")
+            return query_in(path)
         except FileNotFoundError:
             there = ", ".join(sorted(p.name for p in path.parent.glob("*.sql"))) or "none"
             raise FatalError(

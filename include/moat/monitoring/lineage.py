@@ -20,6 +20,7 @@ from moat.ledger import checks, loads
 from moat.ledger.checks import CheckResult
 from moat.ledger.loads import Load
 from moat.readers.local_files import LocalFiles
+from moat.readers.query_text import query_in
 from moat.readers.s3_objects import S3Objects
 from moat.readers.warehouse_rows import WarehouseRows
 from moat.runtime import Runtime, path
@@ -195,7 +196,7 @@ def _used(source: Source, reader: WarehouseRows) -> tuple[str, ...]:
 
 def _query(reader: WarehouseRows) -> str:
     try:
-        return (PROJECT / "dags" / "sql" / reader.sql).read_text("utf-8").strip().rstrip(";")
+        return query_in(PROJECT / "dags" / "sql" / reader.sql).strip()
     except FileNotFoundError:
         return ""
 

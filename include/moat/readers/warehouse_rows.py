@@ -18,6 +18,7 @@ from moat.declarations import declared
 from moat.errors import AccessUnknown, ColumnMissing, FatalError, ParseFailed, SourceUnavailable
 from moat.ids import content_hash, joined
 from moat.readers import row_template
+from moat.readers.query_text import query_in
 from moat.readers.reader import Fetched, Gone, Reading, too_large
 from moat.readers.row_template import IDENTIFIER
 from moat.readers.row_values import filtered, key_text, same
@@ -87,7 +88,7 @@ class WarehouseRows:
         """Open the query. Raises FatalError if its file or a declared column is missing."""
         path = Path(reading.project, "dags", "sql", self.sql)
         try:
-            query = path.read_text("utf-8").strip().rstrip(";")
+            query = query_in(path)
         except FileNotFoundError:
             there = ", ".join(sorted(p.name for p in path.parent.glob("*.sql"))) or "none"
             raise FatalError(f"source {reading.source}: {path} is not there; dags/sql holds {there}") from None
