@@ -110,6 +110,15 @@ def test_whoever_is_not_known_gets_nothing_and_it_is_in_the_audit(company: Compa
     assert QUESTION not in str(detail)
 
 
+def test_what_is_on_this_machine_is_behind_no_proxy(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy"):
+        for written in (name, name.upper()):
+            monkeypatch.setenv(written, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert company.keys("What does a crane driver earn?", HUGO)[0] == "people/pay.md"
+
+
 def test_public_is_no_asker(company: Company) -> None:
     assert company.search(QUESTION, "public") == []
 

@@ -17,7 +17,7 @@ from moat.access.rules import AccessFiles, Groups, ObjectTags
 from moat.connections import EnvironmentConnections
 from moat.errors import FatalError, SourceUnavailable
 from moat.readers.reader import Gone, Reading
-from moat.readers.s3_objects import S3Objects
+from moat.readers.s3_objects import S3Objects, client_of
 from moat.records import RawDocument, SetAside
 from moat.settings import PROJECT
 from tests.contracts.reader import ReaderContract, System, planned
@@ -173,6 +173,18 @@ def test_a_wrong_key_needs_a_person_and_a_server_that_is_down_only_time(listing:
         listing(ObjectTags(allow="readers"), conn_id="wrong")
     with pytest.raises(SourceUnavailable, match="source s"):
         listing(ObjectTags(allow="readers"), conn_id="down")
+
+
+def test_a_server_on_this_machine_is_behind_no_proxy(
+    connections: EnvironmentConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    client = client_of(connections.get("s3"))
+    assert "Buckets" in client.list_buckets()
+    client.close()
 
 
 def test_a_bucket_that_does_not_exist_is_no_empty_listing(connections: EnvironmentConnections) -> None:

@@ -114,6 +114,7 @@ class WeaviateStore:
         """Connect with a role's key. Raises IndexUnavailable, FatalError."""
         import weaviate
         from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+        from weaviate.config import GrpcConfig
 
         key = getattr(settings, f"weaviate_{role}_key").get_secret_value()
         seconds = int(settings.weaviate_timeout_s)
@@ -127,7 +128,9 @@ class WeaviateStore:
                 grpc_secure=settings.weaviate_secure,
                 auth_credentials=Auth.api_key(key) if key else None,
                 additional_config=AdditionalConfig(
-                    timeout=Timeout(init=10, query=seconds, insert=seconds), trust_env=False
+                    timeout=Timeout(init=10, query=seconds, insert=seconds),
+                    trust_env=False,
+                    grpc_config=GrpcConfig(channel_options=[("grpc.enable_http_proxy", 0)]),  # as HTTP does not
                 ),
                 skip_init_checks=True,
             )

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from moat.access.access_files import LONGEST, text_of
 from moat.access.file_names import looks_like
@@ -15,6 +16,7 @@ from moat.access.policy import Access
 from moat.access.rules import Facts, Needs
 from moat.connections import Connection
 from moat.declarations import declared
+from moat.embedding.address import is_loopback
 from moat.errors import AccessUnknown, FatalError, MoatError, SourceUnavailable
 from moat.readers.left_out import LEFT_OUT, LeaveOut
 from moat.readers.reader import Fetched, Gone, Patterns, Reading, notes_of, too_large, unreadable
@@ -90,7 +92,10 @@ def client_of(connection: Connection) -> Any:
     import boto3
     from botocore.config import Config
 
+    endpoint = connection.extra.get("endpoint_url")
+    here = endpoint and is_loopback(urlsplit(endpoint).hostname or "")
     config = Config(
+        proxies={} if here else None,  # a server on this machine is behind no proxy, whatever the environment says
         retries={"mode": "standard", "max_attempts": 5},
         max_pool_connections=AT_ONCE,
         connect_timeout=10,
@@ -98,7 +103,7 @@ def client_of(connection: Connection) -> Any:
     )
     return boto3.session.Session().client(
         "s3",
-        endpoint_url=connection.extra.get("endpoint_url"),
+        endpoint_url=endpoint,
         region_name=connection.extra.get("region_name", "us-east-1"),
         aws_access_key_id=connection.login or None,
         aws_secret_access_key=connection.password or None,
