@@ -52,7 +52,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
 def _stamp(candidate: Candidate) -> list[CheckResult]:
     """Whether documents whose change stamp did not move are as they were; the sample was read with the listing."""
     counts = candidate.load.counts
-    if not (n := counts.get("stamps", 0)):
+    if not (n := counts.get("sampled", 0)):
         return []
     wrong = counts.get("unstamped", 0)
     file = path(candidate.source.name, candidate.load.id, "read", "unstamped.txt")

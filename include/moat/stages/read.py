@@ -126,9 +126,10 @@ def _told(source: Source, load: Load, counts: Counter[str]) -> str:
         "gone",
         "waiting",
     )
-    return f"{source.name} load {load.id}: " + ", ".join(
+    told = f"{source.name} load {load.id}: " + ", ".join(
         f"{counts[n]:,} {n}" for n in names if counts[n] or n == "listed"
     )
+    return told + ("; touched: the stamp moved, the content did not" if counts["touched"] else "")
 
 
 def _plan(

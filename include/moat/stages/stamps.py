@@ -63,7 +63,7 @@ class Stamps:
 
     def note(self, counts: Counter[str], wrong: list[str]) -> None:
         """Count what was looked at, and name what was wrong."""
-        counts.update(stamps=len(self.sample), unstamped=len(wrong))
+        counts.update(sampled=len(self.sample), unstamped=len(wrong))
         if not wrong:
             return
         self.runtime.staging.write_bytes(
