@@ -93,8 +93,8 @@ def test_an_event_is_declared_and_listed(place: Place, moat: Any) -> None:  # no
         ("incident show 9", "IncidentRefused: there is no incident 9; `moat incidents --all` lists them"),
         ("incident ack 9", "IncidentRefused: there is no incident 9; `moat incidents --all` lists them"),
         ("incident resolve 9", "IncidentRefused: there is no incident 9; `moat incidents --all` lists them"),
-        ("incidents --source dcos", "FatalError: there is no source 'dcos', neither in dags/ nor in the ledger; there are docs"),
-        ("event dcos --because x", "FatalError: there is no source 'dcos', neither in dags/ nor in the ledger; there are docs"),
+        ("incidents --source dcos", "FatalError: there is no source 'dcos', neither in dags/ nor in the ledger; did you mean 'docs'?"),
+        ("event dcos --because x", "FatalError: there is no source 'dcos', neither in dags/ nor in the ledger; did you mean 'docs'?"),
         ("event --because x", "FatalError: an event is about a source: `moat event SOURCE --because …`"),
     ],
 )  # fmt: skip
@@ -105,7 +105,7 @@ def test_what_is_not_there_is_one_clear_line(
     moat: Any,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("moat.cli.incidents.sources_of", lambda ledger: dagfile.declared(Path(fresh.dag).parent))
+    monkeypatch.setattr("moat.cli.shared.sources_of", lambda ledger: dagfile.declared(Path(fresh.dag).parent))
     said = moat(fresh, *line.split())
     assert (said.code, said.out, said.err) == (1, "", f"{words}\n")
 

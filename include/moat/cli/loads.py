@@ -179,7 +179,9 @@ def _standing(load: Load, run: Making | None) -> str:
     if load.state == "open":
         return f"{name} is released; its Airflow run goes on"
     if load.state == "held":
-        return f"{name} is held: {load.reason}\n`moat release {load.id}` goes on, `moat reject {load.id}` ends it"
+        again = load.held_for == "gate" and load.budget_by
+        held = "was embedded and is held again, by the gate" if again else "is held"
+        return f"{name} {held}: {load.reason}\n`moat release {load.id}` goes on, `moat reject {load.id}` ends it"
     return f"{name} is {load.state}" + (f": the gate blocked it, {load.reason}" if load.state == "rejected" else "")
 
 
