@@ -7,14 +7,14 @@ CHANGE = "include/moat/checks/changes.py"
 OF_CHANGES = (
     (
         "what changed is judged by chance no more",
-        CHANGE,
+        "include/moat/checks/kinds.py",
         "    if kind.alone or chance <= SURE:",
         "    if kind.alone:",
         f"{CHANGES}what_happened_to_six_of_six_changed_documents_holds_the_load",
     ),
     (
         "each night is judged alone",
-        CHANGE,
+        "include/moat/checks/kinds.py",
         "    elif over <= SURE:",
         "    elif over <= 0:",
         f"{CHANGES}what_is_done_to_each_nights_two_documents_is_seen_over_the_nights",
