@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -30,6 +31,7 @@ DAGS = PROJECT / "dags"
 OF_SOURCES = ("ingest", "include.source", "moat.source")
 OF_DIRECTORIES = ("moat_directories", "include.people.directory", "moat.directories.directory")
 STAND_INS = {"ingest": "ingest", "moat_directories": "sync_directories"}  # the function of each module
+WRITTEN_OUT = re.compile(r"\bname\s*=\s*[\"']([^\"'\n]*)[\"']")
 NOBODYS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -161,7 +163,7 @@ def declares(file: Path, name: str, folder: Path = DAGS) -> bool:
     try:
         return any(source.name == name for source in _run(file, folder).sources)
     except MoatError:  # it may declare it again once it is mended
-        return _written_out(name).search(file.read_text("utf-8", "replace")) is not None
+        return name in WRITTEN_OUT.findall(file.read_text("utf-8", "replace"))
 
 
 def both(name: str, here: str, before: str) -> DeclarationError:
@@ -180,14 +182,14 @@ def _undeclared(what: str, folder: Path, found: Iterable[str], broken: Mapping[s
 
 
 def _writing_out(name: str, folder: Path) -> Iterator[Path]:
-    pattern = _written_out(name)
-    for file in _python_files(folder):
-        if pattern.search(file.read_text("utf-8", "replace")) and _imports(file, OF_SOURCES):
-            yield file
+    return (file for file in _python_files(folder) if name in _names_in(file, file.stat().st_mtime_ns))
 
 
-def _written_out(name: str) -> re.Pattern[str]:
-    return re.compile(rf"\bname\s*=\s*[\"']{re.escape(name)}[\"']")
+@lru_cache(4_096)  # a DAG file of many sources asks for each of them
+def _names_in(file: Path, changed_at: int) -> frozenset[str]:
+    """Names of sources that a DAG file of Moat writes out, as it was changed last."""
+    names = WRITTEN_OUT.findall(file.read_text("utf-8", "replace"))
+    return frozenset(names) if names and _imports(file, OF_SOURCES) else frozenset()
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
