@@ -71,7 +71,7 @@ LOOKS = {
 # Who may import whom: a unit only what stands in a row above its own. Stages are read by the command line and by
 # DAGs, and by no library.
 LAYERS = (
-    ("batching", "errors", "foreign", "ids", "shingles", "threads", "tracing"),
+    ("batching", "errors", "foreign", "ids", "loopback", "shingles", "threads", "tracing"),
     ("records", "settings", "connections", "declarations", "staging", "timeparse"),
     ("access", "embedding", "parse"),
     ("readers", "ledger"),

@@ -4,7 +4,6 @@ On this machine it is a unix socket that only this user can open. Over TCP every
 """
 
 import hashlib
-import ipaddress
 import os
 import secrets
 import stat
@@ -16,6 +15,7 @@ import httpx
 
 from moat.embedding.sealed import SealedTransport
 from moat.errors import EmbedderUnavailable, SettingsError
+from moat.loopback import is_loopback
 from moat.settings import Settings, private_folder
 
 LONGEST_PATH = 100  # bytes; Linux takes 107 for a socket, macOS 103
@@ -62,13 +62,6 @@ def address_of(settings: Settings) -> Address:
 def _plain(socket: str | None) -> httpx.HTTPTransport:
     """A transport that speaks no TLS, so it need not read this machine's certificates, which takes longer than asking."""
     return httpx.HTTPTransport(uds=socket, verify=False, trust_env=False)
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _socket_path(home: Path) -> Path:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import httpx
 
-from moat.embedding.address import Address, address_of, is_loopback
+from moat.embedding.address import Address, address_of
 from moat.errors import EmbedderUnavailable, ModelError
+from moat.loopback import is_loopback
 from moat.settings import Settings, private_folder
 
 STARTING_S = 300.0  # most of it is importing torch on a busy machine

@@ -10,12 +10,13 @@ import httpx
 
 from moat import airflow_api
 from moat.connections import Connections, EnvironmentConnections
-from moat.embedding.address import address_of, is_loopback
+from moat.embedding.address import address_of
 from moat.embedding.client import embedder_of
 from moat.embedding.model import folder_of
 from moat.embedding.resident import serves
 from moat.errors import AirflowUnavailable, EmbedderUnavailable, IndexUnavailable, MoatError
 from moat.ledger import Ledger
+from moat.loopback import is_loopback
 from moat.runtime import staging_of
 from moat.settings import Settings
 from moat.threads import in_thread

@@ -16,8 +16,8 @@ from moat.access.policy import Access
 from moat.access.rules import Facts, Needs
 from moat.connections import Connection
 from moat.declarations import declared
-from moat.embedding.address import is_loopback
 from moat.errors import AccessUnknown, FatalError, MoatError, SourceUnavailable
+from moat.loopback import is_loopback
 from moat.readers.left_out import LEFT_OUT, LeaveOut
 from moat.readers.reader import Fetched, Gone, Patterns, Reading, notes_of, too_large, unreadable
 from moat.records import Listed, Planned, RawDocument, SetAside
