@@ -4,6 +4,8 @@ VENV = .venv
 BIN = $(VENV)/bin
 # Two processes that share the servers, a file of tests at a time; the slow ones come first.
 SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
+# Moat and its tests start many processes: each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 export UV_NO_PROGRESS = 1
 # Seconds for each worker; a busy machine needs more than the 60 of uv.
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
