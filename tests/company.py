@@ -24,6 +24,7 @@ from moat.stages.prepare import prepare
 from moat.stages.read import read
 from moat.stages.run import RunResult, run
 from moat.staging import Staging
+from tests.fresh_ledger import migrated
 
 ANN, HUGO = "user:ann@example.com", "user:hugo@example.com"  # everyone; people team
 LEAVE = "# Leave\n\nParental leave lasts twenty weeks.\n\n## Sick days\n\nCall before nine in the morning.\n"
@@ -130,7 +131,7 @@ def open_runtime(settings: Settings, progress: Progress = lambda line: None) -> 
     """The way of some settings, its ledger migrated, Airflow's connections at hand."""
     from moat_connections import AirflowConnections
 
-    Ledger(settings.ledger, settings.tenant).migrate()
+    migrated(settings.ledger, settings.tenant).close()
     return Runtime(
         settings=settings,
         ledger=Ledger.open(settings),

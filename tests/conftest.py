@@ -244,10 +244,9 @@ def served(tmp_path: Path, weaviate_server: Settings, embedder_server: int) -> I
 @pytest.fixture
 def ledger(settings: Settings) -> Iterator[Ledger]:
     """A fresh ledger on SQLite."""
-    from moat.ledger import Ledger
+    from tests.fresh_ledger import migrated
 
-    made = Ledger(settings.ledger, settings.tenant)
-    made.migrate()
+    made = migrated(settings.ledger, settings.tenant)
     yield made
     made.close()
 
