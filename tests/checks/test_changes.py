@@ -9,7 +9,7 @@ import pytest
 from moat.checks import arrived, changes
 from moat.checks.chance import at_least
 from moat.checks.changed_columns import Columns
-from moat.checks.changed_text import Text, factor_of, text_change
+from moat.checks.changed_text import Text, TextChange, factor_of, text_change
 from moat.checks.changes import KINDS, Compared
 from moat.ledger import checks as results
 from moat.ledger.checks import CheckResult
@@ -316,6 +316,7 @@ def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
             [(f"2026-01-0{n}T10:00:00", f"2026-01-0{n}T12:00:00") for n in (1, 2, 3)], "column shift", "+2 h in each"
         ),
         ([(f"2024-03-0{n}", f"2020-03-0{n}") for n in (1, 2, 3)], "column shift", "-1461 days in each"),
+        ([("25", "25.0"), ("30", "30.0"), ("40", "40.0")], "format", "the same values, written in another way"),
         ([("ann", "x"), ("bob", "x"), ("eve", "x"), ("kim", "x"), ("lee", "x")], "one value", "one value for many"),
     ],
 )  # fmt: skip
@@ -328,6 +329,21 @@ def test_a_pattern_of_a_column_is_found_among_the_rows_that_changed(
     (found,) = columns.patterns()
     assert (found.column, found.kind, found.says) == ("price", kind, says)
     assert columns.moved == {"price": len(rows)}
+
+
+def test_numbers_that_were_rounded_have_no_factor_but_a_small_rise_of_all_has() -> None:
+    def seen(factors: list[str]) -> dict[str, str]:
+        compared = Compared()
+        for n, factor in enumerate(factors):
+            compared.texts[str(n)] = TextChange(
+                kinds=frozenset(), n_before=9, n_after=9, numbers=(("27.6", "28"),), factor=factor
+            )
+        return {name: one.says for name, one in compared.seen().items()}
+
+    rounded = [f"{1 + n % 5 / 100:.3g}" for n in range(20)]
+    assert "factor" not in seen(rounded)
+    assert seen(["1.02"] * 14 + ["1.03"] * 4)["factor"].startswith("each × 1.02")
+    assert seen(["1.19"] * 4 + ["1.03"] * 3)["factor"].startswith("each × 1.19")
 
 
 def test_what_people_do_every_day_is_no_pattern() -> None:

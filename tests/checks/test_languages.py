@@ -90,5 +90,7 @@ def test_what_is_usual_or_moved_is_not_told(monkeypatch: pytest.MonkeyPatch) -> 
     told, departed, candidate = judged(monkeypatch, past(), new={"fr": 9}, changed={"en": 4}, moved=9)
     assert (told.passed, departed) == (True, {})
     assert "new language:fr" not in candidate.measured
+    told, *_ = judged(monkeypatch, past(), new={"en": 244}, changed={"en": 4})
+    assert told.passed, "the language of most documents is usual, however many come"
     told, *_ = judged(monkeypatch, {"documents": past()["documents"][:13]}, new={"fr": 9}, changed={})
     assert told.passed

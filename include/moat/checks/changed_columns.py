@@ -131,7 +131,9 @@ def _written_otherwise(rows: Sequence[Row]) -> Found:
 
     def same(was: str, now: str) -> bool:
         numbers = value_of(was), value_of(now)
-        return bare(was) == bare(now) and (None in numbers or numbers[0] == numbers[1])
+        if None not in numbers:
+            return numbers[0] == numbers[1]
+        return bare(was) == bare(now)
 
     return "format", "the same values, written in another way", [row for row in rows if row[2] and same(*row[1:])]
 
@@ -152,7 +154,7 @@ def _alike(rows: Sequence[Row], of: Callable[[str, str], str]) -> tuple[str, lis
 
 def _multiplied(rows: Sequence[Row]) -> Found:
     """One factor for many rows, to three digits."""
-    factor, some = _alike(rows, factor_of)
+    factor, some = _alike(rows, lambda was, now: "" if (of := factor_of(was, now)) == "1" else of)
     # Small numbers are multiples of one another by chance, and one value in place of another is no multiplication.
     different = {row[1] for row in some if sum(c.isdigit() for c in row[1]) > 1}
     return "column factor", f"× {factor}", some if len(different) >= FEWEST else ()

@@ -27,6 +27,8 @@ from moat.records import Chunk, Prepared
 MOST_COMPARED = 2_000  # changed documents; of more, a sample
 WINDOW = 100  # documents whose last version is in memory
 LONG = 40  # characters of a value that is quoted
+ROUNDED = 0.03  # a factor as near to 1 as this comes from rounding
+MOST_ALIKE = 0.6  # of the changed documents that have it all the same, as one rise of all prices
 
 
 KINDS = (
@@ -149,12 +151,15 @@ class Compared:
         """Documents whose numbers changed by the most frequent factor.
 
         A single number that was corrected has a factor too: it is one where a second number has it, here or elsewhere.
+        Rounding gives many numbers a factor near 1 by chance: that is one only where most changed documents have it.
         """
         by = grouped((change.factor, key) for key, change in self.texts.items() if change.factor)
         by = {f: keys for f, keys in by.items() if len(keys) > 1 or len(set(self.texts[keys[0]].numbers)) > 1}
         if not by:
             return None
         factor, keys = max(by.items(), key=lambda one: len(one[1]))
+        if abs(float(factor) - 1) < ROUNDED and len(keys) < MOST_ALIKE * len(self.texts):
+            return None
         was, now = self.texts[keys[0]].numbers[0]
         return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}")
 

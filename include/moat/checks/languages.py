@@ -85,9 +85,11 @@ class Languages:
         ]
 
     def _unusual(self, before: Counter[str]) -> dict[str, str]:
-        """Languages of new documents that are not usual in this source, with words."""
+        """Languages of new documents that are not usual in this source, with words; that of most documents is usual."""
         told, n = dict[str, str](), self._added.total()
         for name, times in sorted(self._added.items()):
+            if before[name] * 2 > before.total():
+                continue
             if times >= FEWEST and at_least(times, n, _rate(before, name)) <= UNLIKELY:
                 share = before[name] / max(1, before.total())
                 told[name] = f"{times:,} of {n:,} new documents are in {name}, until now {share:.1%} of all"

@@ -13,6 +13,8 @@ NULLS = r"^nulls:"
 KINDS = r"^(type|suffix):"
 MANY_NEW = 0.5  # of the documents that are alike: copies of others
 SAME_DOCUMENTS = 0.6  # of the vanished, that are there under new keys
+NEARLY_ALL = 0.9  # of the rows that hold one value
+SURE = 97  # of the score: what the column lost, the texts that are made of it lost, too
 ASIDE = r"^(volume\.aside|aside:.*)$|^quarantined share$"
 CLOCK = r"^(hour|ahead):"
 STALE = r"^(age:.*|freshness.*)$|^(fresh|stale)"
@@ -61,12 +63,16 @@ def _emptied(e: Evidence) -> Signs:
     found = [f"column {n} is empty in {nulls[n]:.0%} of the rows, was {before[n]:.0%}" for n in emptied]
     shifts = e.moved(NULLS, "high")
     short = [s for s in e.moved(r"^length:", "low") if s.usual and s.value < 0.2 * s.usual]
+    if all_of_it := [s for s in short if s.value < 1]:
+        return signs(SURE, all_of_it)
     return signs(90, [*shifts, *found]) if shifts or found else signs(80, short)
 
 
 def _values(e: Evidence) -> Signs:
     """A column has another unit, another form, or one value in most rows."""
-    return signs(83, e.moved(r"^(median|low|high|top|value|form|length):") + e.moved(r"^distinct:", "low"))
+    one = [s for s in e.moved(r"^top:", "high") if s.value >= NEARLY_ALL]
+    rest = e.moved(r"^(median|low|high|top|value|form|length):") + e.moved(r"^distinct:", "low")
+    return signs(SURE if one else 83, [*one, *(s for s in rest if s not in one)])
 
 
 def _added(e: Evidence) -> Signs:
