@@ -150,6 +150,19 @@ def postgres_server() -> str:
 @pytest.fixture
 def postgres_database(postgres_server: str) -> Iterator[str]:
     """The URL of an empty database of the test's own, for a ledger on the real PostgreSQL."""
+    with _empty_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture
+def another_postgres_database(postgres_server: str) -> Iterator[str]:
+    """A second empty database, to bring a copy into."""
+    with _empty_database(postgres_server) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _empty_database(postgres_server: str) -> Iterator[str]:
     from sqlalchemy import create_engine, text
 
     uri, name = postgres_server.replace("postgresql://", "postgresql+psycopg2://"), f"l{uuid.uuid4().hex}"

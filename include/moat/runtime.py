@@ -134,16 +134,17 @@ class Runtime:
 
 
 def staging_of(settings: Settings, connections: Connections) -> Staging:
-    """Open the staging area of the settings.
+    """Open the staging area of the settings."""
+    return staging_at(settings.staging, settings.staging_conn_id, connections)
 
-    An s3:// area takes its keys and endpoint from a connection.
-    """
-    uri = settings.staging
-    if not uri.startswith("s3://") or not settings.staging_conn_id:
+
+def staging_at(uri: str, conn_id: str, connections: Connections) -> Staging:
+    """Open an area for files: a folder, or s3:// with its keys and endpoint from a connection."""
+    if not uri.startswith("s3://") or not conn_id:
         return Staging(uri)
     from pyarrow.fs import S3FileSystem
 
-    found = connections.get(settings.staging_conn_id)
+    found = connections.get(conn_id)
     endpoint = str(found.extra.get("endpoint_url") or "")
     return Staging(
         uri,

@@ -85,13 +85,28 @@ class Staging:
         with self._proved(path) as source:
             return source.read()
 
+    def copy(self, file: Path, path: str) -> None:
+        """Write a local file to a path."""
+        with file.open("rb") as source, self._replacing(path) as sink:
+            shutil.copyfileobj(source, sink, 8 << 20)
+
+    @contextmanager
+    def local_copy(self, path: str) -> Iterator[Path]:
+        """A copy of a file in a local folder, while the block runs. Raises StagingError for a missing or damaged file."""
+        with self._proved(path) as source, tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, Path(path).name)
+            with file.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 8 << 20)
+            yield file
+
     def exists(self, path: str) -> bool:
         """Whether there is a file at a path."""
         return bool(self._fs.get_file_info(f"{self._root}/{path}").type == pafs.FileType.File)
 
     def files(self, path: str) -> list[str]:
         """Sorted paths of all files below a folder, including checksums and drafts."""
-        inside = self._fs.get_file_info(pafs.FileSelector(f"{self._root}/{path}", recursive=True, allow_not_found=True))
+        folder = f"{self._root}/{path}".rstrip("/")
+        inside = self._fs.get_file_info(pafs.FileSelector(folder, recursive=True, allow_not_found=True))
         return sorted(f.path.removeprefix(f"{self._root}/") for f in inside if f.type == pafs.FileType.File)
 
     def column(self, path: str, name: str) -> Iterator[str]:

@@ -8,7 +8,20 @@ from typing import NoReturn
 import typer
 from rich.markup import escape
 
-from moat.cli import access, audit, directories, documents, erase, incidents, loads, metrics, rollback, run, sources
+from moat.cli import (
+    access,
+    audit,
+    backup,
+    directories,
+    documents,
+    erase,
+    incidents,
+    loads,
+    metrics,
+    rollback,
+    run,
+    sources,
+)
 from moat.cli.shared import err
 from moat.errors import FatalError, MoatError
 from moat.settings import environment
@@ -18,7 +31,20 @@ app = typer.Typer(
     add_completion=False,
     help="Keeps a Weaviate knowledge base in step with documents and warehouse rows.",
 )
-for commands in (run, metrics, documents, loads, rollback, incidents, audit, erase, directories, access, sources):
+for commands in (
+    run,
+    metrics,
+    documents,
+    loads,
+    rollback,
+    incidents,
+    audit,
+    erase,
+    directories,
+    access,
+    sources,
+    backup,
+):
     commands.add(app)
 
 
