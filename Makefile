@@ -11,7 +11,7 @@ export UV_NO_PROGRESS = 1
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
 .PHONY: run stop test unit proofs check fmt docs lock clean help setup programs
-.PHONY: fidelity access data e2e machine sweep trust quality wheel mutants
+.PHONY: fidelity access data e2e machine sweep trust faults quality wheel mutants
 
 help: ## List these targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -58,6 +58,8 @@ sweep: programs ## Ask who reads what half a million times, beside the oracle; a
 	$(BIN)/python -m pytest tests/proofs/access/test_sweep.py --sweep 500000 --timeout 86400 -s
 trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md and TRUST_SECOND.md
 	$(BIN)/python -m pytest tests/proofs/trust --full -s
+faults: programs ## Kill Weaviate while it takes objects: afterwards a search finds each of them
+	$(BIN)/python -m tests.proofs faults
 quality: programs ## Measure retrieval on the whole of SciFact (test data that is not shipped)
 	$(BIN)/python -m pytest tests/proofs/quality --full -s
 	$(BIN)/python -m bench.quality $(or $(SHARED_DATA),../shared/data)

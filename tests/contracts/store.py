@@ -63,6 +63,12 @@ class StoreContract:
         assert store.read_back([o.id])[o.id].load == 2
         assert len(list(store.every())) == 1
 
+    def test_a_search_reaches_what_is_there_and_nothing_else(self, store: Store) -> None:
+        objects = [an_object(allow=()) for _ in range(3)]
+        store.write(objects[:2])
+        ids = [o.id for o in objects]
+        assert store.reached(ids, np.frombuffer(objects[0].vector, "<f4")) == set(ids[:2])
+
     def test_more_objects_than_a_batch_all_arrive(self, store: Store) -> None:
         objects = [an_object(text=f"text {i}") for i in range(1_203)]
         store.write(objects)

@@ -1,5 +1,6 @@
 """Ledger and staging are copied while loads go on, and come back whole into an empty place."""
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,19 @@ def test_what_is_restored_is_what_was_copied(company: Company, empty: Ledger, tm
     last = max(load.id for load in recent(ledger))
     found = went_on.run().load
     assert (found.state, found.counts["changed"], found.id > last) == ("promoted", 1, True)
+    empty.close()
+
+
+def test_a_copy_that_was_changed_is_refused(company: Company, empty: Ledger, tmp_path: Path) -> None:
+    target = Staging(str(tmp_path / "copy"))
+    backup(company.runtime.ledger, company.runtime.staging, target, print)
+    with target.local_copy(LEDGER) as file:
+        with sqlite3.connect(file) as connection:
+            connection.execute("UPDATE chunk SET text = 'other words'")
+        connection.close()
+        target.copy(file, LEDGER)  # with a checksum that fits
+    with pytest.raises(FatalError, match="what was restored is not what was copied: docs"):
+        restore(empty, Staging(str(tmp_path / "again")), target, "cli:ann", print)
     empty.close()
 
 

@@ -1,12 +1,14 @@
 """Source against ledger against index: what drifted is counted, and mended from the ledger."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from moat.errors import SchemaError
 from moat.index.store import WeaviateStore
-from moat.index.write import open_writer
+from moat.index.write import open_writer, prove
 from moat.ledger import documents, loads
 from moat.maintenance.reconcile import Drift, reconcile
 from moat.runtime import Runtime
@@ -34,6 +36,38 @@ def test_what_agrees_is_said_to_agree_and_left_alone(company: Company, index: We
     assert not found.repaired
     assert (found.visible_documents, found.visible_chunks) == (3, len(before))
     assert stored(index) == before
+
+
+class Crashed(WeaviateStore):
+    """A real index whose vector index lost one object, as after a kill: the same object, written again, is skipped."""
+
+    lost = ""
+
+    def reached(self, ids: Sequence[str], vector: np.ndarray) -> set[str]:
+        return super().reached(ids, vector) - {self.lost}
+
+    def delete(self, ids: Sequence[str]) -> None:
+        super().delete(ids)
+        self.lost = "" if self.lost in ids else self.lost
+
+
+def test_what_is_kept_and_not_found_is_counted_and_written_as_new(
+    company: Company, index: WeaviateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moat.index.write.PAUSES", ())
+    before = stored(index)
+    crashed = Crashed(index._client, index._settings)
+    crashed.lost = sorted(before)[0]
+    assert drift(company, crashed).unfound == 1
+    assert drift(company, crashed, repair=True).repaired
+    assert stored(index) == before
+    assert drift(company, crashed).agrees
+
+    o = an_object()
+    crashed.write([o])
+    crashed.lost = o.id
+    assert prove(crashed, {o.id: o}) == 1
+    assert crashed.lost == ""
 
 
 def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Company, index: WeaviateStore) -> None:

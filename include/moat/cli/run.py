@@ -96,7 +96,18 @@ def reconcile(
     else:
         render.table(
             out,
-            ("source", "documents", "chunks", "missing", "text", "access", "orphans", "the source is ahead by", ""),
+            (
+                "source",
+                "documents",
+                "chunks",
+                "missing",
+                "text",
+                "access",
+                "not found",
+                "orphans",
+                "the source is ahead by",
+                "",
+            ),
             (
                 (
                     d.source,
@@ -105,6 +116,7 @@ def reconcile(
                     d.missing,
                     d.text,
                     d.access,
+                    d.unfound,
                     d.orphans,
                     d.unreadable or render.counted(d.ahead),
                     "repaired" if d.repaired else "" if d.agrees else "; ".join(d.examples),

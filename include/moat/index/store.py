@@ -76,6 +76,10 @@ class Store(Protocol):
         """Read vectors by id, float32; missing objects are left out."""
         ...
 
+    def reached(self, ids: Sequence[str], vector: np.ndarray) -> set[str]:
+        """Those of the objects that a vector search reaches; `vector` is of any of them, float32."""
+        ...
+
     def set_allow(self, allow: Mapping[str, Sequence[str]]) -> None:
         """Replace the access tokens of objects; missing objects are left out."""
         ...
@@ -282,6 +286,19 @@ class WeaviateStore:
                     window, limit=len(window), include_vector=True, return_properties=[]
                 )
             found.update((str(o.uuid), np.asarray(o.vector["default"], np.float32)) for o in answer.objects)
+        return found
+
+    def reached(self, ids: Sequence[str], vector: np.ndarray) -> set[str]:
+        from weaviate.classes.query import Filter
+
+        found = set[str]()
+        for window in windows(ids, AT_ONCE):
+            among = Filter.by_id().contains_any(window)
+            with mapped_errors(self._settings):
+                answer = self._collection.query.near_vector(
+                    vector.tolist(), filters=among, limit=len(window), return_properties=[]
+                )
+            found.update(str(o.uuid) for o in answer.objects)
         return found
 
     def set_allow(self, allow: Mapping[str, Sequence[str]]) -> None:

@@ -1,6 +1,7 @@
 """Write to the index with proof: everything written is read back and compared."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -15,12 +16,14 @@ from moat.runtime import Runtime
 
 SAMPLE = 64  # vectors of a call that are read back and compared
 ALIKE = 0.9999  # least cosine of a vector with its stored copy
-Differs = Literal["missing", "text", "load", "access"]
+PAUSES = (0.2, 0.8, 3.2)  # seconds
+Differs = Literal["missing", "text", "load", "access", "search"]
 WORDS: dict[Differs, str] = {
     "missing": "it is not there",
     "text": "its text differs",
     "load": "another load wrote it",
     "access": "its access differs",
+    "search": "no vector search finds it",
 }
 
 
@@ -37,7 +40,7 @@ def open_writer(runtime: Runtime, model: str) -> WeaviateStore:
 
 
 def prove(index: Store, expected: dict[str, IndexObject]) -> int:
-    """Read back every object, compare it, and repair differences once.
+    """Read back every object, compare it, look whether a search finds it, and repair differences once.
 
     Returns the number of differences. If only access differs, only access is changed, so that a visible chunk
     is not hidden by the load that keeps it. Raises IndexUnavailable if an object still differs: a client's
@@ -45,6 +48,9 @@ def prove(index: Store, expected: dict[str, IndexObject]) -> int:
     """
     wrong = _wrong(index, expected)
     if wrong:
+        # A server that was killed may keep an object that its vector index lost, and takes the same object, written
+        # again, for unchanged.
+        index.delete([i for i, what in wrong.items() if what == "search"])
         index.write([expected[i] for i, what in wrong.items() if what != "access"])
         index.set_allow({i: expected[i].allow for i, what in wrong.items() if what == "access"})
         if still := _wrong(index, {i: expected[i] for i in wrong}):
@@ -77,7 +83,21 @@ def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, Differs]
             wrong[chunk_id] = "load"
         elif there.allow != tuple(sorted(o.allow)):
             wrong[chunk_id] = "access"
-    return wrong
+    return wrong | dict.fromkeys(unfound(index, expected, found.keys() - wrong.keys()), "search")
+
+
+def unfound(index: Store, expected: Mapping[str, IndexObject], there: Collection[str]) -> set[str]:
+    """Those objects in the index that no vector search finds. A server that indexes later gets some seconds."""
+    ids = sorted(there)
+    if not ids:
+        return set()
+    vector = np.frombuffer(expected[ids[0]].vector, "<f4")
+    for pause in (*PAUSES, 0.0):
+        left = set(ids) - index.reached(ids, vector)
+        if not left:
+            break
+        time.sleep(pause)
+    return left
 
 
 def patch(runtime: Runtime, index: Store, wanted: Sequence[str], current: Load | None = None) -> int:

@@ -32,6 +32,7 @@ class Drift:
     missing: int = 0  # visible chunks that the index does not hold
     text: int = 0  # whose text differs in the index
     access: int = 0  # whose access differs in the index
+    unfound: int = 0  # that the index holds, and no vector search finds
     orphans: int = 0  # objects of the index that the ledger does not know
     examples: list[str] = field(default_factory=list)
     repaired: bool = False
@@ -43,7 +44,7 @@ class Drift:
 
     @property
     def agrees(self) -> bool:
-        return not (self.missing or self.text or self.access or self.orphans or self.unreadable)
+        return not (self.missing or self.text or self.access or self.unfound or self.orphans or self.unreadable)
 
 
 def reconcile(
@@ -97,12 +98,16 @@ def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: 
         drift.visible_chunks += len(window)
         there = index.read_back([o.id for o in window])
         wrong, moved = list[IndexObject](), dict[str, tuple[str, ...]]()
+        lost = _unfound(index, list(there))
         for o in window:
             found = there.get(o.id)
             absent = found is None or found.load in hidden  # an object that searches leave out is missing for everyone
             if found is None or absent or found.text_hash != o.text_hash:
                 drift.missing += absent
                 drift.text += not absent
+                wrong.append(o)
+            elif o.id in lost:
+                drift.unfound += 1
                 wrong.append(o)
             elif found.allow != o.allow:
                 drift.access += 1
@@ -112,9 +117,16 @@ def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: 
             if len(drift.examples) < EXAMPLES:
                 drift.examples.append(f"{o.id} of {o.key}")
         if repair and wrong:
+            index.delete([o.id for o in wrong if o.id in lost])  # else it is taken for unchanged
             index.write(_with_vectors(runtime, wrong))
         if repair and moved:
             index.set_allow(moved)
+
+
+def _unfound(index: Store, ids: list[str]) -> set[str]:
+    """Those of the index's objects that no vector search finds."""
+    vector = next(iter(index.vectors(ids[:1]).values()), None)
+    return set(ids) - index.reached(ids, vector) if vector is not None else set()
 
 
 def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:

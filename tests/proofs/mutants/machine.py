@@ -67,6 +67,27 @@ MACHINE = (
         "tests/test_foreign.py::test_an_error_is_told_by_class_code_and_what_is_known",
     ),
     (
+        "an object that no search finds is written without deleting it",
+        "include/moat/index/write.py",
+        'index.delete([i for i, what in wrong.items() if what == "search"])',
+        "index.delete([])",
+        "tests/maintenance/test_reconcile.py::test_what_is_kept_and_not_found_is_counted_and_written_as_new",
+    ),
+    (
+        "what is kept and not found counts as there",
+        "include/moat/maintenance/reconcile.py",
+        "            elif o.id in lost:",
+        "            elif o.id in lost and False:",
+        "tests/maintenance/test_reconcile.py::test_what_is_kept_and_not_found_is_counted_and_written_as_new",
+    ),
+    (
+        "a restore takes what differs",
+        "include/moat/maintenance/backup.py",
+        "found := _hashes(ledger)) != made.fingerprints:",
+        "found := _hashes(ledger)) != made.fingerprints and not found:",
+        "tests/maintenance/test_backup.py::test_a_copy_that_was_changed_is_refused",
+    ),
+    (
         "the embedder's words are told",
         "include/moat/embedding/client.py",
         "reason = str(answer.status_code)",
