@@ -10,10 +10,7 @@ Bare is measured twice: as its manual shows it, and with a batch as large as the
 """
 
 import argparse
-import csv
 import os
-import random
-import re
 import sys
 import tempfile
 import time
@@ -27,50 +24,23 @@ import numpy as np
 import psutil
 
 from bench.results import put, ran_on
+from bench.texts import LONGEST, SAMPLES, texts_of
 from moat.connections import EnvironmentConnections
+from moat.embedding.encoder import CPU_BUDGET, GPU_BUDGET, open_encoder
 from moat.embedding.model import TokenCounter, folder_of
-from moat.embedding.server import CPU_BUDGET, GPU_BUDGET, load_model
 from moat.ids import chunk_id, text_hash
 from moat.ledger import Ledger, loads
 from moat.local import servers
 from moat.records import Chunk, Embedded, embedded_text
 from moat.runtime import Runtime, path
-from moat.settings import PROJECT, Settings
+from moat.settings import Settings
 from moat.source import AccessFiles, LocalFiles, Source
 from moat.stages.embed import embed
 from moat.staging import Staging
 
 TITLE = "embed: the stage beside bare sentence-transformers"
-SAMPLES = PROJECT / "include" / "samples"
 SOURCE = Source(name="bench", reader=LocalFiles(path=str(SAMPLES)), access=AccessFiles())
 STAGE = "embed stage"
-SHORTEST, LONGEST = 150, 250  # tokens that a chunk aims at, as the chunker makes them of prose
-
-
-def texts_of(n: int, tokens: TokenCounter) -> list[tuple[str, str]]:
-    """Headings and texts of chunks: the samples' sentences, shuffled, with other numbers in them."""
-    chance = random.Random(7)
-    headings, sentences = list[str](), list[str]()
-    for file in sorted(SAMPLES.rglob("*.md")):
-        text = file.read_text("utf-8")
-        headings += re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-        sentences += re.findall(r"[A-Z][^.|#]{30,}\.", text)
-    with (SAMPLES / "tickets.csv").open(encoding="utf-8", newline="") as tickets:
-        for row in csv.DictReader(tickets):
-            headings.append(row["subject"])
-            sentences += re.findall(r"[A-Z][^.|#]{30,}\.", row["body"])
-    made = list[tuple[str, str]]()
-    for _ in range(n):
-        heading, target, text = " › ".join(chance.sample(headings, 2)), chance.randint(SHORTEST, LONGEST), ""
-        for sentence in chance.sample(sentences, len(sentences)):
-            other = re.sub(r"\d", lambda _: str(chance.randint(0, 9)), sentence)
-            longer = f"{text} {other}".strip()
-            if tokens.count(embedded_text(heading, longer)) + tokens.special > target:
-                break
-            text = longer
-        made.append((heading, text))
-        tokens.forget()
-    return made
 
 
 def chunks_of(texts: list[tuple[str, str]], tokens: TokenCounter) -> list[Chunk]:
@@ -148,7 +118,7 @@ def main() -> None:
             "MOAT_EMBEDDER_DEVICE": given.device,
         }
         with servers.running(server := servers.embedder(settings, Path(sys.executable), env)):
-            model = load_model(str(folder_of(settings.model)), given.device, settings.embedder_precision)
+            model = open_encoder(folder_of(settings.model), given.device, settings.embedder_precision, tokens).model
             size = (GPU_BUDGET if model.device.type == "cuda" else CPU_BUDGET) // LONGEST
             ways: dict[str, Callable[[list[Chunk]], tuple[float, np.ndarray]]] = {
                 STAGE: lambda some: stage(settings, some),

@@ -24,7 +24,7 @@ MOST_LINES = 400
 # Where anything at all may be raised, and nothing may pass. Each is one door, with what it does then.
 BLANKET = {
     ("include/moat/dagfile.py", "_run"): "a DAG file is anybody's Python: its error is told with the file's name",
-    ("include/moat/embedding/server.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
+    ("include/moat/embedding/turns.py", "_pass"): "whatever the model raises belongs to the requests in that pass",
     ("include/moat/stages/gate.py", "check"): "a check that cannot look has seen nothing, so it blocks",
     (
         "include/moat/incidents/lifecycle.py",

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from moat.embedding import server
+from moat.embedding import encoder, server
 from moat.embedding.client import HttpEmbedder
 from moat.embedding.door import Door
 from moat.embedding.limits import (
@@ -146,7 +146,7 @@ class Slow:
 
 def test_a_question_is_answered_while_another_request_is_still_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = Slow()
-    monkeypatch.setattr(server, "load_model", lambda *_: Model())
+    monkeypatch.setattr(encoder, "load_model", lambda *_: Model())
     monkeypatch.setattr(TokenCounter, "of", lambda model: tokens)
     app = server.app_of(Settings.model_validate({}))
 

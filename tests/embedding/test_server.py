@@ -18,7 +18,7 @@ from moat.embedding.address import address_of
 from moat.embedding.client import Embedder, HttpEmbedder, InProcessEmbedder, embedder_of
 from moat.embedding.model import ModelInfo
 from moat.embedding.resident import ensure_running, serves
-from moat.embedding.server import Job, Turns
+from moat.embedding.turns import Job, Turns
 from moat.errors import EmbedderUnavailable, ModelError
 from moat.local.servers import free_ports
 from moat.settings import Settings
@@ -183,7 +183,7 @@ def results(*jobs: Job) -> list[list[int]]:
 
 def test_a_question_goes_in_front_of_every_bulk_batch() -> None:
     encode = Recorder()
-    turns = Turns(encode, budget=30)
+    turns = Turns(encode, 30, "padded")
     bulk = job("a", *["b" * 10] * 12)
     turns.submit(bulk, "bulk")
     time.sleep(0.1)
@@ -196,7 +196,7 @@ def test_a_question_goes_in_front_of_every_bulk_batch() -> None:
 
 def test_bulk_clients_take_turns() -> None:
     encode = Recorder()
-    turns = Turns(encode, budget=20)
+    turns = Turns(encode, 20, "padded")
     one, two = job("a", *["a" * 10] * 8), job("b", *["b" * 10] * 8)
     turns.submit(one, "bulk")
     turns.submit(two, "bulk")
@@ -208,7 +208,7 @@ def test_bulk_clients_take_turns() -> None:
 
 def test_texts_of_a_pass_fit_the_budget_padding_counted_the_longest_first() -> None:
     encode = Recorder()
-    turns = Turns(encode, budget=40)
+    turns = Turns(encode, 40, "padded")
     mixed = job("a", *["x" * n for n in (1, 30, 7, 19, 20, 2, 40, 3)])
     turns.submit(mixed, "bulk")
     encode.gate.set()
@@ -220,7 +220,7 @@ def test_texts_of_a_pass_fit_the_budget_padding_counted_the_longest_first() -> N
 def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     encode = Recorder(fail_above=2)
     encode.gate.set()
-    turns = Turns(encode, budget=100_000)
+    turns = Turns(encode, 100_000, "padded")
     many = job("a", *[f"text {i}" for i in range(11)])
     turns.submit(many, "bulk")
     assert results(many) == [[len(f"text {i}") for i in range(11)]]
@@ -232,7 +232,7 @@ def test_an_error_of_the_model_reaches_the_one_who_asked_and_no_other() -> None:
             raise ValueError("NaN in the weights")
         return [np.zeros(3, np.float32) for _ in texts]
 
-    turns = Turns(encode, budget=1)
+    turns = Turns(encode, 1, "padded")
     bad, good = job("a", "bad"), job("b", "good")
     turns.submit(bad, "bulk")
     turns.submit(good, "bulk")

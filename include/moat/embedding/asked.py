@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from moat.embedding.limits import MOST_TEXTS, Priority, too_long
 
@@ -13,6 +14,7 @@ class Asked:
     model: str
     texts: list[str]
     form: str  # of the vectors: float or base64
+    items: list[Any] = field(default_factory=list)  # what the encoder takes of each text
     lengths: list[int] = field(default_factory=list)  # in tokens
 
 
@@ -34,7 +36,10 @@ def asked_of(content: bytes, priority: Priority) -> Asked:
         raise ValueError(f"input must be a text or a list of 1 to {MOST_TEXTS:,} texts, none of them empty")
     if said := too_long(texts, priority):
         raise ValueError(said)
-    if any("\ud800" <= character <= "\udfff" for text in texts if not text.isascii() for character in text):
-        raise ValueError("a text holds half a surrogate pair, which is no character")
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half a surrogate pair, which is no character") from None
     form = "base64" if body.get("encoding_format") == "base64" else "float"
     return Asked(str(body.get("model")), texts, form)

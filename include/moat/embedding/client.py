@@ -18,7 +18,7 @@ import numpy as np
 from moat.connections import Connections
 from moat.embedding.address import Address
 from moat.embedding.limits import Priority, requests
-from moat.embedding.model import ModelInfo, folder_of, max_tokens_of, revision_of
+from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
 from moat.embedding.resident import ensure_running
 from moat.errors import EmbedderUnavailable, ModelError
 from moat.settings import Settings
@@ -112,7 +112,13 @@ class HttpEmbedder:
     def info(self) -> ModelInfo:
         if self._known is None:
             body = self._asked(lambda: self._http.get("/health")).json()
-            self._known = ModelInfo(body["model"], body["revision"], body["dimensions"], body["max_tokens"])
+            self._known = ModelInfo(
+                model=body["model"],
+                revision=body["revision"],
+                dimensions=body["dimensions"],
+                max_tokens=body["max_tokens"],
+                precision=body.get("precision", "float32"),
+            )
         return self._known
 
     def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
@@ -179,10 +185,18 @@ class InProcessEmbedder:
 
     def __init__(self, settings: Settings) -> None:
         folder = folder_of(settings.model)
-        from moat.embedding.server import dimensions_of, load_model
+        from moat.embedding.encoder import dimensions_of, open_encoder
 
-        self._model = load_model(str(folder), settings.embedder_device, settings.embedder_precision)
-        self._info = ModelInfo(settings.model, revision_of(folder), dimensions_of(self._model), max_tokens_of(folder))
+        tokens = TokenCounter.of(settings.model)
+        encoder = open_encoder(folder, settings.embedder_device, settings.embedder_precision, tokens)
+        self._model = encoder.model
+        self._info = ModelInfo(
+            model=settings.model,
+            revision=revision_of(folder),
+            dimensions=dimensions_of(self._model),
+            max_tokens=max_tokens_of(folder),
+            precision=encoder.precision,
+        )
 
     def info(self) -> ModelInfo:
         return self._info

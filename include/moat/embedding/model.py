@@ -26,11 +26,13 @@ class ModelInfo:
     revision: str
     dimensions: int
     max_tokens: int  # of one text, special tokens included
+    precision: str = "float32"  # that it computes in
 
     @property
     def key(self) -> str:
-        """Name, revision and dimensions as one text of at most 64 characters."""
-        return f"{self.model}@{self.revision}/{self.dimensions}"[-64:]
+        """Name, revision, dimensions and any other precision than float32, in at most 64 characters."""
+        other = "" if self.precision == "float32" else f":{self.precision}"
+        return f"{self.model}@{self.revision}/{self.dimensions}{other}"[-64:]
 
 
 def folder_of(model: str) -> Path:
@@ -121,6 +123,10 @@ class TokenCounter:
         """Tokens of each text, counted anew; safe to call from several threads."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [len(encoding.ids) for encoding in encodings]
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, special ones included; safe to call from several threads."""
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=True)]
 
     def forget(self) -> None:
         """Forget the counted texts."""

@@ -16,12 +16,9 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,126 +27,13 @@ import numpy as np
 from moat.embedding.address import address_of
 from moat.embedding.asked import Asked, asked_of
 from moat.embedding.door import Door
+from moat.embedding.encoder import CPU_BUDGET, GPU_BUDGET, dimensions_of, open_encoder
 from moat.embedding.limits import Priority
 from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
 from moat.embedding.resident import serves
+from moat.embedding.turns import Job, Turns
 from moat.errors import EmbedderUnavailable
 from moat.settings import Settings, private_folder
-
-CPU_BUDGET, GPU_BUDGET = 2_048, 65_536  # tokens of one forward pass; on a CPU, what fits its cache is fastest
-
-
-def load_model(folder: str, device: str, precision: str) -> Any:
-    """Load a sentence-transformers model on a device; `auto` precision is half on a GPU."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # set-up downloaded the model; nothing is fetched at run time
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(folder, device=None if device == "auto" else device)
-    on_gpu = model.device.type == "cuda"
-    wanted = ("float16" if on_gpu else "float32") if precision == "auto" else precision
-    model.to(getattr(torch, wanted))
-    model.eval()
-    return model
-
-
-@dataclass(eq=False)
-class Job:
-    """The texts of one request, longest first, and the vectors made so far."""
-
-    texts: list[str]
-    lengths: list[int]
-    client: str
-    order: deque[int] = field(init=False)
-    vectors: list[np.ndarray | None] = field(init=False)
-    done: Future[list[np.ndarray | None]] = field(default_factory=Future)
-
-    def __post_init__(self) -> None:
-        self.order = deque(sorted(range(len(self.texts)), key=lambda i: -self.lengths[i]))
-        self.vectors = [None] * len(self.texts)
-
-
-class Turns:
-    """Schedules the model: queries first, then bulk clients in turn, one forward pass each."""
-
-    def __init__(self, encode: Any, budget: int) -> None:
-        self._encode, self._budget = encode, budget
-        self._queries: deque[Job] = deque()
-        self._bulk: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._changed = threading.Condition()
-        self.passes = 0
-        threading.Thread(target=self._work, name="model", daemon=True).start()
-
-    def submit(self, job: Job, priority: Priority) -> None:
-        """Queue a job by its priority."""
-        with self._changed:
-            if priority == "query":
-                self._queries.append(job)
-            else:
-                self._bulk.setdefault(job.client, deque()).append(job)
-            self._changed.notify()
-
-    def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._queries and not self._bulk:
-                    self._changed.wait()
-                taken = self._take()
-            self._pass(taken)
-
-    def _take(self) -> list[tuple[Job, int]]:
-        """Take the texts of the next forward pass, within the budget."""
-        taken: list[tuple[Job, int]] = []
-        longest = 0
-
-        def fits(job: Job) -> bool:
-            return not taken or (len(taken) + 1) * max(longest, job.lengths[job.order[0]]) <= self._budget
-
-        if self._queries:
-            while self._queries and fits(self._queries[0]):
-                job = self._queries[0]
-                longest = max(longest, job.lengths[job.order[0]])
-                taken.append((job, job.order.popleft()))
-                if not job.order:
-                    self._queries.popleft()
-            return taken
-        client, jobs = self._bulk.popitem(last=False)
-        job = jobs[0]
-        while job.order and fits(job):
-            longest = max(longest, job.lengths[job.order[0]])
-            taken.append((job, job.order.popleft()))
-        if not job.order:
-            jobs.popleft()
-        if jobs:
-            self._bulk[client] = jobs  # behind all others
-        return taken
-
-    def _pass(self, taken: list[tuple[Job, int]]) -> None:
-        """Run one forward pass; out of memory, run two of half the size."""
-        self.passes += 1
-        try:
-            vectors = self._encode([job.texts[i] for job, i in taken])
-        except Exception as error:  # noqa: BLE001  whatever the model raises belongs to the requests in this pass
-            if _out_of_memory(error) and len(taken) > 1:
-                self._budget = max(512, self._budget // 2)
-                half = len(taken) // 2
-                self._pass(taken[:half])
-                self._pass(taken[half:])
-                return
-            for job in {id(job): job for job, _ in taken}.values():
-                if not job.done.done():
-                    job.done.set_exception(error)
-            return
-        for (job, i), vector in zip(taken, vectors, strict=True):
-            job.vectors[i] = vector
-            if all(v is not None for v in job.vectors) and not job.done.done():
-                job.done.set_result(job.vectors)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError)
 
 
 def app_of(settings: Settings) -> Any:
@@ -159,17 +43,18 @@ def app_of(settings: Settings) -> Any:
     # Over a socket the file's mode says who may ask; a key that Moat keeps for the user seals and asks nobody.
     key = "" if address_of(settings).socket else settings.embedder_key.get_secret_value()
     folder = folder_of(settings.model)
-    model, tokens = (
-        load_model(str(folder), settings.embedder_device, settings.embedder_precision),
-        TokenCounter.of(settings.model),
+    tokens = TokenCounter.of(settings.model)
+    encoder = open_encoder(folder, settings.embedder_device, settings.embedder_precision, tokens)
+    device = encoder.model.device
+    info = ModelInfo(
+        model=settings.model,
+        revision=revision_of(folder),
+        dimensions=dimensions_of(encoder.model),
+        max_tokens=max_tokens_of(folder),
+        precision=encoder.precision,
     )
-    info = ModelInfo(settings.model, revision_of(folder), dimensions_of(model), max_tokens_of(folder))
-    turns = Turns(
-        lambda texts: model.encode(texts, batch_size=len(texts), convert_to_numpy=True, show_progress_bar=False).astype(
-            "<f4"
-        ),
-        settings.embedder_token_budget or (GPU_BUDGET if model.device.type == "cuda" else CPU_BUDGET),
-    )
+    budget = settings.embedder_token_budget or (GPU_BUDGET if device.type == "cuda" else CPU_BUDGET)
+    turns = Turns(encoder.vectors, budget, encoder.packing)
     # Reading and counting beside the loop: a large request of one client holds up neither questions nor health.
     workers = {"bulk": ThreadPoolExecutor(1, "bulk"), "query": ThreadPoolExecutor(2, "query")}
     state = {"used": time.monotonic()}
@@ -191,8 +76,8 @@ def app_of(settings: Settings) -> Any:
             "revision": info.revision,
             "dimensions": info.dimensions,
             "max_tokens": info.max_tokens,
-            "device": str(model.device),
-            "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
+            "device": str(device),
+            "precision": info.precision,
             "passes": turns.passes,
         }
 
@@ -205,7 +90,7 @@ def app_of(settings: Settings) -> Any:
             raise HTTPException(
                 409, f"another model or revision is asked for; this embedder serves {info.model} {info.revision}"
             )
-        asked.lengths = [n + tokens.special for n in tokens.lengths(asked.texts)]
+        asked.items, asked.lengths = encoder.read(asked.texts)
         longest = max(asked.lengths)
         if priority == "bulk" and longest > info.max_tokens:
             raise HTTPException(
@@ -231,7 +116,7 @@ def app_of(settings: Settings) -> Any:
         loop, pool = asyncio.get_running_loop(), workers[priority]
         asked = await loop.run_in_executor(pool, measured, content, priority, x_moat_revision)
         client = x_moat_client[:64] or (request.client.host if request.client else "")
-        job = Job(asked.texts, [min(n, info.max_tokens) for n in asked.lengths], client)
+        job = Job(asked.items, [min(n, info.max_tokens) for n in asked.lengths], client)
         turns.submit(job, priority)
         vectors = await asyncio.wrap_future(job.done)
         state["used"] = time.monotonic()
@@ -304,12 +189,6 @@ def _listening(path: Path) -> Iterator[socket.socket]:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_ino == mine:
                 path.unlink()
-
-
-def dimensions_of(model: Any) -> int:
-    """Number of dimensions of a model's vectors."""
-    named = getattr(model, "get_embedding_dimension", None) or model.get_sentence_embedding_dimension
-    return int(named())
 
 
 if __name__ == "__main__":
