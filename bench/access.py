@@ -163,7 +163,7 @@ class Known:
 
     def __init__(self, dimensions: int) -> None:
         self.of: dict[str, np.ndarray] = {}
-        self._info = ModelInfo("bench", "1", dimensions, 256)
+        self._info = ModelInfo(model="bench", revision="1", dimensions=dimensions, max_tokens=256)
 
     def info(self) -> ModelInfo:
         return self._info

@@ -47,7 +47,7 @@ from moat.embedding.address import address_of
 from moat.embedding.client import HttpEmbedder
 from moat.embedding.encoder import GPU_BUDGET, Encoder, PaddedEncoder, in_half, least_cosine, load_model
 from moat.embedding.limits import requests
-from moat.embedding.model import TokenCounter, max_tokens_of
+from moat.embedding.model import TokenCounter, folder_of, max_tokens_of
 from moat.embedding.resident import STARTING_S, serves
 from moat.embedding.turns import Job, Turns
 from moat.records import embedded_text
@@ -70,8 +70,7 @@ PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
 AS_SET = "as it chooses"
 BUDGETS = (16_384, GPU_BUDGET, 2 * GPU_BUDGET)
 DIFFERENT = 1_024  # texts; they repeat, which no road notices
-FEWER = {"bge-large": 4}
-PART = {"float32": 4, "tf32": 4}  # of the texts, where all would take minutes
+FEWER = {"bge-large": 2}  # a share of the texts
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def random_model(folder: Path, shape: str, like: Path) -> Path:
         num_attention_heads=form["heads"],
         intermediate_size=form["middle"],
         vocab_size=json.loads((like / "config.json").read_text())["vocab_size"],
-        initializer_range=0.05,  # of 0.02, attention would hardly look at what it reads
+        initializer_range=1.6 / form["width"] ** 0.5,  # with less, vectors hardly depend on the text
     )
     shutil.copytree(like, folder, ignore=shutil.ignore_patterns("*.safetensors", "*.bin", "config.json"))
     BertModel(config).save_pretrained(folder)
@@ -250,38 +249,41 @@ def measure(shape: str, folder: Path, made: list[str], given: argparse.Namespace
 
     tokens = tokens_of(folder)
     every = texts_for(folder, made, tokens)
-
-    def row(road: str, precision: str, batch: str, seconds: float, cosine: float | None = None) -> Row:
-        some = every.part(len(made) // PART.get(precision, 1))
-        tokens_s, flops_s = sum(some.lengths) / seconds, some.flops() / seconds
-        return Row(
-            shape=shape, road=road, precision=precision, batch=batch, tokens_s=tokens_s, flops_s=flops_s, cosine=cosine
-        )
-
+    fewer = every.part(max(len(made) // 4, 1))  # where all would take minutes
     truth: np.ndarray | None = None
     for precision in given.precision:
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-        texts = every.part(len(made) // PART.get(precision, 1))
+        half = precision in ("bfloat16", "float16")
+        texts, of = every if half else fewer, partial(row, shape, precision)
         model = load_model(str(folder), given.device)
         if truth is None:
             truth = bare(model, every.part(DIFFERENT), 32)
         encoder: Encoder = PaddedEncoder(model, tokens, precision)
-        if precision in ("bfloat16", "float16"):
+        if half:
             encoder, cosine = in_half(model, precision, tokens)
             print(f"{shape} in {precision}: {encoder.packing}, least cosine of the probes {cosine:.6f}", flush=True)
         for size in (32,) if given.small else (32, 256):
-            seconds, vectors = timed(partial(bare, model, texts, size), given.seconds)
-            yield row("bare", precision, f"{size} texts", seconds, cosine_of(vectors, truth))
+            seconds, vectors = timed(partial(bare, model, fewer, size), given.seconds)
+            yield of(fewer, road="bare", batch=f"{size} texts", seconds=seconds, cosine=cosine_of(vectors, truth))
         for budget in BUDGETS if precision == "float16" and not given.small else (GPU_BUDGET,):
-            named = f"{budget:,} tokens"
+            batch = f"{budget:,} tokens"
             if encoder.packing == "packed":
-                yield row("pass", precision, named, timed(by_passes(encoder, texts, budget), given.seconds)[0])
+                yield of(
+                    texts, road="pass", batch=batch, seconds=timed(by_passes(encoder, texts, budget), given.seconds)[0]
+                )
             seconds, vectors = timed(partial(by_turns, encoder, texts, budget), given.seconds)
-            yield row("encoder", precision, named, seconds, cosine_of(vectors, truth))
+            yield of(texts, road="encoder", batch=batch, seconds=seconds, cosine=cosine_of(vectors, truth))
     torch.set_float32_matmul_precision("highest")
     if given.clients:
         for clients, seconds in by_embedder(folder, given, every):
-            yield row("embedder", AS_SET, f"{clients} client" + "s" * (clients > 1), seconds)
+            batch = f"{clients} client" + "s" * (clients > 1)
+            yield row(shape, AS_SET, every, road="embedder", batch=batch, seconds=seconds)
+
+
+def row(shape: str, precision: str, texts: Texts, **given: Any) -> Row:
+    seconds = given.pop("seconds")
+    tokens_s, flops_s = sum(texts.lengths) / seconds, texts.flops() / seconds
+    return Row(shape=shape, precision=precision, tokens_s=tokens_s, flops_s=flops_s, **given)
 
 
 def tokens_of(folder: Path) -> TokenCounter:
@@ -299,13 +301,13 @@ def bare(model: Any, texts: Texts, size: int) -> np.ndarray:
     return np.asarray(model.encode(texts.texts, batch_size=size, show_progress_bar=False))
 
 
-def told_row(row: Row, card: str) -> str:
+def told_row(one: Row, card: str) -> str:
     peak = next((peaks for name, peaks in PEAKS.items() if name in card), {}).get(
-        "float16" if row.precision == AS_SET else row.precision
+        "float16" if one.precision == AS_SET else one.precision
     )
-    share = f"{row.flops_s / peak:.1%}" if peak else ""
-    cosine = "" if row.cosine is None else f"{row.cosine:.6f}"
-    return f"| {row.shape} | {row.road} | {row.precision} | {row.batch} | {row.tokens_s:,.0f} | {row.flops_s / 1e12:.1f} | {share} | {cosine} |"
+    share = f"{one.flops_s / peak:.1%}" if peak else ""
+    cosine = "" if one.cosine is None else f"{one.cosine:.6f}"
+    return f"| {one.shape} | {one.road} | {one.precision} | {one.batch} | {one.tokens_s:,.0f} | {one.flops_s / 1e12:.1f} | {share} | {cosine} |"
 
 
 def told(rows: list[Row], given: argparse.Namespace, products: dict[str, float]) -> str:
@@ -317,10 +319,10 @@ def told(rows: list[Row], given: argparse.Namespace, products: dict[str, float])
             "",
             "| shape | road | precision | batch | tokens a second | TFLOP/s | MFU | least cosine |",
             "|---|---|---|---|---|---|---|---|",
-            *(told_row(row, given.card) for row in rows),
+            *(told_row(one, given.card) for one in rows),
             "",
-            f"Medians over at least three runs of {given.texts:,} texts of MiniLM and a quarter as many of bge-large, a quarter of them in float32 and tf32; "
-            f"{DIFFERENT:,} different ones, those of bench/texts.py. Roads, operations and MFU: see `bench/gpu.py`. "
+            f"Medians over at least three runs of {given.texts:,} texts of MiniLM and half as many of bge-large; bare and in float32 and tf32 a quarter of them. "
+            f"{DIFFERENT:,} are different, those of bench/texts.py. Roads, operations and MFU: see `bench/gpu.py`. "
             f"Least cosine: of all texts, beside `encode` in float32. {given.note}".strip(),
             "",
             f"{ran_on('torch', 'sentence-transformers', 'transformers')} By `python -m bench.gpu`.",
@@ -355,8 +357,6 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> list[Row]:
     given = arguments(words)
-    from moat.embedding.model import folder_of
-
     source = given.model or folder_of(Settings().model)
     rows = list[Row]()
     products = {}
@@ -370,9 +370,9 @@ def main(words: list[str] | None = None) -> list[Row]:
     with tempfile.TemporaryDirectory() as made:
         for shape in given.shape:
             folder = source if shape == "minilm" else random_model(Path(made, shape), shape, source)
-            for row in measure(shape, folder, texts[: given.texts // FEWER.get(shape, 1)], given):
-                rows.append(row)
-                print(told_row(row, given.card), flush=True)
+            for one in measure(shape, folder, texts[: given.texts // FEWER.get(shape, 1)], given):
+                rows.append(one)
+                print(told_row(one, given.card), flush=True)
     if not given.small:
         report = told(rows, given, products)
         put(TITLE, report)

@@ -103,7 +103,7 @@ class Settings(BaseModel):
     )
     embedder_device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     embedder_precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
-        "auto", description="auto: float16 on a GPU, float32 elsewhere."
+        "auto", description="auto: float16 on a GPU if its vectors are those of float32, float32 elsewhere."
     )
     embedder_token_budget: int = Field(
         0, ge=0, description="Tokens, padding counted, in one forward pass; 0: what suits the device."

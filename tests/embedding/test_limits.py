@@ -235,4 +235,6 @@ def test_one_text_beyond_the_bound_is_told_and_nothing_is_sent(
 @pytest.fixture
 def no_server() -> Callable[[], HttpEmbedder]:
     """A client whose server nobody started: whatever it sends fails otherwise."""
-    return lambda: HttpEmbedder("http://127.0.0.1:1", MODEL, known=ModelInfo(MODEL, "", 384, 256), tries=1)
+    return lambda: HttpEmbedder(
+        "http://127.0.0.1:1", MODEL, known=ModelInfo(model=MODEL, revision="", dimensions=384, max_tokens=256), tries=1
+    )

@@ -41,4 +41,4 @@ def test_a_model_that_does_not_say_what_it_takes_is_refused(tmp_path: Path) -> N
 
 
 def test_the_key_of_a_model_fits_its_column() -> None:
-    assert len(ModelInfo("m" * 200, "r" * 12, 384, 256).key) <= 64
+    assert len(ModelInfo(model="m" * 200, revision="r" * 12, dimensions=384, max_tokens=256).key) <= 64

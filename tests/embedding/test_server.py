@@ -217,6 +217,20 @@ def test_texts_of_a_pass_fit_the_budget_padding_counted_the_longest_first() -> N
     assert all(len(p) * max(map(len, p)) <= 40 for p in encode.passes)
 
 
+def test_without_padding_the_next_requests_fill_what_one_leaves_and_the_next_client_begins() -> None:
+    encode = Recorder()
+    turns = Turns(encode, 40, "packed")
+    first = job("z", "z" * 40)  # occupies the model until all have asked
+    turns.submit(first, "bulk")
+    time.sleep(0.1)
+    asked = [job("a", *["a" * 10] * 3), job("b", *["b" * 10] * 3), job("a", *["A" * 10] * 3)]
+    for one in asked:
+        turns.submit(one, "bulk")
+    encode.gate.set()
+    results(first, *asked)
+    assert ["".join(text[0] for text in texts) for texts in encode.passes] == ["z", "aaaA", "bbbA", "A"]
+
+
 def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     encode = Recorder(fail_above=2)
     encode.gate.set()
@@ -275,7 +289,7 @@ def hosted() -> Iterator[Callable[[Script], tuple[HttpEmbedder, list[dict[str, A
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
-        return HttpEmbedder(url, "m", "key", ModelInfo("m", "", 2, 100)), bodies
+        return HttpEmbedder(url, "m", "key", ModelInfo(model="m", revision="", dimensions=2, max_tokens=100)), bodies
 
     yield make
     for server in servers:

@@ -69,7 +69,12 @@ def echo(request: pytest.FixtureRequest, form: Callable[[str], str]) -> Iterator
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    made = HttpEmbedder(f"http://127.0.0.1:{server.server_port}", "m", known=ModelInfo("m", "", 2, 9), tries=1)
+    made = HttpEmbedder(
+        f"http://127.0.0.1:{server.server_port}",
+        "m",
+        known=ModelInfo(model="m", revision="", dimensions=2, max_tokens=9),
+        tries=1,
+    )
     yield made
     made.close()
     server.shutdown()

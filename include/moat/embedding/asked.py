@@ -7,7 +7,7 @@ from typing import Any
 from moat.embedding.limits import MOST_TEXTS, Priority, too_long
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Asked:
     """Texts to embed, as asked for."""
 
@@ -42,4 +42,4 @@ def asked_of(content: bytes, priority: Priority) -> Asked:
     except UnicodeEncodeError:
         raise ValueError("a text holds half a surrogate pair, which is no character") from None
     form = "base64" if body.get("encoding_format") == "base64" else "float"
-    return Asked(str(body.get("model")), texts, form)
+    return Asked(model=str(body.get("model")), texts=texts, form=form)

@@ -117,7 +117,7 @@ class HttpEmbedder:
                 revision=body["revision"],
                 dimensions=body["dimensions"],
                 max_tokens=body["max_tokens"],
-                precision=body.get("precision", "float32"),
+                precision="" if body.get("faithful", True) else body["precision"],
             )
         return self._known
 
@@ -195,7 +195,7 @@ class InProcessEmbedder:
             revision=revision_of(folder),
             dimensions=dimensions_of(self._model),
             max_tokens=max_tokens_of(folder),
-            precision=encoder.precision,
+            precision="" if encoder.faithful else encoder.precision,
         )
 
     def info(self) -> ModelInfo:
@@ -248,10 +248,10 @@ def _endpoint(settings: Settings, connections: Connections, wait_s: float, tries
     found = connections.get(settings.embedder_conn_id)
     try:
         known = ModelInfo(
-            str(found.extra["model"]),
-            str(found.extra.get("revision", "")),
-            int(found.extra["dimensions"]),
-            int(found.extra["max_tokens"]),
+            model=str(found.extra["model"]),
+            revision=str(found.extra.get("revision", "")),
+            dimensions=int(found.extra["dimensions"]),
+            max_tokens=int(found.extra["max_tokens"]),
         )
     except (KeyError, ValueError) as error:
         raise ModelError(

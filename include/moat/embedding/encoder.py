@@ -44,6 +44,7 @@ class Encoder(Protocol):
 
     model: Any
     precision: str
+    faithful: bool  # its vectors are those of float32
     packing: Packing
 
     def read(self, texts: Sequence[str]) -> tuple[list[Any], list[int]]:
@@ -59,6 +60,7 @@ class PaddedEncoder:
     """sentence-transformers as it is: it reads texts itself and pads them to the longest."""
 
     packing: Packing = "padded"
+    faithful = True
 
     def __init__(self, model: Any, tokens: TokenCounter, precision: str) -> None:
         self.model, self.precision, self._tokens = model, precision, tokens
@@ -106,9 +108,10 @@ def checked(model: Any, again: Callable[[], Any], precision: str, tokens: TokenC
         return made
     told = f"in {made.precision} the model has not the vectors of float32: least cosine {cosine:.5f}, {LEAST_COSINE} is asked for"
     if precision != "auto":
-        log.warning("%s; it stays in %s, because MOAT_EMBEDDER_PRECISION says so", told, precision)
+        log.warning("%s; MOAT_EMBEDDER_PRECISION says so, and its vectors are filed as another model's", told)
+        made.faithful = False
         return made
-    log.warning("%s; it runs in float32, which is slower, and its vectors are filed under another key", told)
+    log.warning("%s; it runs in float32, which is slower", told)
     return PaddedEncoder(again(), tokens, "float32")
 
 
@@ -121,16 +124,15 @@ def in_half(model: Any, precision: str, tokens: TokenCounter) -> tuple[Encoder, 
     """
     truth = PaddedEncoder(model, tokens, "float32").vectors(PROBES)
     _cast(model, precision)
-    nearest: tuple[Encoder, float] | None = None
-    for encoder in (PackedEncoder.of(model, tokens, precision), PaddedEncoder(model, tokens, precision)):
-        if encoder is not None:
+    padded: Encoder = PaddedEncoder(model, tokens, precision)
+    packed: Encoder | None = PackedEncoder.of(model, tokens, precision)
+    nearest, best = padded, -2.0
+    for encoder in (packed, padded):
+        if encoder is not None and best < LEAST_COSINE:
             cosine = least_cosine(encoder.vectors(encoder.read(PROBES)[0]), truth)
-            if nearest is None or cosine > nearest[1]:
-                nearest = encoder, cosine
-            if cosine >= LEAST_COSINE:
-                break
-    assert nearest is not None
-    return nearest
+            if cosine > best:
+                nearest, best = encoder, cosine
+    return nearest, best
 
 
 def least_cosine(vectors: np.ndarray, others: np.ndarray) -> float:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """Description of an embedder's model.
 
@@ -26,12 +26,12 @@ class ModelInfo:
     revision: str
     dimensions: int
     max_tokens: int  # of one text, special tokens included
-    precision: str = "float32"  # that it computes in
+    precision: str = ""  # named only if the vectors in it are not those of float32
 
     @property
     def key(self) -> str:
-        """Name, revision, dimensions and any other precision than float32, in at most 64 characters."""
-        other = "" if self.precision == "float32" else f":{self.precision}"
+        """Name, revision, dimensions and a precision of its own, as one text of at most 64 characters."""
+        other = f":{self.precision}" if self.precision else ""
         return f"{self.model}@{self.revision}/{self.dimensions}{other}"[-64:]
 
 

@@ -6,7 +6,7 @@ start, in `moat.embedding.encoder`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class PackedEncoder:
     `vectors` takes token ids as `read` gives them.
     """
 
-    packing = "packed"
+    packing: Literal["packed"] = "packed"
+    faithful = True
 
     def __init__(self, model: Any, tokens: TokenCounter, precision: str) -> None:
         import torch

@@ -2,7 +2,7 @@
 
     moat embedder                        # if none runs, the first task that embeds starts it
     POST /v1/embeddings                  {"model", "input", "encoding_format": "float" | "base64"}
-    GET  /health                         model, revision, device, dimensions, max_tokens
+    GET  /health                         model, revision, device, precision, dimensions, max_tokens
 
 It keeps the model loaded. A query goes before all bulk work; bulk clients take turns, one forward pass each.
 """
@@ -51,7 +51,7 @@ def app_of(settings: Settings) -> Any:
         revision=revision_of(folder),
         dimensions=dimensions_of(encoder.model),
         max_tokens=max_tokens_of(folder),
-        precision=encoder.precision,
+        precision="" if encoder.faithful else encoder.precision,
     )
     budget = settings.embedder_token_budget or (GPU_BUDGET if device.type == "cuda" else CPU_BUDGET)
     turns = Turns(encoder.vectors, budget, encoder.packing)
@@ -77,7 +77,8 @@ def app_of(settings: Settings) -> Any:
             "dimensions": info.dimensions,
             "max_tokens": info.max_tokens,
             "device": str(device),
-            "precision": info.precision,
+            "precision": encoder.precision,
+            "faithful": encoder.faithful,
             "passes": turns.passes,
         }
 

@@ -45,7 +45,7 @@ from moat.stages.read import read as read_stage
 from moat.staging import Staging
 from tests.proofs.access.organisation import DIMENSIONS, EVERYONE, Organisation, Paper, Rule, vector
 
-INFO = ModelInfo("proof", "1", DIMENSIONS, 512)
+INFO = ModelInfo(model="proof", revision="1", dimensions=DIMENSIONS, max_tokens=512)
 
 
 class Embedding:

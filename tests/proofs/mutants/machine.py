@@ -1,6 +1,7 @@
 """Seeded bugs of what shares a machine with others: the embedder, Weaviate, the state folder. (name, file, old, new, test)."""
 
 LIMITS, ADDRESS = "tests/embedding/test_limits.py::test_", "tests/embedding/test_address.py::test_"
+ENCODER = "tests/embedding/test_encoder.py::test_"
 STACK = "tests/local/test_stack.py::test_everything_starts_answers_and_ends_and_an_embedder_that_ran_already_is_used"
 MACHINE = (
     (
@@ -16,6 +17,27 @@ MACHINE = (
         'workers = {"bulk": ThreadPoolExecutor(1, "bulk"), "query": ThreadPoolExecutor(2, "query")}',
         'workers = dict.fromkeys(("bulk", "query"), ThreadPoolExecutor(1))',
         f"{LIMITS}a_question_is_answered_while_another_request_is_still_being_read",
+    ),
+    (
+        "half precision is believed",
+        "include/moat/embedding/encoder.py",
+        "    if cosine >= LEAST_COSINE:\n        return made",
+        "    if cosine >= -1.0:\n        return made",
+        f"{ENCODER}where_half_precision_gives_other_vectors_the_model_runs_in_float32",
+    ),
+    (
+        "places run on from text to text",
+        "include/moat/embedding/packed.py",
+        "places = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + self._first",
+        "places = np.arange(starts[-1]) % 256 + self._first",
+        f"{ENCODER}without_padding_the_vectors_are_the_models_own",
+    ),
+    (
+        "a pass without padding has texts of one request",
+        "include/moat/embedding/turns.py",
+        'room = fill(jobs, 1 if self._packing == "padded" else len(jobs))',
+        "room = fill(jobs, 1)",
+        "tests/embedding/test_server.py::test_without_padding_the_next_requests_fill_what_one_leaves_and_the_next_client_begins",
     ),
     (
         "requests are split by number alone",
