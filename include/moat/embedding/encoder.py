@@ -8,14 +8,13 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from moat.embedding.model import TokenCounter
-from moat.embedding.packed import PackedEncoder
+from moat.embedding.packed import PackedEncoder, Packing
 
-Packing = Literal["padded", "packed"]
 CPU_BUDGET, GPU_BUDGET = 2_048, 65_536  # tokens of one forward pass; on a CPU, what fits its cache is fastest
 LEAST_COSINE = 0.9999  # between a text's vectors in half precision and in float32
 # Short and long, of several writings, with numbers and marks; the last is longer than most models take.

@@ -12,6 +12,7 @@ import numpy as np
 
 from moat.embedding.model import TokenCounter
 
+Packing = Literal["padded", "packed"]
 FORMS = ("BertModel", "RobertaModel", "XLMRobertaModel")
 MODULES = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
 
@@ -22,7 +23,7 @@ class PackedEncoder:
     `vectors` takes token ids as `read` gives them.
     """
 
-    packing: Literal["packed"] = "packed"
+    packing: Packing = "packed"
     faithful = True
 
     def __init__(self, model: Any, tokens: TokenCounter, precision: str) -> None:

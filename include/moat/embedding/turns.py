@@ -2,15 +2,15 @@
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from moat.embedding.encoder import Packing
 from moat.embedding.limits import Priority
+from moat.embedding.packed import Packing
 
 
 @dataclass(eq=False)
@@ -41,7 +41,7 @@ class Turns:
             are of like length. packed: each counts as it is, and the next requests fill what one leaves.
     """
 
-    def __init__(self, encode: Callable[[list[Any]], Sequence[np.ndarray]], budget: int, packing: Packing) -> None:
+    def __init__(self, encode: Callable[[list[Any]], Iterable[Any]], budget: int, packing: Packing) -> None:
         self._encode, self._budget, self._packing = encode, budget, packing
         self._queries: deque[Job] = deque()
         self._bulk: OrderedDict[str, deque[Job]] = OrderedDict()
