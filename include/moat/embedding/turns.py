@@ -1,5 +1,6 @@
 """Whose texts are next: questions first, then bulk clients in turn, one forward pass at a time."""
 
+import sys
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -123,6 +124,5 @@ class Turns:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError)
+    torch = sys.modules.get("torch")  # where nothing imported it, it raised nothing
+    return isinstance(error, MemoryError if torch is None else (MemoryError, torch.OutOfMemoryError))
