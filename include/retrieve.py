@@ -5,6 +5,21 @@
 The same names come from the package: `from moat import Retriever`.
 """
 
-from moat.retrieve import Bearer, Count, Hit, NewerVersion, Retriever, SearchResult, Service, Share, Shares
+from moat.async_retrieve import AsyncRetriever
+from moat.errors import AskedWrongly
+from moat.retrieve import Bearer, Count, Hit, NewerVersion, Range, Retriever, SearchResult, Service, Share, Shares
 
-__all__ = ["Bearer", "Count", "Hit", "NewerVersion", "Retriever", "SearchResult", "Service", "Share", "Shares"]
+__all__ = [
+    "AskedWrongly",
+    "AsyncRetriever",
+    "Bearer",
+    "Count",
+    "Hit",
+    "NewerVersion",
+    "Range",
+    "Retriever",
+    "SearchResult",
+    "Service",
+    "Share",
+    "Shares",
+]

@@ -35,7 +35,7 @@ def text_of(blocks: list[Block]) -> str:
 def lost_words(content: bytes | str, name: str, parsing: Parsing = Parsing()) -> Counter[str]:
     """Words of a document that are in no block, neither loaded nor hidden nor left out by a rule."""
     data = content.encode() if isinstance(content, str) else content
-    kind, (blocks, title) = parse_bytes(data, name, parsing, LIMIT)
+    kind, (blocks, title, _) = parse_bytes(data, name, parsing, LIMIT)
     there = words_of(data, kind)
     assert there is not None, f"{name}: no second road to its words"
     return Counter(there.text) - count("\n".join([title or "", *(block.text for block in blocks)]))
@@ -44,7 +44,7 @@ def lost_words(content: bytes | str, name: str, parsing: Parsing = Parsing()) ->
 def invented_words(content: bytes | str, name: str, parsing: Parsing = Parsing()) -> Counter[str]:
     """Words of the loaded blocks that the document does not have; a word that it has may stand there more often."""
     data = content.encode() if isinstance(content, str) else content
-    kind, (blocks, _) = parse_bytes(data, name, parsing, LIMIT)
+    kind, (blocks, *_) = parse_bytes(data, name, parsing, LIMIT)
     there = words_of(data, kind)
     assert there is not None, f"{name}: no second road to its words"
     return Counter({w: n for w, n in count(text_of(blocks)).items() if w not in there.text and w not in there.beside})

@@ -62,6 +62,7 @@ QUERIES = {
 FACES = {"include/retrieve.py", "include/moat/__init__.py"}  # what applications import, and hand on
 LOOKS = {
     "include/moat/retrieve.py",
+    "include/moat/search/finding.py",
     "include/moat/search/explain_document.py",
     "include/moat/search/explain_access.py",
     "include/moat/search/results.py",
@@ -71,8 +72,8 @@ LOOKS = {
 # Who may import whom: a unit only what stands in a row above its own. Stages are read by the command line and by
 # DAGs, and by no library.
 LAYERS = (
-    ("batching", "errors", "foreign", "ids", "loopback", "shingles", "threads", "tracing"),
-    ("records", "settings", "connections", "declarations", "staging", "timeparse"),
+    ("batching", "errors", "foreign", "ids", "links", "loopback", "shingles", "strict_yaml", "threads", "tracing"),
+    ("records", "settings", "connections", "declarations", "metadata", "staging", "timeparse"),
     ("access", "embedding", "parse"),
     ("readers", "ledger"),
     ("source", "airflow_api"),
@@ -81,7 +82,7 @@ LAYERS = (
     ("dagfile",),
     ("search", "incidents.triage"),
     ("incidents", "owners", "retrieve"),
-    ("maintenance",),
+    ("maintenance", "async_retrieve"),
     ("stages", "monitoring"),
     ("cli",),
     ("local",),
@@ -273,26 +274,33 @@ def test_aggregates_are_the_ledgers() -> None:
 
 
 def test_searches_have_no_way_around_retrieve() -> None:
-    """A search needs a Query, a hit needs the second look, a reader's key opens a store: all three stand in one file.
+    """A search needs a Query, a hit the second look: both stand in `finding`, which only the retriever uses.
 
-    Counts come by the same file. Besides it only the operators' `why` looks, to end with the same word.
+    The retriever alone opens a store with the reader's key. Counts come by the same two, and what a filter's name means.
+    Besides only the operators' `why` looks, to end with the same word.
     """
-    assert importers("moat.index.store", "Query") == {"include/moat/retrieve.py"}
+    finding, names = "include/moat/search/finding.py", "include/moat/search/names.py"
+    assert importers("moat.index.store", "Query") == {finding}
+    assert importers("moat.search.finding", "Finder") == {"include/moat/retrieve.py"}
+    assert importers("moat.ledger.second_look", "look_by_id") == {"include/moat/retrieve.py"}
     assert importers("moat.ledger.second_look", "second_look") == {
-        "include/moat/retrieve.py",
+        finding,
         "include/moat/search/explain_access.py",
     }
     assert importers("moat.ledger.second_look", "visible_chunks_query") == {"include/moat/ledger/counting.py"}
-    assert importers("moat.ledger.second_look", "VisibleChunk") == {"include/moat/search/results.py"}
+    assert importers("moat.ledger.second_look", "VisibleChunk") == {finding, "include/moat/search/results.py"}
     assert importers("moat.ledger.second_look", "masked") == {
-        "include/moat/retrieve.py",
+        finding,
         "include/moat/search/explain_document.py",
     }
     assert importers("moat.ledger.second_look") <= LOOKS | {"include/moat/ledger/counting.py"}
-    assert importers("moat.ledger.counting") == {"include/moat/retrieve.py"}
+    assert importers("moat.ledger.counting") == {"include/moat/retrieve.py", finding, names}
     assert importers("moat.search.explain_access") == {"include/moat/cli/documents.py"}
-    assert importers("moat.search.results") - FACES == importers("moat.search.guard") == {"include/moat/retrieve.py"}
-    assert importers("moat.retrieve") - FACES == {"include/moat/cli/documents.py", "include/moat/local/__main__.py"}
+    awaiting = "include/moat/async_retrieve.py"  # the same, in threads
+    assert importers("moat.search.results") - FACES == {"include/moat/retrieve.py", finding, awaiting}
+    assert importers("moat.search.guard") == {"include/moat/retrieve.py", awaiting}
+    commands = {"include/moat/cli/documents.py", "include/moat/local/__main__.py"}
+    assert importers("moat.retrieve") - FACES == {awaiting, *commands}
     keys = {
         file
         for file, tree in trees()

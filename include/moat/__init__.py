@@ -10,7 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from moat.async_retrieve import AsyncRetriever
     from moat.directories.directory import Directory, GroupsFile, GroupsQuery, Ldap, Scim
+    from moat.errors import AskedWrongly
+    from moat.ledger.filters import Range
     from moat.retrieve import Retriever
     from moat.search.identity import Bearer, Service
     from moat.search.results import Count, Hit, NewerVersion, SearchResult, Share, Shares
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     )
 
 _PLACES = {
+    "moat.async_retrieve": ("AsyncRetriever",),
+    "moat.errors": ("AskedWrongly",),
+    "moat.ledger.filters": ("Range",),
     "moat.directories.directory": ("Directory", "GroupsFile", "GroupsQuery", "Ldap", "Scim"),
     "moat.retrieve": ("Retriever",),
     "moat.search.identity": ("Bearer", "Service"),
@@ -55,6 +61,8 @@ _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     "AccessFiles",
+    "AskedWrongly",
+    "AsyncRetriever",
     "Bearer",
     "Chunking",
     "Columns",
@@ -71,6 +79,7 @@ __all__ = [
     "NewerVersion",
     "ObjectTags",
     "Public",
+    "Range",
     "Retriever",
     "Risks",
     "S3Objects",

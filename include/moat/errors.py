@@ -36,6 +36,9 @@
         IncidentRefused     there is no such incident, or it is closed
         AuditBroken         the audit's chain of hashes is broken
         ErasureRefused      an erasure cannot be done, or no longer holds
+        AskedWrongly        an application asks by an unknown name or with a wrong value
+        CursorRefused       a cursor was changed, or is of another asker or question
+          CursorExpired       a cursor is too old
       DocumentError       this document only          -> quarantined, the rest goes on
         AccessUnknown       who may read it is unknown
         Unreadable          its source lists it but does not give its content
@@ -55,7 +58,7 @@ In a task, the retry policy of `plugins/moat_tasks.py` decides between Retriable
 command line, `moat.cli` prints the message and exits with 75 or 1. DocumentError is caught where documents
 stream: `stages/prepare.py` quarantines the document, `stages/dry_run.py` counts it. Readers record TooLarge
 and Unreadable without raising them, and listing a document turns AccessUnknown into unknown access. For an
-asker, AccessUnknown denies the query (`search/guard.py`).
+asker, AccessUnknown denies the query (`search/guard.py`); only AskedWrongly leaves a `Retriever`.
 """
 
 
@@ -205,6 +208,18 @@ class AuditBroken(FatalError):
 
 class ErasureRefused(FatalError):
     """An erasure cannot be done now, or erased content is back."""
+
+
+class AskedWrongly(FatalError):
+    """An application asks by a name that is not known, or with a wrong value: its program must be corrected."""
+
+
+class CursorRefused(FatalError):
+    """A cursor was changed, or belongs to another asker or another question."""
+
+
+class CursorExpired(CursorRefused):
+    """A cursor is too old: the first page has to be asked for again."""
 
 
 class AccessUnknown(DocumentError):

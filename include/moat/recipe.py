@@ -11,7 +11,7 @@ from moat.runtime import Runtime
 from moat.source import Chunking, Parsing, Risks, Source
 
 # Raise a stage's version when its output for the same input changes.
-PARSE = "3"
+PARSE = "4"
 CLEAN = "3"
 CHUNK = "3"
 RISKS = "3"

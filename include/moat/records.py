@@ -90,6 +90,7 @@ class RawDocument:
     access_version: int
     title: str | None = None
     metadata: tuple[str, ...] = ()  # "name=value", for filters
+    modified: float | None = None  # seconds of the epoch; None where the source does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,7 @@ class Document:
     media_type: str
     blocks: tuple[Block, ...]
     n_pages: int = 0
+    metadata: tuple[str, ...] = ()  # "name=value", as the document itself says it
     words: SourceWords | None = None  # None: its kind has no second road, such as a scan
 
 
@@ -149,6 +151,7 @@ class Prepared:
     n_chunks: int
     n_replaced: int = 0  # replacement characters (U+FFFD) for bytes that could not be decoded
     language: str = ""  # ISO 639-1; empty: too little text to detect it
+    modified: float | None = None  # seconds of the epoch; None where the source does not say
     risks: tuple[str, ...] = ()  # "family:kind=n", such as "personal:EMAIL_ADDRESS=3"
     n_words: int = 0  # of the document by another road than the parser's; 0: there is none
     n_missing: int = 0  # of these, in no chunk and not declared as left out

@@ -6,8 +6,9 @@
         for hit in r.search("How long is parental leave?", asker="user:alice@example.com"):
             print(hit.score, hit.title, hit.text)
 
-`search`, `get`, `count` and `aggregate` return what the asker may read at this moment. They never
-raise: an error, a timeout or an unknown asker gives an empty result and an entry in the audit.
+`search`, `page`, `get`, `count` and `aggregate` return what the asker may read at this moment. An error, a timeout or
+an unknown asker gives an empty result with a code, and an entry in the audit. Only a program that asks wrongly gets an
+error: AskedWrongly.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,39 +16,39 @@ from contextlib import ExitStack, closing
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
 from moat.connections import Connections, EnvironmentConnections
 from moat.embedding.client import Embedder, embedder_of
-from moat.errors import FatalError
+from moat.errors import AskedWrongly
 from moat.ids import is_id
-from moat.index.store import Filters, Mode, Query, Store, WeaviateStore
-from moat.ledger import Ledger, answers, counting
-from moat.ledger.loads import invisible
+from moat.index.store import Mode, Store, WeaviateStore
+from moat.ledger import Ledger, answers, counting, id_secret
+from moat.ledger.filters import MODIFIED, NAMES, Filters, Range, check
 from moat.ledger.members import Expansions
 from moat.ledger.older_versions import newer_of
-from moat.ledger.policies import access_tokens_of
-from moat.ledger.second_look import look_by_id, masked, second_look
+from moat.ledger.second_look import look_by_id
+from moat.search.cursor import MOST_PAGED, Cursors, Left, bound_to
+from moat.search.finding import Asked, Finder, Found, documents_of
 from moat.search.guard import Asking, G, Guard
+from moat.search.highlights import asked_terms
 from moat.search.identity import Asker, Bearer, Identity, Service, identified, name_of, principals
 from moat.search.jwt import Verifier
+from moat.search.names import Names
 from moat.search.results import (
     Count,
+    GroupBy,
     Hit,
     NewerVersion,
     SearchResult,
     Share,
     Shares,
-    check_filters,
     check_ids,
     check_search,
 )
 from moat.settings import Settings, environment
 
-__all__ = ["Bearer", "Count", "Hit", "NewerVersion", "Retriever", "SearchResult", "Service", "Share", "Shares"]
-
-MOST_CANDIDATES = 10_000  # maximum results of one query in Weaviate
+__all__ = ["Bearer", "Count", "Hit", "NewerVersion", "Range", "Retriever", "SearchResult", "Service", "Share", "Shares"]
 
 
 class Retriever:
@@ -64,6 +65,8 @@ class Retriever:
 
     def __init__(self, settings: Settings, ledger: Ledger, store: Store, embedder: Embedder) -> None:
         self._ledger, self._store, self._embedder = ledger, store, embedder
+        self._finder, self._names = Finder(ledger, store, embedder), Names(ledger)
+        self._kept_cursors: Cursors | None = None
         self._verifier = Verifier(settings)
         self._expansions = Expansions(ledger, settings.principals_cache_s)
         self._records = settings.record_answers
@@ -105,7 +108,14 @@ class Retriever:
         return made
 
     def search(
-        self, question: str, asker: Asker, limit: int = 10, mode: Mode = "hybrid", filters: Filters | None = None
+        self,
+        question: str,
+        asker: Asker,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        filters: Filters | None = None,
+        *,
+        group_by: GroupBy = None,
     ) -> SearchResult:
         """Return the chunks that best answer a question and that the asker may read.
 
@@ -115,11 +125,16 @@ class Retriever:
                 `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
             limit: Maximum number of hits, from 1 to 1,000.
             mode: `hybrid` combines `vector` and `keyword`; either can be chosen alone.
-            filters: Values by name: `source`, `key`, `kind` (`text` or `table`) or a name of the source's
-                metadata, each with one value or several, of which any may match. Filters never widen access.
+            filters: Values by name: `source`, `key`, `kind` (`text` or `table`), `language`, `media_type`, `modified`,
+                or a name of the documents' metadata. Each has one value or several, of which any may match; of
+                metadata also a number, a day or a `Range`, of `modified` only these. Filters never widen access.
+            group_by: `document`: each hit is the best chunk of another document; None: the best chunks, of whichever.
 
         Returns:
-            Hits, best first. Empty with `refused` set for an error, a timeout or an unknown asker.
+            Hits, best first. Empty with `refused` and `code` set for an error, a timeout or an unknown asker.
+
+        Raises:
+            AskedWrongly: A value is wrong, or no document that the asker may read has such a name.
 
         Example:
             The five best tables of one source:
@@ -128,13 +143,80 @@ class Retriever:
                     "travel rates", asker="user:alice@example.com", limit=5, filters={"source": "handbook", "kind": "table"}
                 )
         """
+        check_search(question, limit, mode, group_by)
+        check(filters or {})
+        asked = Asked(question=question, mode=mode, filters=dict(filters or {}), group_by=group_by)
 
         def work(who: Identity) -> SearchResult:
-            check_search(question, limit, mode)
-            check_filters(filters or {})
-            return self._noted(who, *self._search(question, who, limit, mode, filters or {}))
+            return self._result(who, asked, self._found(who, asked, limit))
 
-        return self._ask(f"search {str(mode)[:16]}", asker, work, SearchResult, question)
+        return self._ask(f"search {mode}", asker, work, SearchResult, question)
+
+    def page(
+        self,
+        question: str,
+        asker: Asker,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        filters: Filters | None = None,
+        *,
+        group_by: GroupBy = None,
+        cursor: str | None = None,
+    ) -> SearchResult:
+        """Return the hits of a question page by page, of one view: nothing comes twice and nothing moves.
+
+        The view is of the moment of the first page, 200 hits at the most, and can be asked for 15 minutes. What was
+        promoted since is not in it. What was replaced or taken away since, or may no longer be read, is left out of
+        the pages, and `changed` says so.
+
+        Args:
+            question: As for `search`, and the same for each page.
+            asker: As for `search`; the same for each page.
+            limit: Maximum number of hits of this page, from 1 to 200.
+            mode: As for `search`; the same for each page.
+            filters: As for `search`; the same for each page.
+            group_by: As for `search`; the same for each page.
+            cursor: `cursor` of the page before; None: the first page.
+
+        Returns:
+            Hits, best first, with the `cursor` of the next page; that is None on the last. Empty with `refused` and
+            `code` set for an error, a timeout, an unknown asker, or a cursor that is not theirs.
+
+        Raises:
+            AskedWrongly: A value is wrong, or no document that the asker may read has such a name.
+
+        Example:
+            All that is found, ten at a time:
+
+                page = r.page(question, asker=who)
+                while page.cursor:
+                    page = r.page(question, asker=who, cursor=page.cursor)
+        """
+        check_search(question, limit, mode, group_by, MOST_PAGED)
+        check(filters or {})
+        if cursor is not None and not isinstance(cursor, str):
+            raise AskedWrongly(f"cursor={type(cursor).__name__}: the text that the page before has")
+        asked = Asked(question=question, mode=mode, filters=dict(filters or {}), group_by=group_by)
+
+        def work(who: Identity) -> SearchResult:
+            of = (self._ledger.tenant, who.name, who.principals, question, mode, group_by)
+            bound, cursors = bound_to(*of, filters=asked.filters), self._cursors()
+            if cursor is None:
+                found = self._found(who, asked, MOST_PAGED)
+                left = cursors.first([(one.chunk.chunk_id, one.score) for one in found])
+            else:
+                left = cursors.read(cursor, bound)
+                with self._ledger.read() as connection:
+                    found = self._finder.look(connection, self._mine(who)(connection), left.hits, asked.filters)
+            shown = found[:limit]
+            ids = [chunk_id for chunk_id, _ in left.hits]
+            n = ids.index(shown[-1].chunk.chunk_id) + 1 if len(found) > limit else len(ids)
+            result = self._result(who, asked, shown)
+            result.changed = n > len(shown)
+            result.cursor = cursors.write(Left(left.hits[n:], left.since), bound) if n < len(ids) else None
+            return result
+
+        return self._ask(f"page {mode}", asker, work, SearchResult, question, cursor)
 
     def get(self, chunk_ids: Sequence[str], asker: Asker) -> SearchResult:
         """Return those of the given chunks that the asker may read, in the given order.
@@ -151,8 +233,9 @@ class Retriever:
             Hits with score 1. Empty with `refused` set for an error, a timeout or an unknown asker.
         """
 
+        check_ids(chunk_ids)
+
         def work(who: Identity) -> SearchResult:
-            check_ids(chunk_ids)
             ids = list(dict.fromkeys(i.lower() for i in chunk_ids if is_id(i)))
             with self._ledger.read() as connection:
                 mine = self._principals(connection, who)
@@ -175,11 +258,14 @@ class Retriever:
             The count. Both numbers are 0, with `refused` set, for an error, a timeout or an unknown asker.
         """
 
+        check(filters or {})
+
         def work(who: Identity) -> Count:
-            check_filters(filters or {})
             with self._ledger.read() as connection:
                 mine = self._principals(connection, who)
-                return Count(*counting.count(connection, self._ledger.tenant, mine, filters or {}))
+                counted = Count(*counting.count(connection, self._ledger.tenant, mine, filters or {}))
+            self._names.check_counted(who.name, self._mine(who), filters or {}, counted.documents)
+            return counted
 
         return self._ask("count", asker, work, Count)
 
@@ -191,7 +277,7 @@ class Retriever:
         Args:
             asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
                 `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
-            by: `source`, `key`, `kind`, or a name of the sources' metadata.
+            by: `source`, `key`, `kind`, `language`, `media_type`, or a name of the documents' metadata.
             filters: As for `search`; None: everything.
 
         Returns:
@@ -204,13 +290,16 @@ class Retriever:
                     print(source, share.documents)
         """
 
+        check(filters or {})
+        if not isinstance(by, str) or not by or by == MODIFIED:
+            raise AskedWrongly(f"by={by!r}: {', '.join(n for n in NAMES if n != MODIFIED)}, or a name of the metadata")
+
         def work(who: Identity) -> Shares:
-            check_filters(filters or {})
-            if not isinstance(by, str) or not by:
-                raise FatalError(f"by={by!r}: source, key, kind or a name of the metadata")
             with self._ledger.read() as connection:
                 mine = self._principals(connection, who)
                 found = counting.aggregate(connection, self._ledger.tenant, mine, by, filters or {})
+            of_metadata = () if by in NAMES else (by,)
+            self._names.check_counted(who.name, self._mine(who), filters or {}, len(found), *of_metadata)
             return Shares({value: Share(*counted) for value, counted in found})
 
         return self._ask("aggregate", asker, work, Shares)
@@ -232,59 +321,32 @@ class Retriever:
     def _principals(self, connection: Connection, who: Identity) -> frozenset[str]:
         return principals(connection, self._expansions, who)
 
-    def _search(
-        self, question: str, who: Identity, limit: int, mode: Mode, filters: Filters
-    ) -> tuple[SearchResult, set[str]]:
-        """The hits, and the ids of their documents."""
-        tenant = self._ledger.tenant
-        with self._ledger.read() as connection:
-            tokens = access_tokens_of(connection, tenant, self._principals(connection, who))
-            hidden, sources = invisible(connection, tenant), masked(connection, tenant)
-        vector = self._vector(question) if mode != "keyword" else None
-        n = min(MOST_CANDIDATES, 2 * limit)
-        while True:
-            found = self._store.search(
-                Query(
-                    mode=mode,
-                    text=question,
-                    vector=vector,
-                    tokens=tokens,
-                    hidden_loads=hidden,
-                    filters=filters,
-                    limit=n,
-                    hidden_sources=sources,
-                )
-            )
-            with self._ledger.read() as connection:
-                # Expanded again, so that access revoked during the index search is gone as well.
-                mine = self._principals(connection, who)
-                seen = second_look(connection, tenant, mine, [chunk_id for chunk_id, _ in found])
-                newer = newer_of(connection, tenant, mine, {one.document for one in seen.values()})
-                before, hidden = hidden, invisible(connection, tenant)
-            seen = {i: one for i, one in seen.items() if one.document not in newer or not newer[one.document].instead}
-            if set(before) - set(hidden):
-                continue  # a load was promoted meanwhile: its chunks were hidden from this search, so search again
-            if len(seen) >= limit or len(found) < n or n == MOST_CANDIDATES:
-                break
-            n = min(MOST_CANDIDATES, 4 * n)
-        ranked = sorted(
-            ((score, chunk_id) for chunk_id, score in found if chunk_id in seen), key=lambda pair: (-pair[0], pair[1])
-        )
-        best = [(seen[chunk_id], score) for score, chunk_id in ranked[:limit]]
-        hits = SearchResult(Hit.of(one, score, newer.get(one.document)) for one, score in best)
-        return hits, {one.document for one, _ in best}
+    def _mine(self, who: Identity) -> Callable[[Connection], frozenset[str]]:
+        return lambda connection: self._principals(connection, who)
+
+    def _cursors(self) -> Cursors:
+        """Cursors by the tenant's secret, which every process of an application reads from the ledger."""
+        if self._kept_cursors is None:
+            self._kept_cursors = Cursors(id_secret.of(self._ledger))
+        return self._kept_cursors
+
+    def _found(self, who: Identity, asked: Asked, limit: int) -> list[Found]:
+        """What answers a question, once the names in its filters are known to mean something."""
+        found = self._finder.find(asked, self._mine(who), limit)
+        self._names.check(who.name, self._mine(who), asked.filters, {one.chunk.source for one in found})
+        return found
+
+    def _result(self, who: Identity, asked: Asked, found: Sequence[Found]) -> SearchResult:
+        """The hits, as they are shown to the asker."""
+        terms = asked_terms(asked.question)
+        hits = SearchResult(Hit.of(one.chunk, one.score, one.newer, terms) for one in found)
+        return self._noted(who, hits, documents_of(found))
 
     def _noted(self, who: Identity, hits: SearchResult, documents: Collection[str]) -> SearchResult:
         """The hits, once it is recorded who is answered from what, where that is asked for."""
         if self._records:
             answers.note(self._ledger, who.name, documents)
         return hits
-
-    def _vector(self, question: str) -> np.ndarray:
-        vector: np.ndarray = self._embedder.embed([question], "query")[0]
-        if not np.isfinite(vector).all():
-            raise FatalError("the embedder gave a vector with NaN for the question")
-        return vector
 
     def close(self) -> None:
         """Close the index, the embedder and the ledger."""

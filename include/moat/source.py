@@ -8,6 +8,7 @@ from typing import Literal
 
 from moat.access.rules import AccessFiles, AccessRule, Columns, Groups, ObjectTags, Public
 from moat.declarations import declared, declared_whole
+from moat.links import wrong_link
 from moat.parse.options import Parsing
 from moat.readers.local_files import LocalFiles
 from moat.readers.reader import Reader
@@ -186,6 +187,8 @@ class Source:
         description: Description of the DAG in Airflow.
         directory: Name of the `Directory` that bare group names of the access rule belong to; empty: groups of
             the company's own.
+        link: Address at which a person can open a document, with `{key}` where its percent-encoded key goes; empty:
+            that of the document itself, where it is on the web.
         versions: `newest` leaves a document out of an asker's searches where a newer version of it is known that
             they may read; `all` says of it which one is newer.
 
@@ -213,6 +216,7 @@ class Source:
     owner: str = "moat"
     description: str = ""
     directory: str = ""
+    link: str = ""
     versions: Literal["all", "newest"] = "all"
 
     def wrong(self) -> list[str]:
@@ -226,6 +230,8 @@ class Source:
             found.append(f"name={self.name!r}: a DAG of Moat has this id; choose another, such as {self.name}_docs")
         if self.directory and not NAME.fullmatch(self.directory):
             found.append(f"directory={self.directory!r}: the name of a Directory, small letters, digits and _")
+        if self.link and (why := wrong_link(self.link)):
+            found.append(f"link={self.link!r}: {why}, such as https://wiki.example.com/{{key}}")
         if self.access.needs not in self.reader.offers:
             fits = ", ".join(
                 rule.__name__

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from moat.access import strict_yaml
+from moat import strict_yaml
 from moat.access.file_names import folded
 from moat.access.policy import Policy
 from moat.errors import AccessUnknown

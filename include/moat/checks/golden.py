@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
-from moat.access import strict_yaml
+from moat import strict_yaml
 from moat.access.policy import canonical
 from moat.batching import windows
 from moat.checks import moves

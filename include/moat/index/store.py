@@ -19,6 +19,7 @@ from moat.index.fusion import POOL, fuse, vector_weight
 from moat.index.objects import READ, Stored, properties_of, stored
 from moat.index.schema import PROPERTIES, STOP_WORDS, check_collection, description
 from moat.index.terms import question_terms
+from moat.ledger.filters import METADATA
 from moat.records import IndexObject
 from moat.settings import Settings
 
@@ -400,5 +401,6 @@ def _filters(query: Query) -> Any:
         if name in OWN_FILTERS:
             parts.append(Filter.by_property(name).contains_any(values))
         else:
-            parts.append(Filter.by_property("metadata").contains_any([f"{name}={v}" for v in values]))
+            pairs = [f"{name.removeprefix(METADATA)}={v}" for v in values]
+            parts.append(Filter.by_property("metadata").contains_any(pairs))
     return Filter.all_of(parts)

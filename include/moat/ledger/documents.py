@@ -33,7 +33,7 @@ from moat.ledger.policies import keep
 from moat.ledger.tables import chunk, document, load, presence, quarantine, revision
 from moat.ledger.tables import policy as policies
 from moat.ledger.types import Guid
-from moat.records import Chunk, Prepared
+from moat.records import Chunk, Prepared, RawDocument
 from moat.shingles import mark
 
 MOST_TRIES = 3  # of the same bytes, before they rest until somebody requests them
@@ -280,15 +280,16 @@ def unstage(ledger: Ledger, current: Load, but: Collection[str]) -> list[str]:
         return loose
 
 
-def touch(ledger: Ledger, current: Load, moved: Sequence[tuple[str, str]]) -> None:
-    """Store new fingerprints, (key, fingerprint), of documents whose content is unchanged."""
+def touch(ledger: Ledger, current: Load, moved: Sequence[RawDocument]) -> None:
+    """Store new fingerprints and modified times of documents whose content is unchanged."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
-        for key, fingerprint in moved:
+        for one in moved:
+            stamps = {"fingerprint": one.fingerprint, "modified_at": _moment(one.modified)}
             connection.execute(
                 update(revision)
-                .where(revision.c.document_id == document_id(ledger.tenant, current.source, key), visible(revision))
-                .values(fingerprint=fingerprint)
+                .where(revision.c.document_id == document_id(ledger.tenant, current.source, one.key), visible(revision))
+                .values(stamps)
             )
 
 
@@ -342,12 +343,22 @@ def _revision(p: Prepared, current: Load, recipe: str) -> dict[str, Any]:
         "content_hash": p.content_hash,
         "recipe": recipe,
         "metadata": list(p.metadata),
+        "modified_at": _moment(p.modified),
+        "language": p.language,
         "n_pages": p.n_pages,
         "n_chunks": p.n_chunks,
         "n_words": p.n_words,
         "n_missing": p.n_missing,
         "words": {"missing": list(p.missing), "left_out": list(p.left_out)},
     }
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    """A time of the epoch, if it is one of the years 1 to 9999."""
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
 
 
 def _chunk(c: Chunk) -> dict[str, Any]:

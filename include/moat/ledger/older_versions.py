@@ -49,14 +49,14 @@ def keep(ledger: Ledger, current: Load, found: Sequence[VersionPair]) -> None:
             add(connection, older_version, window)
 
 
-def declare(ledger: Ledger, name: str, versions: Versions) -> None:
-    """Record whether searches of a source leave older versions out, as it is declared."""
+def declare(ledger: Ledger, name: str, versions: Versions, link: str = "") -> None:
+    """Record what searches say of a source's documents, as it is declared: older versions, and their link."""
     mine = (source.c.tenant == ledger.tenant, source.c.name == name)
     with ledger.read() as connection:
-        found = connection.execute(select(source.c.versions).where(*mine)).first()
-    if found is not None and (found.versions or "all") != versions:
+        found = connection.execute(select(source.c.versions, source.c.link).where(*mine)).first()
+    if found is not None and (found.versions or "all", found.link or "") != (versions, link):
         with ledger.write() as connection:
-            connection.execute(update(source).where(*mine).values(versions=versions))
+            connection.execute(update(source).where(*mine).values(versions=versions, link=link or None))
 
 
 def newer_of(

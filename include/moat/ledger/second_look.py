@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, or_, select
 from moat.access.policy import Policy
 from moat.batching import windows
 from moat.ledger.documents import visible
+from moat.ledger.filters import Filters, conditions
 from moat.ledger.policies import satisfied
 from moat.ledger.tables import chunk, document, policy, policy_entry, presence, revision, source
 from moat.records import record_of
@@ -29,6 +30,9 @@ class VisibleChunk:
     text: str
     page: int | None
     position: int
+    media_type: str
+    modified_at: datetime | None
+    link: str | None  # of its source, with {key} in it
     metadata: tuple[str, ...]
 
 
@@ -77,6 +81,9 @@ LOOK = visible_chunks_query(
     chunk.c.text,
     presence.c.page,
     presence.c.position,
+    revision.c.media_type,
+    revision.c.modified_at,
+    source.c.link,
     revision.c.metadata,
     policy.c.body,
 ).where(chunk.c.id.in_(bindparam("ids", expanding=True)))
@@ -87,10 +94,15 @@ LOOK_WITHIN = LOOK.where(document.c.policy.in_(bindparam("policies", expanding=T
 
 
 def second_look(
-    connection: Connection, tenant: str, principals: frozenset[str], chunks: Sequence[str]
+    connection: Connection,
+    tenant: str,
+    principals: frozenset[str],
+    chunks: Sequence[str],
+    filters: Filters | None = None,
 ) -> dict[str, VisibleChunk]:
-    """Those of the chunks that are visible now and that these principals may read."""
-    found = (row for window in windows(chunks) for row in connection.execute(LOOK, {**at(tenant), "ids": window}))
+    """Those of the chunks that are visible now, that these principals may read, and that match every filter."""
+    look = LOOK.where(*conditions(connection, filters)) if filters else LOOK
+    found = (row for window in windows(chunks) for row in connection.execute(look, {**at(tenant), "ids": window}))
     return _allowed(principals, found)
 
 

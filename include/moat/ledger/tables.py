@@ -60,6 +60,7 @@ source = Table(
     Column("versions", String(8)),  # all or newest, as declared; NULL: all
     Column("retired_at", Moment),  # of its documents that went with it, the tombstone's time; NULL: it is in use
     Column("rolled_back", Id),  # load whose content a person took back and wants to be asked about; NULL: none
+    Column("link", Text),  # address of its documents for people, with {key} in it; NULL: none is declared
 )
 
 load = Table(
@@ -102,6 +103,7 @@ document = Table(
     Column("first_seen", Moment, nullable=False),
     Column("erased_at", Moment),  # tombstone: never loaded again
     UniqueConstraint("tenant", "source", "key"),
+    Index(None, "tenant", "source", "policy"),  # whether somebody may read anything of a source
 )
 
 revision = Table(
@@ -123,6 +125,8 @@ revision = Table(
     Column("n_words", Integer, nullable=False, server_default="0"),  # of its text by another road; 0: not compared
     Column("n_missing", Integer, nullable=False, server_default="0"),  # of these, in no chunk and not declared
     Column("words", JSON, nullable=False, server_default="{}"),  # missing: some of them; left_out: by rule
+    Column("modified_at", Moment, index=True),  # as its source says; NULL: unknown, or loaded before it was kept
+    Column("language", String(8)),  # ISO 639-1; empty: too little text; NULL: loaded before it was kept
 )
 
 past_content = Table(

@@ -83,7 +83,7 @@ def sync_access(runtime: Runtime, source: Source, by: str, store: Store | None =
     """
     base = access.begin(runtime.ledger, source.name)
     answers.forget(runtime.ledger)
-    older_versions.declare(runtime.ledger, source.name, source.versions)
+    older_versions.declare(runtime.ledger, source.name, source.versions, source.link)
     with _Recorded(runtime, source):
         n_listed, observed, gone, settled = in_time(
             lambda alive: _read(runtime, source, alive), QUIET_S, f"source {source.name}: the listing of its access"

@@ -25,7 +25,7 @@ def parse_document(content: bytes, name: str, parsing: Parsing, limit: int) -> D
         ParseFailed: It yields no text, or too much; the message has the reason.
     """
     try:
-        kind, (blocks, title) = parse_bytes(content, name, parsing, limit)
+        kind, (blocks, title, metadata) = parse_bytes(content, name, parsing, limit)
         words = words_of(content, kind)
     except (DocumentError, MemoryError, RecursionError):
         raise
@@ -47,6 +47,7 @@ def parse_document(content: bytes, name: str, parsing: Parsing, limit: int) -> D
         media_type=MIME[kind],
         blocks=kept,
         n_pages=max((block.page or 0 for block in kept), default=0),
+        metadata=metadata,
         words=words,
     )
 

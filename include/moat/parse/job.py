@@ -9,10 +9,11 @@ from moat.records import Block
 
 
 class Parsed(NamedTuple):
-    """Blocks of a document in reading order, and the title that its format states."""
+    """Blocks of a document in reading order, and the title and the metadata that its format states."""
 
     blocks: list[Block]
     title: str | None = None
+    metadata: tuple[str, ...] = ()  # "name=value"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import re
 import subprocess
 
 from moat.errors import ParseFailed
+from moat.metadata import metadata_in
 from moat.parse.encoding import decode
 from moat.parse.html_links import one_of_targets
 from moat.parse.html_walk import Page
@@ -38,10 +39,20 @@ def markdown_blocks(text: str, job: Job) -> list[Block]:
 
 
 def parse_markdown(content: bytes, job: Job) -> Parsed:
-    """Parse Markdown: front matter as text, then the page."""
+    """Parse Markdown: front matter as text and as metadata, then the page."""
     matter, text, title = front_matter(decode(content))
     blocks = markdown_blocks(text, job)
-    return Parsed([Block(kind="text", text=matter), *blocks] if matter.strip() else blocks, title)
+    shown = [Block(kind="text", text=matter), *blocks] if matter.strip() else blocks
+    return Parsed(shown, title, _metadata(matter))
+
+
+def _metadata(matter: str) -> tuple[str, ...]:
+    """What front matter says beside the title; nothing if it is no YAML, for its text is there anyway."""
+    try:
+        pairs = metadata_in(matter).pairs
+    except ValueError:
+        return ()
+    return tuple(pair for pair in pairs if not pair.startswith("title="))
 
 
 def parse_by_pandoc(content: bytes, job: Job, kind: str) -> Parsed:

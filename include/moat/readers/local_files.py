@@ -17,6 +17,7 @@ from moat.errors import AccessUnknown, SourceNotMounted, SourceUnavailable, Unre
 from moat.readers.left_out import LEFT_OUT, LeaveOut
 from moat.readers.opened import Root, kind, read
 from moat.readers.reader import LONGEST_KEY, Fetched, Gone, Patterns, Reading, notes_of, too_large, unknown, unreadable
+from moat.readers.sidecars import Sidecars, wrong_ending
 from moat.records import Listed, Planned
 
 TRIES = 3  # for a file that changes while it is read
@@ -40,6 +41,8 @@ class LocalFiles:
             `Thumbs.db` and `_SUCCESS`; a folder among them is not entered. They are counted and named as progress.
         links: `aside`: a symbolic link is set aside. `inside`: one that leads to a file which the source has is
             loaded for those who may read in both places. A link to a folder, or out of the source, is set aside.
+        sidecar: Ending of the file beside a document that has its metadata in YAML or JSON, such as `.meta.yaml` for
+            `report.pdf.meta.yaml`; files with this ending are no documents. Empty: there are none.
 
     Example:
         Markdown and PDF, without drafts:
@@ -51,12 +54,15 @@ class LocalFiles:
     patterns: tuple[str, ...] = ("*",)
     leave_out: tuple[str, ...] = LEFT_OUT
     links: Literal["aside", "inside"] = "aside"
+    sidecar: str = ""
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside"})
 
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
-        return ([] if self.path else ["path is empty"]) + (
-            [] if self.patterns else ["patterns is empty: no file would be read"]
+        return (
+            ([] if self.path else ["path is empty"])
+            + ([] if self.patterns else ["patterns is empty: no file would be read"])
+            + wrong_ending(self.sidecar)
         )
 
     @contextmanager
@@ -82,6 +88,7 @@ class _OpenFolder:
     def __init__(self, root: Root, declared_as: LocalFiles, reading: Reading) -> None:
         self._root, self._declared, self._reading = root, declared_as, reading
         self._patterns, self._left_out = Patterns(declared_as.patterns), LeaveOut(declared_as.leave_out, reading)
+        self._sidecars = Sidecars(root, declared_as.sidecar, reading)
         self._names: dict[str, tuple[tuple[int, ...], str]] = {}  # folder -> its state, and a name that is nearly right
 
     def listing(self) -> Iterator[Listed]:
@@ -118,7 +125,7 @@ class _OpenFolder:
         if not stat.S_ISLNK(found.st_mode):
             if what := kind(found.st_mode):
                 raise AccessUnknown(f"it is {what}, no file with a content")
-            return key, found, _fingerprint(found)
+            return key, found, _fingerprint(found) + self._sidecars.mark(key)
         place = self._root.target(key)  # raises if it leads out, whatever is declared
         at = self._root.stat(place) if place else None
         if at is None or stat.S_ISDIR(at.st_mode):
@@ -130,7 +137,7 @@ class _OpenFolder:
             raise AccessUnknown(f"it is a link to {short(place)}, which this source leaves out")
         if what := kind(at.st_mode):
             raise AccessUnknown(f"it is a link to {what}")
-        return place, at, f"{_fingerprint(at)} {_fingerprint(found)}"
+        return place, at, f"{_fingerprint(at)} {_fingerprint(found)}{self._sidecars.mark(key)}"
 
     def fetch(self, wanted: Iterable[Planned]) -> Iterator[Fetched]:
         for one in wanted:
@@ -157,7 +164,15 @@ class _OpenFolder:
             if len(content) > most:
                 return too_large(one, len(content), most)
             judge = self._reading.rule.judge(self._beside)
-            answer = self._reading.fetched(one, name, content, mark, lambda: _both(judge, one.key, place))  # noqa: B023
+            answer = self._reading.fetched(
+                one,
+                name,
+                content,
+                mark,
+                lambda: _both(judge, one.key, place),  # noqa: B023
+                modified=found.st_mtime,
+                metadata=self._sidecars.metadata(one.key),
+            )
             now_at, _, now = self._place(one.key, self._root.stat(one.key))
             if (now_at, now) == (place, mark) and mark.startswith(_fingerprint(found)):
                 return answer
@@ -211,6 +226,8 @@ class _OpenFolder:
         return found
 
     def _is_document(self, key: str, link: bool, leave_out: LeaveOut) -> bool:
+        if self._sidecars.are(key):
+            return False
         matches = self._patterns(key)
         if link and not matches:  # it may lead to a folder with documents, so it is told, unless it is left out
             matches = not self._patterns.leaves_out(key) and not self._patterns.leaves_out(f"{key}/") and self._far(key)

@@ -19,7 +19,7 @@ from moat.access.policy import Access
 from moat.access.rules import AccessRule, Needs
 from moat.connections import Connections
 from moat.errors import AccessUnknown, TooLarge, Unreadable
-from moat.ids import content_hash
+from moat.ids import content_hash, joined
 from moat.readers.shape import Shape
 from moat.records import Listed, Planned, RawDocument, SetAside
 
@@ -71,7 +71,15 @@ class Reading:
         return Listed(key=key, uri=uri, fingerprint=fingerprint, size=size, policy=policy, reason=reason)
 
     def fetched(
-        self, wanted: Planned, name: str, content: bytes, fingerprint: str, judge: Callable[[], Access]
+        self,
+        wanted: Planned,
+        name: str,
+        content: bytes,
+        fingerprint: str,
+        judge: Callable[[], Access],
+        *,
+        modified: float | None = None,
+        metadata: tuple[str, ...] = (),
     ) -> "RawDocument | SetAside":
         """Build a fetched document with the access that its rule gives it now.
 
@@ -82,6 +90,8 @@ class Reading:
             fingerprint: Of the content that was read.
             judge: As in `listed`. Call this method after the content has been read, so that a text never comes with
                 an access that is older.
+            modified: When the source says that it was last modified, in seconds of the epoch; None: it does not say.
+            metadata: Its metadata, each as `name=value`; `moat.metadata.metadata_of` writes it.
 
         Returns:
             The document, or set aside if nobody says any more who may read it.
@@ -89,7 +99,11 @@ class Reading:
         now = self.listed(wanted.key, wanted.uri, fingerprint, len(content), judge)
         if now.policy is None:
             return unknown(wanted, now.reason, fingerprint)
-        return raw(replace(wanted, policy=now.policy), name, content, fingerprint)
+        made = raw(replace(wanted, policy=now.policy), name, content, fingerprint)
+        if not metadata:
+            return replace(made, modified=modified)
+        identity = content_hash(joined(made.content_hash, *metadata).encode())  # other metadata is another content
+        return replace(made, modified=modified, metadata=metadata, content_hash=identity)
 
 
 @dataclass(frozen=True, slots=True)

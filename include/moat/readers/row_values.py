@@ -92,6 +92,21 @@ def filtered(value: object) -> str:
     return same(value)
 
 
+def moment_of(value: object) -> float | None:
+    """Seconds of the epoch of a day or a moment, which is in UTC where it has no zone; None of anything else."""
+    value = plain(value)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if not isinstance(value, datetime):
+        return None
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+
+
 def key_text(value: object) -> str:
     """Write a row's key; empty if it names nothing: NULL, NaN, or white space only."""
     if isinstance(value, bytes | bytearray | memoryview):

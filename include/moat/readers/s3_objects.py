@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from email.errors import MessageError
+from email.header import decode_header, make_header
 from itertools import islice, repeat
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from moat.connections import Connection
 from moat.declarations import declared
 from moat.errors import AccessUnknown, FatalError, MoatError, SourceUnavailable
 from moat.loopback import is_loopback
+from moat.metadata import metadata_of
 from moat.readers.left_out import LEFT_OUT, LeaveOut
 from moat.readers.reader import Fetched, Gone, Patterns, Reading, notes_of, too_large, unreadable
 from moat.records import Listed, Planned, RawDocument, SetAside
@@ -56,6 +59,7 @@ class S3Objects:
         patterns: Patterns of keys as in .gitignore: the last that matches decides, and `!` leaves out.
         leave_out: Patterns as in .gitignore of objects that programs leave beside documents, such as `_SUCCESS`,
             `~$report.docx` and marks of folders. They are counted and named as progress.
+        metadata: Names of the objects' own metadata (`x-amz-meta-…`) that the documents keep; `("*",)`: all of it.
 
     Example:
         Contracts as PDF:
@@ -68,6 +72,7 @@ class S3Objects:
     prefix: str = ""
     patterns: tuple[str, ...] = ("*",)
     leave_out: tuple[str, ...] = LEFT_OUT
+    metadata: tuple[str, ...] = ()
     offers: ClassVar[frozenset[Needs]] = frozenset({"nothing", "files beside", "tags"})
 
     def wrong(self) -> list[str]:
@@ -122,13 +127,15 @@ class _Read:
     content: bytes
     etag: str
     fingerprint: str
+    modified: float  # seconds of the epoch
+    metadata: tuple[str, ...]
 
 
 class _OpenBucket:
     def __init__(self, client: Any, declared_as: S3Objects, reading: Reading) -> None:
         self._s3, self._bucket, self._prefix = client, declared_as.bucket, declared_as.prefix
         self._matches, self._reading = Patterns(declared_as.patterns), reading
-        self._leave_out = declared_as.leave_out
+        self._leave_out, self._metadata = declared_as.leave_out, declared_as.metadata
         self._refused = set[str]()  # keys whose tags may not be read
 
     def listing(self) -> Iterator[Listed]:
@@ -163,7 +170,7 @@ class _OpenBucket:
             access = self._access(key, judge)
         except _Missing:
             return None
-        return self._reading.listed(key, self._uri(key), _fingerprint(found), found["Size"], lambda: access)
+        return self._reading.listed(key, self._uri(key), self._fingerprint(found), found["Size"], lambda: access)
 
     def _access(self, key: str, judge: Judge) -> Access:
         """Judge an object; unknown if its tags are refused. Raises _Missing."""
@@ -177,6 +184,14 @@ class _OpenBucket:
             return Access.unknown(f"{NO_TAGS}: {error}")
         except AccessUnknown as error:
             return Access.unknown(str(error))
+
+    def _fingerprint(self, found: Mapping[str, Any]) -> str:
+        """ETag and version id of an object, which change with every write of its content.
+
+        Where its metadata counts, also the second of its last write: metadata may change alone.
+        """
+        written = f" {found['LastModified']:%Y%m%d%H%M%S}" if self._metadata else ""
+        return f"{found['ETag']} {found.get('VersionId') or 'null'}{written}"
 
     def _uri(self, key: str) -> str:
         return f"s3://{self._bucket}/{key}"
@@ -214,7 +229,13 @@ class _OpenBucket:
                     answer = self._s3.get_object(Bucket=self._bucket, Key=one.key, IfMatch=etag)
                     if answer["ContentLength"] > self._reading.max_bytes:
                         return too_large(one, answer["ContentLength"], self._reading.max_bytes)
-                    return _Read(_streamed(answer["Body"]), answer["ETag"], _fingerprint(answer))
+                    return _Read(
+                        content=_streamed(answer["Body"]),
+                        etag=answer["ETag"],
+                        fingerprint=self._fingerprint(answer),
+                        modified=answer["LastModified"].timestamp(),
+                        metadata=_metadata(answer["Metadata"], self._metadata),
+                    )
             except _Missing:
                 return Gone(one.key)
             except _Refused as error:
@@ -239,7 +260,15 @@ class _OpenBucket:
                 return read
             try:
                 access = self._access(one.key, judge)
-                answer = self._reading.fetched(one, name, read.content, read.fingerprint, lambda: access)  # noqa: B023
+                answer = self._reading.fetched(
+                    one,
+                    name,
+                    read.content,
+                    read.fingerprint,
+                    lambda: access,  # noqa: B023
+                    modified=read.modified,
+                    metadata=read.metadata,
+                )
                 if self._belong_together(one, read, answer):
                     return answer
             except _Missing:
@@ -338,9 +367,21 @@ class _Refused(FatalError):
     """The server refuses a request: it sets an object aside, and ends a listing."""
 
 
-def _fingerprint(found: Mapping[str, Any]) -> str:
-    """ETag and version id of an object, which change with every write."""
-    return f"{found['ETag']} {found.get('VersionId') or 'null'}"
+def _metadata(found: Mapping[str, str], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Declared metadata of an object."""
+    names = {name.lower() for name in wanted}
+    kept: dict[object, object] = {
+        name: _decoded(value) for name, value in found.items() if "*" in names or name.lower() in names
+    }
+    return metadata_of(kept).pairs
+
+
+def _decoded(value: str) -> str:
+    """A value as it was meant: outside of ASCII it is encoded as in a mail (RFC 2047)."""
+    try:
+        return str(make_header(decode_header(value))) if value.startswith("=?") else value
+    except (ValueError, LookupError, MessageError):
+        return value
 
 
 def _streamed(body: Any) -> bytes:

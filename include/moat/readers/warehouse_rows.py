@@ -21,7 +21,7 @@ from moat.readers import row_template
 from moat.readers.query_text import query_in
 from moat.readers.reader import Fetched, Gone, Reading, too_large
 from moat.readers.row_template import IDENTIFIER
-from moat.readers.row_values import filtered, key_text, same
+from moat.readers.row_values import filtered, key_text, moment_of, same
 from moat.readers.shape import Counting, FewValues, Shape, of_rows
 from moat.records import Listed, Planned, RawDocument, SetAside
 
@@ -229,6 +229,7 @@ class _OpenQuery:
             policy=now.policy,
             access_version=one.access_version,
             metadata=metadata,
+            modified=moment_of(row[self._declared.modified_at]) if self._declared.modified_at else None,
         )
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> Iterator[Row]:

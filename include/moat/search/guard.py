@@ -1,6 +1,6 @@
 """The guard around every query.
 
-It limits time, and turns any error into an empty result and an audit entry.
+It limits time, and turns any error into an empty result and an audit entry, but that of a program which asks wrongly.
 """
 
 import logging
@@ -11,9 +11,18 @@ from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from moat.errors import AccessUnknown, DirectoryStale, MoatError, TokenRefused, TooManyPrincipals
+from moat.errors import (
+    AccessUnknown,
+    AskedWrongly,
+    CursorRefused,
+    DirectoryStale,
+    MoatError,
+    TokenRefused,
+    TooManyPrincipals,
+)
 from moat.ledger import Ledger
 from moat.ledger.audit import record
+from moat.search.refusals import Code, code_of
 from moat.threads import in_thread
 
 log = logging.getLogger(__name__)
@@ -25,6 +34,7 @@ DENIED = (
     TokenRefused,
     DirectoryStale,
     TooManyPrincipals,
+    CursorRefused,
 )  # about the asker; any other is a failure
 
 
@@ -32,6 +42,7 @@ class Refusable(Protocol):
     """A result that can say why it is empty."""
 
     refused: str | None
+    code: Code | None
 
 
 G = TypeVar("G", bound=Refusable)
@@ -54,15 +65,17 @@ class Guard:
         self._slots = threading.BoundedSemaphore(AT_ONCE)
 
     def kept(self, asking: Asking, work: Callable[[], G], nothing: Callable[[], G]) -> G:
-        """Run the work. Never raises.
+        """Run the work. Raises AskedWrongly, and nothing else.
 
-        After an error or a timeout it returns `nothing` with `refused` set.
+        After any other error or a timeout it returns `nothing` with `refused` and `code` set.
         """
         try:
             return self._in_time(work)
+        except AskedWrongly:
+            raise
         except Exception as error:  # noqa: BLE001  any failure gives an empty result rather than too much
             empty = nothing()
-            empty.refused = self._told(asking, error)
+            empty.refused, empty.code = self._told(asking, error), code_of(error)
             return empty
 
     def _in_time(self, work: Callable[[], G]) -> G:

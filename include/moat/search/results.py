@@ -1,20 +1,26 @@
 """Results of a retriever: hits, a count, shares.
 
-A refused query gives an empty result with `refused` set.
+A refused query gives an empty result with `refused` and `code` set.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
 
-from moat.errors import FatalError
-from moat.index.store import Filters, Mode
+from moat.errors import AskedWrongly
+from moat.index.store import Mode
 from moat.ledger.older_versions import Newer
 from moat.ledger.second_look import VisibleChunk
+from moat.links import link_of
+from moat.search.highlights import highlights
+from moat.search.refusals import Code
 
 MOST_HITS = 1_000
 MOST_IDS = 1_000
-MOST_VALUES = 1_000  # of one filter
 PATH = " › "
+GroupBy = Literal["document"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +43,18 @@ class Hit:
     Attributes:
         source: Name of the source.
         document_key: The source's own key of the document.
-        uri: Where a person finds the document.
+        uri: Where the source has the document, such as `file://…` or `s3://…`.
         title: Title of the document.
         heading_path: Headings above the chunk, the highest first.
         page: Page of the document, from 1; None if it has no pages.
         text: Text of the chunk; a table is Markdown.
         score: The higher the better, comparable within one result of one mode; 1 if fetched by id.
         chunk_id: UUID of the chunk, for `Retriever.get`.
-        metadata: Metadata of the document, each as `name=value`.
+        media_type: Media type of the document, such as `text/markdown`.
+        modified: When the document was last modified, as its source says, in UTC; None: it does not say.
+        metadata: Values of the document's metadata by name, one or several of each.
+        link: Address that a person can open, from `Source(link=...)` or the document's own on the web; None: none.
+        highlights: Begin and end of the question's words in `text`, in characters; empty if fetched by id.
         newer_version: The newer version that the document stands beside, where the asker may read it; None: none is
             known.
     """
@@ -56,26 +66,36 @@ class Hit:
     heading_path: tuple[str, ...]
     page: int | None
     text: str
-    score: float  # of the requested mode; the higher the better; by id: 1
+    score: float
     chunk_id: str
-    metadata: tuple[str, ...] = ()  # "name=value"
+    media_type: str = ""
+    modified: datetime | None = None
+    metadata: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    link: str | None = None
+    highlights: tuple[tuple[int, int], ...] = ()
     newer_version: NewerVersion | None = None
 
     @classmethod
-    def of(cls, seen: VisibleChunk, score: float, newer: Newer | None = None) -> "Hit":
-        """Build a hit from a chunk that the asker may read."""
-        path = tuple(seen.heading.split(PATH)) if seen.heading else ()
+    def of(cls, seen: VisibleChunk, score: float, newer: Newer | None = None, asked: Collection[str] = ()) -> "Hit":
+        """Build a hit from a chunk that the asker may read, and from the terms that they asked for."""
+        values = defaultdict[str, list[str]](list)
+        for name, _, value in (pair.partition("=") for pair in seen.metadata):
+            values[name].append(value)
         return cls(
             source=seen.source,
             document_key=seen.key,
             uri=seen.uri,
             title=seen.title,
-            heading_path=path,
+            heading_path=tuple(seen.heading.split(PATH)) if seen.heading else (),
             page=seen.page,
             text=seen.text,
             score=score,
             chunk_id=seen.chunk_id,
-            metadata=seen.metadata,
+            media_type=seen.media_type,
+            modified=seen.modified_at,
+            metadata={name: tuple(several) for name, several in values.items()},
+            link=link_of(seen.link, seen.key, seen.uri),
+            highlights=highlights(seen.text, asked),
             newer_version=NewerVersion(newer.key, newer.title) if newer else None,
         )
 
@@ -85,9 +105,16 @@ class SearchResult(list[Hit]):
 
     Attributes:
         refused: Why the result is empty: an error, a timeout or an unknown asker; None if the query was answered.
+        code: The same for programs, such as `unknown_asker` or `timeout`; None if the query was answered.
+        cursor: Of `Retriever.page`: gives the next page; None: there is none.
+        changed: Of `Retriever.page`: some of what the first page's view held is left out of this one, because it was
+            replaced or taken away since.
     """
 
     refused: str | None = None
+    code: Code | None = None
+    cursor: str | None = None
+    changed: bool = False
 
 
 @dataclass(slots=True)
@@ -98,11 +125,13 @@ class Count:
         documents: Number of documents.
         chunks: Number of their chunks.
         refused: Why both are 0: an error, a timeout or an unknown asker; None if the query was answered.
+        code: The same for programs; None if the query was answered.
     """
 
     documents: int = 0
     chunks: int = 0
     refused: str | None = None
+    code: Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,38 +152,29 @@ class Shares(dict[str, Share]):
 
     Attributes:
         refused: Why it is empty: an error, a timeout or an unknown asker; None if the query was answered.
+        code: The same for programs; None if the query was answered.
     """
 
     refused: str | None = None
+    code: Code | None = None
 
 
-def check_search(question: str, limit: int, mode: Mode) -> None:
-    """Raise FatalError for an empty question, or a wrong limit or mode."""
+def check_search(question: str, limit: int, mode: Mode, group_by: GroupBy, most: int = MOST_HITS) -> None:
+    """Raise AskedWrongly for an empty question, or a wrong limit, mode or grouping."""
     if not isinstance(question, str) or not question.strip():
-        raise FatalError("the question is empty")
-    if not 1 <= limit <= MOST_HITS:
-        raise FatalError(f"limit={limit}: from 1 to {MOST_HITS}")
+        raise AskedWrongly("the question is empty")
+    if type(limit) is not int or not 1 <= limit <= most:
+        raise AskedWrongly(f"limit={limit!r}: from 1 to {most}")
     if mode not in ("vector", "keyword", "hybrid"):
-        raise FatalError(f"mode={mode!r}: vector, keyword or hybrid")
-
-
-def check_filters(filters: Filters) -> None:
-    """Raise FatalError unless each filter is a name with one text or several."""
-    if not isinstance(filters, Mapping):
-        raise FatalError(f"filters={type(filters).__name__}: names, each with a text or several")
-    for name, value in filters.items():
-        many = isinstance(value, Sequence) and all(isinstance(v, str) for v in value)
-        if not isinstance(name, str) or not (isinstance(value, str) or many):
-            raise FatalError(f"filters[{name!r}]={value!r}: a text, or several")
-        if not value and not isinstance(value, str):
-            raise FatalError(f"filters[{name!r}] names no value, so nothing matches: leave it out, or name one")
-        if not isinstance(value, str) and len(value) > MOST_VALUES:
-            raise FatalError(f"filters[{name!r}] has {len(value):,} values: at the most {MOST_VALUES:,}")
+        raise AskedWrongly(f"mode={mode!r}: vector, keyword or hybrid")
+    if group_by not in (None, "document"):
+        raise AskedWrongly(f"group_by={group_by!r}: document, or None for chunks")
 
 
 def check_ids(chunk_ids: Sequence[str]) -> None:
-    """Raise FatalError for anything but a list of ids, or for too many."""
-    if isinstance(chunk_ids, str) or not all(isinstance(one, str) for one in chunk_ids):
-        raise FatalError("chunk ids are a list of texts")
+    """Raise AskedWrongly for anything but a list of ids, or for too many."""
+    several = isinstance(chunk_ids, Collection) and not isinstance(chunk_ids, str | bytes)
+    if not several or not all(isinstance(one, str) for one in chunk_ids):
+        raise AskedWrongly("chunk ids are a list of texts")
     if len(chunk_ids) > MOST_IDS:
-        raise FatalError(f"{len(chunk_ids):,} chunk ids: at the most {MOST_IDS:,} at a time")
+        raise AskedWrongly(f"{len(chunk_ids):,} chunk ids: at the most {MOST_IDS:,} at a time")

@@ -57,6 +57,7 @@ def tokenizer(request: dict[str, Any], content: bytes) -> str:
 
 def cut(request: dict[str, Any], content: bytes, limit: int) -> "Cut | None":
     """Prepare a document; None: its tokenizer has not been given yet."""
+    from moat.metadata import beside
     from moat.source import Chunking, Risks
     from moat.stages.chunk import Chunker
     from moat.stages.cut import cut as cut_document
@@ -66,7 +67,7 @@ def cut(request: dict[str, Any], content: bytes, limit: int) -> "Cut | None":
         return None
     parsed = parse(request, content, limit)
     chunker = Chunker(counter, Chunking(**request["chunking"]))
-    return cut_document(parsed, tuple(request["metadata"]), Risks(**request["risks"]), chunker)
+    return cut_document(parsed, beside(tuple(request["metadata"]), parsed.metadata), Risks(**request["risks"]), chunker)
 
 
 if __name__ == "__main__":

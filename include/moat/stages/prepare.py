@@ -106,6 +106,7 @@ def _prepared(raw: RawDocument, identity: str, cut: Cut) -> Prepared:
         n_chunks=len(cut.pieces),
         n_replaced=cut.n_replaced,
         language=cut.language,
+        modified=raw.modified,
         risks=cut.risks,
         n_words=cut.kept.n_words,
         n_missing=cut.kept.n_missing,

@@ -63,7 +63,7 @@ def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadRe
         {"full": options.full, "only": list(options.only), "limit": options.limit, "expected": options.expected},
         runtime.lease_s,
     )
-    older_versions.declare(runtime.ledger, source.name, source.versions)
+    older_versions.declare(runtime.ledger, source.name, source.versions, source.link)
     with spending.timed(runtime.ledger, load.id, "read"), span("read", source.name, load.id) as traced:
         found = _read(runtime, source, load, options)
         counted(traced, found.counts)
@@ -274,7 +274,7 @@ def _raws(
 ) -> Iterator[RawDocument]:
     """Yield fetched documents with new content; count the others, and compare their access."""
     asked: dict[str, Planned] = {}
-    touched: list[tuple[str, str]] = []
+    touched: list[RawDocument] = []
 
     def asking() -> Iterator[Planned]:
         for one in wanted:
@@ -295,12 +295,12 @@ def _raws(
                     access.narrow(runtime.ledger, load, [(answer.key, answer.policy)], base)
                 if one.known_hash and one.known_hash == answer.content_hash:
                     counts["touched"] += 1
-                    touched.append((answer.key, answer.fingerprint))
+                    touched.append(replace(answer, content=b""))
                 else:
                     yield answer
     documents.touch(runtime.ledger, load, touched)
     moved = {
-        key for window in windows([key for key, _ in touched]) for key in access.moving(runtime.ledger, load, window)
+        key for window in windows([one.key for one in touched]) for key in access.moving(runtime.ledger, load, window)
     }
     if moved:  # only access changed, which a row's fingerprint cannot show
         plan = list(runtime.staging.read(_plan_path(source, load), Planned))

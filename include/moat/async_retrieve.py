@@ -1,0 +1,104 @@
+"""The retriever for programs that await: the same methods, rules and results.
+
+from include.retrieve import AsyncRetriever
+
+async with await AsyncRetriever.from_settings() as r:
+    hits = await r.search("How long is parental leave?", asker="user:alice@example.com")
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import TypeVar
+
+from moat.connections import Connections
+from moat.index.store import Mode
+from moat.ledger.filters import Filters
+from moat.retrieve import Retriever
+from moat.search.guard import AT_ONCE
+from moat.search.identity import Asker
+from moat.search.results import Count, GroupBy, SearchResult, Shares
+from moat.settings import Settings
+
+T = TypeVar("T")
+
+
+class AsyncRetriever:
+    """Answers as `Retriever` does, without keeping an event loop waiting; safe to use from several tasks.
+
+    The work is done in up to 64 threads. A task that is cancelled waits no longer; its question ends by itself, within
+    its time. Arguments, results and errors are those of `Retriever`'s methods of the same names.
+
+    Args:
+        retriever: What answers; it is closed with this one.
+    """
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever, self._threads = retriever, ThreadPoolExecutor(AT_ONCE, "moat-async")
+
+    @classmethod
+    async def from_settings(
+        cls, settings: Settings | None = None, connections: Connections | None = None
+    ) -> "AsyncRetriever":
+        """Open a retriever, as `Retriever.from_settings` does."""
+        return cls(await asyncio.to_thread(Retriever.from_settings, settings, connections))
+
+    async def search(
+        self,
+        question: str,
+        asker: Asker,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        filters: Filters | None = None,
+        *,
+        group_by: GroupBy = None,
+    ) -> SearchResult:
+        """Return the chunks that best answer a question and that the asker may read."""
+        return await self._run(
+            partial(self._retriever.search, question, asker, limit, mode, filters, group_by=group_by)
+        )
+
+    async def page(
+        self,
+        question: str,
+        asker: Asker,
+        limit: int = 10,
+        mode: Mode = "hybrid",
+        filters: Filters | None = None,
+        *,
+        group_by: GroupBy = None,
+        cursor: str | None = None,
+    ) -> SearchResult:
+        """Return the hits of a question page by page, of one view."""
+        given = {"limit": limit, "mode": mode, "filters": filters, "group_by": group_by, "cursor": cursor}
+        return await self._run(partial(self._retriever.page, question, asker, **given))  # type: ignore[arg-type]
+
+    async def get(self, chunk_ids: Sequence[str], asker: Asker) -> SearchResult:
+        """Return those of the given chunks that the asker may read, in the given order."""
+        return await self._run(partial(self._retriever.get, chunk_ids, asker))
+
+    async def count(self, asker: Asker, filters: Filters | None = None) -> Count:
+        """Count the documents and chunks that the asker may read, exactly."""
+        return await self._run(partial(self._retriever.count, asker, filters))
+
+    async def aggregate(self, asker: Asker, by: str, filters: Filters | None = None) -> Shares:
+        """Count the documents and chunks that the asker may read, by value of a property."""
+        return await self._run(partial(self._retriever.aggregate, asker, by, filters))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def close(self) -> None:
+        """Close the index, the embedder and the ledger."""
+        await self._run(self._retriever.close)
+        self._threads.shutdown(wait=False)
+
+    async def __aenter__(self) -> "AsyncRetriever":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
