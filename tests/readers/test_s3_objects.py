@@ -115,6 +115,29 @@ def test_a_listing_goes_over_all_its_pages(s3: Any, bucket: str, listing: Listin
     assert len(listing(ObjectTags(allow="readers"), prefix="n/")) == 1_103
 
 
+def test_metadata_of_an_object_is_kept_by_name_and_its_change_is_seen(
+    s3: Any, bucket: str, connections: EnvironmentConnections
+) -> None:
+    def read(*names: str) -> tuple[str, RawDocument]:
+        reading = Reading(source="s", rule=Groups(("a",)), connections=connections, project=PROJECT, max_bytes=1 << 20)
+        with S3Objects(conn_id="s3", bucket=bucket, metadata=names).open(reading) as reader:
+            (one,) = reader.listing()
+            (raw,) = reader.fetch([planned(one)])
+        assert isinstance(raw, RawDocument)
+        return one.fingerprint, raw
+
+    given = {"team": "hr", "allow": "group:everyone", "author": "=?UTF-8?Q?Zo=C3=AB?=", "odd": "=?what?"}
+    s3.put_object(Bucket=bucket, Key="a.md", Body=b"text", Metadata=given)
+    (plain, none), (stamped, some), (_, every) = read(), read("Team", "author"), read("*")
+    assert (none.metadata, some.metadata) == ((), ("author=Zoë", "team=hr"))
+    assert sorted(every.metadata) == ["allow=group:everyone", "author=Zoë", "odd==?what?", "team=hr"]
+    assert none.policy == every.policy
+    assert some.fingerprint == stamped != plain == none.fingerprint
+    written = s3.head_object(Bucket=bucket, Key="a.md")["LastModified"]
+    assert some.modified == written.timestamp()
+    assert len({none.content_hash, some.content_hash, every.content_hash}) == 3
+
+
 def test_tags_say_who_may_read_and_a_moved_tag_moves_no_fingerprint(s3: Any, bucket: str, listing: Listing) -> None:
     rule = ObjectTags(allow="readers")
     s3.put_object(Bucket=bucket, Key="a.md", Body=b"x", Tagging=urlencode({"readers": "legal"}))

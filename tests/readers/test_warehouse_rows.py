@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,10 @@ def test_values_that_fill_a_template_keep_their_formats_and_null_is_nothing(data
     assert raw.content.decode() == "# Hello\n\n2.50 on 01.01.2026 all"
     assert raw.metadata == ("team=all", "amount=2.5")
     assert raw.name == "1.md"
+    assert raw.modified is None
+    with database.open(modified_at="moved") as reader:
+        (raw,) = reader.fetch([planned(one) for one in reader.listing()])
+    assert raw.modified == datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # type: ignore[union-attr]
 
 
 def test_a_format_that_does_not_fit_the_value_sets_the_row_aside(database: Database) -> None:

@@ -38,8 +38,8 @@ OF_FILES = (
     (
         "a file comes with the access that was listed",
         "include/moat/readers/reader.py",
-        "        if now.policy is None:\n            return unknown(wanted, now.reason, fingerprint)\n        return raw(replace(wanted, policy=now.policy)",
-        "        return raw(wanted",
+        "        if now.policy is None:\n            return unknown(wanted, now.reason, fingerprint)\n        made = raw(replace(wanted, policy=now.policy)",
+        "        made = raw(wanted",
         f"{FETCH}a_file_comes_with_the_access_of_its_fetch",
     ),
     (

@@ -59,9 +59,9 @@ NAMES = (
     ),
     (
         "a denied id brings its text out of the database",
-        "include/moat/retrieve.py",
-        "seen = look_by_id(connection,",
-        "seen = second_look(connection,",
+        "include/moat/ledger/second_look.py",
+        'connection.execute(LOOK_WITHIN, {**at(tenant), "ids": window, "policies": policies})',
+        'connection.execute(LOOK, {**at(tenant), "ids": window})',
         "tests/ledger/test_known.py::test_an_id_that_is_denied_is_the_same_work_as_one_that_is_wrong",
     ),
     (
