@@ -19,7 +19,7 @@ from moat.ledger import Ledger
 from moat.ledger.filters import Range
 from moat.ledger.members import replace_members
 from moat.ledger.tables import revision
-from moat.retrieve import Bearer, Retriever
+from moat.retrieve import Bearer, Hit, Retriever
 from moat.search.refusals import CODES, OF_ERRORS, Code
 from moat.settings import PROJECT, Settings
 from moat.source import LocalFiles
@@ -27,6 +27,7 @@ from tests.company import ANN, HUGO, Company, collection_of_its_own, open_runtim
 
 ASKED = "What does the crane of the harbour cost?"
 WIKI = "https://wiki.example.com/{key}"
+LONG = " ".join(f"What the crane of the harbour costs is {n} euros." for n in range(12))
 TEXT = "# Crane {n}\n\nThe crane of the harbour costs {n} euros.\n\n## Fees\n\nA crane of the harbour has a fee of {n} euros.\n"
 
 
@@ -41,6 +42,7 @@ def company(
         made.source = made.declared(link=WIKI)
         for n in range(12):
             made.write(f"cranes/{n:02} a.md", TEXT.format(n=n))
+        made.write("cranes/00 a.md", "\n\n".join(f"## Year {y}\n\n{LONG}" for y in range(2020, 2026)))
         for n in range(4):
             made.write(f"people/{n:02}.md", TEXT.format(n=100 + n))
         made.run()
@@ -104,7 +106,7 @@ def test_a_refusal_has_a_code_that_is_documented(door: Retriever, company: Compa
 def test_pages_are_of_one_view(door: Retriever) -> None:
     whole = door.page(ASKED, ANN, limit=200)
     assert (whole.cursor, whole.changed) == (None, False)
-    page, paged, n = door.page(ASKED, ANN, limit=4), [], 0
+    page, paged, n = door.page(ASKED, ANN, limit=4), list[Hit](), 0
     while True:
         paged, n = paged + page, n + 1
         assert not page.changed
@@ -121,7 +123,7 @@ def test_pages_are_of_one_view(door: Retriever) -> None:
         {"filters": {"source": "docs"}},
         {"group_by": "document"},
     ):
-        answer = door.page(**{"question": ASKED, "asker": ANN, "cursor": cursor, **other})
+        answer = door.page(**{"question": ASKED, "asker": ANN, "cursor": cursor, **other})  # type: ignore[arg-type]
         assert (list(answer), answer.code, answer.cursor) == ([], "cursor_refused", None), other
     with pytest.raises(AskedWrongly, match="cursor"):
         door.page(ASKED, ANN, cursor=7)  # type: ignore[arg-type]
@@ -134,6 +136,7 @@ def test_ten_documents_instead_of_ten_chunks(door: Retriever) -> None:
         len({hit.document_key for hit in chunks}) < 8 == len({hit.document_key for hit in documents}) == len(documents)
     )
     assert documents[0].chunk_id == chunks[0].chunk_id
+    assert {hit.document_key for hit in chunks} < {hit.document_key for hit in documents}
     assert len(door.search(ASKED, ANN, limit=100, group_by="document")) == 14
     assert len(door.search(ASKED, HUGO, limit=100, group_by="document")) == 20
     first = door.page(ASKED, ANN, limit=8, group_by="document")

@@ -174,7 +174,7 @@ def _numbers(text: ColumnElement[str], value: Range) -> list[ColumnElement[bool]
 
 def _days(connection: Connection, text: ColumnElement[str], value: Range | date) -> list[ColumnElement[bool]]:
     """Compare days and moments as ISO 8601 writes them, in UTC."""
-    written = func.replace(text, " ", "T")
+    written: ColumnElement[str] = func.replace(text, " ", "T")
     if connection.dialect.name == "postgresql":
         written = written.collate("C")
     within = [compared(written, _text(moment)) for compared, moment in _moments(_range(value))]

@@ -1,7 +1,6 @@
 """Where a text has the words of a question, for whoever shows it to a person."""
 
 import re
-from collections.abc import Collection
 
 from moat.index.terms import question_terms, terms
 
@@ -24,7 +23,7 @@ def asked_terms(question: str) -> frozenset[str]:
     return frozenset(telling or asked)
 
 
-def highlights(text: str, asked: Collection[str]) -> tuple[tuple[int, int], ...]:
+def highlights(text: str, asked: frozenset[str]) -> tuple[tuple[int, int], ...]:
     """Begin and end, in characters, of up to 50 words of a text that have one of these terms, in their order.
 
     Words of a script without spaces are found as the pairs of characters that they are searched by.
@@ -47,7 +46,7 @@ def highlights(text: str, asked: Collection[str]) -> tuple[tuple[int, int], ...]
     return tuple(found)
 
 
-def _inside(word: str, start: int, asked: Collection[str]) -> list[tuple[int, int]]:
+def _inside(word: str, start: int, asked: frozenset[str]) -> list[tuple[int, int]]:
     """Places in a run of characters: the whole of it if it is one word, else the pairs that were asked for."""
     if not asked.isdisjoint(terms(word)) and not re.search(
         "[\u0e00-\u109f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]", word

@@ -76,7 +76,9 @@ class Hit:
     newer_version: NewerVersion | None = None
 
     @classmethod
-    def of(cls, seen: VisibleChunk, score: float, newer: Newer | None = None, asked: Collection[str] = ()) -> "Hit":
+    def of(
+        cls, seen: VisibleChunk, score: float, newer: Newer | None = None, asked: frozenset[str] = frozenset()
+    ) -> "Hit":
         """Build a hit from a chunk that the asker may read, and from the terms that they asked for."""
         values = defaultdict[str, list[str]](list)
         for name, _, value in (pair.partition("=") for pair in seen.metadata):
