@@ -130,10 +130,10 @@ def test_pages_are_of_one_view(door: Retriever) -> None:
 
 
 def test_ten_documents_instead_of_ten_chunks(door: Retriever) -> None:
-    chunks = door.search(ASKED, ANN, limit=8, mode="vector")
-    documents = door.search(ASKED, ANN, limit=8, mode="vector", group_by="document")
+    chunks = door.search(ASKED, ANN, limit=14, mode="vector")
+    documents = door.search(ASKED, ANN, limit=14, mode="vector", group_by="document")
     assert (
-        len({hit.document_key for hit in chunks}) < 8 == len({hit.document_key for hit in documents}) == len(documents)
+        len({hit.document_key for hit in chunks}) < 14 == len({hit.document_key for hit in documents}) == len(documents)
     )
     assert documents[0].chunk_id == chunks[0].chunk_id
     assert {hit.document_key for hit in chunks} < {hit.document_key for hit in documents}

@@ -22,7 +22,7 @@ MOST_VALUES = 1_000  # of one filter
 METADATA = "metadata."  # before a name, so that it is one of metadata whatever it is called
 KINDS = ("text", "table")  # of chunks
 MODIFIED = "modified"
-NUMBER = r"^[+-]?[0-9]{1,300}(\.[0-9]{1,300})?$"
+NUMBER = r"^[+-]?[0-9]{1,200}(\.[0-9]{1,200})?$"
 DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}|$)"
 
 Bound = int | float | date | datetime
@@ -74,7 +74,8 @@ class Range:
         return isinstance(next(v for f in fields(self) if (v := getattr(self, f.name)) is not None), date)
 
 
-Value = str | int | float | date | Range | Sequence[str]
+Compared = Range | date | int | float  # what is compared, and not looked up
+Value = str | Compared | Sequence[str]
 Filters = Mapping[str, Value]
 
 
@@ -116,17 +117,15 @@ def nearest(name: str, names: Sequence[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def values_of(value: Value) -> list[str]:
-    """The texts of a filter that is no range."""
-    return [str(value)] if isinstance(value, str | int | float | date) else list(value)  # type: ignore[arg-type]
+def values_of(value: Any) -> list[str]:
+    """The texts of a filter by texts."""
+    return [value] if isinstance(value, str) else list(value)
 
 
 def exact(filters: Filters) -> dict[str, list[str]]:
     """Those filters that the index has a property for."""
-    ranges = (Range, date)
-    return {
-        n: values_of(v) for n, v in filters.items() if n not in (*OF_REVISION, MODIFIED) and not isinstance(v, ranges)
-    }
+    ledgers = (*OF_REVISION, MODIFIED)
+    return {n: values_of(v) for n, v in filters.items() if n not in ledgers and not isinstance(v, Compared)}
 
 
 def conditions(connection: Connection, filters: Filters) -> list[ColumnElement[bool]]:
@@ -154,10 +153,11 @@ def _condition(connection: Connection, name: str, value: Value) -> ColumnElement
     if name in OF_REVISION:
         return OF_REVISION[name].in_(values_of(value))
     pairs, name = pairs_of(connection), name.removeprefix(METADATA)
-    if not isinstance(value, Range | date):
+    if not isinstance(value, Compared):
         return select(pairs.c.value).where(pairs.c.value.in_([f"{name}={v}" for v in values_of(value)])).exists()
     has_name, text = value_in(pairs, name)
-    within = _days(connection, text, value) if _range(value).of_days else _numbers(text, value)  # type: ignore[arg-type]
+    bounds = _range(value)
+    within = _days(connection, text, bounds) if bounds.of_days else _numbers(text, bounds)
     return select(pairs.c.value).where(has_name, *within).exists()
 
 
@@ -172,12 +172,12 @@ def _numbers(text: ColumnElement[str], value: Range) -> list[ColumnElement[bool]
     return [compared(bound) for compared, bound in bounds if bound is not None]
 
 
-def _days(connection: Connection, text: ColumnElement[str], value: Range | date) -> list[ColumnElement[bool]]:
+def _days(connection: Connection, text: ColumnElement[str], value: Range) -> list[ColumnElement[bool]]:
     """Compare days and moments as ISO 8601 writes them, in UTC."""
     written: ColumnElement[str] = func.replace(text, " ", "T")
     if connection.dialect.name == "postgresql":
         written = written.collate("C")
-    within = [compared(written, _text(moment)) for compared, moment in _moments(_range(value))]
+    within = [compared(written, _text(moment)) for compared, moment in _moments(value)]
     return [text.regexp_match(DAY), *within]
 
 

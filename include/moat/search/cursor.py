@@ -15,11 +15,10 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from moat.errors import CursorExpired, CursorRefused
-from moat.ledger.filters import Filters, Range, values_of
+from moat.ledger.filters import Compared, Filters, values_of
 
 MOST_PAGED = 200  # hits of all pages of one question together
 KEPT_S = 900  # that a cursor can be used, from the first page on
@@ -84,4 +83,4 @@ def bound_to(*parts: Any, filters: Filters) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    return repr(value) if isinstance(value, Range | date) else sorted(values_of(value))
+    return repr(value) if isinstance(value, Compared) else sorted(values_of(value))
