@@ -165,7 +165,7 @@ def test_the_code_is_where_these_tests_look() -> None:
     assert len(CODE) > 70
     assert {"include/moat/index/store.py", "dags/ingest.py", "plugins/moat_tasks.py"} <= {name(file) for file in CODE}
     assert importers("weaviate.exceptions") == {"include/moat/index/errors.py"}
-    assert "include/moat/retrieve.py" in importers("moat.ledger.second_look", "second_look")
+    assert "include/moat/search/finding.py" in importers("moat.ledger.second_look", "second_look")
 
 
 def unit(file: str) -> str:
