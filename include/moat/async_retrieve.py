@@ -56,9 +56,8 @@ class AsyncRetriever:
         group_by: GroupBy = None,
     ) -> SearchResult:
         """Return the chunks that best answer a question and that the asker may read."""
-        return await self._run(
-            partial(self._retriever.search, question, asker, limit, mode, filters, group_by=group_by)
-        )
+        given = {"limit": limit, "mode": mode, "filters": filters, "group_by": group_by}
+        return await self._run(partial(self._retriever.search, question, asker, **given))  # type: ignore[arg-type]
 
     async def page(
         self,

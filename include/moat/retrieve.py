@@ -216,7 +216,7 @@ class Retriever:
             result.cursor = cursors.write(Left(left.hits[n:], left.since), bound) if n < len(ids) else None
             return result
 
-        return self._ask(f"page {mode}", asker, work, SearchResult, question, cursor)
+        return self._ask(f"page {mode}", asker, work, SearchResult, question)
 
     def get(self, chunk_ids: Sequence[str], asker: Asker) -> SearchResult:
         """Return those of the given chunks that the asker may read, in the given order.

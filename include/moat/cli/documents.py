@@ -71,6 +71,8 @@ def search(
         )
         if hit.newer_version:
             out.print(f"      older than {hit.newer_version.key}", markup=False)
+        if hit.link:
+            out.print(f"      {hit.link}", markup=False)
         out.print("      " + " ".join(hit.text.split())[:300])
     if not answer:
         out.print(f"nothing that {asker or 'the token'} may read answers it")

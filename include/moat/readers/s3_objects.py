@@ -120,7 +120,7 @@ def client_of(connection: Connection) -> Any:
 Judge = Callable[[Facts], Access]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
     """An object's content, to be judged."""
 
