@@ -129,7 +129,7 @@ def test_metadata_of_an_object_is_kept_by_name_and_its_change_is_seen(
     given = {"team": "hr", "allow": "group:everyone", "author": "=?UTF-8?Q?Zo=C3=AB?=", "odd": "=?what?"}
     s3.put_object(Bucket=bucket, Key="a.md", Body=b"text", Metadata=given)
     (plain, none), (stamped, some), (_, every) = read(), read("Team", "author"), read("*")
-    assert (none.metadata, some.metadata) == ((), ("author=Zoë", "team=hr"))
+    assert (none.metadata, sorted(some.metadata)) == ((), ["author=Zoë", "team=hr"])
     assert sorted(every.metadata) == ["allow=group:everyone", "author=Zoë", "odd==?what?", "team=hr"]
     assert none.policy == every.policy
     assert some.fingerprint == stamped != plain == none.fingerprint
