@@ -357,7 +357,7 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> list[Row]:
     given = arguments(words)
-    source = given.model or folder_of(Settings().model)
+    source = given.model or folder_of(Settings.load().model)
     rows = list[Row]()
     products = {}
     for precision in PRECISIONS if not given.small else ():

@@ -15,11 +15,11 @@ from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
 from moat.index.errors import mapped_errors, meaning_of, unless_missing
+from moat.index.filters import combined
 from moat.index.fusion import POOL, fuse, vector_weight
 from moat.index.objects import READ, Stored, properties_of, stored
 from moat.index.schema import PROPERTIES, STOP_WORDS, check_collection, description
 from moat.index.terms import question_terms
-from moat.ledger.filters import METADATA
 from moat.records import IndexObject
 from moat.settings import Settings
 
@@ -36,7 +36,6 @@ AT_ONCE = 500  # objects of one write or read
 MOST = 10_000  # maximum results of one query in Weaviate
 PATCHES = 8  # parallel patches
 TRIES = 4
-OWN_FILTERS = {"source", "key", "kind", "document"}  # properties; any other name is one of metadata
 SEARCHED = ["terms"]
 
 
@@ -343,7 +342,7 @@ class WeaviateStore:
         with mapped_errors(self._settings):
             answer = self._collection.query.near_vector(
                 query.vector.tolist(),
-                filters=_filters(query),
+                filters=combined(query),
                 limit=limit,
                 return_metadata=MetadataQuery(distance=True),
                 return_properties=[],
@@ -360,7 +359,7 @@ class WeaviateStore:
             answer = self._collection.query.bm25(
                 " ".join(asked),
                 query_properties=SEARCHED,
-                filters=_filters(query),
+                filters=combined(query),
                 limit=limit,
                 return_metadata=MetadataQuery(score=True),
                 return_properties=[],
@@ -385,22 +384,3 @@ class WeaviateStore:
 
     def close(self) -> None:
         self._client.close()
-
-
-def _filters(query: Query) -> Any:
-    """Combine access tokens AND what is not visible yet AND the caller's filters."""
-    from weaviate.classes.query import Filter
-
-    parts = [Filter.by_property("allow").contains_any(list(query.tokens))]
-    if query.hidden_loads:
-        parts.append(Filter.by_property("load").contains_none(list(query.hidden_loads)))
-    if query.hidden_sources:
-        parts.append(Filter.by_property("source").contains_none(list(query.hidden_sources)))
-    for name, value in query.filters.items():
-        values = [value] if isinstance(value, str) else list(value)
-        if name in OWN_FILTERS:
-            parts.append(Filter.by_property(name).contains_any(values))
-        else:
-            pairs = [f"{name.removeprefix(METADATA)}={v}" for v in values]
-            parts.append(Filter.by_property("metadata").contains_any(pairs))
-    return Filter.all_of(parts)
