@@ -6,12 +6,15 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import boto3
 import psutil
 import pytest
+import yaml
 
+from moat import ledger
 from moat.connections import EnvironmentConnections
 from moat.embedding.address import address_of
 from moat.errors import FatalError
@@ -22,6 +25,7 @@ from moat.local.servers import answers, free_ports, listening
 from moat.local.stack import Stack, airflow_environment, running_pid, settle, stack
 from moat.settings import PROJECT, Settings, environment
 
+ODD = "mo at ü#1%"  # a name that paths, URIs and configurations all read in a way of their own
 HOLD = """
 import signal, sys
 from pathlib import Path
@@ -56,8 +60,8 @@ def usual(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MOAT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+    monkeypatch.setenv("MOAT_HOME", str(tmp_path / ODD))
+    return tmp_path / ODD
 
 
 @pytest.fixture
@@ -194,6 +198,26 @@ def test_airflow_is_told_every_port_and_secret_that_was_settled(home: Path) -> N
     assert told["AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS"] == "0o600"
     assert len(told["AIRFLOW__API_AUTH__JWT_SECRET"]) >= 64
     assert told["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+
+
+def test_nothing_is_left_to_what_airflow_makes_of_a_path_with_a_percent_sign(home: Path) -> None:
+    told = airflow_environment(home, settle(home))
+    (package,) = find_spec("airflow").submodule_search_locations  # type: ignore[union-attr,misc]
+    described = yaml.safe_load(Path(package, "config_templates", "config.yml").read_text("utf-8"))
+    derived = {
+        f"AIRFLOW__{section.upper()}__{name.upper()}"
+        for section, found in described.items()
+        for name, option in found["options"].items()
+        if "{AIRFLOW_HOME}" in str(option["default"])
+    }
+    assert len(derived) > 3
+    assert derived - told.keys() == set()
+    assert all(str(home) in told[name] or str(PROJECT) in told[name] for name in derived)
+
+
+def test_migrations_are_found_beside_a_percent_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "__file__", f"/{ODD}/ledger/__init__.py")
+    assert ledger._alembic().get_main_option("script_location") == f"/{ODD}/ledger/migrations"
 
 
 @pytest.mark.parametrize("name", ["MOAT_WEAVIATE_PORT", "LOCAL_S3_PORT", "LOCAL_AIRFLOW_PORT"])

@@ -163,7 +163,8 @@ def add(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> N
 
 def _alembic() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    folder = str(Path(__file__).parent / "migrations")
+    config.set_main_option("script_location", folder.replace("%", "%%"))  # it reads % as the start of a reference
     return config
 
 

@@ -255,6 +255,10 @@ def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
     port = env["LOCAL_AIRFLOW_PORT"]
     return {
         "AIRFLOW_HOME": str(home / "airflow"),
+        # What it derives of its home by itself is cut at a % in the path.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow' / 'airflow.db'}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "airflow" / "logs"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "airflow" / "logs" / "dag_processor"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
