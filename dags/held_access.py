@@ -25,4 +25,9 @@ why: release or reject it. Changes that narrow access are never held. `moat acce
     # No execution_timeout: to this operator it is the time that a person has to answer. What it then does ends by itself.
     default_args={"owner": "moat", "retries": 2, "retry_delay": timedelta(seconds=20), "retry_policy": RETRY},
 ):
-    DecideHold(task_id="decide", task_display_name="release or reject", hold="{{ params.hold }}")
+    DecideHold(
+        task_id="decide",
+        task_display_name="release or reject",
+        hold="{{ params.hold }}",
+        doc_md="Ask a person whether a held change of access is let through, and apply it.",
+    )

@@ -21,7 +21,18 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # it exports some names
 )
 from moat_deadline import RunCreated
 from moat_lineage import emits
-from moat_tasks import RETRY, Decide, DecideBudget, give_up, late, noticed, open_runtime, run_of, starter_of
+from moat_tasks import (
+    RETRY,
+    Decide,
+    DecideBudget,
+    give_up,
+    late,
+    note_run,
+    noticed,
+    open_runtime,
+    run_of,
+    starter_of,
+)
 
 from moat.checks import FAMILIES
 from moat.dagfile import known_as, others_writing, parsed_file
@@ -32,13 +43,13 @@ LOAD = "{{ ti.xcom_pull(task_ids='read', key='load') }}"
 PARAMS = {
     "full": Param(
         False,
-        type="boolean",
+        type=["null", "boolean"],  # what may be null bears no star in the form
         title="Read everything again",
         description="Read unchanged documents too. Identical results are neither embedded nor written again.",
     ),
     "only": Param(
         [],
-        type="array",
+        type=["null", "array"],
         items={"type": "string"},
         title="Only these keys",
         description="One key per line; empty for the whole source.",
@@ -58,9 +69,9 @@ PARAMS = {
     ),
     "dry_run": Param(
         False,
-        type="boolean",
+        type=["null", "boolean"],
         title="Dry run",
-        description="Show the plan and its cost in the log of the task `read`; write nothing.",
+        description="Show the plan and its cost in the run's note and in the log of the task `read`; write nothing.",
     ),
 }
 
@@ -112,6 +123,7 @@ def ingest(
 
         @task(on_failure_callback=give_up)
         def read(*, params: Any = None) -> list[dict[str, int]]:
+            """Compare the source with the ledger, open a load, and stage what is new or changed in batches."""
             from moat.cli.render import estimate
             from moat.incidents import lifecycle
             from moat.incidents.freshness import stale
@@ -122,11 +134,15 @@ def ingest(
             from moat.stages.read import read as stage
 
             context = get_current_context()
-            options = Options(params["full"], tuple(params["only"] or ()), params["limit"], params["expected"] or "")
+            options = Options(
+                bool(params["full"]), tuple(params["only"] or ()), params["limit"], params["expected"] or ""
+            )
             with open_runtime() as runtime:
-                claim(runtime.ledger, source.name, file, FOLDER, only_look=params["dry_run"])
+                claim(runtime.ledger, source.name, file, FOLDER, only_look=bool(params["dry_run"]))
                 if params["dry_run"]:
-                    runtime.progress(estimate(source.name, dry_run(runtime, source, options)))
+                    told = estimate(source.name, dry_run(runtime, source, options))
+                    runtime.progress(told)
+                    note_run(runtime, context, told)
                     context["ti"].xcom_push(key="anything", value=False)
                     return []
                 if options.expected:  # it lets through what else a person would have to release
@@ -142,10 +158,12 @@ def ingest(
 
         @task.short_circuit(task_display_name="anything to do?", ignore_downstream_trigger_rules=True)
         def anything() -> bool:
+            """Skip all that follows where the source has nothing new, or in a dry run."""
             return bool(get_current_context()["ti"].xcom_pull(task_ids="read", key="anything"))
 
         @task(task_display_name="parse → clean → chunk", map_index_template="{{ label }}", on_failure_callback=give_up)
         def prepare(load: str, batch: dict[str, int]) -> dict[str, int]:
+            """Parse the documents of a batch, clean their text and cut it into chunks; set aside what cannot be read."""
             from moat.stages.prepare import prepare as stage
 
             get_current_context()["label"] = f"batch {batch['number']}: {batch['documents']} documents"  # type: ignore[typeddict-unknown-key]
@@ -161,6 +179,7 @@ def ingest(
             on_failure_callback=give_up,
         )
         def embed(load: str, batch: dict[str, int]) -> dict[str, int]:
+            """Embed the chunks of a batch; a text that the model has embedded before costs nothing."""
             from moat.stages.embed import embed as stage
 
             get_current_context()["label"] = f"batch {batch['number']}"  # type: ignore[typeddict-unknown-key]
@@ -175,7 +194,12 @@ def ingest(
         def budgeted(batches: Any) -> None:
             """Chunk every batch before embedding, because only then is the cost known."""
             budget = DecideBudget(
-                task_id="budget", source=source, load=LOAD, task_display_name="budget", on_failure_callback=give_up
+                task_id="budget",
+                source=source,
+                load=LOAD,
+                task_display_name="budget",
+                on_failure_callback=give_up,
+                doc_md="Count the tokens that are to be embedded, and ask a person above the limit of one load.",
             )
             prepare.partial(load=LOAD).expand(batch=batches) >> budget
             budget >> embed.partial(load=LOAD).expand(batch=batches)
@@ -189,6 +213,7 @@ def ingest(
                     task_display_name=family.title,
                     trigger_rule="none_failed",
                     on_failure_callback=noticed,
+                    doc_md=f"Check the whole load: {family.title}. Red where a rule is broken that no person may release.",
                 )
                 def check(load: str, family: str) -> list[str]:
                     from moat.stages.gate import check as stage
@@ -201,6 +226,7 @@ def ingest(
 
         @task(on_failure_callback=give_up)
         def load(load: str) -> dict[str, int]:
+            """Write the load's objects to Weaviate, where nobody finds them yet, and read back each of them."""
             from moat.stages.load import load as stage
 
             with open_runtime() as runtime:
@@ -208,6 +234,7 @@ def ingest(
 
         @task(outlets=[Asset(name=source.name, uri=f"x-moat://{source.name}")], on_failure_callback=give_up)
         def promote(load: str, *, outlet_events: Any = None) -> int:
+            """Make the whole load visible, and what it replaces invisible, in one transaction."""
             from moat.stages.promote import promote as stage
 
             with open_runtime() as runtime:
@@ -220,7 +247,12 @@ def ingest(
 
         batches, worth = read(), anything()
         decide = Decide(
-            task_id="decide", source=source, load=LOAD, trigger_rule="all_done", on_failure_callback=give_up
+            task_id="decide",
+            source=source,
+            load=LOAD,
+            trigger_rule="all_done",
+            on_failure_callback=give_up,
+            doc_md="Pass the load, wait for a person under Required Actions, or reject it, by what the checks found.",
         )
         gated = gate()
         each = budgeted(batches) if source.limits.budget else batch.expand(batch=batches)
@@ -244,7 +276,7 @@ def _doc(source: Source) -> str:
     return f"""{source.description or source.name}
 
 **read** compares `{type(source.reader).__name__}` with the ledger and stages new and changed documents; **parse → clean →
-chunk → embed** runs per batch; each task of the **gate** is a family of checks, and a failed one names the violated limit;
+chunk → embed** runs per batch; each task of the **gate** is a family of checks, and one that failed names the broken rule;
 **decide** passes the load, waits for a person under Required Actions, or blocks; **load** writes objects that are not yet
 visible and verifies them by reading back; **promote** makes the whole load visible at once.{BUDGET if source.limits.budget else ""}
 

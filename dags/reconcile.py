@@ -22,7 +22,7 @@ with DAG(
     params={
         "repair": Param(
             False,
-            type="boolean",
+            type=["null", "boolean"],
             title="Repair",
             description="Write objects missing from the index, and remove those that the ledger does not know.",
         )
@@ -42,6 +42,7 @@ with DAG(
         """Fails if differences remain unrepaired."""
         from dataclasses import asdict
 
+        from moat.cli.render import counted
         from moat.embedding.client import model_of
         from moat.index.write import open_writer as index_of
         from moat.maintenance.reconcile import reconcile
@@ -52,13 +53,13 @@ with DAG(
             model, found = model_of(runtime.settings, runtime.connections), sources_of(runtime.ledger)
             index = index_of(runtime, model)
             try:
-                drifts = reconcile(runtime, index, model, next_runs(runtime, found.sources), params["repair"])
+                drifts = reconcile(runtime, index, model, next_runs(runtime, found.sources), bool(params["repair"]))
             finally:
                 index.close()
             for d in drifts:
                 runtime.progress(
                     f"{d.source}: {d.visible_documents:,} documents, {d.visible_chunks:,} chunks; missing {d.missing}, text {d.text}, "
-                    f"access {d.access}, orphans {d.orphans}; the source is ahead by {d.behind or 'nothing'} {d.unreadable} {' '.join(d.examples)}"
+                    f"access {d.access}, orphans {d.orphans}; {d.unreadable or f'the source is ahead by {counted(d.ahead)}'}{''.join(f'; {one}' for one in d.examples)}"
                 )
         if found.broken:
             raise AirflowFailException("; ".join(map(str, found.broken.values())))

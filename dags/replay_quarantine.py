@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, task
 from moat_notifiers import WATCHED
-from moat_tasks import RETRY, open_runtime
+from moat_tasks import RETRY, open_runtime, source_names
+
+from moat.errors import document_errors
 
 TEXT: dict[str, Any] = {"type": ["null", "string"]}
 with DAG(
@@ -22,13 +25,25 @@ with DAG(
     description="Tries quarantined documents again",
     doc_md=__doc__,
     params={
-        "source": Param(None, **TEXT, title="Source", description="Empty for all sources."),
+        "source": Param(
+            None,
+            **TEXT,
+            examples=source_names(Path(__file__).parent),
+            title="Source",
+            description="Choose from the list; empty for all sources.",
+        ),
         "key": Param(
             None, **TEXT, title="Key", description="One document, however often it failed; empty for all that match."
         ),
-        "stage": Param(None, **TEXT, title="Stage", description="read or parse; empty for both."),
+        "stage": Param(
+            None, **TEXT, enum=[None, "read", "parse"], title="Stage", description="Where it failed; empty for both."
+        ),
         "reason": Param(
-            None, **TEXT, title="Error", description="Such as ParseFailed, AccessUnknown or TooLarge; empty for any."
+            None,
+            **TEXT,
+            examples=document_errors(),
+            title="Error",
+            description="Choose from the list; empty for any.",
         ),
         "since": Param(
             None,
@@ -39,7 +54,7 @@ with DAG(
         "until": Param(None, **TEXT, title="Failed before", description="Same format; empty for now."),
         "again": Param(
             False,
-            type="boolean",
+            type=["null", "boolean"],
             title="Include documents that failed three times",
             description="Otherwise they are skipped, because the same bytes would most likely fail again.",
         ),
@@ -78,4 +93,6 @@ with DAG(
                 runtime.progress(left_resting(name, n))
         return [{"trigger_dag_id": name, "conf": {"only": keys}} for name, keys in found.marked.items()]
 
-    TriggerDagRunOperator.partial(task_id="run", retries=0).expand_kwargs(mark())
+    TriggerDagRunOperator.partial(
+        task_id="run", doc_md="Run each source for its documents that are tried again.", retries=0
+    ).expand_kwargs(mark())

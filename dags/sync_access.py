@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from moat_notifiers import WATCHED
-from moat_tasks import RETRY, ask_about, open_runtime, run_of
+from moat_tasks import RETRY, ask_about, open_runtime, run_of, source_names
 
 with DAG(
     "sync_access",
@@ -29,10 +30,11 @@ source never holds up another. See docs/access.md.""",
     params={
         "sources": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
+            examples=source_names(Path(__file__).parent),
             title="Only these sources",
-            description="One source per line; empty for all.",
+            description="Choose from the list; empty for all.",
         )
     },
     default_args={
@@ -56,7 +58,7 @@ source never holds up another. See docs/access.md.""",
             found = sources_of(runtime.ledger)
             loaded = set(projection.sources(runtime.ledger))
             undeclared(runtime, found.sources)
-        if strange := set(params["sources"]) - set(found.sources):
+        if strange := set(params["sources"] or ()) - set(found.sources):
             raise AirflowFailException(f"no DAG file declares {', '.join(sorted(strange))}: correct the parameter")
         wanted = params["sources"] or [*sorted(found.sources), *sorted(found.broken)]
         return [name for name in wanted if name in loaded or name in found.broken]

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, get_parsing_context
 from airflow.sdk.exceptions import AirflowFailException
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from airflow.sdk import Context
 
     from moat.runtime import Runtime
@@ -39,6 +41,8 @@ def open_runtime() -> Iterator[Runtime]:
 
     from moat.runtime import Runtime
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # else each task begins with its two lines
+
     def progress(line: str) -> None:
         for part in line.splitlines():
             log.info("%s", part)
@@ -55,6 +59,13 @@ def run_of(context: Context | dict[str, Any]) -> str:
     return f"airflow:{context['dag'].dag_id}:{context['run_id']}"
 
 
+def source_names(folder: Path) -> list[str]:
+    """Sources that a folder's DAG files write out, for the list in a form; none in a task, which shows no form."""
+    from moat.dagfile import written_out
+
+    return [] if get_parsing_context().dag_id else written_out(folder)
+
+
 def ask_about(hold: int) -> None:
     """Trigger the held_access run that asks about a hold."""
     from airflow.sdk.exceptions import ErrorType
@@ -65,6 +76,17 @@ def ask_about(hold: int) -> None:
     answer = SUPERVISOR_COMMS.send(TriggerDagRun(dag_id="held_access", run_id=f"hold-{hold}", conf={"hold": hold}))
     if isinstance(answer, ErrorResponse) and answer.error != ErrorType.DAGRUN_ALREADY_EXISTS:
         log.warning("hold %s: the DAG held_access was not started: %s; `moat access release %s`", hold, answer, hold)
+
+
+def note_run(runtime: Runtime, context: Context | dict[str, Any], text: str) -> None:
+    """Write into the run's note, which the list of runs shows; where it can't be, the log alone has the text."""
+    from moat.airflow_api import note
+    from moat.errors import MoatError
+
+    try:
+        note(runtime.settings, context["dag"].dag_id, str(context["run_id"]), text)
+    except MoatError as error:
+        log.info("the note of this run stays as it was: %s", error)
 
 
 def give_up(context: Context) -> None:
@@ -113,26 +135,43 @@ def starter_of(context: Context | dict[str, Any]) -> str:
     return f"airflow:{getattr(context['dag_run'], 'triggering_user_name', None) or 'schedule'}"
 
 
+def either(number: int, command: str = "moat ") -> str:
+    """The two commands that answer in the place of the form."""
+    return f"`{command}release {number} --because …` or `{command}reject {number} --because …`"
+
+
 class _Asks(HITLOperator):
     """Asks for Release or Reject with a reason, under Required Actions.
 
     Airflow lets only those answer whose role may edit Human-in-the-loop details; beside that, MOAT_APPROVERS is
-    asked here. An answer that does not count leaves the task waiting for another one.
+    asked here. An answer that does not count, such as one without a reason, leaves the task waiting for another one.
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs["params"] = {
-            "reason": Param(
-                None, type=["null", "string"], title="Reason", description="Recorded in the audit.", source="task"
-            )
-        }
+        # A text that may not be null is one that the form demands before it lets anybody answer.
+        about = "Why you release or reject. Stands in the audit, and with a rejected load."
+        kwargs["params"] = {"reason": Param("", type="string", title="Reason", description=about, source="task")}
         super().__init__(options=["Release", "Reject"], **kwargs)
+
+    def validate_params_input(self, params_input: Any) -> None:
+        """Let every text through: an error here would end the run, where `answered` asks again."""
 
     def answered(self, context: Context, event: dict[str, Any]) -> tuple[bool, str, str]:
         """The answer of a person: whether to release, who answered, and why."""
         answer = super().execute_complete(context, event)
         by = f"airflow:{(event.get('responded_by_user') or {}).get('name', 'somebody')}"
-        return answer["chosen_options"] == ["Release"], by, str((event.get("params_input") or {}).get("reason") or "")
+        reason = str((event.get("params_input") or {}).get("reason") or "").strip()
+        return answer["chosen_options"] == ["Release"], by, reason
+
+    def ask(self, runtime: Runtime, context: Context, commands: str) -> None:
+        """Say in the log and in the run's note why a person is asked, and what to do."""
+        for line in (self.subject, *(self.body or "").splitlines()):
+            if line.strip():
+                log.warning("%s", line.replace("**", "").replace("`", ""))
+        log.warning(
+            "what to do: answer under Required Actions, on this task or on Airflow's home page, or %s", commands
+        )
+        note_run(runtime, context, f"waits for a person. {self.subject}. Answer under Required Actions.")
 
     def ask_again(self, context: Context, why: str) -> None:
         """Wait for another answer."""
@@ -149,7 +188,7 @@ class _AsksAboutLoad(_Asks):
     template_fields = (*HITLOperator.template_fields, "load")
 
     def __init__(self, *, source: Source, load: str, **kwargs: Any) -> None:
-        super().__init__(subject=f"A load of {source.name} is held: release or reject?", **kwargs)
+        super().__init__(subject=f"A load of {source.name} is held", **kwargs)
         self._source, self.load = source, load
 
     @property
@@ -172,12 +211,19 @@ class _AsksAboutLoad(_Asks):
                 if listed is not None and listed.told:
                     log.warning("load %s of %s: %s", load.id, load.source, listed.told)
             try:
+                if load.state == "held" and not reason:
+                    raise DecisionRefused("an answer needs its reason")
                 if load.state != "open" or not release:  # else the command line has released it
                     decide = approvals.release_load if release else approvals.reject_load
                     load = decide(runtime.ledger, runtime.settings, self.number, by, reason)
             except DecisionRefused as error:
                 again = str(error)
             visible = documents.count_visible(runtime.ledger, load.source)
+            if not again and load.state != "held":
+                did = "rejected" if load.state == "rejected" else "released"
+                note_run(
+                    runtime, context, f"load {load.id} was {did} by {load.decided_by or load.budget_by or by}: {reason}"
+                )
         if load.state == "rejected":
             because = f", because: {load.reason}" if load.reason else ""
             raise AirflowFailException(
@@ -193,15 +239,17 @@ class DecideBudget(_AsksAboutLoad):
     """Holds a load over its budget for a person, before anything is embedded."""
 
     def execute(self, context: Context) -> Any:
+        from moat.ledger import documents
         from moat.stages.budget import judge, report
 
         with open_runtime() as runtime:
             judge(runtime, self._source, self.number)
             load = runtime.load(self.number)
-        if load.state != "held":
-            return None
-        self.subject = f"Load {load.id} of {load.source} is over its budget: release or reject?"
-        self.body = report(load, load.reason or "")
+            if load.state != "held":
+                return None
+            self.subject = f"Load {load.id} of {load.source} is over its budget"
+            self.body = report(load, load.reason or "", documents.count_visible(runtime.ledger, load.source))
+            self.ask(runtime, context, either(load.id))
         return super().execute(context)
 
 
@@ -212,7 +260,7 @@ class Decide(_AsksAboutLoad):
         from moat.checks.verdict import verdict
         from moat.errors import GateBlocked
         from moat.ledger import loads
-        from moat.stages.gate import decide, report_path
+        from moat.stages.gate import decide, question, report_path
 
         number = self.number
         with open_runtime() as runtime:
@@ -228,11 +276,13 @@ class Decide(_AsksAboutLoad):
             context["ti"].xcom_push(key="report", value=text)
             context["ti"].xcom_push(key="report_uri", value=runtime.staging.at(where))
             if found.outcome == "block":
+                note_run(runtime, context, f"load {number} is blocked. {found.reason}")
                 loads.reject(runtime.ledger, number, "gate", found.reason)
                 raise GateBlocked(f"load {number} of {self._source.name} is blocked: {found.reason}")
             if found.outcome == "pass" or runtime.load(number).decided_by:
                 return None
-        self.subject, self.body = f"Load {number} of {self._source.name} is held: release or reject?", text
+            self.subject, self.body = question(runtime, runtime.load(number), found)
+            self.ask(runtime, context, either(number))
         return super().execute(context)
 
 
@@ -242,19 +292,20 @@ class DecideHold(_Asks):
     template_fields = (*HITLOperator.template_fields, "hold")
 
     def __init__(self, *, hold: str, **kwargs: Any) -> None:
-        super().__init__(subject="An access change is held: release or reject?", **kwargs)
+        super().__init__(subject="A change of access is held", **kwargs)
         self.hold = hold
 
     def execute(self, context: Context) -> Any:
         from moat.ledger import holds
-        from moat.maintenance.access_sync import report
+        from moat.maintenance.access_sync import report, title
 
         with open_runtime() as runtime:
             found = holds.get(runtime.ledger, int(self.hold))
-        if found.state != "waiting":
-            log.info("hold %s is %s already", found.id, found.state)
-            return None
-        self.subject, self.body = f"A {found.kind} of {found.subject} waits: release or reject?", report(found)
+            if found.state != "waiting":
+                log.info("hold %s is %s already", found.id, found.state)
+                return None
+            self.subject, self.body = title(found), report(found)
+            self.ask(runtime, context, either(found.id, "moat access "))
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -269,6 +320,8 @@ class DecideHold(_Asks):
                 log.info("hold %s is %s already", found.id, found.state)
                 return
             try:
+                if not reason and found.state == "waiting":
+                    raise DecisionRefused("an answer needs its reason")
                 found = settle(runtime, found.id, release, by, reason)
             except DecisionRefused as error:
                 again = str(error)

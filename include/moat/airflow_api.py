@@ -14,6 +14,7 @@ from moat.settings import Settings
 TASKS = {"gate": "decide", "budget": "batch.budget"}  # tasks of a source's DAG that ask a person about a load
 
 GOING = ("queued", "running", "restarting")  # states of a run that goes on
+MARK, NOTE = "Moat: ", 1_000  # what Moat's part of a run's note begins with; characters that Airflow keeps
 ENDED = ("failed", "upstream_failed", "skipped", "removed")  # states of a task after which its run does not load
 
 
@@ -162,9 +163,31 @@ def ended(settings: Settings, runs: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def note(settings: Settings, dag: str, run: str, text: str) -> bool:
+    """Put a text into a run's note, in the place of Moat's last one; what people wrote there stays.
+
+    Returns False where Airflow's address is not set or it refuses. Raises AirflowUnavailable, FatalError.
+    """
+    if not settings.airflow_url:
+        return False
+    where = f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}"
+    with client(settings) as http:
+        answer = http.get(where)
+        if not answer.is_success:
+            return False
+        body = {"note": noted(answer.json().get("note") or "", text)}
+        return http.patch(where, params={"update_mask": "note"}, json=body).is_success
+
+
+def noted(before: str, text: str) -> str:
+    """A note with Moat's text behind what people wrote, and in the place of what Moat wrote before."""
+    people = before.partition(MARK)[0].rstrip()
+    return ((people + "\n\n" if people else "") + MARK + text)[:NOTE]
+
+
 def _answer(settings: Settings, dag: str, run: str, task: str, option: str, reason: str) -> httpx.Response:
     with client(settings) as http:
         return http.patch(
             f"/api/v2/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/{task}/-1/hitlDetails",
-            json={"chosen_options": [option], "params_input": {"reason": reason or None}},
+            json={"chosen_options": [option], "params_input": {"reason": reason or "no reason was given"}},
         )

@@ -135,6 +135,11 @@ def known_as(file: Path, folder: Path = DAGS) -> str:
     return whole.relative_to(folder.resolve()).as_posix() if whole.is_relative_to(folder.resolve()) else str(whole)
 
 
+def written_out(folder: Path = DAGS) -> list[str]:
+    """Names of sources that the DAG files of a folder write out, sorted. Executes none."""
+    return sorted({name for file in _python_files(folder) for name in _names_in(file, file.stat().st_mtime_ns)})
+
+
 def file_declaring(name: str, folder: Path = DAGS) -> Path | None:
     """The first file with a source of this name written out, found without executing any."""
     return next(_writing_out(name, folder), None)

@@ -270,6 +270,11 @@ class RiskFound(DocumentError):
     """The document contains a risk that its source quarantines; the message never quotes it."""
 
 
+def document_errors() -> list[str]:
+    """Names of the errors for which a document is set aside, sorted."""
+    return sorted(with_derived("DocumentError")[1:])
+
+
 def with_derived(name: str) -> list[str]:
     """Names of an error class and of all classes derived from it; only the name if no such class exists."""
     kind = globals().get(name)

@@ -17,13 +17,14 @@ from moat.checks.measures import Measure
 from moat.checks.moves import Moves
 from moat.embedding.client import embedder_of
 from moat.errors import AccessUnknown, FatalError
-from moat.ledger import Ledger, members, policies, projection
+from moat.ledger import Ledger, measures, members, policies, projection
 from moat.ledger.checks import CheckResult
 from moat.settings import PROJECT
 from moat.source import Golden, Source
 
 WINDOW = 8_192  # vectors compared at a time
 RESAMPLES = 2_000  # of the questions, for the interval
+LOST = "golden.lost"  # measure: questions that do not find all of their documents
 FIELDS = {"question", "documents", "asker", "never"}
 
 MEASURES = (
@@ -184,20 +185,38 @@ def _recall(
     (low, high), (mrr_low, mrr_high) = interval(recalls), interval(ranks)
     lost = [q for (_, _, q), r in zip(asked, recalls, strict=True) if r < 1]
     keys = tuple(key for q in lost for key in q.documents)[:5]
-    candidate.measured.update({"golden.recall": recall, "golden.mrr": mrr, "golden.questions": len(asked)})
+    candidate.measured.update(
+        {"golden.recall": recall, "golden.mrr": mrr, "golden.questions": len(asked), LOST: len(lost)}
+    )
     candidate.behind.update({"golden.recall": keys, "golden.mrr": keys})
     return CheckResult(
         name=f"recall@{golden.k}",
         family="golden",
         severity="hold",
         passed=recall >= golden.min_recall,
-        seen=f"{recall:.3f} over {len(asked)} questions and {n:,} chunks ({low:.2f} to {high:.2f} in 95 of 100 resamples; "
-        f"MRR {mrr:.3f}, {mrr_low:.2f} to {mrr_high:.2f})"
-        + (f"; missed: {'; '.join(q.question for q in lost[:3])}" if lost else "")
-        + (f"; {moved}; update the golden file" if moved else ""),
-        allowed=f"at least {golden.min_recall} (Golden.min_recall)",
+        seen=_found(len(lost), len(asked), _lost_before(candidate))
+        + (f": {'; '.join(q.question for q in lost[:3])}" if lost else "")
+        + (f"; {moved}; update the golden file" if moved else "")
+        + f"; recall@{golden.k} {recall:.3f}, {low:.2f} to {high:.2f} in 95 of 100 resamples, MRR {mrr:.3f}, {mrr_low:.2f} to "
+        f"{mrr_high:.2f}, over {n:,} chunks",
+        allowed=f"recall of at least {golden.min_recall} (Golden.min_recall)",
         documents=keys,
     )
+
+
+def _found(n_lost: int, n: int, before: float | None) -> str:
+    """How many questions find their documents, in words; `before` is how many did not until now."""
+    if not n_lost:
+        return f"all {n} test questions find their documents"
+    if before is None or before >= n_lost:
+        return f"{n_lost} of {n} test questions do not find their documents"
+    return f"{n_lost} of {n} test questions no longer find their documents, where {before:.0f} did not until now"
+
+
+def _lost_before(candidate: Candidate) -> float | None:
+    """How many questions did not find their documents in the load before; None where none is known."""
+    past = measures.history(candidate.runtime.ledger, candidate.load).get(LOST)
+    return past[-1].value if past else None
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

@@ -39,6 +39,10 @@ PARTS = (  # of Airflow; the log servers listen on every address, and on one mac
     ("scheduler", "--skip-serve-logs"),
 )
 NOBODYS_PORT = "1"  # where log servers would be asked for a running task's log: nobody but root can listen there
+QUIET = (  # loggers of which a task's log shows warnings and errors only
+    "alembic=WARNING task=WARNING airflow.task.operators=WARNING airflow.dag_processing.dagbag=WARNING "
+    "airflow.dag_processing.bundles=WARNING"
+)
 AIRFLOW_STARTING_S = 600.0
 Say = Callable[[str], None]
 
@@ -275,6 +279,8 @@ def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": NOBODYS_PORT,
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": NOBODYS_PORT,
+        # Task logs are Moat's lines: of Airflow's own, warnings and errors.
+        "AIRFLOW__LOGGING__NAMESPACE_LEVELS": QUIET,
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

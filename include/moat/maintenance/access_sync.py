@@ -18,6 +18,7 @@ from typing import Any
 from moat.batching import windows
 from moat.checks.audience import Audience
 from moat.checks.golden import promises_of
+from moat.checks.held import short
 from moat.checks.restricted import Restricted, in_words
 from moat.checks.widening import Opened, held
 from moat.dagfile import directory_named
@@ -272,6 +273,23 @@ def to_index(runtime: Runtime, source: str, narrowed: Iterable[Moved], store: St
     return n
 
 
+DOES = {  # by kind of hold: what Release and Reject do
+    "widening": (
+        "reads the source's access again and lets through what is still so: more people read these documents at once.",
+        "leaves every document to those who read it now. What was rejected is asked about again only once it changes.",
+    ),
+    "directory": (
+        "reads the directory again and makes its groups what they are there, if it is still the same change.",
+        "leaves the groups as they are. Searches are refused once the directory is older than it may be.",
+    ),
+}
+
+
+def title(hold: Hold) -> str:
+    """One line that says why a change of access waits."""
+    return f"Hold {hold.id}: {short(hold.reason)}"
+
+
 def report(hold: Hold) -> str:
     """The description of a hold for its decision, as Markdown for a narrow panel."""
     lines = [f"**Hold {hold.id}: {hold.reason}.**", ""]
@@ -282,7 +300,8 @@ def report(hold: Hold) -> str:
     examples = [f"`{key}`: {who}" for key, who in hold.detail.get("examples", ())] + list(hold.detail.get("lost", ()))
     if examples:
         lines += ["", "Such as", "", *(f"- {one}" for one in examples)]
-    lines += ["", "Release lets through what is still so when it is read again."]
+    release, reject = DOES[hold.kind]
+    lines += ["", f"- **Release** {release}", f"- **Reject** {reject}"]
     return "\n".join(lines)
 
 

@@ -2,10 +2,11 @@
 
 from moat.batching import windows
 from moat.checks.candidate import Candidate
+from moat.checks.held import choices
 from moat.checks.verdict import Verdict
 from moat.embedding.client import embedder_of
 from moat.incidents.lifecycle import gate_judged
-from moat.ledger import embeddings, loads, spending
+from moat.ledger import documents, embeddings, loads, spending
 from moat.ledger.checks import CheckResult
 from moat.ledger.loads import Load
 from moat.pricing import EMBED, Spending, money, priced
@@ -41,7 +42,8 @@ def judge(runtime: Runtime, source: Source, number: int) -> Spending:
     found = Verdict("hold", over(runtime.settings, source, ahead))
     if found.results and not load.budget_by:
         loads.hold(runtime.ledger, load, found.reason, held_for="budget")
-        told_of = report(load, found.reason)
+        visible = documents.count_visible(runtime.ledger, source.name)
+        told_of = report(runtime.load(number), found.reason, visible)
         runtime.staging.write_bytes(path(source.name, number, "budget", "report.md"), told_of.encode())
         gate_judged(runtime, source, runtime.load(number), found)
     judged = found.reason or "within its budget"
@@ -64,7 +66,7 @@ def over(settings: Settings, source: Source, ahead: Spending) -> tuple[CheckResu
     )
 
 
-def report(load: Load, reason: str) -> str:
+def report(load: Load, reason: str, visible: int) -> str:
     """Report for the person who decides, as Markdown for a narrow panel."""
     counts = ", ".join(f"{load.counts[n]:,} {n}" for n in ("new", "changed") if load.counts.get(n))
     return "\n".join(
@@ -74,7 +76,9 @@ def report(load: Load, reason: str) -> str:
             *(f"- {one.removeprefix('budget: ')}" for one in reason.split("; ")),
             f"- documents: {counts or 'none'}",
             "",
-            "Nothing of it was sent to the model. Released, it is embedded and goes to the gate, which may hold it again.",
+            "Nothing of it was sent to the model.",
+            "",
+            *choices(load, visible),
         ]
     )
 

@@ -9,15 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
-from moat.checks import FAMILIES, baselines
+from moat.checks import FAMILIES, baselines, held
 from moat.checks.candidate import Candidate
+from moat.checks.held import one_line as _line
 from moat.checks.measures import Measure
 from moat.checks.verdict import Verdict, verdict
 from moat.errors import GateBlocked, MoatError, RetriableError
 from moat.foreign import said
 from moat.incidents.lifecycle import gate_judged
 from moat.ledger import checks as results
-from moat.ledger import measures, older_versions, quarantine
+from moat.ledger import documents, incidents, measures, older_versions, quarantine
 from moat.ledger.checks import CheckResult
 from moat.ledger.incidents import Incident
 from moat.ledger.loads import Load, hold, note
@@ -98,14 +99,17 @@ def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterat
 
 
 def refused(found: list[CheckResult]) -> list[str]:
-    """Return the names of the checks if all passed, so that a broken rule turns its task red.
+    """Return the names of checks that passed, so that a broken rule turns its task red.
+
+    A check that only holds the load breaks nothing: a person decides at the task `decide`, which alone waits.
 
     Raises:
-        GateBlocked: A check that holds or blocks has failed; the message names each of them.
+        GateBlocked: A check that blocks has failed; the message names each that failed.
     """
-    if broken := [r for r in found if not r.passed and r.severity != "warn"]:
+    broken = [r for r in found if not r.passed and r.severity != "warn"]
+    if any(r.severity == "block" for r in broken):
         raise GateBlocked("; ".join(f"{r.name} ({r.severity}): {r.seen}, allowed: {r.allowed}" for r in broken))
-    return [r.name for r in found]
+    return [r.name for r in found if r.passed]
 
 
 def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
@@ -123,7 +127,6 @@ def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
     n_aside = quarantine.count(runtime.ledger, load)
     if n_aside:
         note(runtime.ledger, load, {"aside": n_aside})
-    runtime.progress(table(found.results))
     before = rejected_before(runtime, load) if found.outcome == "hold" else ""
     if found.outcome == "hold" and not load.decided_by:
         hold(runtime.ledger, load, f"{found.reason}; {before}" if before else found.reason)
@@ -132,6 +135,20 @@ def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
     incident = gate_judged(runtime, source, judged, found)
     runtime.staging.write_bytes(report_path(judged), report(judged, found, incident, before).encode())
     return found
+
+
+def question(runtime: Runtime, load: Load, found: Verdict) -> tuple[str, str]:
+    """The title and the text of the form that asks a person about a held load."""
+    hints = list[str]()
+    if before := rejected_before(runtime, load):
+        hints.append(f"**Rejected before:** {_line(before)}.")
+    for incident in incidents.of_load(runtime.ledger, load.id)[:1]:
+        likely = [_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:2]]
+        said = f"**Likely:** {'; or: '.join(likely)}. " if likely else ""
+        hints.append(f"{said}What shows it, and what mends it: `moat incident show {incident.id}`.")
+    hints.append(f"Every check and number: `moat load show {load.id}`, and the log of this task.")
+    visible = documents.count_visible(runtime.ledger, load.source)
+    return held.title(load, found.failed), held.form(load, found.failed, visible, hints)
 
 
 def report_path(load: Load) -> str:
@@ -199,8 +216,3 @@ def _counted(load: Load) -> str:
     """Summarize the document counts of a load."""
     told = [f"{n:,} {words}" for name, words in COUNTS.items() if (n := load.counts.get(name, 0))]
     return f"Documents: {', '.join(told) or 'none'}."
-
-
-def _line(text: str) -> str:
-    """Flatten a value, so that it cannot break Markdown."""
-    return " ".join(text.split()).replace("`", "'")

@@ -63,7 +63,9 @@ def form(load: Load, failed: Sequence[CheckResult], visible: int, hints: Sequenc
 def choices(load: Load, visible: int) -> list[str]:
     """What Release and Reject will do to what people find, with numbers."""
     stays = f"the {visible:,} documents that are visible now stay" if visible else "the source stays empty"
-    reject = f"- **Reject** ends this load: nothing of it becomes visible, {stays}. The next run reads the source again."
+    reject = (
+        f"- **Reject** ends this load: nothing of it becomes visible, {stays}. The next run reads the source again."
+    )
     if load.held_for == "budget":
         n = load.counts.get("new", 0) + load.counts.get("changed", 0)
         release = f"- **Release** embeds {_documents(n)} and goes on to the gate, which may hold the load again."
