@@ -6,23 +6,24 @@ BIN = $(VENV)/bin
 SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
 # Moat and its tests start many processes: each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
+PATIENT = $(PYTHON) include/moat/local/patient.py
 export UV_NO_PROGRESS = 1
 # Seconds for each worker; a busy machine needs more than the 60 of uv.
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
-.PHONY: run stop test unit proofs check fmt docs lock clean help setup programs
+.PHONY: run stop test unit proofs check fmt docs lock clean help setup programs before
 .PHONY: fidelity access data e2e machine sweep trust faults quality wheel mutants
 
 help: ## List these targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
-run: setup ## Set up everything, run three sample sources, serve the Airflow UI
+run: before setup ## Set up everything, run three sample sources, serve the Airflow UI
 	@$(BIN)/python -m moat.local run $(ARGS)
 
 stop: ## Stop what make run started
 	@test ! -x $(BIN)/python || $(BIN)/python -m moat.local stop
 
-test: check programs ## Set up everything, lint, type-check and run all tests but the long proofs
+test: before check programs ## Set up everything, lint, type-check and run all tests but the long proofs
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/proofs --durations 10 $(ARGS)
 
 unit: $(VENV)/.dev ## Run the tests that need no server, with the coverage of the package
@@ -76,6 +77,10 @@ lock: ## Pin every package with its hash, after a change of requirements*.in
 clean: stop ## Remove the environment, all state and what tools left
 	rm -rf .moat .venv .pytest_cache .mypy_cache .ruff_cache .coverage site
 
+# What would be missing is told before anything is installed; it runs by the machine's own Python.
+before:
+	@$(PYTHON) include/moat/local/before.py "$(or $(MOAT_HOME),.moat)" $(or $(filter run,$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,run))
+
 setup: $(VENV)/.ready
 
 programs: $(VENV)/.dev
@@ -83,15 +88,15 @@ programs: $(VENV)/.dev
 
 $(BIN)/uv: requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 12) else "Moat needs Python 3.11 or 3.12, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 …")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-uv.txt
+	@$(PATIENT) "making $(VENV)" $(PYTHON) -m venv $(VENV)
+	@$(PATIENT) "installing uv" $(BIN)/pip install -q --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-uv.txt
 	@touch $@
 
 $(VENV)/.ready: requirements.txt pyproject.toml | $(BIN)/uv
-	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.txt
+	@$(PATIENT) "installing packages into $(VENV), some minutes the first time" $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.txt
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.ready
-	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(PATIENT) "installing the tools of tests into $(VENV)" $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@touch $@

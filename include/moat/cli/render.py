@@ -52,6 +52,30 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n:,} {name}" for name, n in counts.items() if n) or "nothing"
 
 
+BECAME = {  # of the documents that a load has listed, each in one of these
+    "new": "new",
+    "changed": "changed",
+    "access": "with other readers",
+    "unchanged": "unchanged",
+    "unknown": "set aside because who may read them is unknown",
+    "resting": "set aside before and not tried again",
+    "erased": "erased and kept out",
+    "waiting": "left for the next run",
+}
+
+
+def accounted(counts: Mapping[str, int]) -> str:
+    """What became of every document that a load has listed, and how many are listed no more."""
+    listed = counts.get("listed", 0)
+    parts = {words: counts.get(name, 0) for name, words in BECAME.items()}
+    parts["not told apart"] = max(0, listed - sum(parts.values()))
+    told = ", ".join(f"{n:,} {words}" for words, n in parts.items() if n)
+    beside = {"of the new and changed set aside": counts.get("aside", 0), "vanished": counts.get("vanished", 0)}
+    return "; ".join(
+        [f"{listed:,}: {told}" if told else f"{listed:,}", *(f"{n:,} {w}" for w, n in beside.items() if n)]
+    )
+
+
 def estimate(source: str, e: Estimate) -> str:
     """A dry run in words."""
     lines = [f"dry run of {source}: {counted(e.counts)}"]

@@ -18,6 +18,7 @@ from moat.ledger import Ledger, loads
 from moat.local import samples
 from moat.local.airflow import follow, make_pool
 from moat.local.binaries import S3, WEAVIATE, program
+from moat.local.progress import Progress
 from moat.local.stack import running_pid, stack
 from moat.retrieve import Retriever
 from moat.settings import PROJECT, Settings
@@ -28,9 +29,12 @@ ASKERS = ("user:alice.martins@example.com", "user:bob.keller@example.com")
 began = time.monotonic()
 
 
-def say(line: str) -> None:
+def _print(line: str) -> None:
     """Print a line of progress with the seconds since the start."""
     out.print(f"[dim]{time.monotonic() - began:6.0f} s[/]  {line}", markup=True)
+
+
+say = Progress(_print)
 
 
 def main(arguments: list[str]) -> int:
@@ -42,8 +46,9 @@ def main(arguments: list[str]) -> int:
             case ["stop"]:
                 return stop(home)
             case ["programs"]:
-                for wanted in (WEAVIATE, S3):
-                    program(wanted, home / "bin", say)
+                with say.during("bringing the programs of Weaviate and S3"):
+                    for wanted in (WEAVIATE, S3):
+                        program(wanted, home / "bin", say)
                 return 0
     except KeyboardInterrupt:
         say("stopped")
@@ -61,10 +66,11 @@ def run(home: Path, once: bool) -> int:
     with stack(home, say) as running:
         settings = Settings.load()
         ledger = Ledger.open(settings)
-        samples.bring(home, EnvironmentConnections(), ledger)
+        with say.during("bringing the sample company's documents"):
+            samples.bring(home, EnvironmentConnections(), ledger)
         with client(settings) as airflow:
             make_pool(airflow, settings.gpu_slots)
-            good = follow(airflow, SOURCES, say)
+            good = follow(airflow, SOURCES, say, running.look)
         _results(ledger)
         ledger.close()
         out.print(
@@ -110,13 +116,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _results(ledger: Ledger) -> None:
     newest = {source: loads.recent(ledger, source, 1) for source in SOURCES}
-    names = ("listed", "new", "changed", "vanished", "unchanged", "aside", "written", "kept")
     out.print()
     render.table(
         out,
-        ("source", "load", "state", *names),
+        ("source", "load", "state", "documents listed"),
         (
-            (source, found[0].id, found[0].state, *(found[0].counts.get(name, 0) for name in names))
+            (source, found[0].id, found[0].state, render.accounted(found[0].counts))
             for source, found in newest.items()
             if found
         ),

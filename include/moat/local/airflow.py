@@ -1,20 +1,23 @@
 """Airflow's REST API from outside: create the pool, start runs, follow them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
+from rich.markup import escape
 
 from moat.errors import FatalError
+from moat.local.progress import Progress
 
 ENDED = {"success", "failed"}
 TOLD = {
     "success": "[green]done[/]",
     "failed": "[red]failed[/]",
     "up_for_retry": "is tried again",
-    "awaiting_input": "waits",
+    "awaiting_input": "waits for a person: answer under Required Actions in Airflow",
 }
+LONGEST = 300  # characters of a reason
 PARSING_S = 300.0  # time limit for finding the DAG files
 
 
@@ -38,24 +41,66 @@ def make_pool(airflow: httpx.Client, slots: int) -> None:
     asked(airflow, *(("PATCH", "/pools/gpu") if "gpu" in there else ("POST", "/pools")), json=body)
 
 
-def follow(airflow: httpx.Client, sources: Sequence[str], say: Callable[[str], None]) -> bool:
-    """Run some sources and report each task's end; True if every run succeeded."""
-    _wait_for(airflow, sources)
-    runs = {source: _begun(airflow, source, say) for source in sources}
-    told: set[tuple[str, str]] = set()
+def follow(
+    airflow: httpx.Client, sources: Sequence[str], say: Progress, look: Callable[[], None] = lambda: None
+) -> bool:
+    """Run some sources and report each task's end, with its reason where it failed; True if every run succeeded.
+
+    Args:
+        airflow: A client that is logged in.
+        sources: Names of the sources, which are their DAGs' too.
+        say: Takes the lines; where nothing happens for a while it says which tasks run.
+        look: Called every second, such as to start servers again.
+    """
+    with say.during("Airflow reads the DAG files"):
+        _wait_for(airflow, sources)
+        runs = {source: _begun(airflow, source, say) for source in sources}
+    told: set[tuple[str, str, int]] = set()
     states: dict[str, str] = {}
-    while len(states) < len(runs):
-        for source, run in runs.items():
-            for ti in asked(airflow, "GET", f"{run}/taskInstances", params={"limit": 500})["task_instances"]:
-                if ti["state"] in TOLD and (ti["id"], ti["state"]) not in told:
-                    told.add((ti["id"], ti["state"]))
-                    label = f" {ti['rendered_map_index']}" if ti["rendered_map_index"] else ""
-                    say(f"{source}: {ti['task_display_name'].removeprefix('batch.')}{label} {TOLD[ti['state']]}")
-            state = asked(airflow, "GET", run)["state"]
-            if state in ENDED:
-                states[source] = state
-        time.sleep(1.0)
+    with say.during("Airflow begins the runs"):
+        while len(states) < len(runs):
+            going = list[str]()
+            for source, run in runs.items():
+                for ti in asked(airflow, "GET", f"{run}/taskInstances", params={"limit": 500})["task_instances"]:
+                    if ti["state"] in ("queued", "running"):
+                        going.append(f"{source}: {_named(ti)}")
+                    if ti["state"] in TOLD and (ti["id"], ti["state"], ti["try_number"]) not in told:
+                        told.add((ti["id"], ti["state"], ti["try_number"]))
+                        say(f"{source}: {_named(ti)} {TOLD[ti['state']]}{_why(airflow, run, ti)}")
+                state = asked(airflow, "GET", run)["state"]
+                if state in ENDED:
+                    states[source] = state
+            say.doing = f"at work: {', '.join(going)}" if going else "Airflow looks for what comes next"
+            look()
+            time.sleep(1.0)
     return set(states.values()) == {"success"}
+
+
+def _named(ti: Mapping[str, Any]) -> str:
+    """A task instance as people know it, with the label of its batch."""
+    label = f" {ti['rendered_map_index']}" if ti["rendered_map_index"] else ""
+    return escape(ti["task_display_name"].removeprefix("batch.") + label)
+
+
+def _why(airflow: httpx.Client, run: str, ti: Mapping[str, Any]) -> str:
+    """Why a try of a task failed, by its log; empty for one that did not fail."""
+    if ti["state"] not in ("failed", "up_for_retry"):
+        return ""
+    where = f"{run}/taskInstances/{ti['task_id']}/logs/{ti['try_number']}"
+    answer = airflow.get(
+        f"/api/v2{where}", params={"map_index": ti["map_index"]}, headers={"accept": "application/json"}
+    )
+    reason = reason_in(answer.json().get("content") or ()) if answer.is_success else ""
+    return f": {escape(reason)}" if reason else ": its log in Airflow says why"
+
+
+def reason_in(content: Sequence[Any]) -> str:
+    """The error that a task's log ends with: its type and its message, on one line. Empty if there is none."""
+    for entry in reversed(content):
+        for error in (entry.get("error_detail") or ())[:1] if isinstance(entry, Mapping) else ():
+            line = " ".join(f"{error.get('exc_type', '')}: {error.get('exc_value', '')}".split())
+            return line if len(line) <= LONGEST else line[:LONGEST] + " …"
+    return ""
 
 
 def _wait_for(airflow: httpx.Client, sources: Sequence[str]) -> None:

@@ -5,7 +5,9 @@ nothing behind but its data folder.
 """
 
 import contextlib
+import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -13,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -27,6 +29,8 @@ from moat.settings import Settings
 STARTING_S = 120.0
 STOPPING_S = 20.0
 PORTS = range(10_240, 32_768)
+ERROR = re.compile(r"error|fatal|panic|exception|no space left|denied|refused|cannot", re.IGNORECASE)
+LONGEST = 300  # characters of a server's last error
 
 
 @dataclass(eq=False)
@@ -37,6 +41,16 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
     ready: Callable[[], bool]
+    since: int = 0  # length of the log before it started
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def how(self) -> str:
+        """How it ended, in words."""
+        code = self.process.poll()
+        if code is None:
+            return "runs"
+        return f"was killed (signal {-code})" if code < 0 else f"ended with {code}"
 
     def stop(self) -> None:
         """Ask it to end with its children; kill it after STOPPING_S."""
@@ -57,16 +71,30 @@ class Server:
             if self.ready():
                 return self
             time.sleep(0.1)
-        state = (
-            f"ended with {self.process.returncode}"
-            if self.process.poll() is not None
-            else f"did not answer in {timeout_s:g} s"
-        )
+        state = self.how if self.process.poll() is not None else f"did not answer in {timeout_s:g} s"
         self.stop()
-        raise FatalError(f"{self.name} {state}: {' / '.join(self.tail())}; its log is {self.log}")
+        raise FatalError(f"{self.name} {state}: {self.last_error()}; its log is {self.log}")
 
-    def tail(self, lines: int = 5) -> list[str]:
-        return self.log.read_text(errors="replace").strip().splitlines()[-lines:] if self.log.exists() else []
+    def last_error(self) -> str:
+        """The last line of its log since its start that tells of an error, else the last line; in short."""
+        with contextlib.suppress(OSError), self.log.open("rb") as file:
+            file.seek(self.since)
+            lines = [_in_words(line) for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
+            if lines:
+                return next((line for line in reversed(lines) if ERROR.search(line)), lines[-1])[:LONGEST]
+        return "it said nothing"
+
+
+def _in_words(line: str) -> str:
+    """A line of a log; of a JSON line its message and its error."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return line.strip()
+    if not isinstance(found, dict):
+        return line.strip()
+    said = [str(found[name]) for name in ("level", "msg", "message", "event", "error") if found.get(name)]
+    return ": ".join(dict.fromkeys(said)) or line.strip()
 
 
 def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Path, ready: Callable[[], bool]) -> Server:
@@ -74,6 +102,7 @@ def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Pat
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = folder / f"{name}.log"
     log.touch(0o600)
+    since = log.stat().st_size
     with log.open("ab") as out:
         process = subprocess.Popen(
             list(command),
@@ -85,7 +114,7 @@ def start(name: str, command: Sequence[str], env: Mapping[str, str], folder: Pat
             umask=0o077,
         )
     reaper.watch(process.pid)
-    return Server(name, process, log, ready)
+    return Server(name=name, process=process, log=log, ready=ready, since=since)
 
 
 def answers(url: str) -> bool:

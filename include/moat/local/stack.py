@@ -7,12 +7,14 @@ import os
 import secrets
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 import httpx
 from dotenv import dotenv_values
+from rich.markup import escape
 
 from moat.embedding.address import address_of
 from moat.embedding.resident import serves
@@ -20,6 +22,7 @@ from moat.errors import FatalError
 from moat.ledger import Ledger
 from moat.local import confined, servers
 from moat.local.binaries import S3, WEAVIATE, program
+from moat.local.progress import Progress
 from moat.local.servers import Server, WeaviateKeys, free_ports, listening
 from moat.maintenance.doctor import OPEN_PORTS
 from moat.maintenance.private import tighten
@@ -44,12 +47,22 @@ QUIET = (  # loggers of which a task's log shows warnings and errors only
     "airflow.dag_processing.bundles=WARNING"
 )
 AIRFLOW_STARTING_S = 600.0
+RESTARTS, FORGIVEN_S = 3, 3_600.0  # of a server that ends by itself; after so long a time they count anew
 Say = Callable[[str], None]
 
 
 def settle(home: Path) -> dict[str, str]:
     """Ports, keys and connections of this state folder, created once and stored in `home/env`."""
     file = home / "env"
+    try:
+        return _settle(home, file)
+    except OSError as error:
+        raise FatalError(
+            f"the state folder {home} cannot be written: {error.strerror}: make it writable, or set MOAT_HOME to another folder"
+        ) from None
+
+
+def _settle(home: Path, file: Path) -> dict[str, str]:
     private_folder(home)
     there = dotenv_values(file, interpolate=False)
     env = {name: value for name, value in there.items() if value is not None and name not in GONE}
@@ -98,9 +111,12 @@ class Stack:
     """Everything that `make run` starts. Stopped in reverse order."""
 
     def __init__(self, home: Path, say: Say) -> None:
-        self.home, self._say = home, say
+        self.home, self._say = home, say if isinstance(say, Progress) else Progress(say)
         self.env = settle(home)
         self.running: list[Server] = []
+        self._begin: dict[str, Callable[[], Server]] = {}  # by the name of a server: what starts it again
+        self._ends: Counter[str] = Counter()  # how often each was started again
+        self._coming: list[Server] = []  # that were started again and do not answer yet
         self._held: IO[str] | None = None  # the pid file, locked while this process lives
         self._umask: int | None = None  # as it was before the start
 
@@ -114,12 +130,13 @@ class Stack:
         self._remember()
         self._refuse_taken_ports()
         if n := tighten(self.home):
-            self._say(f"{n:,} files and folders in {self.home} could be read by others: now by you alone")
+            self._say(f"{n:,} files and folders in {escape(str(self.home))} could be read by others: now by you alone")
         if self.env["LOCAL_WEAVIATE_PORTS"] == "open":
             self._say(f"[yellow]{OPEN_PORTS}[/]")
         os.environ.update(self.environment())
         folder = self.home / "bin"
-        weaviate, s3 = program(WEAVIATE, folder, self._say), program(S3, folder, self._say)
+        with self._say.during("bringing the programs of Weaviate and S3"):
+            weaviate, s3 = program(WEAVIATE, folder, self._say), program(S3, folder, self._say)
         keys = WeaviateKeys(
             self.env["MOAT_WEAVIATE_OPERATOR_KEY"],
             self.env["MOAT_WEAVIATE_WRITER_KEY"],
@@ -150,7 +167,9 @@ class Stack:
     def _one(self, name: str, begin: Callable[[], Server], timeout_s: float = 300.0) -> None:
         started = time.monotonic()
         self.running.append(begin())  # before it is up, so that an interrupt stops it too
-        self.running[-1].wait(timeout_s)
+        self._begin[self.running[-1].name] = begin
+        with self._say.during(f"{name} starts"):
+            self.running[-1].wait(timeout_s)
         self._say(f"{name} is up ({time.monotonic() - started:.0f} s)")
 
     def _airflow(self) -> None:
@@ -164,8 +183,10 @@ class Stack:
         program, logs = str(Path(sys.executable).parent / "airflow"), self.home / "logs"
         made = servers.start("airflow-migrate", [program, "db", "migrate"], self.environment(), logs, lambda: False)
         self.running.append(made)  # an interrupt stops it too
-        if made.process.wait() != 0:
-            raise FatalError(f"Airflow's database cannot be made: {' / '.join(made.tail())}; its log is {made.log}")
+        with self._say.during("Airflow's database is made or migrated"):
+            code = made.process.wait()
+        if code != 0:
+            raise FatalError(f"Airflow's database cannot be made: {made.last_error()}; its log is {made.log}")
         self.running.remove(made)
         made.stop()
         url = f"{self.env['MOAT_AIRFLOW_URL']}/api/v2/monitor/health"
@@ -178,28 +199,55 @@ class Stack:
             parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
             return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
-        server = self._part(PARTS[0], lambda: servers.answers(url))
-        others = [self._part(part, ready) for part in PARTS[1:-1]]
-        server.wait(AIRFLOW_STARTING_S)  # tasks that the scheduler starts before that fail
-        for part in (*others, self._part(PARTS[-1], ready)):
-            part.wait(AIRFLOW_STARTING_S)
+        with self._say.during("Airflow starts"):
+            server = self._part(PARTS[0], lambda: servers.answers(url))
+            others = [self._part(part, ready) for part in PARTS[1:-1]]
+            server.wait(AIRFLOW_STARTING_S)  # tasks that the scheduler starts before that fail
+            for part in (*others, self._part(PARTS[-1], ready)):
+                part.wait(AIRFLOW_STARTING_S)
         self._say(f"Airflow is up ({time.monotonic() - began:.0f} s)")
 
     def _part(self, part: tuple[str, ...], ready: Callable[[], bool]) -> Server:
         """Start a part of Airflow."""
         command = [str(Path(sys.executable).parent / "airflow"), *part]
-        self.running.append(servers.start(f"airflow-{part[0]}", command, self.environment(), self.home / "logs", ready))
+        name = f"airflow-{part[0]}"
+        self._begin[name] = lambda: servers.start(name, command, self.environment(), self.home / "logs", ready)
+        self.running.append(self._begin[name]())
         return self.running[-1]
 
-    def watch(self) -> None:
-        """Return when a server has ended by itself. Raises FatalError that names it."""
+    def watch(self) -> NoReturn:
+        """Start again what ends by itself, until this process is interrupted."""
         while True:
-            for server in self.running:
-                if server.process.poll() is not None:
-                    raise FatalError(
-                        f"{server.name} ended with {server.process.returncode}: {' / '.join(server.tail())}; its log is {server.log}"
-                    )
+            self.look()
             time.sleep(1.0)
+
+    def look(self) -> None:
+        """Start each server again that has ended by itself, three times; the others stay whatever happens to it."""
+        for at, server in enumerate(self.running):
+            if server.process.poll() is None:
+                if server in self._coming and server.ready():
+                    self._coming.remove(server)
+                    self._say(f"{server.name} answers again")
+                continue
+            how, why = server.how, server.last_error()
+            server.stop()  # its children
+            if server.began + FORGIVEN_S < time.monotonic():
+                self._ends[server.name] = 0
+            self._ends[server.name] += 1
+            n, begin = self._ends[server.name], self._begin.get(server.name)
+            if n <= RESTARTS and begin is not None:
+                self._say(f"{server.name} {how} and is started again ({n} of {RESTARTS}): {escape(why)}")
+                self.running[at] = begin()
+                self._coming.append(self.running[at])
+            elif n == RESTARTS + 1 or begin is None:
+                self._begin.pop(server.name, None)
+                self._say(
+                    f"[red]{server.name} {how} once more and stays down: {escape(f'{why}; its log is {server.log}')}.[/] The other servers stay; "
+                    "when its cause is mended, Ctrl-C and `make run`"
+                )
+        self.running = [
+            server for server in self.running if server.process.poll() is None or server.name in self._begin
+        ]
 
     def stop(self) -> None:
         """Stop every server, last started first."""
