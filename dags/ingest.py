@@ -161,9 +161,14 @@ def ingest(
             """Skip all that follows where the source has nothing new, or in a dry run."""
             return bool(get_current_context()["ti"].xcom_pull(task_ids="read", key="anything"))
 
-        @task(task_display_name="parse → clean → chunk", map_index_template="{{ label }}", on_failure_callback=give_up)
+        # Mapped tasks do not take their documentation from the function.
+        @task(
+            task_display_name="parse → clean → chunk",
+            map_index_template="{{ label }}",
+            on_failure_callback=give_up,
+            doc_md="Parse the documents of a batch, clean their text and cut it into chunks; set aside what cannot be read.",
+        )
         def prepare(load: str, batch: dict[str, int]) -> dict[str, int]:
-            """Parse the documents of a batch, clean their text and cut it into chunks; set aside what cannot be read."""
             from moat.stages.prepare import prepare as stage
 
             get_current_context()["label"] = f"batch {batch['number']}: {batch['documents']} documents"  # type: ignore[typeddict-unknown-key]
@@ -177,9 +182,9 @@ def ingest(
             task_display_name="embed",
             map_index_template="{{ label }}",
             on_failure_callback=give_up,
+            doc_md="Embed the chunks of a batch; a text that the model has embedded before costs nothing.",
         )
         def embed(load: str, batch: dict[str, int]) -> dict[str, int]:
-            """Embed the chunks of a batch; a text that the model has embedded before costs nothing."""
             from moat.stages.embed import embed as stage
 
             get_current_context()["label"] = f"batch {batch['number']}"  # type: ignore[typeddict-unknown-key]

@@ -63,9 +63,13 @@ source never holds up another. See docs/access.md.""",
         wanted = params["sources"] or [*sorted(found.sources), *sorted(found.broken)]
         return [name for name in wanted if name in loaded or name in found.broken]
 
-    @task(task_display_name="access", map_index_template="{{ label }}")
+    # A mapped task does not take its documentation from the function.
+    @task(
+        task_display_name="access",
+        map_index_template="{{ label }}",
+        doc_md="Read who may read what of one source. Fails if that cannot be read; what widens far waits in held_access.",
+    )
     def access(name: str) -> dict[str, Any]:
-        """Fails if access cannot be read; excessive widening waits in held_access."""
         from moat.maintenance.access_sync import summary, sync_access
         from moat.owners import source_of
 

@@ -54,7 +54,7 @@ def task(t):
         "backs_off": bool(t.retry_exponential_backoff), "longest_s": t.max_retry_delay and t.max_retry_delay.total_seconds(),
         "policy": t.retry_policy and [[r.exception_path, r.action.value] for r in t.retry_policy.rules],
         "owner": t.owner, "rule": t.trigger_rule.value, "gives_up": "give_up" in failing(t), "told": bool(failing(t)), "mapped": t.get_closest_mapped_task_group() is not None,
-        "outlets": [o.name for o in t.outlets],
+        "outlets": [o.name for o in t.outlets], "doc": getattr(t, "doc_md", None),
     }
 
 def dag(d):

@@ -37,8 +37,9 @@ def test_a_question_with_an_asker_is_answered_from_what_they_may_read(company: C
     found, candidate = judged(company, number)
     assert not found["recall@2"].passed
     assert found["recall@2"].seen.startswith(
-        "0.000 over 1 questions and 4 chunks (0.00 to 0.00 in 95 of 100 resamples; MRR 0.000"
+        f"1 of 1 test questions do not find their documents: {PAY}; recall@2 0.000,"
     )
+    assert "over 4 chunks" in found["recall@2"].seen
     assert candidate.behind["golden.recall"] == ("people/pay.md",)
     ask(company, f"""- {{question: "{PAY}", documents: [people/pay.md], asker: 'user:stranger@example.com'}}""")
     assert not judged(company, number)[0]["recall@2"].passed

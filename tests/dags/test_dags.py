@@ -68,6 +68,8 @@ def test_every_dag_says_whose_it_is_and_what_it_does(dags: dict[str, Any]) -> No
     for name in SOURCES:
         for stage in STAGES:
             assert stage in dags[name]["doc"], name
+    undocumented = {(name, t) for name, dag in dags.items() for t, task in dag["tasks"].items() if not task["doc"]}
+    assert undocumented == set()
 
 
 def test_every_task_fails_at_once_where_a_person_is_needed_and_backs_off_else(dags: dict[str, Any]) -> None:
@@ -160,20 +162,27 @@ def test_the_trigger_form_asks_by_type_and_in_words(dags: dict[str, Any]) -> Non
     for name in SOURCES:
         shown = {n: (p["type"], p["value"]) for n, p in types[name].items()}
         assert shown == {
-            "full": ("boolean", False),
-            "only": ("array", []),
+            "full": (["null", "boolean"], False),
+            "only": (["null", "array"], []),
             "limit": (["null", "integer"], None),
             "expected": (["null", "string"], None),
-            "dry_run": ("boolean", False),
+            "dry_run": (["null", "boolean"], False),
         }
         assert types[name]["limit"]["minimum"] == 1
         assert types[name]["only"]["items"] == {"type": "string"}
-    assert {n: p["type"] for n, p in types["reconcile"].items()} == {"repair": "boolean"}
+    assert {n: p["type"] for n, p in types["reconcile"].items()} == {"repair": ["null", "boolean"]}
     texts = ("source", "key", "stage", "reason", "since", "until")
     assert {n: p["type"] for n, p in types["replay_quarantine"].items()} == {
         **{n: ["null", "string"] for n in texts},
-        "again": "boolean",
+        "again": ["null", "boolean"],
     }
+    # What may stay empty bears no star: its type has null. Only the number of a hold has to be given.
+    starred = {(name, n) for name, params in types.items() for n, p in params.items() if "null" not in p["type"]}
+    assert starred == {("held_access", "hold")}
+    assert types["sync_access"]["sources"]["examples"] == list(SOURCES), "they are chosen from a list"
+    assert types["replay_quarantine"]["source"]["examples"] == list(SOURCES)
+    assert {"ParseFailed", "AccessUnknown", "TooLarge"} <= set(types["replay_quarantine"]["reason"]["examples"])
+    assert types["replay_quarantine"]["stage"]["enum"] == [None, "read", "parse"]
     for name, params in types.items():
         for param, schema in params.items():
             assert schema["title"], (name, param)
@@ -301,6 +310,7 @@ def test_a_source_with_a_budget_asks_between_all_of_its_chunks_and_the_first_vec
     assert "**budget**" in found["dear"]["doc"]
     assert free["batch.embed"]["up"] == ["batch.prepare"], "without a budget a batch embeds while the next is prepared"
     assert "budget" not in found["free"]["doc"]
+    assert all(task["doc"] for task in dear.values())
     assert {t for t, task in free.items() if task["mapped"]} == {"batch.prepare", "batch.embed"}
 
 
@@ -372,7 +382,8 @@ def test_a_load_over_its_budget_waits_in_airflow_and_nothing_is_embedded_before_
     for run in (rejected, released):
         (asked,) = run["asked"]  # once: by the budget, and not by the gate
         assert (asked["task"], asked["state"], asked["for"], asked["embedded"]) == ("batch.budget", "held", "budget", 0)
-        assert "over its budget" in asked["subject"]
+        assert asked["subject"].endswith("is over its budget")
+        assert "**Release** embeds" in asked["body"]
         assert "tokens for the model, allowed: 10" in asked["body"]
         assert asked["tasks"]["batch.prepare"] == "success"
         assert asked["tasks"]["batch.embed"] in ("None", "scheduled"), "it has not begun"

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 from rich.markup import escape
 
-from moat.errors import FatalError
+from moat.errors import AirflowUnavailable, FatalError
+from moat.foreign import said
 from moat.local.progress import Progress
 
 ENDED = {"success", "failed"}
@@ -22,11 +23,19 @@ PARSING_S = 300.0  # time limit for finding the DAG files
 
 
 def asked(airflow: httpx.Client, method: str, path: str, **given: Any) -> Any:
-    """Call Airflow and return its JSON, with retries."""
+    """Call Airflow and return its JSON, with retries: a busy machine's Airflow may not answer for a while.
+
+    Raises AirflowUnavailable, FatalError.
+    """
     for attempt in range(6):
-        answer = airflow.request(method, f"/api/v2{path}", **given)
-        if answer.status_code < 500:
-            break
+        try:
+            answer = airflow.request(method, f"/api/v2{path}", **given)
+        except httpx.TransportError as error:
+            if attempt == 5 or method == "POST":  # it may have been done
+                raise AirflowUnavailable(f"Airflow did not answer to {method} {path}: {said(error)}") from error
+        else:
+            if answer.status_code < 500:
+                break
         time.sleep(0.5 * 2**attempt)
     if not answer.is_success:
         raise FatalError(f"Airflow answers {answer.status_code} to {method} {path}: its log says why")
