@@ -1,5 +1,6 @@
 """Record batches are written whole or not at all, and a damaged one is noticed."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,20 @@ def test_a_writer_that_dies_half_way_leaves_what_was_there(staging: Staging, tmp
         staging.write("r.parquet", RawDocument, dying())
     assert list(staging.read("r.parquet", RawDocument)) == RAW[:3]
     assert not list(tmp_path.glob("*.draft"))
+
+
+def test_a_disk_that_takes_no_more_is_named_with_what_is_free_and_needed(staging: Staging, tmp_path: Path) -> None:
+    def until_it_is_full() -> Iterator[RawDocument]:
+        yield from RAW
+        raise OSError(errno.ENOSPC, "as the kernel has it")
+
+    with pytest.raises(StagingError) as error:
+        staging.write("a/b.parquet", RawDocument, until_it_is_full())
+    for words in (str(tmp_path / "a"), "No space left on device", "MB are free", "Nothing is lost"):
+        assert words in str(error.value)
+    assert staging.files("a") == [], "no draft takes the room that is left"
+    with pytest.raises(PermissionError), staging._replacing("a/c"):
+        raise PermissionError(errno.EACCES, "of a source, which says so itself")
 
 
 def test_a_file_of_another_record_is_refused(staging: Staging) -> None:

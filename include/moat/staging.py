@@ -5,6 +5,7 @@ A file is written whole or not at all, with a checksum. A path inside staging is
 try left.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -25,6 +26,7 @@ from moat.errors import StagingError
 from moat.foreign import said
 
 T = TypeVar("T")
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 ROWS, GROUP_BYTES = 2_000, 32 << 20  # a row group ends at whichever comes first
 
 
@@ -175,10 +177,15 @@ class Staging:
             descriptor, draft = tempfile.mkstemp(suffix=".draft")
             os.close(descriptor)
         try:
-            with open(draft, "wb") as sink:
-                yield sink
-                sink.flush()
-                os.fsync(sink.fileno())
+            try:
+                with open(draft, "wb") as sink:
+                    yield sink
+                    sink.flush()
+                    os.fsync(sink.fileno())
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                raise self._no_room(error, draft) from None
             with open(draft, "rb") as written:
                 checksum = hashlib.file_digest(written, "sha256").hexdigest().encode()
             if self._local:
@@ -192,6 +199,19 @@ class Staging:
         finally:
             if os.path.exists(draft):
                 os.remove(draft)
+
+    def _no_room(self, error: OSError, draft: str) -> StagingError:
+        """The error for a disk that took no more."""
+        folder = os.path.dirname(draft)
+        free, written = (
+            shutil.disk_usage(folder).free / 1e6,
+            os.path.getsize(draft) / 1e6 if os.path.exists(draft) else 0,
+        )
+        return StagingError(
+            f"the disk of {folder} takes no more ({os.strerror(error.errno or 0)}): {free:,.1f} MB are free, and more than "
+            f"{written:,.1f} MB are needed for one file. Nothing is lost: make room there or set MOAT_STAGING_URI to another disk, "
+            "and the task goes on when it runs again"
+        )
 
 
 def schema_of(kind: type) -> pa.Schema:

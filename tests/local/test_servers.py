@@ -70,9 +70,20 @@ def test_a_server_that_dies_at_start_gives_the_end_of_its_log(toy: Any) -> None:
     server = toy("for i in range(9): print('line', i)\nprint('no space left', file=sys.stderr)\nsys.exit(3)")
     with pytest.raises(FatalError) as error, running(server):
         pytest.fail("it never was up")
-    assert str(error.value) == (
-        f"toy ended with 3: line 5 / line 6 / line 7 / line 8 / no space left; its log is {server.log}"
-    )
+    assert str(error.value) == f"toy ended with 3: no space left; its log is {server.log}"
+
+
+def test_a_servers_last_error_is_told_in_short_and_of_its_own_start(toy: Any) -> None:
+    first = toy("print('fatal: of an earlier start')")
+    first.process.wait()
+    line = '{"level": "error", "msg": "not enough space", "error": "need 3 GB", "build": "' + "x" * 2_000 + '"}'
+    server = toy(f"print({line!r}); print('bye')")
+    server.process.wait()
+    assert server.last_error() == "error: not enough space: need 3 GB"
+    assert server.how == "ended with 0"
+    silent = toy("os.kill(os.getpid(), signal.SIGKILL)")
+    silent.process.wait()
+    assert (silent.how, silent.last_error()) == ("was killed (signal 9)", "it said nothing")
 
 
 def test_a_server_that_never_answers_is_stopped_and_told(toy: Any) -> None:

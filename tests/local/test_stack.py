@@ -350,16 +350,47 @@ def test_everything_starts_answers_and_ends_and_an_embedder_that_ran_already_is_
     assert answers(f"http://127.0.0.1:{embedder_server}/health"), "what it did not start it does not end"
 
 
-def test_a_server_that_ends_by_itself_is_named_while_others_are_watched(home: Path) -> None:
-    from moat.local.servers import start
+def test_a_server_that_ends_by_itself_is_started_three_times_and_then_told_while_the_others_stay(home: Path) -> None:
+    from moat.local.servers import Server, start
 
-    made = Stack(home, print)
-    made.running.append(start("toy", [sys.executable, "-c", "print('disk full')"], {}, home / "logs", lambda: True))
-    made.running[0].process.wait()
-    with pytest.raises(FatalError, match=r"^toy ended with 0: disk full; its log is "):
-        made.watch()
+    said = list[str]()
+    made = Stack(home, said.append)
+
+    def begin(name: str, code: str) -> Server:
+        return start(name, [sys.executable, "-S", "-c", code], {}, home / "logs", lambda: True)
+
+    stays = begin("stays", "import time; time.sleep(600)")
+    made._begin = {"toy": lambda: begin("toy", "print('[disk] error: full')"), "stays": lambda: pytest.fail("it lives")}
+    made.running = [made._begin["toy"](), stays]
+    for _ in range(module.RESTARTS + 1):
+        made.running[0].process.wait()
+        made.look()
+    assert [line.partition(":")[0] for line in said[:3]] == [
+        f"toy ended with 0 and is started again ({n} of 3)" for n in (1, 2, 3)
+    ]
+    assert said[0].endswith(r"\[disk] error: full"), "brackets are not eaten"
+    assert "toy ended with 0 once more and stays down" in said[3]
+    assert str(home / "logs" / "toy.log") in said[3]
+    assert made.running == [stays]
+    made.look()
+    assert len(said) == 4
+    made._begin["stays"] = lambda: begin("stays", "import time; time.sleep(600)")
+    stays.process.kill()
+    stays.process.wait()
+    made.look()
+    made.look()
+    assert said[4].startswith("stays was killed (signal 9) and is started again (1 of 3)")
+    assert said[5] == "stays answers again"
     made.stop()
     assert made.running == []
+
+
+def test_a_state_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        FatalError, match=r"^the state folder .*/file/moat cannot be written: Not a directory: make it "
+    ):
+        settle(tmp_path / "file" / "moat")
 
 
 def test_an_unknown_word_says_what_there_is(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

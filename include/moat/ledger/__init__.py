@@ -142,9 +142,13 @@ class Ledger:
         except OperationalError as error:
             if self._never_made():
                 raise LedgerError(f"there is no ledger at {self.engine.url!r} yet: run `moat migrate` first") from None
-            raise LedgerUnavailable(
-                f"the ledger at {self.engine.url!r} did not answer: {said(error.orig or error)}"
-            ) from None
+            told = said(error.orig or error)
+            more = (
+                "; make room on its disk: nothing is lost, and what was under way is done again when it runs again"
+                if "full" in told or "no space" in told
+                else ""
+            )
+            raise LedgerUnavailable(f"the ledger at {self.engine.url!r} did not answer: {told}{more}") from None
 
 
 def add(connection: Connection, table: Any, rows: Sequence[dict[str, Any]]) -> None:
