@@ -113,6 +113,12 @@ class Installation:
         found = asked(self.http, "GET", f"{run}/taskInstances", params={"limit": 200})["task_instances"]
         return {ti["task_id"]: ti["state"] for ti in found}
 
+    def log_of(self, run: str, task: str) -> list[str]:
+        """The lines of a task's first try, as the UI shows them."""
+        answer = self.http.get(f"/api/v2{run}/taskInstances/{task}/logs/1", headers={"accept": "application/json"})
+        found = (str(entry.get("event", "")) for entry in answer.json()["content"])
+        return [line for line in found if line.strip() and not line.startswith(("::", "Log message source"))]
+
     def kill_once(self, run: str, task: str) -> int:
         """SIGKILL a task's process while it runs; the number of its try."""
         deadline = time.monotonic() + RUN_S

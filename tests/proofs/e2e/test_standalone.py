@@ -108,6 +108,20 @@ def test_a_load_that_would_delete_most_of_a_source_waits_and_is_released(moat: I
     detail = asked(moat.http, "GET", f"{run}/taskInstances/decide/-1/hitlDetails")
     assert "mass deletion" in detail["body"]
     assert detail["options"] == ["Release", "Reject"]
+    assert detail["subject"].startswith(f"Load {load['id']} of tickets is held: ")
+    assert "visible documents vanish" in detail["subject"]
+    assert (
+        f"removes {load['counts']['vanished']} documents from every answer: 25 documents will be visible"
+        in detail["body"]
+    )
+    # The grid tells a held run from a broken one, and the list of runs says why it waits.
+    assert {state for task, state in moat.tasks(run).items() if task.startswith("gate.")} == {"success"}
+    assert asked(moat.http, "GET", run)["note"].startswith(
+        f"Moat: waits for a person. Load {load['id']} of tickets is held"
+    )
+    log = moat.log_of(run, "decide")
+    assert not [line for line in log if "Traceback" in line or "alembic" in line]
+    assert log[-1].startswith("what to do: answer under Required Actions")
     before = moat.moat("loads", "tickets")[1]
     assert before["state"] == "promoted"
 
@@ -115,6 +129,7 @@ def test_a_load_that_would_delete_most_of_a_source_waits_and_is_released(moat: I
     assert moat.ended(run) == "success"
     released = newest(moat, "tickets")
     assert (released["state"], released["counts"]["vanished"]) == ("promoted", before["counts"]["new"] - 25)
+    assert "was released by cli:" in asked(moat.http, "GET", run)["note"]
 
 
 def test_a_load_that_is_rejected_in_airflow_ends_and_changes_nothing(moat: Installation) -> None:
@@ -125,6 +140,15 @@ def test_a_load_that_is_rejected_in_airflow_ends_and_changes_nothing(moat: Insta
     load = newest(moat, "tickets")
     assert (load["state"], load["decided_by"]) == ("rejected", "airflow:admin")
     assert moat.tasks(run)["load"] in ("upstream_failed", "failed")
+    assert asked(moat.http, "GET", run)["note"].endswith("was rejected by airflow:admin: somebody emptied the table")
+
+
+def test_what_a_dry_run_finds_stands_in_its_note(moat: Installation) -> None:
+    run = moat.trigger("tickets", dry_run=True)
+    assert moat.ended(run) == "success"
+    note = asked(moat.http, "GET", run)["note"]
+    assert note.startswith("Moat: dry run of tickets: 4 listed")
+    assert note.endswith("nothing was written")
 
 
 def test_the_permission_lane_takes_away_at_once_and_asks_before_it_makes_public(moat: Installation) -> None:

@@ -68,6 +68,20 @@ MACHINE = (
         f"{ADDRESS}nothing_is_sent_to_a_socket_that_another_user_may_have_made",
     ),
     (
+        "a server that died stays down",
+        "include/moat/local/stack.py",
+        "if n <= RESTARTS and begin is not None:",
+        "if False:",
+        "tests/local/test_stack.py::test_a_server_that_ends_by_itself_is_started_three_times_and_then_told_while_the_others_stay",
+    ),
+    (
+        "the ledger is looked for where a percent sign cuts its path",
+        "include/moat/ledger/__init__.py",
+        'folder.replace("%", "%%")',
+        "folder",
+        "tests/local/test_stack.py::test_migrations_are_found_beside_a_percent_sign",
+    ),
+    (
         "Weaviate runs among everybody",
         "include/moat/local/servers.py",
         'command = [sys.executable, "-S", "-E", confined.__file__, str(port), str(grpc_port), "--", *own]',

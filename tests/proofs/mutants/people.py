@@ -16,6 +16,27 @@ PEOPLE = (
         "tests/checks/test_learned.py::test_naming_the_keys_that_vanish_does_not_switch_off_the_limit_of_deletions",
     ),
     (
+        "an answer in the form needs no reason",
+        "plugins/moat_tasks.py",
+        'if load.state == "held" and not reason:',
+        "if False:",
+        "tests/dags/test_form.py::test_an_answer_needs_its_reason_and_a_release_leaves_what_is_listed_again",
+    ),
+    (
+        "a release in the form removes what is listed again",
+        "plugins/moat_tasks.py",
+        "listed = keep_listed(runtime, self._source, self.number)",
+        "listed = None",
+        "tests/dags/test_form.py::test_an_answer_needs_its_reason_and_a_release_leaves_what_is_listed_again",
+    ),
+    (
+        "a check that only holds turns its task red",
+        "include/moat/stages/gate.py",
+        'if any(r.severity == "block" for r in broken):',
+        "if broken:",
+        "tests/checks/test_held.py::test_a_check_that_only_holds_turns_no_task_red",
+    ),
+    (
         "one person is two by the other door",
         "include/moat/ledger/approvals.py",
         'return CLAIM.sub("", by).partition(":")[2].casefold() or by.casefold()',
