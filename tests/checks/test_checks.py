@@ -208,8 +208,8 @@ def test_a_load_that_loses_an_answer_is_held_before_anyone_sees_it(company: Comp
     company.write("leave.md", "# Canteen\n\nSoup is served at noon.\n")
     result = company.run()
     assert result.load.state == "held"
-    assert "recall@2: 0.000 over 1 questions" in (result.load.reason or "")
-    assert "missed: How long is parental leave?" in (result.load.reason or "")
+    said = "recall@2: 1 of 1 test questions no longer find their documents: How long is parental leave?; recall@2 0.000"
+    assert said in (result.load.reason or "")
     assert company.search("How long is parental leave?", "user:ann@example.com")[0].document_key == "leave.md"
 
 

@@ -96,11 +96,9 @@ def test_a_change_of_access_that_waits_says_why_and_what_each_answer_does() -> N
         **{**none, "id": 3, "kind": "widening", "reason": "source docs: 4 documents would become public", "detail": {}}
     )
     assert title_of_hold(hold) == "Hold 3: source docs: 4 documents would become public"
-    for kind, words in (
-        ("widening", "more people read these documents"),
-        ("directory", "makes its groups what they are there"),
-    ):
-        told = report(replace(hold, kind=kind))
+    groups = replace(hold, kind="directory")
+    for one, words in ((hold, "more people read these documents"), (groups, "makes its groups what they are there")):
+        told = report(one)
         assert words in told.partition("**Release**")[2].partition("**Reject**")[0]
         assert "**Reject** leaves" in told
 
@@ -114,6 +112,7 @@ def test_a_check_that_only_holds_turns_no_task_red() -> None:
 
 def test_golden_questions_are_told_in_words() -> None:
     assert _found(9, 12, 1.0) == "9 of 12 test questions no longer find their documents, where 1 did not until now"
+    assert _found(9, 12, 0.0) == "9 of 12 test questions no longer find their documents"
     assert _found(9, 12, None) == "9 of 12 test questions do not find their documents"
     assert _found(9, 12, 9.0) == "9 of 12 test questions do not find their documents"
     assert _found(0, 12, 3.0) == "all 12 test questions find their documents"

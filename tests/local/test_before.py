@@ -1,5 +1,6 @@
 """What a machine lacks is told before anything is installed, and nothing is silent for long."""
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -38,9 +39,9 @@ def test_all_that_is_missing_is_told_at_once_each_with_its_way_out(
 
     (tmp_path / "file").touch()
     monkeypatch.setattr(urllib.request, "urlopen", closed)
-    monkeypatch.setattr(before.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(before.shutil, "disk_usage", lambda path: usage(3 * 10**9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(3 * 10**9))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         (tmp_path / "env").write_text(f"LOCAL_S3_PORT='{port}'\nMOAT_WEAVIATE_PORT='1'\nMOAT_TENANT='x'\n")

@@ -210,7 +210,8 @@ def _found(n_lost: int, n: int, before: float | None) -> str:
         return f"all {n} test questions find their documents"
     if before is None or before >= n_lost:
         return f"{n_lost} of {n} test questions do not find their documents"
-    return f"{n_lost} of {n} test questions no longer find their documents, where {before:.0f} did not until now"
+    until_now = f", where {before:.0f} did not until now" if before else ""
+    return f"{n_lost} of {n} test questions no longer find their documents{until_now}"
 
 
 def _lost_before(candidate: Candidate) -> float | None:

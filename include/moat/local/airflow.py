@@ -31,9 +31,11 @@ def asked(airflow: httpx.Client, method: str, path: str, **given: Any) -> Any:
         try:
             answer = airflow.request(method, f"/api/v2{path}", **given)
         except httpx.TransportError as error:
-            if attempt == 5 or method == "POST":  # it may have been done
+            if attempt == 5:
                 raise AirflowUnavailable(f"Airflow did not answer to {method} {path}: {said(error)}") from error
         else:
+            if answer.status_code == 409 and attempt and method == "POST":
+                return {}  # an earlier try was heard
             if answer.status_code < 500:
                 break
         time.sleep(0.5 * 2**attempt)
@@ -135,6 +137,9 @@ def _begun(airflow: httpx.Client, source: str, say: Callable[[str], None]) -> st
             say(f"{source}: Airflow has scheduled a run")
             return f"/dags/{source}/dagRuns/{newest[0]['dag_run_id']}"
         time.sleep(0.5)
-    run = asked(airflow, "POST", f"/dags/{source}/dagRuns", json={"logical_date": None, "note": "make run"})
+    # An id of our own, so that one that was asked for and not answered is not asked for twice.
+    name = f"make-run-{time.time():.0f}"
+    body = {"dag_run_id": name, "logical_date": None, "note": "make run"}
+    asked(airflow, "POST", f"/dags/{source}/dagRuns", json=body)
     say(f"{source}: triggered")
-    return f"/dags/{source}/dagRuns/{run['dag_run_id']}"
+    return f"/dags/{source}/dagRuns/{name}"
