@@ -391,7 +391,6 @@ def test_loads_and_a_load_are_shown(loaded: Place, moat: Any) -> None:
     assert "docs" in told
     assert "5 new" in told
     assert moat(loaded, "loads", "docs", "--limit", "1", "--json").json == [load]
-    assert moat(loaded, "loads", "other", "--json").json == []
     shown = moat(loaded, "load", "show", "1")
     assert "load 1 of docs: promoted" in shown.out
     assert "access: " in shown.out
@@ -471,6 +470,8 @@ WRONG = {
     "explain docs nowhere.md": "FatalError: the ledger never saw 'nowhere.md' of docs",
     "explain nowhere leave.md": "FatalError: there is no source 'nowhere', neither in dags/ nor in the ledger; there are",
     "explain doc leave.md": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
+    "loads doc": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
+    "erase doc leave.md": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
     "release 1": "LoadRefused: load 1 of docs is promoted already: nothing to release",
     "resume 1": "DeclarationError: no DAG file in dags/ declares source 'docs'",
     "quarantine list --source other": "FatalError: no load of a source 'other' is in the ledger; there are docs",

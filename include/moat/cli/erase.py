@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from moat.cli import render
-from moat.cli.shared import Because, Json, err, me, open_runtime, opened_ledger, out
+from moat.cli.shared import Because, Json, err, known_source, me, open_runtime, opened_ledger, out
 from moat.errors import ErasureRefused
 from moat.index.store import Store, WeaviateStore
 from moat.ledger import Ledger, approvals, erasure, receipts
@@ -64,6 +64,8 @@ def erase(
     if bool(keys) == bool(principal):
         raise ErasureRefused("name the documents by their keys, or by --principal, and not by both")
     with open_runtime(quiet=json) as runtime:
+        if not even_unknown:
+            known_source(runtime.ledger, source)
         approvals.require(runtime.ledger, runtime.settings, me(), f"erasure in {source}")
         chosen = _of_principal(runtime.ledger, source, principal, yes) if principal else keys or []
         asked = Request(

@@ -5,7 +5,7 @@ from rich.markup import escape
 
 from moat.airflow_api import Making, answer_held, making
 from moat.cli import render
-from moat.cli.shared import Because, Json, Limit, Number, OfSource, me, open_runtime, opened_ledger, out
+from moat.cli.shared import Because, Json, Limit, Number, OfSource, known_source, me, open_runtime, opened_ledger, out
 from moat.errors import DeclarationError, LoadRefused, MoatError
 from moat.ledger import approvals, checks, documents, history, incidents, loads
 from moat.ledger.loads import Load
@@ -36,7 +36,7 @@ def add(app: typer.Typer) -> None:
 def loads_(source: OfSource = None, limit: Limit = 20, json: Json = False) -> None:
     """List the newest loads."""
     with opened_ledger() as ledger:
-        found = loads.recent(ledger, source, limit)
+        found = loads.recent(ledger, known_source(ledger, source) if source else None, limit)
     if json:
         typer.echo(render.as_json(found))
     else:

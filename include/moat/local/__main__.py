@@ -9,14 +9,13 @@ from types import FrameType
 
 from rich.markup import escape
 
-from moat.airflow_api import client
 from moat.cli import render
 from moat.cli.shared import out
 from moat.connections import EnvironmentConnections
 from moat.errors import FatalError, MoatError
 from moat.ledger import Ledger, loads
 from moat.local import samples
-from moat.local.airflow import follow, make_pool
+from moat.local.airflow import follow, logged_in, make_pool
 from moat.local.binaries import S3, WEAVIATE, program
 from moat.local.progress import Progress
 from moat.local.stack import running_pid, stack
@@ -68,7 +67,7 @@ def run(home: Path, once: bool) -> int:
         ledger = Ledger.open(settings)
         with say.during("bringing the sample company's documents"):
             samples.bring(home, EnvironmentConnections(), ledger)
-        with client(settings) as airflow:
+        with say.during("logging in to Airflow"), logged_in(settings) as airflow:
             make_pool(airflow, settings.gpu_slots)
             good = follow(airflow, SOURCES, say, running.look)
         _results(ledger)

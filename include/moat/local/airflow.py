@@ -1,15 +1,18 @@
 """Airflow's REST API from outside: create the pool, start runs, follow them."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
 from rich.markup import escape
 
+from moat.airflow_api import client
 from moat.errors import AirflowUnavailable, FatalError
 from moat.foreign import said
 from moat.local.progress import Progress
+from moat.settings import Settings
 
 ENDED = {"success", "failed"}
 TOLD = {
@@ -42,6 +45,25 @@ def asked(airflow: httpx.Client, method: str, path: str, **given: Any) -> Any:
     if not answer.is_success:
         raise FatalError(f"Airflow answers {answer.status_code} to {method} {path}: its log says why")
     return answer.json()
+
+
+@contextmanager
+def logged_in(settings: Settings) -> Iterator[httpx.Client]:
+    """A client of Airflow that is logged in, with patience: on a busy machine it may not answer for a while.
+
+    Raises AirflowUnavailable, FatalError.
+    """
+    until = time.monotonic() + PARSING_S
+    with ExitStack() as opened:
+        while True:
+            try:
+                http = opened.enter_context(client(settings))
+                break
+            except AirflowUnavailable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(1.0)
+        yield http
 
 
 def make_pool(airflow: httpx.Client, slots: int) -> None:
