@@ -33,7 +33,7 @@ ERROR = re.compile(r"error|fatal|panic|exception|no space left|denied|refused|ca
 LONGEST = 300  # characters of a server's last error
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Server:
     """A running child process with its log."""
 
