@@ -180,9 +180,10 @@ def note(settings: Settings, dag: str, run: str, text: str) -> bool:
 
 
 def noted(before: str, text: str) -> str:
-    """A note with Moat's text behind what people wrote, and in the place of what Moat wrote before."""
-    people = before.partition(MARK)[0].rstrip()
-    return ((people + "\n\n" if people else "") + MARK + text)[:NOTE]
+    """A note with Moat's text before what people wrote, for a list shows the first line; what Moat wrote before goes."""
+    people = before.partition("\n\n")[2] if before.startswith(MARK) else before
+    behind = f"\n\n{people}" if people else ""
+    return MARK + text.replace("\n\n", "\n")[: max(0, NOTE - len(MARK) - len(behind))] + behind
 
 
 def _answer(settings: Settings, dag: str, run: str, task: str, option: str, reason: str) -> httpx.Response:

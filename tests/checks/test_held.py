@@ -122,6 +122,8 @@ def test_a_note_keeps_what_people_wrote_and_has_moats_last_word() -> None:
     first = noted("", "waits for a person")
     assert first == "Moat: waits for a person"
     assert noted(first, "load 5 was released") == "Moat: load 5 was released"
-    assert noted("asked Ann\n\nMoat: waits", "released") == "asked Ann\n\nMoat: released"
-    assert noted("asked Ann", "waits") == "asked Ann\n\nMoat: waits"
-    assert len(noted("", "x" * 5_000)) == NOTE
+    assert noted("asked Ann", "waits") == "Moat: waits\n\nasked Ann", "a list of runs shows the first line"
+    assert noted("Moat: waits\n\nasked Ann\n\ntwice", "released") == "Moat: released\n\nasked Ann\n\ntwice"
+    long = noted("asked Ann", "x\n\n" * 5_000)
+    assert (len(long), long[-11:]) == (NOTE, "\n\nasked Ann")
+    assert noted(long, "over") == "Moat: over\n\nasked Ann"

@@ -7,7 +7,7 @@ from moat.ledger.checks import CheckResult
 from moat.ledger.loads import Load
 
 SHOWN = 5  # checks told in a form; its buttons have to be in view
-LONGEST = 160  # characters of a reason in a title
+LONGEST, TOLD = 160, 240  # characters of a reason in a title, and in the form
 ORDER = {family.name: place for place, family in enumerate(FAMILIES)}
 
 
@@ -55,7 +55,7 @@ def form(load: Load, failed: Sequence[CheckResult], visible: int, hints: Sequenc
         hints: Further lines, such as the likely cause.
     """
     why = worst(failed)
-    lines = [f"- **{one_line(r.name)}**: {one_line(r.seen)}. Allowed: {one_line(r.allowed)}.{_such(r)}" for r in why]
+    lines = [f"- **{one_line(r.name)}**: {short(r.seen, TOLD)}. Allowed: {one_line(r.allowed)}.{_such(r)}" for r in why]
     more = [f"- and {len(why) - SHOWN} more: `moat load show {load.id}`"] if len(why) > SHOWN else []
     return "\n".join([*lines[:SHOWN], *more, "", *choices(load, visible), *(["", *hints] if hints else [])])
 

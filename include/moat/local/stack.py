@@ -235,8 +235,9 @@ class Stack:
                 self._ends[server.name] = 0
             self._ends[server.name] += 1
             n, begin = self._ends[server.name], self._begin.get(server.name)
+            told = "" if "signal" in how else f": {escape(why)}"  # who is killed has said nothing of it
             if n <= RESTARTS and begin is not None:
-                self._say(f"{server.name} {how} and is started again ({n} of {RESTARTS}): {escape(why)}")
+                self._say(f"{server.name} {how} and is started again ({n} of {RESTARTS}){told}")
                 self.running[at] = begin()
                 self._coming.append(self.running[at])
             elif n == RESTARTS + 1 or begin is None:
