@@ -36,7 +36,12 @@ with DAG(
             None, **TEXT, title="Key", description="One document, however often it failed; empty for all that match."
         ),
         "stage": Param(
-            None, **TEXT, enum=[None, "read", "parse"], title="Stage", description="Where it failed; empty for both."
+            None,
+            **TEXT,
+            enum=[None, "read", "parse"],
+            values_display={"null": "both"},
+            title="Stage",
+            description="Where it failed.",
         ),
         "reason": Param(
             None,
