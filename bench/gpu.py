@@ -174,7 +174,7 @@ def by_turns(encoder: Encoder, texts: Texts, budget: int) -> np.ndarray:
 
     with ThreadPoolExecutor(1) as reader:
         jobs = list(reader.map(asked, requests(texts.texts, "bulk")))
-    return np.stack([row for job in jobs for row in job.done.result()])
+    return np.stack([row for job in jobs for row in job.done.result() if row is not None])
 
 
 def by_embedder(folder: Path, given: argparse.Namespace, texts: Texts) -> Iterator[tuple[int, float]]:
