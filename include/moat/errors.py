@@ -7,6 +7,7 @@
         IndexUnavailable    Weaviate did not answer, or did not store what was written
           IndexNotKept        Weaviate answered and does not hold what was written
         EmbedderUnavailable the embedder did not answer, or asked to slow down
+          EmbedderHung        the embedder takes connections and does not answer
         LoadInProgress      another run of the same source holds its lease
         LedgerUnavailable   the ledger's database did not answer
         StagingError        a staged file is missing or damaged
@@ -24,6 +25,7 @@
         LedgerError         the ledger is not at the revision of this version
         SchemaError         the live collection is not what Moat needs
         ModelError          the embedder serves another model, or cannot load it
+        WrongServer         something else than the server that is expected answers at its address
         LoadRefused         the state of a load does not allow this step
           OverBudget          the load waits for a person, because it would exceed its budget
         Superseded          this run lost its lease; another run of the source took over
@@ -98,6 +100,10 @@ class EmbedderUnavailable(RetriableError):
     """The embedder did not answer in time, or asked to slow down."""
 
 
+class EmbedderHung(EmbedderUnavailable):
+    """The embedder takes connections and does not answer."""
+
+
 class LoadInProgress(RetriableError):
     """Another run of the same source holds its lease."""
 
@@ -160,6 +166,10 @@ class SchemaError(FatalError):
 
 class ModelError(FatalError):
     """The embedder serves another model than requested, or cannot load it."""
+
+
+class WrongServer(FatalError):
+    """Something else than the server that is expected answers at its address."""
 
 
 class LoadRefused(FatalError):

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from moat.connections import Connections, EnvironmentConnections
 from moat.embedding.client import Embedder, embedder_of
-from moat.errors import AskedWrongly
+from moat.errors import AskedWrongly, IndexUnavailable, LedgerUnavailable
 from moat.ids import is_id
 from moat.index.store import Mode, Store, WeaviateStore
 from moat.ledger import Ledger, answers, counting, id_secret
@@ -47,6 +47,7 @@ from moat.search.results import (
     check_search,
 )
 from moat.settings import Settings, environment
+from moat.threads import within
 
 __all__ = ["Bearer", "Count", "Hit", "NewerVersion", "Range", "Retriever", "SearchResult", "Service", "Share", "Shares"]
 
@@ -76,6 +77,9 @@ class Retriever:
     def from_settings(cls, settings: Settings | None = None, connections: Connections | None = None) -> "Retriever":
         """Open a retriever on the settings of this process.
 
+        A server that does not answer within MOAT_SEARCH_TIMEOUT_S is given up. Where no resident embedder runs, one is
+        started, which has MOAT_EMBEDDER_START_S.
+
         Args:
             settings: Settings to use; None: read from the environment.
             connections: Source of connections, for an embedder that is an endpoint; None: `AIRFLOW_CONN_<ID>` of
@@ -91,19 +95,22 @@ class Retriever:
             IndexUnavailable: Weaviate did not answer.
             ModelError: The embedder serves another model or revision.
             EmbedderUnavailable: The embedder did not answer.
+            WrongServer: Something else answers in the place of Weaviate or the embedder.
         """
         settings = settings or Settings.load()
         connections = connections or EnvironmentConnections(environment())
-        reading = settings.model_copy(update={"weaviate_timeout_s": settings.search_timeout_s})
+        wait_s = settings.search_timeout_s
+        reading = settings.model_copy(update={"weaviate_timeout_s": wait_s})
+        late = f"did not answer within MOAT_SEARCH_TIMEOUT_S, {wait_s:g} s"
         with ExitStack() as opened:  # what is open when the next cannot be opened is closed again
-            made = cls(
-                settings,
-                opened.enter_context(closing(Ledger.open(settings))),
-                opened.enter_context(closing(WeaviateStore.open(reading, "reader"))),
-                opened.enter_context(
-                    closing(embedder_of(settings, connections, wait_s=settings.search_timeout_s, tries=1))
-                ),
-            )
+            ledger = within(wait_s, lambda: Ledger.open(settings), LedgerUnavailable(f"the ledger {late}"))
+            opened.enter_context(closing(ledger))
+            slow = IndexUnavailable(f"Weaviate at {settings.weaviate_host}:{settings.weaviate_port} {late}")
+            store = within(wait_s, lambda: WeaviateStore.open(reading, "reader"), slow)
+            opened.enter_context(closing(store))
+            embedder = embedder_of(settings, connections, wait_s=wait_s, tries=1)
+            opened.enter_context(closing(embedder))
+            made = cls(settings, ledger, store, embedder)
             opened.pop_all()
         return made
 

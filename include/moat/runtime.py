@@ -1,7 +1,7 @@
 """The runtime of a stage, the options of a run, and paths in staging."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import wraps
 from inspect import signature
 from typing import Any, ParamSpec, TypeVar
@@ -16,6 +16,7 @@ from moat.settings import PROJECT, Settings
 from moat.source import Source
 from moat.staging import Staging
 from moat.tracing import counted, span
+from moat.waiting import STAGE_S, told
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -185,13 +186,17 @@ def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         @wraps(work)
         def counting(*args: P.args, **kwargs: P.kwargs) -> R:
-            given = parameters.bind(*args, **kwargs).arguments
-            load = given["runtime"].load(given["number"])  # raises LoadRefused where there is none
+            bound = parameters.bind(*args, **kwargs)
+            given = bound.arguments
+            runtime: Runtime = given["runtime"]
+            load = runtime.load(given["number"])  # raises LoadRefused where there is none
             with (
-                spending.timed(given["runtime"].ledger, load.id, stage, given.get("batch", 0)),
+                spending.timed(runtime.ledger, load.id, stage, given.get("batch", 0)),
                 span(stage, load.source, load.id, given.get("batch")) as traced,
+                told(runtime.progress, f"{load.source}: {stage} of load {load.id} goes on", STAGE_S) as heard,
             ):
-                made = work(*args, **kwargs)
+                given["runtime"] = replace(runtime, progress=heard or runtime.progress)
+                made = work(*bound.args, **bound.kwargs)
                 counted(traced, made)
                 return made
 

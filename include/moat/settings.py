@@ -108,6 +108,17 @@ class Settings(BaseModel):
     embedder_token_budget: int = Field(
         0, ge=0, description="Tokens, padding counted, in one forward pass; 0: what suits the device."
     )
+    embedder_timeout_s: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds that the embedder may take for one answer; after the second time without one it counts as hung.",
+    )
+    embedder_tries: int = Field(
+        6, ge=1, description="Tries of one request to an embedder that cannot be reached or is busy."
+    )
+    embedder_start_s: float = Field(
+        300.0, gt=0, description="Seconds that a resident embedder may take to start; most of it is reading the model."
+    )
     embedder_idle_minutes: float = Field(
         15.0, description="An embedder that a task started ends after so many idle minutes; 0: never."
     )
@@ -199,6 +210,13 @@ class Settings(BaseModel):
     )
     airflow_user: str = Field("admin", description="Airflow user of the command line.")
     airflow_password: SecretStr = Field(SecretStr(""), description="That user's password.")
+
+    @field_validator("weaviate_grpc_port")
+    @classmethod
+    def _two_ports(cls, value: int, info: ValidationInfo) -> int:
+        if value == info.data.get("weaviate_port"):
+            raise ValueError("that is MOAT_WEAVIATE_PORT: HTTP and gRPC have a port each")
+        return value
 
     @field_validator("tell")
     @classmethod

@@ -2,10 +2,19 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TypeVar
+from concurrent.futures import Future, wait
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Closable(Protocol):
+    """What is closed when it came too late."""
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
 
 
 def in_thread(work: Callable[[], T], name: str) -> Future[T]:
@@ -22,3 +31,17 @@ def in_thread(work: Callable[[], T], name: str) -> Future[T]:
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return done
+
+
+def within(seconds: float, opening: Callable[[], C], late: Exception) -> C:
+    """Open something in time, or raise `late`; what is opened afterwards is closed again."""
+    begun = in_thread(opening, "moat-open")
+    if wait([begun], seconds).done:
+        return begun.result()
+    begun.add_done_callback(_close)
+    raise late
+
+
+def _close(done: Future[C]) -> None:
+    if done.exception() is None:
+        done.result().close()

@@ -19,7 +19,7 @@ from moat.embedding.client import Embedder, HttpEmbedder, InProcessEmbedder, emb
 from moat.embedding.model import ModelInfo
 from moat.embedding.resident import ensure_running, serves
 from moat.embedding.turns import Job, Turns
-from moat.errors import EmbedderUnavailable, ModelError
+from moat.errors import EmbedderUnavailable, ModelError, SettingsError
 from moat.local.servers import free_ports
 from moat.settings import Settings
 from tests.contracts.embedder import EmbedderContract
@@ -346,5 +346,5 @@ def test_an_endpoint_without_its_dimensions_says_what_is_missing() -> None:
     connections = EnvironmentConnections(
         {"AIRFLOW_CONN_EMBEDDER_DEFAULT": '{"conn_type": "http", "host": "x", "extra": {"model": "m"}}'}
     )
-    with pytest.raises(ModelError, match="dimensions"):
+    with pytest.raises(SettingsError, match="dimensions"):
         embedder_of(Settings.model_validate({"embedder": "endpoint"}), connections)

@@ -79,7 +79,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     here = moves.found(candidate)
     went = moves.followed(candidate.runtime.ledger, candidate.source.name, keys_of(questions), here)
     never = [set(q.never).union(*(went.get(key, ()) for key in q.never)) for q in questions]
-    embedder = embedder_of(candidate.runtime.settings, candidate.runtime.connections)
+    embedder = embedder_of(candidate.runtime.settings, candidate.runtime.connections, candidate.runtime.progress)
     try:
         asked, model = embedder.embed([q.question for q in questions], "query"), embedder.info().key
     finally:

@@ -109,7 +109,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     """
     if not candidate.batches:
         return []
-    embedder = embedder_of(candidate.runtime.settings, candidate.runtime.connections)
+    embedder = embedder_of(candidate.runtime.settings, candidate.runtime.connections, candidate.runtime.progress)
     try:
         now, dimensions = embedder.info().key, embedder.info().dimensions
         looked = _looked(candidate, dimensions)

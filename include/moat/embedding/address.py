@@ -15,6 +15,7 @@ import httpx
 
 from moat.embedding.sealed import SealedTransport
 from moat.errors import EmbedderUnavailable, SettingsError
+from moat.listening import at_port, at_socket
 from moat.loopback import is_loopback
 from moat.settings import Settings, private_folder
 
@@ -38,6 +39,13 @@ class Address:
             _check_owner(self.socket)
             transport = _plain(str(self.socket))
         return httpx.Client(base_url=self.url, transport=transport, timeout=timeout, trust_env=False)
+
+    def listener(self) -> str:
+        """The process of this machine that listens here, in words; empty where that is not known."""
+        if self.socket is not None:
+            return at_socket(self.socket)
+        url = httpx.URL(self.url)
+        return at_port(url.host, url.port or 0)
 
 
 def address_of(settings: Settings) -> Address:

@@ -5,38 +5,45 @@ over the same HTTP; and one in process, for tests and for setups without a serve
 `tests/contracts/embedder.py` holds what each must keep.
 """
 
-import base64
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 import numpy as np
 
+from moat.answered import shown
 from moat.connections import Connections
 from moat.embedding.address import Address
+from moat.embedding.answers import info_of, vectors_of
 from moat.embedding.limits import Priority, requests
 from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
 from moat.embedding.resident import ensure_running
-from moat.errors import EmbedderUnavailable, ModelError
+from moat.errors import EmbedderHung, EmbedderUnavailable, ModelError, SettingsError, WrongServer
+from moat.listening import at_port
 from moat.settings import Settings
+from moat.waiting import told
 
 Vectors = np.ndarray  # float32, one row per text, each of length 1
+Progress = Callable[[str], None] | None
 AT_ONCE = 2  # parallel requests
 MEANT = {
     400: "a text is longer than its model takes, or it takes no such request",
     401: "the key is missing or wrong",
     403: "the key may not do this",
-    404: "it serves no /v1/embeddings, or no such model",
     409: "it serves another model or revision than MOAT_MODEL",
     413: "a request is larger than it takes",
     422: "it does not take such texts",
 }
 PASSING = (408, 425, 429)  # statuses that may pass with another try, beside those from 500 up
+ELSEWHERE = (301, 302, 303, 307, 308, 404, 405, 410)  # no embedder is there
 TRIES = 6
 WAIT_S = 300.0  # maximum, for one answer
+HUNG = 2  # tries that may end without an answer in that time
+PROBE_S = 5.0
+PROBE = "what answers here?"
 
 
 class Embedder(Protocol):
@@ -68,6 +75,7 @@ class Embedder(Protocol):
             EmbedderUnavailable: The embedder did not answer.
             ModelError: A text is beyond the bound, or the embedder refuses the request, or serves another model
                 or revision.
+            WrongServer: Something else than an embedder answers.
         """
         ...
 
@@ -85,7 +93,8 @@ class HttpEmbedder:
         key: Bearer key for a URL; empty: none.
         known: The model's description; None: read from `/health` of the server.
         wait_s: Maximum seconds for one answer.
-        tries: Maximum tries of one request.
+        tries: Maximum tries of one request; two of them may end without an answer.
+        progress: Called with a line at least every 30 s that a request waits; None: nothing is said.
     """
 
     def __init__(
@@ -96,8 +105,10 @@ class HttpEmbedder:
         known: ModelInfo | None = None,
         wait_s: float = WAIT_S,
         tries: int = TRIES,
+        progress: Progress = None,
     ) -> None:
-        self._model, self._known, self._tries = model, known, tries
+        self._model, self._known, self._wait_s, self._tries = model, known, wait_s, tries
+        self._at, self._progress = at, progress
         timeout = httpx.Timeout(wait_s, connect=min(wait_s, 10.0))
         if isinstance(at, str):
             headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -111,14 +122,13 @@ class HttpEmbedder:
 
     def info(self) -> ModelInfo:
         if self._known is None:
-            body = self._asked(lambda: self._http.get("/health")).json()
-            self._known = ModelInfo(
-                model=body["model"],
-                revision=body["revision"],
-                dimensions=body["dimensions"],
-                max_tokens=body["max_tokens"],
-                precision="" if body.get("faithful", True) else body["precision"],
-            )
+            answer = self._asked(lambda: self._http.get("/health"))
+            try:
+                self._known = info_of(answer)
+            except ValueError as odd:
+                raise WrongServer(
+                    f"something else than an embedder answers at {self._where}/health: {odd}; {shown(answer)}"
+                ) from None
         return self._known
 
     def embed(self, texts: Sequence[str], priority: Priority = "bulk") -> Vectors:
@@ -134,28 +144,41 @@ class HttpEmbedder:
     def _embed(self, texts: list[str], priority: Priority, info: ModelInfo) -> Vectors:
         body = {"model": self._model, "input": texts, "encoding_format": "base64"}
         headers = {"x-moat-priority": priority, "x-moat-client": self._client, "x-moat-revision": info.revision}
-        answer = self._asked(lambda: self._http.post("/v1/embeddings", json=body, headers=headers)).json()
-        rows = sorted(answer["data"], key=lambda row: row["index"])
-        if [row["index"] for row in rows] != list(range(len(texts))):
+        answer = self._asked(lambda: self._http.post("/v1/embeddings", json=body, headers=headers))
+        try:
+            rows = vectors_of(answer)
+        except ValueError as odd:
+            raise self._wrong(str(odd)) from None
+        if len(rows) != len(texts):
             raise EmbedderUnavailable(f"{self._where} was sent {len(texts)} texts and answered {len(rows)}")
-        vectors = np.stack([_vector(row["embedding"]) for row in rows])
+        vectors = np.stack(rows)
         if vectors.shape[1] != info.dimensions:
             raise ModelError(f"{self._where} gives {vectors.shape[1]} dimensions, {info.dimensions} were declared")
         return _of_length_one(vectors)
 
     def _asked(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
         """Send a request, again while the server is busy or restarting."""
-        reason = ""
+        reason, unanswered = "", 0
         for attempt in range(self._tries):
             wait = min(30.0, 0.5 * 2**attempt)
             try:
-                answer = ask()
+                with told(self._progress, f"waits for the embedder at {self._where} (try {attempt + 1})"):
+                    answer = ask()
+            except httpx.ReadTimeout:
+                reason = "it takes connections, and gives no answer"
+                unanswered += 1
+                if unanswered == HUNG or attempt + 1 == self._tries:
+                    raise EmbedderHung(self._hung(unanswered)) from None
             except httpx.TransportError as error:
                 reason = type(error).__name__
+            except httpx.DecodingError:
+                raise self._wrong("what is not compressed as it says") from None
             else:
                 if answer.is_success:
                     return answer
                 reason = str(answer.status_code)  # its words may quote a question or a text
+                if answer.status_code in ELSEWHERE:
+                    raise self._wrong(f"status {reason}")
                 if answer.status_code not in PASSING and answer.status_code < 500:
                     meant = MEANT.get(answer.status_code, "its own log says why")
                     raise ModelError(f"the embedder at {self._where} refuses with {reason}: {meant}")
@@ -163,6 +186,38 @@ class HttpEmbedder:
             if attempt + 1 < self._tries:
                 time.sleep(wait)
         raise EmbedderUnavailable(f"the embedder at {self._where} did not answer in {self._tries} tries: {reason}")
+
+    def _hung(self, times: int) -> str:
+        """What is said of an embedder that takes connections and does not answer."""
+        if isinstance(self._at, Address):
+            who = self._at.listener()
+        else:
+            url = httpx.URL(self._at)
+            who = at_port(url.host, url.port or 0)
+        return (
+            f"the embedder at {self._where} hangs: it takes connections and gave no answer within {self._wait_s:g} s, "
+            f"{times} times{f'; it is {who}' if who else ''}. End it and start it again, or raise MOAT_EMBEDDER_TIMEOUT_S"
+        )
+
+    def _wrong(self, odd: str) -> WrongServer:
+        """What is said of something else than an embedder; it is shown by its answer to a question of our own."""
+        said = f"something else than an embedder answers at {self._where}/v1/embeddings: {odd}"
+        if isinstance(self._at, Address):  # the key has opened the answer, or it is this user's own socket
+            return WrongServer(f"{said}. Another version of Moat serves there: end it, and start `moat embedder` again")
+        try:
+            answer = httpx.post(
+                f"{self._at.rstrip('/')}/v1/embeddings",
+                json={"model": self._model, "input": [PROBE]},
+                timeout=PROBE_S,
+                trust_env=False,
+                verify=self._at.startswith("https"),  # reading certificates takes longer than asking
+            )
+            found = shown(answer)
+        except httpx.HTTPError as error:
+            found = type(error).__name__
+        return WrongServer(
+            f"{said}; asked once more, without a key: {found}. Correct host, port and path of the connection"
+        )
 
     def close(self) -> None:
         self._http.close()
@@ -211,14 +266,21 @@ class InProcessEmbedder:
         return None
 
 
-def embedder_of(settings: Settings, connections: Connections, wait_s: float = WAIT_S, tries: int = TRIES) -> Embedder:
+def embedder_of(
+    settings: Settings,
+    connections: Connections,
+    progress: Progress = None,
+    wait_s: float | None = None,
+    tries: int | None = None,
+) -> Embedder:
     """Open the embedder of the settings, starting a resident one if none runs.
 
     Args:
         settings: Settings of this process.
         connections: Source of connections, for an endpoint.
-        wait_s: Maximum seconds for one answer; a search waits less.
-        tries: Maximum tries of one request; a search tries once.
+        progress: Called with a line at least every 30 s that is waited; None: nothing is said.
+        wait_s: Maximum seconds for one answer; a search waits less. None: MOAT_EMBEDDER_TIMEOUT_S.
+        tries: Maximum tries of one request; a search tries once. None: MOAT_EMBEDDER_TRIES.
 
     Returns:
         The embedder, which the caller closes.
@@ -226,14 +288,20 @@ def embedder_of(settings: Settings, connections: Connections, wait_s: float = WA
     Raises:
         ModelError: The embedder serves another model or revision than the settings name.
         EmbedderUnavailable: The embedder did not start or answer.
+        WrongServer: Something else than an embedder answers.
+        SettingsError: The connection of an endpoint is not there, or not complete.
     """
     embedder: Embedder
+    wait_s = settings.embedder_timeout_s if wait_s is None else wait_s
+    tries = settings.embedder_tries if tries is None else tries
     if settings.embedder == "in_process":
         embedder = InProcessEmbedder(settings)
     elif settings.embedder == "endpoint":
-        embedder = _endpoint(settings, connections, wait_s, tries)
+        url, key, known = _endpoint(settings, connections)
+        embedder = HttpEmbedder(url, known.model, key=key, known=known, wait_s=wait_s, tries=tries, progress=progress)
     else:
-        embedder = HttpEmbedder(ensure_running(settings), settings.model, wait_s=wait_s, tries=tries)
+        address = ensure_running(settings, wait_s, progress)
+        embedder = HttpEmbedder(address, settings.model, wait_s=wait_s, tries=tries, progress=progress)
     found = embedder.info()
     if settings.model_revision and found.revision != settings.model_revision:
         embedder.close()
@@ -244,7 +312,8 @@ def embedder_of(settings: Settings, connections: Connections, wait_s: float = WA
     return embedder
 
 
-def _endpoint(settings: Settings, connections: Connections, wait_s: float, tries: int) -> HttpEmbedder:
+def _endpoint(settings: Settings, connections: Connections) -> tuple[str, str, ModelInfo]:
+    """URL, key and model of the endpoint, by its connection."""
     found = connections.get(settings.embedder_conn_id)
     try:
         known = ModelInfo(
@@ -253,23 +322,12 @@ def _endpoint(settings: Settings, connections: Connections, wait_s: float, tries
             dimensions=int(found.extra["dimensions"]),
             max_tokens=int(found.extra["max_tokens"]),
         )
-    except (KeyError, ValueError) as error:
-        raise ModelError(
+    except (KeyError, ValueError, TypeError) as error:
+        raise SettingsError(
             f"connection {settings.embedder_conn_id}: its extra must have model, dimensions and max_tokens; {error} is missing or no number"
         ) from error
     host = found.host if "://" in found.host else f"{found.schema or 'https'}://{found.host}"
-    return HttpEmbedder(
-        f"{host}:{found.port}" if found.port else host,
-        known.model,
-        key=found.password,
-        known=known,
-        wait_s=wait_s,
-        tries=tries,
-    )
-
-
-def _vector(value: Any) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(value), "<f4") if isinstance(value, str) else np.asarray(value, np.float32)
+    return f"{host}:{found.port}" if found.port else host, found.password, known
 
 
 def _of_length_one(vectors: np.ndarray) -> Vectors:

@@ -18,6 +18,7 @@ import httpx
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from moat.answered import shown
 from moat.errors import EmbedderUnavailable
 
 PATH = "/sealed"
@@ -79,13 +80,13 @@ class SealedTransport(httpx.BaseTransport):
         finally:
             answer.close()
         if answer.status_code in (401, 404, 405):
-            raise EmbedderUnavailable(_stranger(request))
+            raise EmbedderUnavailable(_stranger(request, answer))
         if answer.status_code != 200:  # busy or too large: anybody could say so, and no more than the status is taken
             return httpx.Response(answer.status_code, headers=_kept(answer.headers), request=request)
         try:
             opened = unseal(self._key, "answer", content, sealed)
         except ValueError:
-            raise EmbedderUnavailable(_stranger(request)) from None
+            raise EmbedderUnavailable(_stranger(request, answer)) from None
         return httpx.Response(
             opened.head["status"], headers=opened.head["headers"], content=opened.body, request=request
         )
@@ -103,8 +104,8 @@ def _kept(headers: httpx.Headers) -> dict[str, str]:
     return {"retry-after": headers["retry-after"]} if "retry-after" in headers else {}
 
 
-def _stranger(request: httpx.Request) -> str:
+def _stranger(request: httpx.Request, answer: httpx.Response) -> str:
     return (
         f"what answers at {request.url.host}:{request.url.port} does not know the embedder's key, and was sent nothing "
-        "that it can read: something else holds the port, or MOAT_EMBEDDER_KEY differs"
+        f"that it can read: something else holds the port, or MOAT_EMBEDDER_KEY differs. It answered {shown(answer)}"
     )

@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from moat.errors import FatalError, IndexUnavailable, MoatError
+from moat.answered import shown
+from moat.errors import FatalError, IndexUnavailable, MoatError, WrongServer
+from moat.listening import at_port
 from moat.settings import Settings
 
 GRPC_CODE = re.compile(
@@ -17,6 +19,16 @@ GRPC_CODE = re.compile(
     r"UNAUTHENTICATED)\b"
 )
 REFUSED = ("401", "403", "PERMISSION_DENIED", "UNAUTHENTICATED")
+ELSEWHERE = ("301", "302", "303", "307", "308", "404", "405", "410")  # perhaps no Weaviate
+UNREAD = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)  # of a client that cannot read an answer
+PROBE_S = 5.0
 MEANINGS = (  # what its words hold, and what that means
     (r"read-?only", "a shard is read-only: its disk is full, or it was set so"),
     (r"no space left|disk .*full", "its disk is full"),
@@ -70,9 +82,60 @@ def mapped_errors(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (w.WeaviateBaseError, grpc.RpcError, httpx.HTTPError) as error:
-        raise mapped(
-            error, f"Weaviate at {settings.weaviate_host}:{settings.weaviate_port}/{settings.weaviate_grpc_port}"
-        ) from None  # a traceback would show the server's words after all
+        unread = isinstance(error, w.ResponseCannotBeDecodedError | httpx.DecodingError)
+        if unread or code_of(error) in ELSEWHERE:
+            _raise_for_stranger(settings)
+        where = f"Weaviate at {settings.weaviate_host}:{settings.weaviate_port}/{settings.weaviate_grpc_port}"
+        if isinstance(error, w.WeaviateTimeoutError | httpx.ReadTimeout) or code_of(error) == "DEADLINE_EXCEEDED":
+            raise IndexUnavailable(_hung(settings, where)) from None
+        raise mapped(error, where) from None  # a traceback would show the server's words after all
+    except UNREAD:
+        _raise_for_stranger(settings)
+        raise
+
+
+def stranger(settings: Settings, wait_s: float = PROBE_S) -> str:
+    """What answers in the place of Weaviate, as it answers to a request without a key; empty for a Weaviate.
+
+    Empty too if nothing answers.
+    """
+    import httpx
+
+    url = (
+        f"{'https' if settings.weaviate_secure else 'http'}://{settings.weaviate_host}:{settings.weaviate_port}/v1/meta"
+    )
+    try:
+        answer = httpx.get(url, timeout=wait_s, trust_env=False, verify=settings.weaviate_secure)
+    except httpx.DecodingError:
+        return f"something else than Weaviate answers at {url}: what is not compressed as it says"
+    except httpx.HTTPError:
+        return ""
+    if answer.status_code in (401, 403) or answer.status_code >= 500:
+        return ""  # it wants a key, or is in trouble
+    try:
+        body = answer.json() if answer.is_success else None
+    except ValueError:
+        body = None
+    if isinstance(body, dict) and isinstance(body.get("version"), str):
+        return ""
+    return (
+        f"something else than Weaviate answers at {url}: {shown(answer)}. "
+        "Correct MOAT_WEAVIATE_HOST, MOAT_WEAVIATE_PORT and MOAT_WEAVIATE_SECURE"
+    )
+
+
+def _raise_for_stranger(settings: Settings) -> None:
+    if found := stranger(settings):
+        raise WrongServer(found) from None
+
+
+def _hung(settings: Settings, where: str) -> str:
+    """What is said of a Weaviate that did not answer in time: which process it is, where that can be known."""
+    who = at_port(settings.weaviate_host, settings.weaviate_port)
+    return (
+        f"{where} hangs, or has too much to do: it did not answer in time, MOAT_WEAVIATE_TIMEOUT_S is "
+        f"{settings.weaviate_timeout_s:g} s{f'; it is {who}' if who else ''}"
+    )
 
 
 def mapped(error: Exception, where: str) -> MoatError:

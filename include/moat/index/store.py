@@ -115,13 +115,13 @@ class WeaviateStore:
 
     @classmethod
     def open(cls, settings: Settings, role: Role) -> "WeaviateStore":
-        """Connect with a role's key. Raises IndexUnavailable, FatalError."""
+        """Connect with a role's key. Raises IndexUnavailable, WrongServer, FatalError."""
         import weaviate
         from weaviate.classes.init import AdditionalConfig, Auth, Timeout
         from weaviate.config import GrpcConfig
 
         key = getattr(settings, f"weaviate_{role}_key").get_secret_value()
-        seconds = int(settings.weaviate_timeout_s)
+        seconds = max(1, int(settings.weaviate_timeout_s))
         with mapped_errors(settings):
             client = weaviate.connect_to_custom(
                 http_host=settings.weaviate_host,
@@ -132,7 +132,7 @@ class WeaviateStore:
                 grpc_secure=settings.weaviate_secure,
                 auth_credentials=Auth.api_key(key) if key else None,
                 additional_config=AdditionalConfig(
-                    timeout=Timeout(init=10, query=seconds, insert=seconds),
+                    timeout=Timeout(init=min(10, seconds), query=seconds, insert=seconds),
                     trust_env=False,
                     grpc_config=GrpcConfig(channel_options=[("grpc.enable_http_proxy", 0)]),  # as HTTP does not
                 ),

@@ -131,7 +131,7 @@ def _unfound(index: Store, ids: list[str]) -> set[str]:
 
 def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:
     """Add the ledger's vectors to objects; texts whose vector is missing are embedded again."""
-    embedder = embedder_of(runtime.settings, runtime.connections)
+    embedder = embedder_of(runtime.settings, runtime.connections, runtime.progress)
     try:
         model = embedder.info().key
         hashes = [o.text_hash for o in wanted]

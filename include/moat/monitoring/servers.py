@@ -14,8 +14,10 @@ from moat.embedding.address import address_of
 from moat.embedding.client import embedder_of
 from moat.embedding.model import folder_of
 from moat.embedding.resident import serves
-from moat.errors import AirflowUnavailable, EmbedderUnavailable, IndexUnavailable, MoatError
+from moat.errors import AirflowUnavailable, EmbedderUnavailable, IndexUnavailable, MoatError, WrongServer
+from moat.index.errors import stranger
 from moat.ledger import Ledger
+from moat.listening import at_port
 from moat.loopback import is_loopback
 from moat.runtime import staging_of
 from moat.settings import Settings
@@ -95,8 +97,15 @@ def _weaviate(settings: Settings, wait_s: float) -> str:
     key = (settings.weaviate_reader_key.get_secret_value(), settings.weaviate_writer_key.get_secret_value())
     headers = {"authorization": f"Bearer {key[0] or key[1]}"} if any(key) else {}
     try:
-        with httpx.Client(base_url=f"{scheme}://{at}", timeout=wait_s, trust_env=False, headers=headers) as http:
+        if strange := stranger(settings, 0.4 * wait_s):
+            raise WrongServer(strange)
+        with httpx.Client(base_url=f"{scheme}://{at}", timeout=0.4 * wait_s, trust_env=False, headers=headers) as http:
             ready, meta = http.get("/v1/.well-known/ready"), http.get("/v1/meta")
+    except httpx.ReadTimeout:
+        who = at_port(host, settings.weaviate_port)
+        raise IndexUnavailable(
+            f"hangs at {at}: it takes connections and does not answer{f'; it is {who}' if who else ''}"
+        ) from None
     except httpx.TransportError as error:
         raise IndexUnavailable(f"does not answer at {at}: {type(error).__name__}") from error
     if not ready.is_success:
@@ -121,7 +130,7 @@ def _embedder(settings: Settings, connections: Callable[[], Connections], wait_s
             found.close()
         return "answers"
     address = address_of(settings)
-    if serves(address, settings):
+    if serves(address, settings, 0.8 * wait_s):  # so that one that hangs is told as that
         return "answers"
     if not is_loopback(settings.embedder_host):
         raise EmbedderUnavailable(f"does not answer at {address.shown}; start `moat embedder` there")

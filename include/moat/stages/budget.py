@@ -85,7 +85,7 @@ def report(load: Load, reason: str, visible: int) -> str:
 
 def _to_embed(runtime: Runtime, source: Source, load: Load) -> int:
     """Tokens of the load's texts that its model has not embedded, each text once."""
-    embedder = embedder_of(runtime.settings, runtime.connections)
+    embedder = embedder_of(runtime.settings, runtime.connections, runtime.progress)
     try:
         model = embedder.info().key
     finally:

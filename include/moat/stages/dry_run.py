@@ -123,7 +123,7 @@ def _sampled(runtime: Runtime, source: Source, raws: list[RawDocument]) -> _Samp
     """Prepare and embed the sampled documents, and keep nothing."""
     if not raws:
         return _Sample()
-    embedder = embedder_of(runtime.settings, runtime.connections)
+    embedder = embedder_of(runtime.settings, runtime.connections, runtime.progress)
     n_chunks = n_tokens = n_failed = 0
     try:
         embedder.embed(["warm"], "query")

@@ -46,7 +46,7 @@ def embed(runtime: Runtime, source: Source, number: int, batch: int) -> dict[str
             f"load {number} of {source.name} waits for a person, nothing of it is embedded before ({load.reason}): "
             f"`moat release {number}` or `moat reject {number}`"
         )
-    embedder = embedder_of(runtime.settings, runtime.connections)
+    embedder = embedder_of(runtime.settings, runtime.connections, runtime.progress)
     try:
         info = embedder.info()
         loads.note(runtime.ledger, load, {}, model=info.key)

@@ -21,6 +21,7 @@ from moat.source import Source
 from moat.stages.compare import compare
 from moat.stages.stamps import Stamps
 from moat.tracing import counted, span
+from moat.waiting import STAGE_S, told
 
 ROW_BYTES = 1_024  # assumed size of a document if its source gives none
 LIGHT = {
@@ -64,7 +65,11 @@ def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadRe
         runtime.lease_s,
     )
     older_versions.declare(runtime.ledger, source.name, source.versions, source.link)
-    with spending.timed(runtime.ledger, load.id, "read"), span("read", source.name, load.id) as traced:
+    with (
+        spending.timed(runtime.ledger, load.id, "read"),
+        span("read", source.name, load.id) as traced,
+        told(runtime.progress, f"{source.name}: read goes on", STAGE_S),
+    ):
         found = _read(runtime, source, load, options)
         counted(traced, found.counts)
         return found

@@ -1,5 +1,6 @@
 """Seeded bugs of what shares a machine with others: the embedder, Weaviate, the state folder. (name, file, old, new, test)."""
 
+ODD = "tests/test_odd_answers.py::test_"
 LIMITS, ADDRESS = "tests/embedding/test_limits.py::test_", "tests/embedding/test_address.py::test_"
 ENCODER = "tests/embedding/test_encoder.py::test_"
 STACK = "tests/local/test_stack.py::test_everything_starts_answers_and_ends_and_an_embedder_that_ran_already_is_used"
@@ -129,5 +130,26 @@ MACHINE = (
         "reason = str(answer.status_code)",
         'reason = f"{answer.status_code} {answer.text}"',
         "tests/search/test_echo.py::test_a_question_that_the_embedder_repeats_stands_nowhere",
+    ),
+    (
+        "a second embedder is started beside one that hangs",
+        "include/moat/embedding/resident.py",
+        "            raise EmbedderHung(_hung(address, settings, wait_s)) from None",
+        "            return False",
+        f"{ODD}an_embedder_that_hangs_is_named_and_no_second_one_started",
+    ),
+    (
+        "an answer that is no vector is a traceback",
+        "include/moat/embedding/answers.py",
+        "base64.b64decode(value, validate=True)",
+        "base64.b64decode(value)",
+        f"{ODD}what_is_no_embedder_is_named_with_its_address_and_first_words",
+    ),
+    (
+        "what Weaviate's client cannot read is a traceback",
+        "include/moat/index/errors.py",
+        "    except UNREAD:\n        _raise_for_stranger(settings)\n        raise\n",
+        "    except UNREAD:\n        raise\n",
+        f"{ODD}what_is_no_weaviate_is_named_in_a_run_and_in_health",
     ),
 )

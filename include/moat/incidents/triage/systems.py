@@ -1,6 +1,7 @@
 """Causes in surrounding systems: credentials, servers, disks, memory, databases; found by error text."""
 
 from moat.errors import (
+    EmbedderHung,
     EmbedderUnavailable,
     IndexNotKept,
     IndexUnavailable,
@@ -15,6 +16,7 @@ from moat.errors import (
     SchemaError,
     SourceNotMounted,
     SourceUnavailable,
+    WrongServer,
 )
 from moat.incidents.triage.evidence import Evidence, Signs, signs
 from moat.incidents.triage.signature import AFFORD, AGAIN, CLEAR, DOCTOR, FULL, LIST, LOOK, REPLAY, Signature, by_error
@@ -41,6 +43,8 @@ DISK_READONLY = r"Read-only file system|EROFS|readonly database|read-only databa
 INDEX_READONLY = r"read.?only|READONLY"
 LOCAL_DENIED = r"Permission denied|EACCES|PermissionError|Operation not permitted"
 MEMORY = r"MemoryError|out of memory|OutOfMemory|CUDA out of memory|SIGKILL|exit status 137|return code -9|Killed|OOM"
+HANGS = r"hangs: it takes connections|hangs, or has too much to do|hangs at \S+: it takes connections"
+REQUEST = r"refuses with 4(?:00|13|22)|the embedder takes [\d,]+"  # of the embedder, for texts beyond what it takes
 LOCKED = r"database is locked|deadlock detected|could not obtain lock|lock timeout|LockNotAvailable|too many (clients|connections)"
 
 
@@ -82,10 +86,19 @@ def _crashed(e: Evidence) -> Signs:
     )
 
 
+def _hung(e: Evidence) -> Signs:
+    return signs(96, list(dict.fromkeys([*e.raised(EmbedderHung), *e.said(HANGS)])))
+
+
 def _wrong_model(e: Evidence) -> Signs:
-    keys = {id(f) for f in e.said(REFUSED)}
-    refused = [f for f in e.raised(ModelError) if id(f) not in keys]
+    others = {id(f) for f in (*e.said(REFUSED), *e.said(REQUEST))}
+    refused = [f for f in e.raised(ModelError) if id(f) not in others]
     return signs(97, refused, e.changed("model"), e.changed("setting MOAT_MODEL"))
+
+
+def _request(e: Evidence) -> Signs:
+    """The right embedder refuses what it is sent."""
+    return signs(95, [f for f in e.raised(ModelError) if f in e.said(REQUEST)])
 
 
 def _late(e: Evidence) -> Signs:
@@ -104,6 +117,8 @@ SYSTEMS = (
         ("renew the connection's key or password in Airflow (Admin → Connections)", DOCTOR, CLEAR),
     ),
     by_error("rate_limited", "A service asks to slow down", LIMITED, ("wait, then let the task go on", CLEAR), 93),
+    Signature("server_hung", "A server hangs", _hung, ("end the process that the message names: kill NUMBER; restart the server that it is", DOCTOR, CLEAR)),
+    Signature("wrong_server", "Something else answers in the place of a server", lambda e: signs(97, e.raised(WrongServer)), ("correct the address that the message names: host, port and path", DOCTOR, CLEAR)),
     Signature("endpoint_down", "A system does not answer", _down, ("see whether the system is up and reachable from the worker", DOCTOR, CLEAR)),
     by_error("disk_full", "A disk is full", DISK_FULL, ("make room on the disk that the message names", CLEAR), 98),
     by_error("disk_readonly", "A disk is mounted read-only", DISK_READONLY, ("remount the disk writable", CLEAR), 98),
@@ -116,6 +131,7 @@ SYSTEMS = (
     Signature("out_of_memory", "A process ran out of memory", _memory, ("give the worker more memory, or lower MOAT_BATCH_MB", CLEAR, REPLAY)),
     Signature("parser_crashed", "The parser crashes or runs too long", _crashed, (LIST, REPLAY, AGAIN)),
     Signature("model_mismatch", "Another embedding model answers", _wrong_model, ("set MOAT_MODEL and MOAT_MODEL_REVISION back, or load anew with the new model", FULL)),
+    Signature("embedder_refuses", "The embedder refuses texts or requests", _request, ("see the embedder's log; lower Chunking.target_tokens of {source} where a text is too long", CLEAR)),
     Signature("budget_exceeded", "The load would cost more than its budget", _budget, (LOOK, AFFORD, "raise Limits.max_tokens or Limits.max_cost of {source}")),
     Signature("late_load", "A load is late", _late, ("look at the newest run of {source} in Airflow", CLEAR)),
 )  # fmt: skip
