@@ -38,8 +38,8 @@ with DAG(
         "stage": Param(
             None,
             **TEXT,
-            enum=[None, "read", "parse"],
-            values_display={"null": "both"},
+            enum=[None, "read", "parse", "clean"],
+            values_display={"null": "all"},
             title="Stage",
             description="Where it failed.",
         ),
@@ -77,7 +77,7 @@ with DAG(
     @task
     def mark(*, params: Any = None) -> list[dict[str, Any]]:
         """Mark matching documents; returns one run per source, with its keys."""
-        from moat.ledger.quarantine import Which, known_source, left_resting, replay
+        from moat.ledger.quarantine import Which, known_filter, known_source, left_resting, replay
         from moat.timeparse import moment
 
         now = datetime.now(UTC)
@@ -91,6 +91,7 @@ with DAG(
         )
         with open_runtime() as runtime:
             source = known_source(runtime.ledger, params["source"] or None)
+            which = known_filter(runtime.ledger, source, which)
             found = replay(runtime.ledger, source, which, "taken" if params["again"] else "left")
             for name, keys in found.marked.items():
                 runtime.progress(f"{name}: {len(keys):,} documents are tried again: {', '.join(keys[:10])}")

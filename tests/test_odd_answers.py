@@ -13,7 +13,6 @@ import pytest
 
 from moat import waiting
 from moat.connections import EnvironmentConnections
-from moat.embedding import client
 from moat.embedding.client import HttpEmbedder, embedder_of
 from moat.embedding.model import ModelInfo
 from moat.errors import EmbedderHung, EmbedderUnavailable, IndexUnavailable, SettingsError, WrongServer
@@ -139,7 +138,7 @@ def test_an_embedder_that_hangs_is_named_and_no_second_one_started(
     hung: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "EVERY_S", 0.05)
-    monkeypatch.setattr(client.time, "sleep", lambda _: None)
+    monkeypatch.setattr("moat.embedding.client.time.sleep", lambda _: None)
     lines: list[str] = []
     with pytest.raises(EmbedderHung, match=r"hangs: .* within 0\.2 s, 2 times; it is process \d+ \(.*since 20.* UTC"):
         endpoint(hung, wait_s=0.2, progress=lines.append).embed([TEXT])

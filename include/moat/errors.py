@@ -280,6 +280,15 @@ class RiskFound(DocumentError):
     """The document contains a risk that its source quarantines; the message never quotes it."""
 
 
+# The setting that stopped a document, by its error: a document is tried again when that limit is another.
+LIMITS = {
+    "ParseTimedOut": "parse_timeout_s",
+    "ParseOutOfMemory": "parse_memory_mb",
+    "ParseTooMuchText": "parse_output_mb",
+    "TooLarge": "max_document_mb",
+}
+
+
 def document_errors() -> list[str]:
     """Names of the errors for which a document is set aside, sorted."""
     return sorted(with_derived("DocumentError")[1:])

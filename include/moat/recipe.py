@@ -3,9 +3,11 @@
 When it changes, every document is prepared again.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields
 
 from moat.embedding.model import folder_of, max_tokens_of
+from moat.errors import LIMITS
 from moat.ids import digest
 from moat.runtime import Runtime
 from moat.source import Chunking, Parsing, Risks, Source
@@ -24,6 +26,14 @@ def recipe_of(runtime: Runtime, source: Source) -> str:
         ModelError: The embedding model is not on this machine.
     """
     return recipe(max_tokens_of(folder_of(runtime.settings.model)), source.chunking, source.risks, source.parsing)
+
+
+def limited(runtime: Runtime, recipe: str) -> Mapping[str, str]:
+    """By the error of a document that a limit stopped, the recipe with that limit: another limit is another try."""
+    return {
+        error: digest("limited", recipe, f"{setting}={getattr(runtime.settings, setting)}")
+        for error, setting in LIMITS.items()
+    }
 
 
 def recipe(model_max_tokens: int, chunking: Chunking, policy: Risks, parsing: Parsing) -> str:

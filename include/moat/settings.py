@@ -125,7 +125,9 @@ class Settings(BaseModel):
     gpu_slots: int = Field(1, ge=1, description="Slots of the pool `gpu`: embed tasks at a time, over all sources.")
 
     parse_timeout_s: float = Field(
-        120.0, gt=0, description="Seconds that one document may take to parse, clean, judge and chunk."
+        120.0,
+        gt=0,
+        description="CPU seconds that one document may take to parse, clean, judge and chunk; also seconds that it may stand still.",
     )
     parse_memory_mb: int = Field(
         2048, ge=256, description="Memory that preparing one document may take on top of the idle child."

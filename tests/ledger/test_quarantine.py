@@ -163,9 +163,9 @@ def test_a_replay_tries_a_document_again_whose_older_content_is_visible(company:
     runtime = company.runtime
     company.set(max_document_mb=0)
     company.run(only=("leave.md",))
-    company.set(max_document_mb=64)
     assert [q.key for q in listing(runtime.ledger)] == ["leave.md"]
     assert company.run().load.counts["resting"] == 1
+    company.set(max_document_mb=64)
     replay(runtime.ledger)
     assert company.run().load.counts["changed"] == 1
     assert listing(runtime.ledger) == []

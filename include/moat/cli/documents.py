@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 As = Annotated[str, typer.Option("--as", help="The asker, such as user:alice@example.com.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the asker's JWT, instead of --as.")]
 Where = Annotated[list[str] | None, typer.Option("--filter", help="Filter NAME=VALUE; repeatable.")]
-Stage = Annotated[str | None, typer.Option(help="read or parse.")]
+Stage = Annotated[str | None, typer.Option(help="read, parse or clean.")]
 Reason = Annotated[str | None, typer.Option(help="Name of the error, such as ParseFailed.")]
 Since = Annotated[str | None, typer.Option(help="Last failure at or after this time: 2026-07-05, or 24h or 7d ago.")]
 Until = Annotated[str | None, typer.Option(help="Last failure before this time; same format as --since.")]
@@ -222,7 +222,8 @@ def quarantine_list(
     """List quarantined documents, their errors, and until when they rest."""
     which = _which(None, stage, reason, since, until)
     with opened_ledger() as ledger:
-        found = quarantine.listing(ledger, quarantine.known_source(ledger, source), which, resolved)
+        name = quarantine.known_source(ledger, source)
+        found = quarantine.listing(ledger, name, quarantine.known_filter(ledger, name, which), resolved)
     if json:
         typer.echo(render.as_json([_plain(q) for q in found]))
     else:
@@ -247,12 +248,14 @@ def quarantine_show(source: Name, key: Key, json: Json = False) -> None:
 
 def _plain(found: Quarantined) -> dict[str, object]:
     fields = {name: getattr(found, name) for name in found.__dataclass_fields__}
-    return {**fields, "rests": found.rests}
+    return {**fields, "rests": found.rests, "way": found.way}
 
 
 def quarantine_replay(
-    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
-    key: Annotated[str | None, typer.Option(help="Only this document, however often it failed.")] = None,
+    source: Annotated[str | None, typer.Argument(help="Only this source.")] = None,
+    key: Annotated[str | None, typer.Argument(help="Only this document, however often it failed.")] = None,
+    of: Annotated[str | None, typer.Option("--source", help="The source, as an option.")] = None,
+    at: Annotated[str | None, typer.Option("--key", help="The key, as an option.")] = None,
     stage: Stage = None,
     reason: Reason = None,
     since: Since = None,
@@ -261,10 +264,14 @@ def quarantine_replay(
     json: Json = False,
 ) -> None:
     """Try documents again at the next run of their source, although they are unchanged."""
-    which = _which(key, stage, reason, since, until)
+    if (source and of and source != of) or (key and at and key != at):
+        raise FatalError("one source and one key at a time: moat quarantine replay SOURCE KEY")
+    which = _which(key or at, stage, reason, since, until)
     with opened_ledger() as ledger:
-        name = quarantine.known_source(ledger, source)
-        found = quarantine.replay(ledger, name, which, "taken" if again else "left")
+        name = quarantine.known_source(ledger, source or of)
+        found = quarantine.replay(
+            ledger, name, quarantine.known_filter(ledger, name, which), "taken" if again else "left"
+        )
     if json:
         typer.echo(render.as_json(found))
         return

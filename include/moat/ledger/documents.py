@@ -129,6 +129,11 @@ def resting_mark(fingerprint: str, recipe: str) -> str:
     return f"{recipe}/{fingerprint}"
 
 
+def rests_as(known: Known, fingerprint: str, recipes: Sequence[str]) -> bool:
+    """Whether what rests in quarantine are these bytes, as one of these recipes would prepare them."""
+    return known.set_aside is not None and any(known.set_aside == resting_mark(fingerprint, r) for r in recipes)
+
+
 def visible_keys(ledger: Ledger, source: str) -> Iterator[str]:
     """Stream keys of the source's visible documents, unordered."""
     with ledger.read() as connection:

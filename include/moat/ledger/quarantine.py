@@ -1,14 +1,17 @@
 """Quarantined documents, with stage, reason and bytes, until they load or are replayed."""
 
-from collections.abc import Sequence
+import difflib
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Row, and_, func, insert, not_, select, update
 
+from moat import errors
 from moat.batching import windows
-from moat.errors import AccessUnknown, FatalError, with_derived
+from moat.errors import LIMITS, AccessUnknown, DocumentError, FatalError, with_derived
 from moat.ledger import Ledger
 from moat.ledger.documents import MOST_TRIES
 from moat.ledger.loads import Load, fenced, sources
@@ -21,13 +24,15 @@ class Which:
     """A filter on quarantined documents; None means any."""
 
     key: str | None = None
-    stage: str | None = None  # read or parse
+    stage: str | None = None  # read, parse or clean
     error: str | None = None  # its class, such as ParseFailed, or one derived from it
     since: datetime | None = None  # of the last failure
     until: datetime | None = None  # before this moment
 
 
 EVERYTHING = Which()
+STAGES = ("clean", "parse", "read")
+NO_LIMITS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +68,23 @@ class Quarantined:
             return "" if self.state == "resolved" else "until the next run"
         if self.error == AccessUnknown.__name__:
             return "until its access is known"
-        return "until it is asked for" if self.rests else "until it changes"
+        rest = "until it is asked for" if self.rests else "until it changes"
+        return f"{rest}, or {self.limit} is raised" if self.limit else rest
+
+    @property
+    def limit(self) -> str:
+        """The setting that stopped it; empty if none did."""
+        return f"MOAT_{LIMITS[self.error].upper()}" if self.error in LIMITS else ""
+
+    @property
+    def way(self) -> str:
+        """What has it tried again, as a sentence with its command; empty where it left quarantine."""
+        if self.state != "set aside":
+            return ""
+        if self.error == AccessUnknown.__name__:
+            return "it loads when a rule speaks for it"
+        again = f"`moat quarantine replay {shlex.quote(self.source)} {shlex.quote(self.key)}` has it tried as it is"
+        return f"raise {self.limit}: the next run tries it again; {again}" if self.limit else again
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +95,13 @@ class Replayed:
     resting: dict[str, int]
 
 
-def put(ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside]) -> None:
-    """Quarantine documents. A failure of the same bytes adds one attempt per load."""
+def put(
+    ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside], limits: Mapping[str, str] = NO_LIMITS
+) -> None:
+    """Quarantine documents. A failure of the same bytes adds one attempt per load.
+
+    `limits` has, by their error, the recipe of what a limit stopped, which knows the limit.
+    """
     now = datetime.now(UTC)
     with ledger.write() as connection:
         fenced(connection, ledger, current)
@@ -84,13 +110,14 @@ def put(ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside]) -
             in_window = quarantine.c.key.in_([a.key for a in window])
             there = {row.key: row for row in connection.execute(select(quarantine).where(*mine, in_window))}
             for a in window:
+                made_by = limits.get(a.error, recipe)
                 values = {
                     "uri": a.uri,
                     "stage": a.stage,
                     "error": a.error,
                     "reason": a.reason,
                     "fingerprint": a.fingerprint,
-                    "recipe": recipe,
+                    "recipe": made_by,
                     "raw_uri": a.raw_uri,
                     "load_id": current.id,
                     "state": "set aside",
@@ -113,7 +140,7 @@ def put(ledger: Ledger, current: Load, recipe: str, aside: Sequence[SetAside]) -
                 connection.execute(
                     update(quarantine)
                     .where(*mine, quarantine.c.key == a.key)
-                    .values(**values, attempts=_attempts(row, current, recipe, a))
+                    .values(**values, attempts=_attempts(row, current, made_by, a))
                 )
 
 
@@ -128,9 +155,9 @@ def _attempts(row: Row[Any], current: Load, recipe: str, aside: SetAside) -> int
     return so_far + (row.load_id != current.id) if same else 1
 
 
-def keys(ledger: Ledger, source: str) -> list[str]:
-    """Keys of a source's documents in quarantine."""
-    query = select(quarantine.c.key).where(*_matching(ledger, source))
+def keys(ledger: Ledger, source: str | None, key: str | None = None) -> list[str]:
+    """Keys of the documents in quarantine, of one source or all."""
+    query = select(quarantine.c.key).where(*_matching(ledger, source, Which(key=key)))
     with ledger.read() as connection:
         return list(connection.scalars(query.where(quarantine.c.state != "resolved")))
 
@@ -148,14 +175,14 @@ def count(ledger: Ledger, current: Load) -> int:
 
 
 def resolve(ledger: Ledger, current: Load, keys: Sequence[str]) -> None:
-    """Resolve quarantined documents that their source no longer has."""
+    """Resolve quarantined documents that their source no longer has, or has again as they are visible."""
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         for window in windows(keys):
             mine = _matching(ledger, current.source)
             connection.execute(
                 update(quarantine)
-                .where(*mine, quarantine.c.key.in_(window))
+                .where(*mine, quarantine.c.key.in_(window), quarantine.c.state != "resolved")
                 .values(state="resolved", last_at=datetime.now(UTC))
             )
 
@@ -217,11 +244,32 @@ def replay(
     return Replayed(marked, left)
 
 
+def known_filter(ledger: Ledger, source: str | None, which: Which) -> Which:
+    """Check a filter. Raises FatalError for a stage, error or key that there is not, with those that there are."""
+    if which.stage is not None and which.stage not in STAGES:
+        raise FatalError(f"no document is set aside at a stage {which.stage!r}; there are {', '.join(STAGES)}")
+    kind = getattr(errors, which.error or "DocumentError", None)
+    known = isinstance(kind, type) and issubclass(kind, DocumentError)
+    there = {q.error for q in listing(ledger, source, resolved=True)} if not known else set[str]()
+    if not known and which.error not in there:
+        raise FatalError(
+            f"no document is set aside for {which.error!r}; there are {', '.join(sorted(there)) or 'none'}"
+        )
+    if which.key is not None and not keys(ledger, source, which.key):
+        near = difflib.get_close_matches(which.key, keys(ledger, source), n=1)
+        hint = f"; did you mean {near[0]!r}" if near else ""
+        raise FatalError(
+            f"{which.key!r}{f' of {source}' if source else ''} is not in quarantine{hint}; "
+            "`moat quarantine list` shows what is"
+        )
+    return which
+
+
 def left_resting(source: str, n: int) -> str:
     """Message about documents that a replay left resting."""
     return (
         f"{source}: {n:,} rest, their bytes failed {MOST_TRIES} times or more: ask for one by its key "
-        f"(`moat quarantine replay --source {source} --key KEY`), or for all with `--again`"
+        f"(`moat quarantine replay {source} KEY`), or for all with `--again`"
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from moat.parse.confine import confine
+from moat.parse.progress import keep_in
 
 T = TypeVar("T")
 HEADER = struct.Struct(">IQ")  # length of the request, a JSON object, and of the content
@@ -65,6 +66,7 @@ def serve(works: Mapping[str, Work], warm: Callable[[], None], limits: Limits) -
     answers = os.dup(1)
     os.dup2(2, 1)  # so that a library's output is not read as an answer
     walls = confine(os.environ["TMPDIR"])
+    keep_in(os.environ["TMPDIR"])
     warnings.simplefilter("ignore")
     sys.modules["torch"] = None  # type: ignore[assignment]  # spaCy and others would import it: seconds and 400 MB, unused
     warm()

@@ -18,6 +18,7 @@ from moat.parse.pdf_notes import Note, annotations, attached_files, place, with_
 from moat.parse.pdf_segments import Segment, segments_of
 from moat.parse.pdf_tables import DAMAGED, RuledTables
 from moat.parse.pdf_words import Word, words_of_page
+from moat.parse.progress import reached
 from moat.records import Block
 
 # A title that a program set: it names a file or nothing.
@@ -70,6 +71,7 @@ def _pages(document: Any, content: bytes, job: Job) -> tuple[list[Page], list[No
         document.init_forms()
     form = document.formenv.raw if document.formenv else None
     for number in range(1, len(document) + 1):
+        reached("page", number, len(document))
         try:
             page = document[number - 1]
         except pypdfium2.PdfiumError:

@@ -9,7 +9,6 @@ import site
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
@@ -27,9 +26,11 @@ from moat.errors import (
     ParseTooMuchText,
     PrepareFailed,
 )
+from moat.parse import progress
 from moat.parse.child import ANSWER, HEADER, Answer, Failed, Ready
 from moat.parse.confine import kill_descendants
 from moat.parse.options import Parsing
+from moat.parse.watch import Watch
 from moat.records import Document, RawDocument
 from moat.settings import PROJECT, Settings
 
@@ -104,6 +105,7 @@ class Sandbox:
         """
         self.warm()
         head = json.dumps({"work": name, **request}).encode()
+        progress.forget(self._folder)
         data = self._ask(HEADER.pack(len(head), len(content)) + head + content, self._settings.parse_timeout_s)
         return self._taken(data, kind)
 
@@ -116,7 +118,9 @@ class Sandbox:
         """Say what protects this machine from a document that takes over its parser; starts the child."""
         self.warm()
         s = self._settings
-        limits = f"{s.parse_timeout_s:g} s, {s.parse_memory_mb:,} MB and {s.parse_output_mb} MB of text a document"
+        limits = (
+            f"{s.parse_timeout_s:g} s of CPU, {s.parse_memory_mb:,} MB and {s.parse_output_mb} MB of text a document"
+        )
         return f"{', '.join(self._words)}; {limits}"
 
     def _start(self) -> None:
@@ -161,19 +165,12 @@ class Sandbox:
         return done
 
     def _ask(self, request: bytes, timeout_s: float) -> bytes:
-        """Send a request and wait up to `timeout_s` for its answer; then kill the child."""
+        """Send a request and wait for its answer until the child has used `timeout_s` of CPU; then kill the child."""
         child = self._child
         assert child is not None
         assert child.stdin is not None
         assert child.stdout is not None
-        late = threading.Event()
-
-        def kill() -> None:
-            late.set()
-            self._kill(child)
-
-        timer = threading.Timer(timeout_s, kill)
-        timer.start()
+        watch = Watch(child.pid, timeout_s, lambda: self._kill(child))
         try:
             child.stdin.write(request)
             child.stdin.flush()
@@ -183,12 +180,13 @@ class Sandbox:
         except BrokenPipeError:
             length, data = None, b""
         finally:
-            timer.cancel()
+            watch.end()
         if length is not None and len(data) == length:
             return data
+        far = progress.left_by(self._folder)
         self._stop()
-        if late.is_set():
-            raise ParseTimedOut(f"it took longer than MOAT_PARSE_TIMEOUT_S, {timeout_s:g} s, and was stopped")
+        if watch.why:
+            raise ParseTimedOut(f"{watch.why}, and was stopped{f' at {far}' if far else ''}")
         if length is not None:
             raise ParseTooMuchText(f"its text is {length:,} bytes, more than MOAT_PARSE_OUTPUT_MB allows")
         # A kill that was not ours is the system's, which had no memory left.

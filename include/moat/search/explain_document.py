@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import select
 
 from moat.access.policy import Policy
-from moat.errors import AccessUnknown
 from moat.ledger import Ledger
 from moat.ledger.documents import visible
+from moat.ledger.quarantine import Quarantined
 from moat.ledger.second_look import masked
 from moat.ledger.sources import retired
 from moat.ledger.tables import chunk, document, load, policy, presence, quarantine, revision
@@ -65,7 +65,7 @@ def explain(ledger: Ledger, source: str, key: str) -> Story | None:
     """
     with ledger.read() as connection:
         aside = connection.execute(
-            select(quarantine).where(
+            select(*(quarantine.c[name] for name in Quarantined.__dataclass_fields__)).where(
                 quarantine.c.tenant == ledger.tenant, quarantine.c.source == source, quarantine.c.key == key
             )
         ).first()
@@ -166,13 +166,9 @@ def _access(row: Any) -> str:
 
 
 def _quarantined(aside: Any) -> str:
-    told = {
-        "replay": "it is tried again at the next run",
-        "set aside": "it loads when a rule speaks for it"
-        if aside.error == AccessUnknown.__name__
-        else "it rests until its bytes change or it is replayed",
-    }[aside.state]
+    found = record_of(Quarantined, aside)
+    way = f": {found.way}" if found.way else ""
     return (
-        f"{aside.error} in {aside.stage}: {aside.reason} ({aside.attempts} attempts, last {aside.last_at:%Y-%m-%d %H:%M} UTC, "
-        f"load {aside.load_id}); {told}"
+        f"{found.error} in {found.stage}: {found.reason} ({found.attempts} attempts, last {found.last_at:%Y-%m-%d %H:%M} UTC, "
+        f"load {found.load_id}); it rests {found.until}{way}"
     )

@@ -1,16 +1,16 @@
 """Compare a source with the ledger: new, changed, changed in access only, or vanished."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
 
 from moat.ledger import documents, quarantine
-from moat.ledger.documents import Known, resting_mark
+from moat.ledger.documents import Known, rests_as
 from moat.readers.key_digests import KeyDigests
 from moat.readers.reader import OpenReader
-from moat.recipe import recipe_of
+from moat.recipe import limited, recipe_of
 from moat.records import Listed, Planned
 from moat.runtime import Options, Runtime
 from moat.source import Source
@@ -48,6 +48,7 @@ def compare(
         KeyListedTwice: Two documents have the same key.
     """
     seen, recipe_now = KeyDigests(), recipe_of(runtime, source)
+    recipes = (recipe_now, *limited(runtime, recipe_now).values())
     listing = iter(reader.listing())
     while window := list(islice(listing, WINDOW)):
         counts["listed"] += len(window)
@@ -57,7 +58,7 @@ def compare(
             counts["unasked"] += len(window) - len(asked)  # zero is told too: then the run was not cut
             window = asked
         known = documents.known(runtime.ledger, source.name, [one.key for one in window])
-        plan = [_compared(one, known.get(one.key), recipe_now, options, by_content) for one in window]
+        plan = [_compared(one, known.get(one.key), recipes, options, by_content) for one in window]
         record(list(zip(window, plan, strict=True)), known)
         for one in plan:
             if (
@@ -121,8 +122,8 @@ def next_runs(runtime: Runtime, sources: Mapping[str, Source]) -> dict[str, Call
     return {name: partial(pending, runtime, source) for name, source in sources.items()}
 
 
-def _compared(one: Listed, known: Known | None, recipe_now: str, options: Options, by_content: bool) -> Planned:
-    """Plan what this load does with a listed document."""
+def _compared(one: Listed, known: Known | None, recipes: Sequence[str], options: Options, by_content: bool) -> Planned:
+    """Plan what this load does with a listed document; `recipes` are today's, then those of today's limits."""
     version = known.access_version if known else 0
     plan = Planned(
         key=one.key,
@@ -141,7 +142,7 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
         masked = known is not None and known.visible and (known.policy is not None or known.lags)
         return replace(plan, what="access" if masked else "unchanged", why="unknown")
     asked = one.key in options.only or (known is not None and known.asked)
-    same = known is not None and known.set_aside == resting_mark(one.fingerprint, recipe_now)
+    same = known is not None and rests_as(known, one.fingerprint, recipes)
     # A document that failed three times is skipped by full runs, too.
     resting = same and not asked and (not options.full or (known is not None and known.rests))
     if known is None or not known.visible:
@@ -151,7 +152,7 @@ def _compared(one: Listed, known: Known | None, recipe_now: str, options: Option
         edited = known.fingerprint != one.fingerprint
         if asked or options.full:  # what the source changed is told as its change, also where all is read again
             return replace(plan, what="changed", why="fingerprint" if edited else "asked")
-        if known.recipe != recipe_now:
+        if known.recipe != recipes[0]:
             return replace(plan, what="changed", why="recipe")
         if edited or by_content:
             return replace(plan, what="changed", why="fingerprint", known_hash=known.content_hash)

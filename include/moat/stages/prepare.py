@@ -12,7 +12,7 @@ from moat.ids import document_id
 from moat.ledger import id_secret
 from moat.ledger.quarantine import put
 from moat.parse.sandbox import Sandbox
-from moat.recipe import recipe_of
+from moat.recipe import limited, recipe_of
 from moat.records import Chunk, Prepared, RawDocument, SetAside
 from moat.runtime import Runtime, batch_path, raw_path, timed
 from moat.source import Source
@@ -76,7 +76,8 @@ def prepare(runtime: Runtime, source: Source, number: int, batch: int) -> dict[s
     n_chunks = runtime.staging.write(batch_path(source.name, number, "chunk", batch), Chunk, chunks())
     runtime.staging.write(batch_path(source.name, number, "document", batch), Prepared, prepared)
     runtime.staging.write(batch_path(source.name, number, "aside", batch), SetAside, aside)
-    put(runtime.ledger, load, recipe_of(runtime, source), aside)
+    recipe_now = recipe_of(runtime, source)
+    put(runtime.ledger, load, recipe_now, aside, limited(runtime, recipe_now))
     if counts["documents"] != len(prepared) + len(aside):
         raise FatalError(
             f"batch {batch} of load {number}: {counts['documents']} documents went in, {len(prepared)} + {len(aside)} came out"

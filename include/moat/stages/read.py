@@ -1,20 +1,20 @@
 """read: compare the source with the ledger, and stage new and changed documents in batches."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from moat.batching import windows
 from moat.errors import AccessUnknown, FatalError, NothingListed
 from moat.incidents.lifecycle import mended
 from moat.ledger import access, access_sync, documents, loads, older_versions, quarantine, spending
-from moat.ledger.documents import Known
+from moat.ledger.documents import Known, rests_as
 from moat.ledger.loads import Load
 from moat.pricing import priced
 from moat.provenance import provenance_of
 from moat.readers.reader import Gone, OpenReader, Shaped
 from moat.readers.shape import ending, of_files
-from moat.recipe import recipe_of
+from moat.recipe import limited, recipe_of
 from moat.records import Batch, Listed, Planned, RawDocument, SetAside
 from moat.runtime import Options, ReadResult, Runtime, batch_path, nobodys, path
 from moat.source import Source
@@ -169,6 +169,7 @@ def _planned(
 ) -> tuple[Counter[str], Counter[str]]:
     """Make and stage the plan; without stamps each document is compared by its content."""
     counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(runtime, source)
+    recipes = (recipe_now, *limited(runtime, recipe_now).values())
 
     def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
         endings.update(ending(one.key) for one, _ in window)
@@ -199,6 +200,9 @@ def _planned(
         ]
         if unknown:
             quarantine.put(runtime.ledger, load, recipe_now, unknown)
+        back = [one.key for one, p in window if one.key in known and _is_back(p, known[one.key], recipes)]
+        if back:
+            quarantine.resolve(runtime.ledger, load, back)
 
     def left(keys: list[str]) -> None:
         quarantine.resolve(runtime.ledger, load, keys)
@@ -215,6 +219,12 @@ def _planned(
     )
     runtime.staging.write(_plan_path(source, load), Planned, plan)
     return counts, endings
+
+
+def _is_back(plan: Planned, known: Known, recipes: Sequence[str]) -> bool:
+    """Whether the source has a document as people see it, while another content of it rests in quarantine."""
+    as_visible = plan.what in ("unchanged", "access") and plan.why not in ("erased", "unknown")
+    return as_visible and known.set_aside is not None and not rests_as(known, plan.fingerprint, recipes)
 
 
 def _plan_path(source: Source, load: Load) -> str:
@@ -255,7 +265,8 @@ def _fetch(
         batches.append(Batch(number, n, int(size)))
         loads.renew(runtime.ledger, load, runtime.lease_s)
         runtime.progress(f"{source.name}: batch {number} has {n:,} documents, {size / (1 << 20):.1f} MB")
-    quarantine.put(runtime.ledger, load, recipe_of(runtime, source), aside)
+    recipe_now = recipe_of(runtime, source)
+    quarantine.put(runtime.ledger, load, recipe_now, aside, limited(runtime, recipe_now))
     runtime.staging.write(path(source.name, load.id, "read", "aside.parquet"), SetAside, aside)
     n_fetched = sum(b.n_documents for b in batches)
     counts.update(fetched=n_fetched, aside=len(aside))
@@ -304,6 +315,7 @@ def _raws(
                 else:
                     yield answer
     documents.touch(runtime.ledger, load, touched)
+    quarantine.resolve(runtime.ledger, load, [key for key, _ in touched])
     moved = {
         key for window in windows([one.key for one in touched]) for key in access.moving(runtime.ledger, load, window)
     }
