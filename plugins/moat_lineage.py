@@ -144,6 +144,7 @@ def _found(one: Dataset) -> dict[str, Any]:
                     actual=check.seen,
                 )
                 for check in one.checked
+                if check.judged
             ]
         )
     if one.n_rows is not None:

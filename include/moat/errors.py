@@ -17,6 +17,7 @@
         DirectoryStale      a directory was last read longer ago than it allows
       FatalError          a person must act           -> fails at once
         SettingsError       a setting is missing or wrong
+        AskedWrongly        what a person typed is not there, or cannot be read
         DeclarationError    a Source(...) is declared wrongly
         KeyListedTwice      a source lists two documents under one key
         NothingListed       a source lists nothing in its first load
@@ -51,6 +52,8 @@
           ParseOutOfMemory    it needs more memory than the settings allow
           ParseTooMuchText    it gives more text than the settings allow
           ParseUndecodable    its characters cannot be decoded
+          ParseLocked         it needs a password, or a licence
+          ParseDamaged        it is cut off or damaged
           NothingLeft         no text is left of it after cleaning
         PrepareFailed       preparing it raised an unexpected error
         RiskFound           it contains what its source's policy quarantines
@@ -134,6 +137,10 @@ class TellingFailed(RetriableError):
 
 class SettingsError(FatalError):
     """A setting is missing or wrong."""
+
+
+class AskedWrongly(FatalError):
+    """What a person typed is not there, or cannot be read; it is answered, and is no incident."""
 
 
 class DeclarationError(FatalError):
@@ -266,6 +273,14 @@ class ParseTooMuchText(ParseFailed):
 
 class ParseUndecodable(ParseFailed):
     """The document's characters cannot be decoded."""
+
+
+class ParseLocked(ParseFailed):
+    """The document is encrypted: it needs a password, or a licence."""
+
+
+class ParseDamaged(ParseFailed):
+    """The document is cut off, or its bytes are damaged."""
 
 
 class NothingLeft(ParseFailed):

@@ -13,7 +13,7 @@ from tests.company import Company
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
     candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number))
-    return {r.name: r for r in access.run(candidate) if not r.passed}, candidate
+    return {r.name: r for r in access.run(candidate) if r.failed}, candidate
 
 
 def test_how_widely_documents_may_be_read_is_measured(company: Company) -> None:

@@ -38,7 +38,7 @@ def departures(
     when: int,
     expected: str = "",
 ) -> list[CheckResult]:
-    return [r for r in judge([measure], measured, past, day(when), expected) if not r.passed]
+    return [r for r in judge([measure], measured, past, day(when), expected) if r.failed]
 
 
 def over_time(measure: Measure, values: Series, of: Series | None = None) -> list[str]:
@@ -67,7 +67,7 @@ def by_weekday(rng: np.random.Generator) -> np.ndarray:
 def test_nothing_is_judged_before_fourteen_loads_of_the_kind() -> None:
     past = history(listed=[4000.0] * (LEARNED_FROM - 1))
     (told,) = judge([LISTED], {"listed": 1.0}, past, day(14), "")
-    assert (told.passed, told.seen) == (True, "not learned yet: 13 of 14 loads")
+    assert (told.passed, told.failed, told.seen) == (False, False, "not learned yet (13 of 14 loads)")
     (found, _) = judge([LISTED], {"listed": 1.0}, history(listed=[4000.0] * 21), day(21), "")
     assert (found.passed, found.severity) == (False, "hold")
 

@@ -76,7 +76,7 @@ def judged(company: Company, expected: str = "") -> dict[str, CheckResult]:
 
 
 def failed(company: Company) -> dict[str, str]:
-    return {name: r.severity for name, r in judged(company).items() if not r.passed}
+    return {name: r.severity for name, r in judged(company).items() if r.failed}
 
 
 def rewrite(company: Company, change: Callable[[str], str], numbers: range = range(6)) -> None:
@@ -131,7 +131,7 @@ def test_honest_edits_hold_nothing_and_are_told_in_one_line(company: Company) ->
         company.write(f"{n}.md", page(n) + f"\nA remark about the {WORDS[n]}, added by the harbour master.\n")
     company.write("6.md", page(6).replace("holds", "carries", 1))
     found = judged(company)
-    assert all(result.passed for result in found.values())
+    assert not any(result.failed for result in found.values())
     assert found["what changed"].seen == (
         "7 changed documents compared with their last version; nothing out of the ordinary"
     )
@@ -153,7 +153,7 @@ def test_new_documents_that_are_none_hold_the_load(company: Company, text: str, 
     for n in range(3):
         company.write(f"new/{n}.md", f"# Part {n}\n\n{text.format(n=n)}\n")
     found = judged(company)
-    assert [name for name, result in found.items() if not result.passed] == [check_name]
+    assert [name for name, result in found.items() if result.failed] == [check_name]
     assert found[check_name].severity == "hold"
     assert found[check_name].seen.startswith("3 of 3 new documents ")
     assert set(found[check_name].documents) == {f"new/{n}.md" for n in range(3)}

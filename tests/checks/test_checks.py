@@ -42,7 +42,7 @@ def change(company: Company, number: int, stage: str, kind: type[T], how: Callab
 
 
 def failed(company: Company, number: int, family: str) -> dict[str, CheckResult]:
-    return {r.name: r for r in check(company.runtime, company.source, number, family) if not r.passed}
+    return {r.name: r for r in check(company.runtime, company.source, number, family) if r.failed}
 
 
 def with_vector(embedded: Embedded, vector: np.ndarray) -> Embedded:
@@ -266,7 +266,7 @@ def test_a_check_that_is_run_again_replaces_its_result(company: Company) -> None
     assert failed(company, number, "chunks")
     change(company, number, "chunk", Chunk, lambda rows: first(rows, lambda c: replace(c, n_tokens=20)))
     assert not failed(company, number, "chunks")
-    assert not [r for r in results.of_load(company.runtime.ledger, number) if not r.passed]
+    assert not [r for r in results.of_load(company.runtime.ledger, number) if r.failed]
 
 
 def test_a_red_task_names_the_broken_rules(company: Company) -> None:

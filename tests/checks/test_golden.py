@@ -67,7 +67,7 @@ def test_a_new_document_is_judged_by_the_access_that_it_brings(company: Company)
     company.write("bonus.md", "# Bonus\n\nA crane driver earns a bonus of one month at the end of the year.\n")
     ask(company, f"""- {{question: "{PAY}", documents: [bonus.md], asker: '{ANN}', never: [people/pay.md]}}""")
     found, _ = judged(company, company.to_the_gate())
-    assert all(r.passed for r in found.values()), found
+    assert not any(r.failed for r in found.values()), found
 
 
 def test_reciprocal_rank_tells_what_recall_does_not(company: Company) -> None:

@@ -47,7 +47,7 @@ def judged(company: Company, number: int, *families: str) -> list[CheckResult]:
 
 
 def failed(results: list[CheckResult]) -> dict[str, CheckResult]:
-    return {r.name: r for r in results if not r.passed}
+    return {r.name: r for r in results if r.failed}
 
 
 def after_nights_like(company: Company, number: int, **changed: Any) -> None:
@@ -224,7 +224,7 @@ def test_a_declared_event_begins_anew(company: Company) -> None:
         company.remove(f"piers/{n}.md")
     found = judged(company, to_the_checks(company), "volume")
     assert failed(found) == {}
-    assert "not learned yet: 0 of 14 loads" in {r.seen for r in found}
+    assert "not learned yet (0 of 14 loads)" in {r.seen for r in found}
 
 
 def test_a_measure_that_cannot_be_learned_from_blocks(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:

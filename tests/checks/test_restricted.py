@@ -291,7 +291,7 @@ def test_a_list_that_is_moved_waits_and_once_released_nobody_is_asked_again(comp
     held = company.runtime.load(number)
     assert held.state == "held"
     candidate = Candidate(runtime=company.runtime, source=company.source, load=held)
-    (found,) = (r for r in access.run(candidate) if not r.passed)
+    (found,) = (r for r in access.run(candidate) if r.failed)
     assert (found.name, found.severity, found.documents) == ("restricted text", "hold", ("all/list.md",))
     assert found.seen == (
         "all/list.md (everyone in the company, 12 readers) has 100% of the text of people/2026/list.md "

@@ -79,7 +79,7 @@ def test_a_value_that_stops_while_the_others_go_on_is_told_and_names_no_person(m
         assert found is not None
         assert found.passed, found.seen
     told = [nights.night(rows, some(rows, n, TEAMS[1])) for n in range(20, 29)]
-    first = next(n for n, r in enumerate(told) if r and not r.passed)
+    first = next(n for n, r in enumerate(told) if r and r.failed)
     found = told[-1]
     assert found is not None
     assert (first > 1, found.passed, found.severity) == (True, False, "warn")
@@ -96,13 +96,13 @@ def test_few_rows_a_value_without_rows_and_a_bulk_load_are_no_silence(monkeypatc
     rare = [*({**r, "region": "rare"} for r in rows[:3]), *rows[3:]]
     # One row a night, of one region after the other: none is silent, however many loads there are.
     nights = Nights(monkeypatch)
-    assert all(r is None or r.passed for r in (nights.night(rare, [rare[(n * 7) % 60]]) for n in range(40)))
+    assert all(r is None or not r.failed for r in (nights.night(rare, [rare[(n * 7) % 60]]) for n in range(40)))
     # A region that has no rows any more has nothing that could move.
     nights = Nights(monkeypatch)
     for n in range(20):
         nights.night(rows, some(rows, n))
     left = [r for r in rows if r["region"] != TEAMS[1]]
-    assert all((r := nights.night(left, some(left, n))) and r.passed for n in range(12))
+    assert all((r := nights.night(left, some(left, n))) and not r.failed for n in range(12))
     # The first load of everything says nothing of how often a region moves.
     nights = Nights(monkeypatch)
     many = [*rows, *({**r, "region": "quiet"} for r in table(1200))]

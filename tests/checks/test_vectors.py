@@ -37,7 +37,7 @@ def company(served: Settings, make_runtime: Callable[[Settings], Runtime], tmp_p
 
 def judged(company: Company, number: int) -> tuple[dict[str, CheckResult], Candidate]:
     candidate = Candidate(runtime=company.runtime, source=company.source, load=company.runtime.load(number))
-    return {r.name: r for r in vectors.run(candidate) if not r.passed}, candidate
+    return {r.name: r for r in vectors.run(candidate) if r.failed}, candidate
 
 
 def swap(company: Company, number: int, batch: int, *, in_ledger: bool) -> None:

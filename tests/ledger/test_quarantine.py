@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from moat.errors import FatalError
+from moat.errors import AskedWrongly, FatalError
 from moat.ledger import Ledger, incidents, loads
 from moat.ledger.loads import Load
 from moat.ledger.quarantine import Which, known_source, listing, put, replay
@@ -111,7 +111,7 @@ def test_a_source_that_does_not_exist_is_told_with_those_that_do(ledger: Ledger)
     failed(ledger, "1", aside("a"), source="contracts")
     assert known_source(ledger, "handbook") == "handbook"
     assert known_source(ledger, None) is None
-    with pytest.raises(FatalError, match=r"no load of a source 'hanbook' .* there are contracts, handbook"):
+    with pytest.raises(AskedWrongly, match=r"no load of a source 'hanbook' .* there are contracts, handbook"):
         known_source(ledger, "hanbook")
 
 

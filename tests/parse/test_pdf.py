@@ -11,7 +11,8 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.annotations import Text
 from reportlab.pdfgen.canvas import Canvas
 
-from moat.errors import ParseFailed
+from moat.errors import ParseDamaged, ParseFailed, ParseLocked
+from moat.parse.document import parse_document
 from moat.parse.options import Parsing
 from moat.parse.sandbox import Sandbox
 from moat.records import Block, Document, RawDocument
@@ -366,3 +367,37 @@ def test_every_word_is_read_in_its_order(parts: list[tuple[str, list[str]]]) -> 
     assert [word for word in text.split() if word.isalnum()] == written
     assert not lost_words(file.getvalue(), "p.pdf")
     assert not invented_words(file.getvalue(), "p.pdf")
+
+
+def test_what_is_locked_cut_off_or_damaged_is_told_apart_from_a_scan() -> None:
+    page = io.BytesIO()
+    paper = Canvas(page)
+    for n in range(3):
+        paper.drawString(40, 800, f"Page {n} of the tariff")
+        paper.showPage()
+    paper.save()
+    whole = page.getvalue()
+    empty = io.BytesIO()
+    paper = Canvas(empty)
+    paper.line(40, 40, 200, 200)
+    paper.save()
+    locked = pdf_with_password(whole)
+    for content, error, said in (
+        (locked, ParseLocked, "needs a password"),
+        (whole[: len(whole) // 2], ParseDamaged, "is cut off"),
+        (whole[: len(whole) * 9 // 10], ParseDamaged, "is cut off"),
+        (whole[:500] + b"\0" * (len(whole) - 500), ParseDamaged, "is cut off"),
+        (whole[:500] + bytes(len(whole) - 600) + whole[-100:], ParseDamaged, "is damaged"),
+        (empty.getvalue(), ParseFailed, "holds no text"),
+    ):
+        with pytest.raises(ParseFailed, match=said) as raised:
+            parse_document(content, "tariff.pdf", Parsing(), 10_000)
+        assert type(raised.value) is error
+
+
+def pdf_with_password(content: bytes) -> bytes:
+    writer = PdfWriter(PdfReader(io.BytesIO(content)))
+    writer.encrypt("secret", algorithm="AES-256")
+    made = io.BytesIO()
+    writer.write(made)
+    return made.getvalue()

@@ -14,7 +14,7 @@ from moat.checks.measures import Measure
 from moat.checks.widening import PUBLICLY, Opened, held, most_opened
 from moat.ledger import access_sync
 from moat.ledger.approvals import OPENED
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 from moat.runtime import nobodys
 
 LEAST_UNREAD = 3  # documents of a load, from which on it waits if nobody can read any of them
@@ -113,7 +113,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     if visible:
         candidate.measured["access.visible"], candidate.measured["access.emptied"] = visible, len(left) / visible
         candidate.behind["access.emptied"] = tuple(left[:SHOWN])
-    return [
+    results = [
         CheckResult(
             name="access widened",
             family="access",
@@ -167,6 +167,14 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed="100 %",
             documents=tuple(looked.unknown[:SHOWN]),
         ),
+    ]
+    of_visible = ("access widened", "access lost", "nobody left")
+    return [
+        one
+        for r in results
+        for one in (
+            over(visible, "visible documents", [r]) if r.name in of_visible else over(looked.n, "documents", [r])
+        )
     ]
 
 

@@ -74,13 +74,12 @@ def judge(
     told = (
         f"{within} measures within their usual range over {learned} loads"
         if judged
-        else f"not learned yet: {min(fewest, LEARNED_FROM)} of {LEARNED_FROM} loads"
+        else f"not learned yet ({min(fewest, LEARNED_FROM)} of {LEARNED_FROM} loads)"
     )
-    return (
-        [*departed, CheckResult(name=SUMMARY, family="", severity="warn", passed=True, seen=told, allowed="")]
-        if measures
-        else []
+    summary = CheckResult(
+        name=SUMMARY, family="", severity="warn", passed=bool(judged), seen=told, allowed="", judged=bool(judged)
     )
+    return [*departed, summary] if measures else []
 
 
 def _names(measure: Measure, measured: Mapping[str, float], history: History) -> Iterator[str]:

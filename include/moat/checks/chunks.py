@@ -9,7 +9,7 @@ from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.embedding.model import folder_of, max_tokens_of
 from moat.ids import text_hash
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 from moat.records import Chunk
 
 SAMPLE = 2_000  # documents searched for repeated lines
@@ -58,7 +58,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
         if text_hash(c.embedded_text) != c.text_hash:
             wrong.append(c.key)
     like.tell(candidate)
-    return [
+    results = [
         CheckResult(
             name="tokens",
             family="chunks",
@@ -87,6 +87,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             documents=tuple(dict.fromkeys(wrong))[:5],
         ),
     ]
+    return over(n, "chunks", results)
 
 
 class _Like:

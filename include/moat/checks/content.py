@@ -9,7 +9,7 @@ from collections import Counter
 
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 from moat.risks.judge import FAMILIES, families
 from moat.source import RiskAction
 
@@ -56,7 +56,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
                 documents=tuple(keys[:5]) if answer == "hold" else (),
             )
         )
-    return results
+    return over(n, "documents", results)
 
 
 def _seen(n: int, n_with: int, kinds: Counter[str], answer: RiskAction) -> str:

@@ -21,7 +21,7 @@ from moat.checks.measures import Measure
 from moat.checks.sample import Lowest
 from moat.ids import document_id
 from moat.ledger.access import bodies
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 from moat.ledger.documents import having
 from moat.records import Chunk
 
@@ -128,7 +128,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             candidate.behind[f"duplicates.{name}"] = what.keys
     sampled = "" if rate == 1.0 else f", a sample of {rate:.1%}"
     few = f"or fewer than {FEWEST_DUPLICATES}"
-    return [
+    results = [
         CheckResult(
             name="exact duplicates",
             family="duplicates",
@@ -165,8 +165,10 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed=f"at most {NEAR_RATIO:.0%}, {few}",
             documents=again.keys,
         ),
-        versions.run(candidate, audience),
     ]
+    n_of = ((exact.n, "chunks"), (equal.n, "documents"), (near.n, "documents"), (again.n, "texts"))
+    judged = [one for of, result in zip(n_of, results, strict=True) for one in over(*of, [result])]
+    return [*judged, *over(exact.n, "chunks", [versions.run(candidate, audience)])]
 
 
 def _seen(candidate: Candidate, rate: float) -> Duplicates:

@@ -13,7 +13,7 @@ from moat.checks.candidate import Candidate
 from moat.checks.chance import at_least
 from moat.checks.measures import Measure
 from moat.checks.moves import Moves
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over, unjudged
 from moat.ledger.measures import PastMeasure, history
 from moat.records import Prepared
 
@@ -71,8 +71,9 @@ class Languages:
         self._candidate.behind.update({name: tuple(keys) for name, keys in self._behind.items()})
         before = _counted(past)
         self._candidate.explained.update({**self._by_growth(past), **self._by_new(before)})
-        told = self._unusual(before) if len(past.get("documents", ())) >= LEARNED_FROM else {}
-        return [
+        n_loads = len(past.get("documents", ()))
+        told = self._unusual(before) if n_loads >= LEARNED_FROM else {}
+        results = [
             CheckResult(
                 name="languages of new documents",
                 family="parsing",
@@ -83,6 +84,9 @@ class Languages:
                 documents=tuple(key for name in told for key in self._behind[f"new language:{name}"])[:SHOWN],
             )
         ]
+        if n_loads < LEARNED_FROM:
+            return [unjudged(r, f"not learned yet ({n_loads} of {LEARNED_FROM} loads)") for r in results]
+        return over(self._added.total(), "new documents", results)
 
     def _unusual(self, before: Counter[str]) -> dict[str, str]:
         """Languages of new documents that are not usual in this source, with words; that of most documents is usual."""

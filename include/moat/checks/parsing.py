@@ -9,7 +9,7 @@ from itertools import groupby
 from moat.checks import languages, moves
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 from moat.records import Prepared
 
 SHORT = 100  # characters; shorter documents count as nearly empty
@@ -100,7 +100,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     garbled = texts.tell(candidate)
     garbled_ratio = len(garbled) / n if n else 0.0
     ratio = len(aside) / (n + len(aside)) if n + len(aside) else 0.0
-    return [
+    results = [
         CheckResult(
             name="quarantined share",
             family="parsing",
@@ -148,6 +148,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
         ),
         *spoken.tell(),
     ]
+    return [*over(n + len(aside), "documents", results[:1]), *over(n, "documents", results[1:])]
 
 
 class _Texts:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from moat.checks.baselines import LEARNED_FROM
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over, unjudged
 from moat.ledger.measures import PastMeasure, cut_short, history
 from moat.readers.shape import Column, Shape
 from moat.runtime import path
@@ -139,7 +139,7 @@ def _columns(columns: Sequence[Column], before: Mapping[str, Sequence[PastMeasur
     ]
     added = sorted(there.keys() - last) if last else []
     of = f"load {newest}" if newest is not None else "the first load"
-    return [
+    results = [
         CheckResult(
             name="columns",
             family="shape",
@@ -157,6 +157,7 @@ def _columns(columns: Sequence[Column], before: Mapping[str, Sequence[PastMeasur
             allowed=f"those of {of}",
         ),
     ]
+    return over(len(last), "columns of a load before", results)
 
 
 def _files(
@@ -168,7 +169,7 @@ def _files(
     new = sorted(files.keys() - known) if len(loads) >= LEARNED_FROM else []
     endings = tuple(f".{e}".replace("..", ".") for e in new if e != "none")
     keys = (p.key for p in candidate.plan() if new and p.what == "new" and p.key.lower().endswith(endings))
-    return [
+    results = [
         CheckResult(
             name="new kinds of files",
             family="shape",
@@ -179,6 +180,9 @@ def _files(
             documents=tuple(key for key, _ in zip(keys, range(5), strict=False)),
         )
     ]
+    if len(loads) >= LEARNED_FROM:
+        return results
+    return [unjudged(r, f"not learned yet ({len(loads)} of {LEARNED_FROM} loads)") for r in results]
 
 
 def _named(names: Sequence[str]) -> str:

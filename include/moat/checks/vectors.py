@@ -12,7 +12,7 @@ from moat.checks.measures import Measure
 from moat.checks.sample import Lowest
 from moat.embedding.client import Embedder, embedder_of
 from moat.ledger import embeddings, loads, projection
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 
 CANARIES = 32  # texts of a load that are embedded again
 FEWEST_OF_BATCH = 2  # of them per batch
@@ -125,9 +125,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     if any(wrong):  # texts are embedded once: delete wrong vectors so that the next load does not reuse them
         embeddings.forget(candidate.runtime.ledger, made_by, (chunk.text_hash for chunk in candidate.chunks()))
     _measure(candidate, looked, past)
-    return [
-        *_sound(candidate, looked, dimensions, [*of_load.alike, *visible.alike]),
-        as_made,
+    again = [
         CheckResult(
             name="canaries",
             family="vectors",
@@ -157,6 +155,14 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed="each text its own",
             documents=tuple(dict.fromkeys([*of_load.swapped, *visible.swapped]))[:5],
         ),
+    ]
+    n, n_past = len(looked.canaries), len(of_past)
+    return [
+        *_sound(candidate, looked, dimensions, [*of_load.alike, *visible.alike]),
+        as_made,
+        *over(n, "texts embedded again", again[:1]),
+        *over(n_past, "visible texts embedded again", again[1:2]),
+        *over(n + n_past, "texts embedded again", again[2:]),
         _one_model(candidate, made_by),
     ]
 
@@ -235,7 +241,7 @@ def _sound(candidate: Candidate, looked: VectorsSeen, dimensions: int, alike: Se
     limit = candidate.source.limits.max_identical_vectors_ratio
     ratio = identical / looked.n_texts if looked.n_texts else 0.0
     shared = max(looked.identical.values(), key=len, default={})
-    return [
+    results = [
         CheckResult(
             name="dimensions",
             family="vectors",
@@ -274,6 +280,7 @@ def _sound(candidate: Candidate, looked: VectorsSeen, dimensions: int, alike: Se
             documents=tuple(dict.fromkeys(shared.values()))[:1],
         ),
     ]
+    return over(looked.n, "vectors", results)
 
 
 def _as_made(candidate: Candidate, looked: VectorsSeen, model: str) -> CheckResult:
@@ -284,7 +291,7 @@ def _as_made(candidate: Candidate, looked: VectorsSeen, model: str) -> CheckResu
         for h, (key, vector) in looked.sample.items()
         if h in kept and not float(vector @ np.frombuffer(kept[h], "<f4")) >= ALIKE
     ]
-    return CheckResult(
+    result = CheckResult(
         name="as embedded",
         family="vectors",
         severity="block",
@@ -293,6 +300,7 @@ def _as_made(candidate: Candidate, looked: VectorsSeen, model: str) -> CheckResu
         allowed=f"cosine at least {ALIKE}",
         documents=tuple(dict.fromkeys(other))[:5],
     )
+    return over(len(kept), "vectors that the ledger keeps", [result])[0]
 
 
 def _one_model(candidate: Candidate, now: str) -> CheckResult:

@@ -22,7 +22,7 @@ class Verdict:
 
     @property
     def failed(self) -> tuple[CheckResult, ...]:
-        return tuple(r for r in self.results if not r.passed)
+        return tuple(r for r in self.results if r.failed)
 
     @property
     def reason(self) -> str:
@@ -46,7 +46,7 @@ def verdict(runtime: Runtime, number: int) -> Verdict:
         if f.name not in there
     ]
     every = (*found, *missing)
-    failed = {r.severity for r in every if not r.passed}
+    failed = {r.severity for r in every if r.failed}
     return Verdict(
         "block" if "block" in failed else "hold" if "hold" in failed else "pass",
         every,

@@ -7,7 +7,7 @@ from moat.checks import moves, rewritten, rolled_back
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.checks.moves import Moves
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 from moat.ledger.measures import history
 
 SHOWN = 5  # keys of documents behind a result
@@ -102,7 +102,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
     def share(n: int) -> float:
         return n / visible if visible else 0.0
 
-    return [
+    results = [
         *rolled_back.run(candidate),
         CheckResult(
             name="listing",
@@ -151,6 +151,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
             documents=tuple(elsewhere.values())[:SHOWN] if share(len(elsewhere)) > most else (),
         ),
     ]
+    always = ("listing", "fewest documents")
+    return [r for one in results for r in ([one] if one.name in always else over(visible, "visible documents", [one]))]
 
 
 def _measure(candidate: Candidate, moved: Moves) -> tuple[str, ...]:

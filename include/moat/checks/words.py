@@ -8,7 +8,7 @@ from collections import Counter
 
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
-from moat.ledger.checks import CheckResult
+from moat.ledger.checks import CheckResult, over
 from moat.records import Prepared
 
 KEPT = 0.98  # share of a document's words below which a person is told
@@ -73,7 +73,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
         candidate.measured["words.left_out"] = len(mostly) / n
         candidate.behind["words.left_out"] = tuple(mostly[:SHOWN])
     of = f"{compared:,} of {n:,} documents compared"
-    return [
+    results = [
         CheckResult(
             name="many words lost",
             family="words",
@@ -101,6 +101,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
             allowed="any: each rule is declared, and `moat explain` shows what it left out",
         ),
     ]
+    return [*over(compared, "documents that can be compared", results[:2]), *over(n, "documents", results[2:])]
 
 
 def left_out(told: tuple[str, ...] | list[str]) -> Counter[str]:

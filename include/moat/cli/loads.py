@@ -89,13 +89,13 @@ def load_show(number: Number, json: Json = False) -> None:
         ("", "check", "seen", "allowed", "documents"),
         (
             (
-                "ok" if r.passed else r.severity.upper(),
+                r.state,
                 f"{r.family}: {r.name}" + (f" ({r.measure}, learned)" if r.measure else ""),
                 r.seen,
                 r.allowed,
                 ", ".join(r.documents),
             )
-            for r in sorted(results, key=lambda r: r.passed)
+            for r in sorted(results, key=lambda r: (not r.failed, r.passed))
         ),
         "no check has run",
     )

@@ -41,8 +41,8 @@ JUDGED = {
     "golden": "embed",
 }
 TASKS = {"prepare": "parse", "decide": "gate", "anything": "read", "budget": "embed"}  # tasks not named after a stage
-# Task errors that are no news: the gate, a person or the other run has already reported them.
-BY_DESIGN = ("GateBlocked", "AirflowFailException", "LoadInProgress", "Superseded")
+# Task errors that are no news: the gate, a person or the other run has already reported them, or who asked is answered.
+BY_DESIGN = ("GateBlocked", "AirflowFailException", "LoadInProgress", "Superseded", "AskedWrongly")
 
 
 def beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:
@@ -108,7 +108,7 @@ def mended(runtime: Runtime, load: Load) -> None:
 
     Warnings from this very load stay, and a load of selected documents resolves only its own incidents.
     """
-    failed = {r.name for r in checks.of_load(runtime.ledger, load.id) if not r.passed}
+    failed = {r.name for r in checks.of_load(runtime.ledger, load.id) if r.failed}
     how = "was promoted" if load.state == "promoted" else "found everything in step"
     ended: list[Incident] = []
     for one in incidents.listing(runtime.ledger, load.source):

@@ -1,7 +1,7 @@
 """Results of the gate's checks, one row each."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from sqlalchemy import delete, insert, select
@@ -21,11 +21,12 @@ class CheckResult:
         name: Name of the check, unique within its family.
         family: Name of the family that ran it.
         severity: Effect of a failure: `warn` only reports, `hold` waits for a person, `block` rejects the load.
-        passed: Whether the load is within what is allowed.
+        passed: Whether something was judged, and is within what is allowed.
         seen: What was found, in words with numbers.
         allowed: The limit, in words, with the name of the setting that sets it.
         documents: Keys of a few documents behind a failure.
         measure: Name of the measure that a learned bound is about; empty for a fixed bound.
+        judged: Whether there was anything to judge; what was not judged has neither passed nor failed.
     """
 
     name: str
@@ -36,6 +37,27 @@ class CheckResult:
     allowed: str
     documents: tuple[str, ...] = ()  # keys of a few behind a failure
     measure: str = ""  # of a learned bound; empty: a fixed bound
+    judged: bool = True
+
+    @property
+    def failed(self) -> bool:
+        """Whether the load is beyond what is allowed."""
+        return self.judged and not self.passed
+
+    @property
+    def state(self) -> str:
+        """`ok`, `not judged`, or the severity of a failure in capitals."""
+        return "ok" if self.passed else self.severity.upper() if self.failed else "not judged"
+
+
+def unjudged(result: CheckResult, why: str) -> CheckResult:
+    """The result of a check that had nothing to judge."""
+    return replace(result, passed=False, judged=False, seen=why)
+
+
+def over(n: int, things: str, results: Sequence[CheckResult]) -> list[CheckResult]:
+    """Results of checks over some things: without any, a check that found nothing wrong has judged nothing."""
+    return list(results) if n else [unjudged(r, f"not judged (0 {things})") if r.passed else r for r in results]
 
 
 def keep(ledger: Ledger, current: Load, family: str, results: Sequence[CheckResult]) -> None:

@@ -113,7 +113,7 @@ def _failed(connection: Connection, ledger: Ledger) -> tuple[Numbered, ...]:
     query = (
         select(load.c.source, check_result.c.severity, func.count())
         .join(check_result, check_result.c.load_id == load.c.id)
-        .where(load.c.id.in_(judged), ~check_result.c.passed)
+        .where(load.c.id.in_(judged), ~check_result.c.passed, check_result.c.judged)
         .group_by(load.c.source, check_result.c.severity)
     )
     return tuple(Numbered(name, (severity,), n) for name, severity, n in connection.execute(query))

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, insert, not_, select, upd
 
 from moat import errors
 from moat.batching import windows
-from moat.errors import LIMITS, AccessUnknown, DocumentError, FatalError, with_derived
+from moat.errors import LIMITS, AccessUnknown, AskedWrongly, DocumentError, with_derived
 from moat.ledger import Ledger
 from moat.ledger.documents import MOST_TRIES
 from moat.ledger.loads import Load, fenced, sources
@@ -245,20 +245,20 @@ def replay(
 
 
 def known_filter(ledger: Ledger, source: str | None, which: Which) -> Which:
-    """Check a filter. Raises FatalError for a stage, error or key that there is not, with those that there are."""
+    """Check a filter. Raises AskedWrongly for a stage, error or key that there is not, with those that there are."""
     if which.stage is not None and which.stage not in STAGES:
-        raise FatalError(f"no document is set aside at a stage {which.stage!r}; there are {', '.join(STAGES)}")
+        raise AskedWrongly(f"no document is set aside at a stage {which.stage!r}; there are {', '.join(STAGES)}")
     kind = getattr(errors, which.error or "DocumentError", None)
     known = isinstance(kind, type) and issubclass(kind, DocumentError)
     there = {q.error for q in listing(ledger, source, resolved=True)} if not known else set[str]()
     if not known and which.error not in there:
-        raise FatalError(
+        raise AskedWrongly(
             f"no document is set aside for {which.error!r}; there are {', '.join(sorted(there)) or 'none'}"
         )
     if which.key is not None and not keys(ledger, source, which.key):
         near = difflib.get_close_matches(which.key, keys(ledger, source), n=1)
         hint = f"; did you mean {near[0]!r}" if near else ""
-        raise FatalError(
+        raise AskedWrongly(
             f"{which.key!r}{f' of {source}' if source else ''} is not in quarantine{hint}; "
             "`moat quarantine list` shows what is"
         )
@@ -274,9 +274,9 @@ def left_resting(source: str, n: int) -> str:
 
 
 def known_source(ledger: Ledger, name: str | None) -> str | None:
-    """Check that a source has loads. Raises FatalError listing the known names."""
+    """Check that a source has loads. Raises AskedWrongly listing the known names."""
     if name is not None and name not in (there := sources(ledger)):
-        raise FatalError(f"no load of a source {name!r} is in the ledger; there are {', '.join(there) or 'none'}")
+        raise AskedWrongly(f"no load of a source {name!r} is in the ledger; there are {', '.join(there) or 'none'}")
     return name
 
 

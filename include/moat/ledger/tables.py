@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 
 from moat.ledger.types import Guid, Id, Moment
@@ -275,6 +276,7 @@ check_result = Table(
     Column("allowed", Text, nullable=False),
     Column("documents", JSON, nullable=False),  # keys of some documents behind it
     Column("measure", String(160), nullable=False, default="", server_default=""),  # measure of a learned bound
+    Column("judged", Boolean, nullable=False, default=True, server_default=true()),  # there was something to judge
 )
 
 measure = Table(

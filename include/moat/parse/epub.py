@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from moat.errors import ParseFailed
+from moat.errors import ParseFailed, ParseLocked
 from moat.parse.blocks import unreadable
 from moat.parse.encoding import decode
 from moat.parse.html_links import one_of_targets
@@ -156,4 +156,4 @@ def _open_to_read(archive: zipfile.ZipFile, names: set[str], book: Book) -> None
     if root is not None:
         locked = {unquote(reference.get("URI") or "") for reference in root.iter("{*}CipherReference")}
         if locked & {item.name for item in book.items.values() if item.media_type in PAGES}:
-            raise ParseFailed("its pages are encrypted (DRM): ask its publisher for a copy without")
+            raise ParseLocked("its pages are encrypted (DRM): ask its publisher for a copy without")

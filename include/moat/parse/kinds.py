@@ -5,7 +5,7 @@ import posixpath
 import re
 import zipfile
 
-from moat.errors import ParseFailed
+from moat.errors import ParseDamaged, ParseFailed, ParseLocked
 from moat.parse.encoding import decode
 
 MIME = {
@@ -228,9 +228,9 @@ def _zipped(content: bytes) -> str:
             names = set(archive.namelist())
             mimetype = archive.read("mimetype")[:100].decode("ascii", "replace").strip() if "mimetype" in names else ""
             if "META-INF/manifest.xml" in names and b"encryption-data" in archive.read("META-INF/manifest.xml"):
-                raise ParseFailed("it is protected by a password")
+                raise ParseLocked("it is protected by a password")
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, NotImplementedError) as error:
-        raise ParseFailed(f"its zip container is damaged: {error}") from error
+        raise ParseDamaged(f"its zip container is damaged: {error}") from error
     if mimetype == MIME["epub"]:
         return "epub"
     if mimetype.startswith(MIME["odt"]):
@@ -249,9 +249,9 @@ def _ole(content: bytes) -> str:
         with olefile.OleFileIO(io.BytesIO(content)) as ole:
             names = {entry[0] for entry in ole.listdir()}
     except (OSError, ValueError, IndexError, TypeError) as error:
-        raise ParseFailed(f"its OLE container is damaged: {error}") from error
+        raise ParseDamaged(f"its OLE container is damaged: {error}") from error
     if "EncryptedPackage" in names:
-        raise ParseFailed("it is protected by a password")
+        raise ParseLocked("it is protected by a password")
     for stream, kind in (("WordDocument", "doc"), ("PowerPoint Document", "ppt"), ("Workbook", "xls"), ("Book", "xls")):
         if stream in names:
             return kind

@@ -3,9 +3,9 @@
 import io
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
-from moat.errors import ParseFailed
+from moat.errors import ParseDamaged, ParseLocked
 from moat.parse.blocks import unreadable
 from moat.parse.hidden_pdf import pdf_shown_and_hidden
 from moat.parse.job import Job, Parsed
@@ -29,29 +29,35 @@ NO_TITLE = re.compile(
 UNNAMED_GLYPH = re.compile(r"\(cid:\d+\)")
 MOST_ENTRIES = 20_000  # of an outline
 PASSWORD = 4  # pdfium's error
+DAMAGE = "it is damaged"
+END = b"%%EOF"
+NEAR_THE_END = 2_048  # bytes: some programs write a little behind it
 
 
 def parse_pdf(content: bytes, job: Job) -> Parsed:
     """Parse a PDF into blocks and its title.
 
     There are no blocks if it has no text that can be read. The title is what its metadata say unless a program set
-    it, or else the largest text of its first page; "" if neither is there. Raises ParseFailed if it needs a password.
+    it, or else the largest text of its first page; "" if neither is there. Raises ParseLocked if it needs a password,
+    ParseDamaged if none of its pages can be read.
     """
     import pypdfium2
 
     if b"/Encrypt" in content and _is_locked(content):
-        raise ParseFailed("it is a PDF that needs a password: save it without one and replay")
+        raise ParseLocked("it is a PDF that needs a password: save it without one and replay")
     shown, hidden = pdf_shown_and_hidden(content)
     try:
         document = pypdfium2.PdfDocument(shown)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", 0) == PASSWORD or "password" in str(error).lower():
-            raise ParseFailed("it is a PDF that needs a password: save it without one and replay") from error
-        return Parsed(_plain_pages(content))
+            raise ParseLocked("it is a PDF that needs a password: save it without one and replay") from error
+        return Parsed(_plain_pages(content) or _raise_for_damage(content))
     try:
         pages, notes, unread = _pages(document, shown, job)
         entries = _outline(document)
         blocks = _blocks(pages, entries) or _plain_pages(content)  # pypdf may read what pdfium cannot
+        if not blocks and not hidden and (not len(document) or DAMAGE in {one.why for one in unread}):
+            _raise_for_damage(content)
         title = str(document.get_metadata_dict().get("Title") or "").strip()
         title = largest_text(pages) if not title or NO_TITLE.search(title) else title
         files = list(attached_files(document, notes, job))
@@ -75,7 +81,7 @@ def _pages(document: Any, content: bytes, job: Job) -> tuple[list[Page], list[No
         try:
             page = document[number - 1]
         except pypdfium2.PdfiumError:
-            unread.append(Unread(page=number, why="it is damaged"))
+            unread.append(Unread(page=number, why=DAMAGE))
             continue
         try:
             beside, values = annotations(page, form)
@@ -93,7 +99,7 @@ def _pages(document: Any, content: bytes, job: Job) -> tuple[list[Page], list[No
                 made.lines = lines_of([_segment(left)], number)
             pages.append(made)
         except pypdfium2.PdfiumError:
-            unread.append(Unread(page=number, why="it is damaged"))
+            unread.append(Unread(page=number, why=DAMAGE))
         finally:
             page.close()
     tables.close()
@@ -149,6 +155,15 @@ def _blocks(pages: list[Page], entries: list[Entry]) -> list[Block]:
 def _unread(unread: list[Unread]) -> Iterator[Block]:
     for one in sorted(unread, key=lambda u: u.page):
         yield unreadable(f"page {one.page}: {one.why}", one.page)
+
+
+def _raise_for_damage(content: bytes) -> NoReturn:
+    """Raise ParseDamaged: a scan can be opened, and this cannot."""
+    if END not in content[-NEAR_THE_END:].rstrip(b"\0"):
+        raise ParseDamaged(
+            f"it is a PDF that is cut off: {len(content):,} bytes are there, and its end is missing. Copy it again and replay"
+        )
+    raise ParseDamaged("it is a PDF that is damaged: none of its pages can be read. Copy or save it again and replay")
 
 
 def _outline(document: Any) -> list[Entry]:

@@ -27,6 +27,8 @@ from moat.runtime import Runtime, path, timed
 from moat.source import Source
 from moat.stages.rejected_before import rejected_before
 
+NOTHING = "not judged (there is nothing to check)"
+
 
 @timed("gate")
 def check(runtime: Runtime, source: Source, number: int, family: str) -> list[CheckResult]:
@@ -71,7 +73,9 @@ def check(runtime: Runtime, source: Source, number: int, family: str) -> list[Ch
         ]
     if not found:
         found = [
-            CheckResult(name=family, family=family, severity="warn", passed=True, seen="nothing to check", allowed="")
+            CheckResult(
+                name=family, family=family, severity="warn", passed=False, seen=NOTHING, allowed="", judged=False
+            )
         ]
     results.keep(runtime.ledger, load, family, found)
     runtime.progress(table(found))
@@ -99,17 +103,17 @@ def _learned(candidate: Candidate, family: str, of: Sequence[Measure]) -> Iterat
 
 
 def refused(found: list[CheckResult]) -> list[str]:
-    """Return the names of checks that passed, so that a broken rule turns its task red.
+    """Return the names of checks that judged and passed, so that a broken rule turns its task red.
 
     A check that only holds the load breaks nothing: a person decides at the task `decide`, which alone waits.
 
     Raises:
         GateBlocked: A check that blocks has failed; the message names each that failed.
     """
-    broken = [r for r in found if not r.passed and r.severity != "warn"]
+    broken = [r for r in found if r.failed and r.severity != "warn"]
     if any(r.severity == "block" for r in broken):
         raise GateBlocked("; ".join(f"{r.name} ({r.severity}): {r.seen}, allowed: {r.allowed}" for r in broken))
-    return [r.name for r in found if r.passed]
+    return [r.name for r in found if r.judged and not r.failed]
 
 
 def decide(runtime: Runtime, source: Source, number: int) -> Verdict:
@@ -159,7 +163,7 @@ def report_path(load: Load) -> str:
 def table(found: tuple[CheckResult, ...] | list[CheckResult]) -> str:
     """Format results as a table for a log."""
     rows = [("", "check", "seen", "allowed")]
-    rows += [("ok" if r.passed else r.severity.upper(), f"{r.family}: {r.name}", r.seen, r.allowed) for r in found]
+    rows += [(r.state, f"{r.family}: {r.name}", r.seen, r.allowed) for r in found]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]]).rstrip()
@@ -190,12 +194,19 @@ def report(load: Load, found: Verdict, incident: Incident | None, before: str = 
             if r.documents:
                 lines.append(f"  Such as {', '.join(f'`{_line(key)}`' for key in r.documents)}")
         lines.append("")
-    passed = [r for r in found.results if r.passed]
-    lines += [f"### What passed: {len(passed)} of {len(found.results)}", ""]
-    for family in dict.fromkeys(r.family for r in passed):
-        names = (_line(r.name.removesuffix(f", {family}")) for r in passed if r.family == family)
-        lines.append(f"- {family}: {', '.join(names)}")
+    passed, idle = [r for r in found.results if r.passed], [r for r in found.results if not r.judged]
+    lines += [f"### What passed: {len(passed)} of {len(found.results) - len(idle)} that judged something", ""]
+    lines += _by_family(passed)
+    if idle:
+        lines += ["", f"### Not judged: {len(idle)}", "", *_by_family(idle, why=True)]
     return "\n".join(lines)
+
+
+def _by_family(results: Sequence[CheckResult], why: bool = False) -> Iterator[str]:
+    """Names of results as one item per family, with what each of them says if `why`."""
+    for family in dict.fromkeys(r.family for r in results):
+        of = [(r, _line(r.name.removesuffix(f", {family}"))) for r in results if r.family == family]
+        yield f"- {family}: {', '.join(f'{name}: {_line(r.seen)}' if why else name for r, name in of)}"
 
 
 COUNTS = {  # labels of the counts, in the order of the report

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from moat.errors import IndexUnavailable, LedgerUnavailable, SourceUnavailable
+from moat.connections import EnvironmentConnections
+from moat.errors import AskedWrongly, IndexUnavailable, LedgerUnavailable, SourceUnavailable
 from moat.incidents import lifecycle as noticed
-from moat.ledger import Ledger, checks, incidents, loads
+from moat.ledger import Ledger, checks, incidents, loads, quarantine
 from moat.ledger.checks import CheckResult
 from moat.ledger.incidents import Incident
+from moat.ledger.quarantine import Which
 from moat.runtime import Runtime
 from moat.settings import Settings
 from moat.source import Groups, Limits, LocalFiles
 from moat.stages import gate as gates
 from moat.stages.run import finish
+from moat.staging import Staging
 from tests.company import Company
 
 
@@ -219,3 +222,21 @@ def test_what_is_late_says_so_once(runtime: Runtime, company: Company) -> None:
     assert (quiet.stage, quiet.detail["causes"][0]["name"]) == ("read", "stale_source")
     company.run()
     assert [i.id for i in incidents.listing(runtime.ledger)] == [quiet.id], "that nothing came again does not end it"
+
+
+def test_what_a_person_typed_wrongly_is_no_incident(ledger: Ledger, settings: Settings, tmp_path: Path) -> None:
+    runtime = Runtime(
+        settings=settings,
+        ledger=ledger,
+        staging=Staging(str(tmp_path / "staging")),
+        connections=EnvironmentConnections({}),
+        progress=lambda line: None,
+    )
+    with pytest.raises(AskedWrongly) as error:
+        quarantine.known_filter(ledger, None, Which(stage="pars"))
+    typed = f"{type(error.value).__name__}: {error.value}"
+    assert noticed.task_failed(runtime, "replay_quarantine", "read", "mark", typed, None, "airflow:x") is None
+    assert incidents.listing(ledger) == []
+    broken = "FatalError: directory company: /srv/groups.yaml cannot be read: [Errno 2] No such file or directory"
+    noticed.task_failed(runtime, "sync_directory", "read", "sync", broken, None, "airflow:x")
+    assert only(runtime).title == "A directory of people cannot be read"

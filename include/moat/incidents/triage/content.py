@@ -2,7 +2,7 @@
 
 import re
 
-from moat.errors import AccessUnknown, DirectoryStale, DirectoryUnavailable, NothingLeft, ParseUndecodable, RiskFound
+from moat.errors import AccessUnknown, NothingLeft, ParseUndecodable, RiskFound
 from moat.incidents.triage.evidence import Evidence, Signs, signs
 from moat.incidents.triage.signature import (
     ACCESS,
@@ -153,11 +153,8 @@ def _nobody(e: Evidence) -> Signs:
     found = [*e.moved(r"^access\.(nobody|empt|no_)", "high"), *fewer]
     found_checks = e.failed(r"group|nobody")
     empty = [f"nobody is in {group}" for group in e.empty_groups]
-    said = e.raised(DirectoryStale, DirectoryUnavailable)
     gone = [*e.failed(r"^nobody left$"), *e.moved(r"^access\.emptied$", "high")]
-    return signs(
-        94 if empty and gone else 88 if empty else 86, [*empty, *found_checks, *found, *said], e.part("folder")
-    )
+    return signs(94 if empty and gone else 88 if empty else 86, [*empty, *found_checks, *found], e.part("folder"))
 
 
 def _risk(kind: str, asked: str) -> "Signature":

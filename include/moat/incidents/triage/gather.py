@@ -227,10 +227,7 @@ def _sized(source: Source | None) -> bool:
 def _missed(runtime: Runtime, load: Load, plan: list[Planned]) -> int:
     """Number of vanishing documents behind failed golden questions."""
     asked = {
-        key
-        for r in checks.of_load(runtime.ledger, load.id)
-        if r.family == "golden" and not r.passed
-        for key in r.documents
+        key for r in checks.of_load(runtime.ledger, load.id) if r.family == "golden" and r.failed for key in r.documents
     }
     return sum(1 for p in plan if p.what == "vanished" and p.key in asked)
 
@@ -238,7 +235,7 @@ def _missed(runtime: Runtime, load: Load, plan: list[Planned]) -> int:
 def _copies(runtime: Runtime, load: Load, plan: list[Planned]) -> float | None:
     """Share of new documents among those that failed checks of duplicates name."""
     results = checks.of_load(runtime.ledger, load.id)
-    named = {key for r in results if r.family == "duplicates" and not r.passed for key in r.documents}
+    named = {key for r in results if r.family == "duplicates" and r.failed for key in r.documents}
     what = [p.what for p in plan if p.key in named and p.what in ("new", "changed")]
     return what.count("new") / len(what) if what else None
 

@@ -56,7 +56,7 @@ def _open(ledger: Ledger, audience: Audience, source: str, load: Load | None) ->
     """The newest passes since the last promoted load, or about a document that a check names, with what they opened."""
     last = history.before(ledger, source, load.id if load else None)
     results = checks.of_load(ledger, load.id) if load else []
-    keys = {key for r in results if r.family in ("access", "golden") and not r.passed for key in r.documents}
+    keys = {key for r in results if r.family in ("access", "golden") and r.failed for key in r.documents}
     found = dict[Pass, list[LetIn]]()
     for one in passes.open_since(ledger, source, last.opened_at if last else NEVER, sorted(keys)):
         if len(found) < MOST and (some := let_in(audience, passes.documents(ledger, one.id))):

@@ -27,7 +27,9 @@ def _columns(e: Evidence) -> tuple[list[str], list[str], list[str], list[str]]:
         return [], [], [], []
     gone, new = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
     both = sorted(now.keys() & before.keys())
-    retyped = [n for n in both if now[n].type != before[n].type and now[n].nulls < 1 and before[n].nulls < 1]
+    # Without rows that were read there is no type, so nothing shows that it is another.
+    typed = [n for n in both if now[n].type and before[n].type and now[n].nulls < 1 and before[n].nulls < 1]
+    retyped = [n for n in typed if now[n].type != before[n].type]
     emptied = [n for n in both if now[n].nulls - before[n].nulls >= 0.2]
     return gone, new, retyped, emptied
 

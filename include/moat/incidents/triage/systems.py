@@ -1,6 +1,12 @@
 """Causes in surrounding systems: credentials, servers, disks, memory, databases; found by error text."""
 
+from collections.abc import Callable
+
 from moat.errors import (
+    DeclarationError,
+    DirectoryStale,
+    DirectoryUnavailable,
+    DocumentError,
     EmbedderHung,
     EmbedderUnavailable,
     IndexNotKept,
@@ -9,17 +15,32 @@ from moat.errors import (
     ModelError,
     OverBudget,
     ParseCrashed,
+    ParseDamaged,
+    ParseLocked,
     ParseOutOfMemory,
     ParserBroken,
     ParseTimedOut,
     ParseTooMuchText,
     SchemaError,
+    SettingsError,
     SourceNotMounted,
     SourceUnavailable,
     WrongServer,
 )
 from moat.incidents.triage.evidence import Evidence, Signs, signs
-from moat.incidents.triage.signature import AFFORD, AGAIN, CLEAR, DOCTOR, FULL, LIST, LOOK, REPLAY, Signature, by_error
+from moat.incidents.triage.signature import (
+    AFFORD,
+    AGAIN,
+    CLEAR,
+    DIRECTORIES,
+    DOCTOR,
+    FULL,
+    LIST,
+    LOOK,
+    REPLAY,
+    Signature,
+    by_error,
+)
 
 
 def _status(code: str) -> str:
@@ -43,6 +64,7 @@ DISK_READONLY = r"Read-only file system|EROFS|readonly database|read-only databa
 INDEX_READONLY = r"read.?only|READONLY"
 LOCAL_DENIED = r"Permission denied|EACCES|PermissionError|Operation not permitted"
 MEMORY = r"MemoryError|out of memory|OutOfMemory|CUDA out of memory|SIGKILL|exit status 137|return code -9|Killed|OOM"
+DIRECTORY = r"\bdirectory [\w.-]+[:,] "
 HANGS = r"hangs: it takes connections|hangs, or has too much to do|hangs at \S+: it takes connections"
 REQUEST = r"refuses with 4(?:00|13|22)|the embedder takes [\d,]+"  # of the embedder, for texts beyond what it takes
 LOCKED = r"database is locked|deadlock detected|could not obtain lock|lock timeout|LockNotAvailable|too many (clients|connections)"
@@ -101,6 +123,29 @@ def _request(e: Evidence) -> Signs:
     return signs(95, [f for f in e.raised(ModelError) if f in e.said(REQUEST)])
 
 
+def _directory(e: Evidence) -> Signs:
+    """A directory whose file, connection or answer cannot be read."""
+    refused = {id(f) for f in e.said(REFUSED)}
+    wrong = [f for f in e.said(DIRECTORY) if f.error == "FatalError" and id(f) not in refused]
+    silent = [f for f in e.raised(DirectoryUnavailable, DirectoryStale) if id(f) not in refused]
+    return signs(92, wrong) if wrong else signs(86, silent)
+
+
+def _settings(e: Evidence) -> Signs:
+    return signs(96, [f for f in e.raised(SettingsError) if f not in e.said(REFUSED)])
+
+
+def _aside(error: type[DocumentError]) -> Callable[[Evidence], Signs]:
+    """Documents that one error set aside."""
+
+    def look(e: Evidence) -> Signs:
+        rests, many = e.aside_by(error), e.failed("quarantin|aside")
+        most = 2 * sum(a.n for a in rests) >= sum(a.n for a in e.aside)
+        return signs(90 if many and most else 59, rests, many) if rests else Signs()
+
+    return look
+
+
 def _late(e: Evidence) -> Signs:
     return signs(30, [f for f in e.faults if f.kind == "late" and f.subject != "freshness"])
 
@@ -131,6 +176,11 @@ SYSTEMS = (
     Signature("out_of_memory", "A process ran out of memory", _memory, ("give the worker more memory, or lower MOAT_BATCH_MB", CLEAR, REPLAY)),
     Signature("parser_crashed", "The parser crashes or runs too long", _crashed, (LIST, REPLAY, AGAIN)),
     Signature("model_mismatch", "Another embedding model answers", _wrong_model, ("set MOAT_MODEL and MOAT_MODEL_REVISION back, or load anew with the new model", FULL)),
+    Signature("documents_locked", "Documents need a password", _aside(ParseLocked), ("ask for copies of {source} without a password or licence", LIST, REPLAY)),
+    Signature("documents_damaged", "Documents arrive cut off or damaged", _aside(ParseDamaged), ("see whether the transfer to {source} breaks off: compare sizes with the originals", LIST, REPLAY)),
+    Signature("directory_unread", "A directory of people cannot be read", _directory, ("correct what the message names: the file, the connection or the declaration", DIRECTORIES, "moat directory sync", CLEAR)),
+    Signature("dag_file_broken", "A DAG file cannot be read, or declares something wrong", lambda e: signs(97, e.raised(DeclarationError)), ("correct the file that the message names", DOCTOR, CLEAR)),
+    Signature("setting_wrong", "A setting or a connection is missing or wrong", _settings, ("set or correct the setting or the connection that the message names", DOCTOR, CLEAR)),
     Signature("embedder_refuses", "The embedder refuses texts or requests", _request, ("see the embedder's log; lower Chunking.target_tokens of {source} where a text is too long", CLEAR)),
     Signature("budget_exceeded", "The load would cost more than its budget", _budget, (LOOK, AFFORD, "raise Limits.max_tokens or Limits.max_cost of {source}")),
     Signature("late_load", "A load is late", _late, ("look at the newest run of {source} in Airflow", CLEAR)),
