@@ -2,14 +2,19 @@
 
 import json
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 from moat_connections import WINDOW, AirflowConnections
+from sqlalchemy.exc import OperationalError
 
 from moat.connections import Connection, Connections, EnvironmentConnections
-from moat.errors import FatalError, SettingsError, SourceUnavailable
+from moat.errors import FatalError, LedgerError, SettingsError, SourceUnavailable
+from moat.ledger import Ledger
+from moat.settings import PROJECT
 
 FORMS = {
     "JSON with an extra": (
@@ -217,3 +222,72 @@ def test_the_stages_read_with_the_connections_of_one_door() -> None:
         for ask in (connections.get, connections.sql):
             with pytest.raises(SettingsError, match="nowhere"):
                 ask("nowhere")
+
+
+IN_THE_DATABASE = """
+import json, os, sys
+import sqlalchemy as sa
+from airflow.configuration import conf
+from airflow.models.connection import Connection
+sys.path.insert(0, sys.argv[1])
+from moat_connections import AirflowConnections
+from moat.errors import MoatError
+
+def said(conn_id, outside=True):
+    try:
+        return AirflowConnections(outside).get(conn_id).password
+    except MoatError as error:
+        return f"{type(error).__name__}: {error}"
+
+file = conf.get("database", "sql_alchemy_conn")
+answers = {"no database": said("ui")}
+answers["not made"] = os.path.exists(sa.engine.make_url(file).database)
+engine = sa.create_engine(file)
+engine.connect().close()
+answers["empty database"] = said("ui")
+Connection.__table__.create(engine)
+with sa.orm.Session(engine) as session:
+    session.add(Connection(conn_id="ui", conn_type="postgres", host="h", password="made in the UI"))
+    session.commit()
+os.environ.pop("_AIRFLOW_PROCESS_CONTEXT", None)
+answers["a task"] = said("ui", False)
+answers["ui"] = said("ui")
+answers["unknown"] = said("nobody")
+print("ANSWER" + json.dumps(answers))
+"""
+
+
+def test_what_was_made_in_the_ui_is_seen_by_the_command_line_or_it_says_why_not(
+    asked_of_airflow: Callable[..., Any], tmp_path: Path
+) -> None:
+    said = asked_of_airflow(IN_THE_DATABASE, tmp_path, str(PROJECT / "plugins"))
+    assert said["ui"] == "made in the UI"
+    assert "What is defined in Airflow's UI is not seen here: there is no /" in said["no database"]
+    assert "set AIRFLOW_HOME, or AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" in said["no database"]
+    assert not said["not made"], "looking makes no database"
+    assert "no such table" in said["empty database"]
+    assert said["unknown"].endswith("set AIRFLOW_CONN_NOBODY"), "it was looked for everywhere"
+    assert "is not defined" in said["a task"], "which asks Airflow's API server instead"
+
+
+def test_a_wrong_password_is_no_outage_and_a_missing_provider_has_a_name(
+    warehouse: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = AirflowConnections().sql("warehouse")
+    for words in (
+        'FATAL:  password authentication failed for user "moat"',
+        "Access denied for user 'moat'@'h' (using password: YES)",
+        "Incorrect username or password was specified.",
+    ):
+
+        def refused(words: str = words) -> None:
+            raise duckdb.OperationalError(words)
+
+        monkeypatch.setattr(sql._hook, "get_conn", refused)
+        with pytest.raises(FatalError, match="connection warehouse: the database refuses its login or password"):
+            list(sql.stream("SELECT 1"))
+        with pytest.raises(LedgerError, match="refuses its user or password"), Ledger("sqlite://", "t")._mapped():
+            raise OperationalError("SELECT 1", {}, duckdb.OperationalError(words))
+    monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps({"conn_type": "snowflake", "host": "h"}))
+    with pytest.raises(SettingsError, match=r"type snowflake, .* install apache-airflow-providers-snowflake"):
+        AirflowConnections().sql("lake")

@@ -23,6 +23,12 @@ _PHRASES = (
     r"starting up", r"shutting down", r"recovery mode", r"terminating connection", r"canceling statement",
     r"rate limit", r"too many requests", r"quota exceeded", r"throttl", r"disk I/O error", r"malformed",
 )  # fmt: skip
+_OF_THE_LOGIN = (  # which no further try mends, whatever class its driver gives it
+    r"(?:password )?authentication failed", r"access denied for user", r"login failed", r"no password supplied",
+    r"invalid (?:username|password|credentials|authorization)", r"incorrect (?:username|password)", r"ORA-01017",
+    r"role \S+ (?:does not exist|is not permitted to log in)", r"no pg_hba\.conf entry",
+)  # fmt: skip
+LOGIN = re.compile("|".join(_OF_THE_LOGIN), re.IGNORECASE)
 KNOWN = re.compile("|".join(_PHRASES), re.IGNORECASE)
 QUERY = re.compile("|".join(_OF_THE_QUERY), re.IGNORECASE)
 NAME = re.compile(r"[A-Za-z_]\w*")
@@ -63,6 +69,13 @@ def said(error: BaseException, ours: str = "") -> str:
 def is_of_the_query(error: BaseException) -> bool:
     """Whether an error is the query's own fault, whatever class its driver gives it."""
     return bool(QUERY.search(str(error)))
+
+
+def is_of_the_login(error: BaseException) -> bool:
+    """Whether a server refuses the name or the password, which is no outage."""
+    if getattr(error, "pgcode", None) in ("28P01", "28000") or getattr(error, "sqlstate", None) in ("28P01", "28000"):
+        return True
+    return bool(LOGIN.search(str(error)))
 
 
 def _code(error: BaseException) -> str:

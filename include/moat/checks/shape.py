@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from moat.checks import stamps
 from moat.checks.baselines import LEARNED_FROM
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
@@ -46,7 +47,25 @@ MEASURES = (
 
 def run(candidate: Candidate) -> list[CheckResult]:
     """Holds the load if a column disappeared or changed type; warns about new ones, and about wrong change stamps."""
-    return [*_stamp(candidate), *_shape(candidate)]
+    return [*_stamp(candidate), *_stamp_values(candidate), *_shape(candidate)]
+
+
+def _stamp_values(candidate: Candidate) -> list[CheckResult]:
+    """Whether the stamps of the listing can tell of changes: not by one value for all, in the future, or going back."""
+    counts = candidate.load.counts
+    if "stamped" not in counts:
+        return []
+    odd, n, moved = stamps.in_words(counts), counts["stamped"], counts.get("stamp_moved", 0)
+    return [
+        CheckResult(
+            name="stamp values",
+            family="shape",
+            severity="warn",
+            passed=not odd,
+            seen=odd or f"{n:,} stamps, {moved:,} of them moved on",
+            allowed="stamps of their own, that move on with each change",
+        )
+    ]
 
 
 def _stamp(candidate: Candidate) -> list[CheckResult]:

@@ -26,6 +26,7 @@ from moat.cli.shared import err
 from moat.errors import FatalError, MoatError
 from moat.settings import environment
 
+OF_AIRFLOW = ("AIRFLOW_CONN_", "AIRFLOW_HOME")  # of the state folder's variables, those that Airflow reads
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -57,7 +58,7 @@ def main() -> None:
     """Entry point of the console script; prints Moat's errors as one line."""
     signal.signal(signal.SIGTERM, _stopped)
     os.umask(0o077)  # what a command writes lies in the state folder, or holds texts
-    os.environ.update({name: value for name, value in environment().items() if name.startswith("AIRFLOW_CONN_")})
+    os.environ.update({name: value for name, value in environment().items() if name.startswith(OF_AIRFLOW)})
     try:
         app()
     except MoatError as error:

@@ -50,13 +50,13 @@ def me() -> str:
 
 
 def connections() -> Connections:
-    """Airflow's connections, so that a source uses the same ones as its DAG."""
+    """Airflow's connections, those made in its UI too, so that a source uses the same ones as its DAG."""
     for folder in ("plugins", "dags"):
         if str(PROJECT / folder) not in sys.path:
             sys.path.append(str(PROJECT / folder))
     # Airflow logs its hooks on standard output, which is for the command's result.
     os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
-    found: Connections = import_module("moat_connections").AirflowConnections()
+    found: Connections = import_module("moat_connections").AirflowConnections(outside=True)
     return found
 
 

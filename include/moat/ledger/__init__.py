@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from moat.errors import LedgerError, LedgerUnavailable
-from moat.foreign import said
+from moat.foreign import is_of_the_login, said
 from moat.settings import Settings
 
 SCRUB_TRIES = 50  # 0.2 s apart
@@ -143,6 +143,10 @@ class Ledger:
             if self._never_made():
                 raise LedgerError(f"there is no ledger at {self.engine.url!r} yet: run `moat migrate` first") from None
             told = said(error.orig or error)
+            if is_of_the_login(error.orig or error):
+                raise LedgerError(
+                    f"the ledger at {self.engine.url!r} refuses its user or password: {told}. Correct MOAT_LEDGER_URL"
+                ) from None
             more = (
                 "; make room on its disk: nothing is lost, and what was under way is done again when it runs again"
                 if "full" in told or "no space" in told

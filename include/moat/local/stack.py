@@ -82,6 +82,7 @@ def _settle(home: Path, file: Path) -> dict[str, str]:
     }.items():
         env.setdefault(name, value)
     env["LOCAL_WEAVIATE_PORTS"] = "closed" if confined.possible() else "open"
+    env["AIRFLOW_HOME"] = str(home / "airflow")  # so that the command line sees the connections made in its UI
     env["MOAT_AIRFLOW_URL"] = f"http://127.0.0.1:{env['LOCAL_AIRFLOW_PORT']}"
     env["AIRFLOW_CONN_CONTRACTS_S3"] = json.dumps(
         {

@@ -149,11 +149,15 @@ def _plan(
     """
     stamps = Stamps(runtime, source, load)
     found = _planned(runtime, source, load=load, reader=reader, options=options, base=base, stamps=stamps)
+    if options.whole:
+        stamps.tell(found[0])
     if not options.whole or options.full:
         return found
+    told = Counter({name: n for name, n in found[0].items() if name.startswith("stamp")})
     wrong = stamps.wrong(reader)
     if wrong or stamps.in_doubt:
         found = _planned(runtime, source, load=load, reader=reader, options=options, base=base, stamps=None)
+    found[0].update({name: n for name, n in told.items() if name not in found[0]})  # of the first of two listings
     stamps.note(found[0], wrong)
     return found
 

@@ -142,6 +142,8 @@ EVIDENCE: list[tuple[str, Evidence]] = [
     ("duplicated_batch", of(task("read", "3 keys are listed more than once, such as 'a'", "KeyListedTwice"))),
     ("time_zone_shift", of(check("changed documents", measure="volume.changed"), clock=(120, 0.97), moved={"volume.changed": (900.0, 20.0)})),
     ("time_zone_shift", of(check("hour", measure="hour:opened"), moved={"hour:opened": (15.0, 9.0)})),
+    ("stamp_wrong", of(check("stamp values", "all 59 documents have one and the same stamp", severity="warn"))),
+    ("stamp_wrong", of(check("change stamp", "3 of 20 documents have another content, and the same stamp", severity="warn"))),
     ("stale_source", of(check("freshness", "nothing new for 9 days; allowed: 2", severity="warn"))),
     ("quarantine_growth", of(ASIDE, moved={"volume.aside": (0.22, 0.01)}, aside=(Aside("parse", "ParseFailed", "its archive is encrypted", 90),))),
     ("volume_growth", of(check("new documents", measure="volume.new"), moved={"volume.new": (800.0, 5.0)})),

@@ -2,7 +2,18 @@
 
 from moat.errors import ColumnMissing, KeyListedTwice, NothingListed
 from moat.incidents.triage.evidence import Evidence, Segment, Signs, signs
-from moat.incidents.triage.signature import AGAIN, DECLARE, LIST, LOOK, REJECT, RELEASE, REPLAY, ROLLBACK, Signature
+from moat.incidents.triage.signature import (
+    AGAIN,
+    DECLARE,
+    FULL,
+    LIST,
+    LOOK,
+    REJECT,
+    RELEASE,
+    REPLAY,
+    ROLLBACK,
+    Signature,
+)
 
 FEWER = r"^(listing|fewest documents)$"  # names of fixed checks, or measure names of learned bounds
 LISTED = r"^(volume\.listed|shape\.rows)$"
@@ -209,6 +220,11 @@ def _schema_check(e: Evidence) -> Signs:
     return signs(97, gone) if gone else signs(52, e.failed(r"^columns$"))
 
 
+def _stamp(e: Evidence) -> Signs:
+    found = e.failed(r"^(change stamp|stamp values)$")
+    return signs(88 if len(found) == len(e.failed(".")) else 70, found)
+
+
 def _stale(e: Evidence) -> Signs:
     quiet = [f for f in e.faults if f.kind == "late" and f.subject == "freshness"]
     found = [*e.failed(STALE), *e.moved(STALE, "high"), *quiet]
@@ -245,6 +261,7 @@ SUPPLY = (
     Signature("one_text", "Many documents hold the same text", _one_text, ("look at one of the documents that the report names: is it an error page?", REJECT, AGAIN, ROLLBACK)),
     Signature("documents_moved", "The same documents have other keys", _moved, (LOOK, RELEASE, REJECT)),
     Signature("time_zone_shift", "Dates are in another time zone", _clock, ("correct the time zone of {source}'s dates", REJECT, AGAIN)),
+    Signature("stamp_wrong", "The change stamp does not tell of changes", _stamp, ("name another column in modified_at of {source}, one that moves on with every change, or none: then whole rows are compared", FULL)),
     Signature("stale_source", "The source has nothing new for longer than usual", _stale, ("ask the supplier whether the export of {source} runs", AGAIN)),
     Signature("quarantine_growth", "More documents than usual are set aside", _quarantine, (LIST, f"{REPLAY}  # when it is mended", REJECT)),
     Signature("volume_growth", "More documents than usual are new or changed", _swell, (LOOK, RELEASE, REJECT, DECLARE)),
