@@ -105,6 +105,7 @@ class Retriever:
         with ExitStack() as opened:  # what is open when the next cannot be opened is closed again
             ledger = within(wait_s, lambda: Ledger.open(settings), LedgerUnavailable(f"the ledger {late}"))
             opened.enter_context(closing(ledger))
+            WeaviateStore.warm()
             slow = IndexUnavailable(f"Weaviate at {settings.weaviate_host}:{settings.weaviate_port} {late}")
             store = within(wait_s, lambda: WeaviateStore.open(reading, "reader"), slow)
             opened.enter_context(closing(store))

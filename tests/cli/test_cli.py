@@ -649,8 +649,8 @@ def test_a_replayed_document_is_tried_again(fresh: Place, moat: Any) -> None:
     assert "until it is asked for" in moat(fresh, "quarantine", "list").out
     left = moat(fresh, "quarantine", "replay").out
     assert "docs: 1 rest, their bytes failed 3 times or more" in left
-    assert "--source docs --key KEY" in left
-    for asked in (["--key", "bad.md"], ["--again"]):
+    assert "moat quarantine replay docs KEY" in left
+    for asked in (["docs", "bad.md"], ["--key", "bad.md"], ["--again"]):
         assert moat(fresh, "quarantine", "replay", *asked, "--json").json["marked"] == {"docs": ["bad.md"]}
 
 

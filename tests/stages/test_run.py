@@ -159,8 +159,13 @@ def test_a_key_that_is_listed_twice_is_refused_before_anything_is_lost(company: 
         company.run(company.declared(reader=Twice(path="x")))
 
 
+STAMP = "updated_at=2026-01-01T00:00:00"
+
+
 class Frozen(LocalFiles):
     """A folder whose files all bear one stamp, whatever happens to them."""
+
+    stamped = True
 
     def open(self, reading: Reading) -> Any:
         @contextmanager
@@ -176,13 +181,16 @@ class Stamped:
         self.inner = inner
 
     def listing(self) -> Any:
-        return (replace(one, fingerprint="same") for one in self.inner.listing())
+        return (replace(one, fingerprint=STAMP) for one in self.inner.listing())
 
     def fetch(self, wanted: Any) -> Any:
-        return (replace(one, fingerprint="same") for one in self.inner.fetch(wanted))
+        return (replace(one, fingerprint=STAMP) for one in self.inner.fetch(wanted))
 
 
-def test_a_stamp_that_tells_of_no_change_is_found_by_a_sample_and_everything_is_read(company: Company) -> None:
+def test_a_stamp_that_tells_of_no_change_is_found_by_a_sample_and_everything_is_read(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moat.stages.stamps.FEWEST", 3)
     company.source = company.declared(reader=Frozen(path=str(company.folder)))
     company.run()
     company.set(stamp_sample=0)
@@ -196,7 +204,9 @@ def test_a_stamp_that_tells_of_no_change_is_found_by_a_sample_and_everything_is_
     wrong, looked = found.counts["unstamped"], found.counts["sampled"]
     assert (found.counts["changed"], found.counts["touched"]) == (3, 1)
     assert "thirty weeks" in company.search("How long is parental leave?", ANN)[0].text
-    told = {r.name: r for r in checks.of_load(company.runtime.ledger, found.id)}["change stamp"]
+    results = {r.name: r for r in checks.of_load(company.runtime.ledger, found.id)}
+    assert results["stamp values"].seen == "all 3 documents have one and the same stamp"
+    told = results["change stamp"]
     assert (told.severity, told.passed) == ("warn", False)
     assert f"{wrong} of {looked} documents have another content" in told.seen
     assert set(told.documents) <= {"leave.md", "trips.md"}

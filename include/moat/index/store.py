@@ -140,6 +140,11 @@ class WeaviateStore:
             )
         return cls(client, settings)
 
+    @staticmethod
+    def warm() -> None:
+        """Import the client, which takes seconds and is nothing that a server could be late with."""
+        import weaviate  # noqa: F401
+
     @property
     def _collection(self) -> "Collection[Any, Any]":
         return self._client.collections.use(self._name)

@@ -129,4 +129,25 @@ READS = (
         "_plain_pages(content)",
         "tests/parse/test_pdf.py::test_what_is_locked_cut_off_or_damaged_is_told_apart_from_a_scan",
     ),
+    (
+        "the command line asks the environment alone",
+        "plugins/moat_connections.py",
+        '    os.environ.setdefault(CONTEXT, "server")\n',
+        "",
+        "tests/test_connections.py::test_what_was_made_in_the_ui_is_seen_by_the_command_line_or_it_says_why_not",
+    ),
+    (
+        "a wrong password is an outage",
+        "plugins/moat_connections.py",
+        "        if is_of_the_login(error):\n",
+        "        if False:\n",
+        "tests/test_connections.py::test_a_wrong_password_is_no_outage_and_a_missing_provider_has_a_name",
+    ),
+    (
+        "one stamp for all documents is as good as any",
+        "include/moat/stages/stamps.py",
+        "len(self.first) == 1",
+        "len(self.first) == 0",
+        "tests/stages/test_stamp_values.py::test_stamps_that_cannot_tell_of_changes_are_named",
+    ),
 )
