@@ -14,7 +14,7 @@ NOW = datetime(2026, 7, 5, 12, tzinfo=UTC)
 
 def said(now: Callable[[int], str], was: Callable[[int], str] | None = None, n: int = 40) -> str:
     """What is said of n documents with these stamps, and with those that they had."""
-    values = Values(NOW)
+    values = Values(now=NOW)
     for i in range(n):
         listed = Listed(key=str(i), uri="", fingerprint=now(i), size=0, policy="p", reason="")
         before = was(i) if was else ""

@@ -27,7 +27,7 @@ FEWEST_MOVED = 5
 AHEAD = timedelta(days=1)  # clocks and time zones differ by less
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Values:
     """What the stamps of one listing are, where they are times that the source says."""
 
@@ -71,7 +71,7 @@ class Stamps:
     def __init__(self, runtime: Runtime, source: Source, load: Load) -> None:
         self.runtime, self.source, self.load = runtime, source, load
         self.sample: list[tuple[Planned, str]] = []  # with the digest of the content that is known
-        self._values = Values(datetime.now(UTC)) if getattr(source.reader, "stamped", False) else None
+        self._values = Values(now=datetime.now(UTC)) if getattr(source.reader, "stamped", False) else None
         wanted = runtime.settings.stamp_sample if getattr(source.reader, "stamped", True) else 0
         n = documents.count_visible(runtime.ledger, source.name) if wanted else 0
         self._parts = -(-n // wanted) if wanted else 0
