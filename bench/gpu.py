@@ -48,7 +48,7 @@ from moat.embedding.client import HttpEmbedder
 from moat.embedding.encoder import GPU_BUDGET, Encoder, PaddedEncoder, in_half, least_cosine, load_model
 from moat.embedding.limits import requests
 from moat.embedding.model import TokenCounter, folder_of, max_tokens_of
-from moat.embedding.resident import STARTING_S, serves
+from moat.embedding.resident import serves
 from moat.embedding.turns import Job, Turns
 from moat.records import embedded_text
 from moat.settings import Settings
@@ -184,7 +184,7 @@ def by_embedder(folder: Path, given: argparse.Namespace, texts: Texts) -> Iterat
         settings = Settings.model_validate({"home": home, "model": str(folder)})
         server = subprocess.Popen([sys.executable, "-m", "moat.embedding.server"], env=env)
         try:
-            deadline = time.monotonic() + STARTING_S
+            deadline = time.monotonic() + settings.embedder_start_s
             while not serves(address_of(settings), settings):
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit("the embedder did not start")

@@ -72,10 +72,8 @@ LOOKS = {
 # Who may import whom: a unit only what stands in a row above its own. Stages are read by the command line and by
 # DAGs, and by no library.
 LAYERS = (
-    (
-        *("answered", "batching", "errors", "foreign", "ids", "links", "loopback", "shingles", "strict_yaml", "threads"),
-        *("tracing", "waiting"),
-    ),
+    ("answered", "batching", "errors", "foreign", "ids", "links", "loopback", "shingles", "strict_yaml", "threads"),
+    ("tracing", "waiting"),
     ("listening",),
     ("records", "settings", "connections", "declarations", "metadata", "staging", "timeparse"),
     ("access", "embedding", "parse"),

@@ -95,7 +95,13 @@ def hung() -> Iterator[int]:
 
 
 def endpoint(port: int, **given: Any) -> HttpEmbedder:
-    return HttpEmbedder(f"http://127.0.0.1:{port}", "m", "the key", ModelInfo("m", "", 2, 9), **given)
+    return HttpEmbedder(
+        f"http://127.0.0.1:{port}",
+        "m",
+        "the key",
+        ModelInfo(model="m", revision="", dimensions=2, max_tokens=9),
+        **given,
+    )
 
 
 def test_what_is_no_embedder_is_named_with_its_address_and_first_words(odd: Callable[[Answer], int]) -> None:

@@ -17,7 +17,6 @@
         DirectoryStale      a directory was last read longer ago than it allows
       FatalError          a person must act           -> fails at once
         SettingsError       a setting is missing or wrong
-        AskedWrongly        what a person typed is not there, or cannot be read
         DeclarationError    a Source(...) is declared wrongly
         KeyListedTwice      a source lists two documents under one key
         NothingListed       a source lists nothing in its first load
@@ -39,7 +38,7 @@
         IncidentRefused     there is no such incident, or it is closed
         AuditBroken         the audit's chain of hashes is broken
         ErasureRefused      an erasure cannot be done, or no longer holds
-        AskedWrongly        an application asks by an unknown name or with a wrong value
+        AskedWrongly        what a person typed or an application asks by is not known
         CursorRefused       a cursor was changed, or is of another asker or question
           CursorExpired       a cursor is too old
       DocumentError       this document only          -> quarantined, the rest goes on
@@ -139,10 +138,6 @@ class SettingsError(FatalError):
     """A setting is missing or wrong."""
 
 
-class AskedWrongly(FatalError):
-    """What a person typed is not there, or cannot be read; it is answered, and is no incident."""
-
-
 class DeclarationError(FatalError):
     """A declaration is wrong; the message says where and what is allowed."""
 
@@ -228,7 +223,7 @@ class ErasureRefused(FatalError):
 
 
 class AskedWrongly(FatalError):
-    """An application asks by a name that is not known, or with a wrong value: its program must be corrected."""
+    """What a person typed or an application asks by is not known, or has a wrong value; it is answered, no incident."""
 
 
 class CursorRefused(FatalError):

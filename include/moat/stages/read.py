@@ -319,7 +319,7 @@ def _raws(
                 else:
                     yield answer
     documents.touch(runtime.ledger, load, touched)
-    quarantine.resolve(runtime.ledger, load, [key for key, _ in touched])
+    quarantine.resolve(runtime.ledger, load, [one.key for one in touched])
     moved = {
         key for window in windows([one.key for one in touched]) for key in access.moving(runtime.ledger, load, window)
     }
