@@ -21,6 +21,7 @@ from moat.source import (
     Source,
     WarehouseRows,
 )
+from moat.sources_yaml import sources_in_yaml
 
 __all__ = [
     "AccessFiles",
@@ -41,4 +42,5 @@ __all__ = [
     "Scim",
     "Source",
     "WarehouseRows",
+    "sources_in_yaml",
 ]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseNotifier
 from moat_tasks import open_runtime
 
-from moat.errors import MoatError
+from moat.errors import FatalError, MoatError
 
 if TYPE_CHECKING:
     from moat.runtime import Runtime
@@ -100,13 +100,28 @@ def went_well(context: Any) -> None:
     _notice(context)
 
 
+def access_ended(runtime: Runtime, context: Any, source: str, error: MoatError | None) -> None:
+    """Open or join the incident of a source whose access could not be read, or end it.
+
+    A failure that may pass by itself is an incident after the task's last try.
+    """
+    dag, run, task = _where(context)
+    if error is None:
+        try:
+            _over(runtime, source, f"airflow:{dag}:", task)
+        except MoatError as failure:
+            log.warning("incidents of %s stay open: %s", source, failure)
+    elif isinstance(error, FatalError) or context["ti"].try_number > context["ti"].max_tries:
+        _failed(runtime, {"exception": error}, (source, STAGES.get(dag, "")), (dag, run, task))
+
+
 WATCHED = {"on_failure_callback": went_wrong, "on_success_callback": went_well}  # for default_args
 
 
 def _notice(context: Mapping[str, Any], channel: str = "", to: Sequence[str] = (), source: str = "") -> None:
     """Open, join or end an incident; never hide the task's error."""
     dag, run, task = _where(context)
-    source = source or _source(context, dag)
+    source = source or dag
     came = _came(context)
     try:
         with open_runtime() as runtime:
@@ -191,12 +206,6 @@ def _where(context: Mapping[str, Any]) -> tuple[str, str, str]:
     dag_id = _get(dag, "dag_id") or _get(run, "dag_id") or _get(ti, "dag_id") or "airflow"
     task_id = _get(ti, "task_id") or _get(context.get("task"), "task_id") or "run"
     return str(dag_id), str(context.get("run_id") or _get(run, "run_id") or ""), str(task_id)
-
-
-def _source(context: Mapping[str, Any], dag: str) -> str:
-    """Source of the incident: for sync_access the task's source, otherwise the DAG."""
-    label = context.get("label")
-    return str(label) if dag == "sync_access" and label else dag
 
 
 def _get(one: Any, name: str) -> Any:

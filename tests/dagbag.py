@@ -24,8 +24,25 @@ MADE = {
     "right.py": f"ingest(Source(name='right', {READER}, access=AccessFiles()))",
     "budget.py": LIMITED.format("dear", "x") + LIMITED.format("free", "x").replace("Limits(max_tokens=10)", "Limits()"),
 }
+PARSED = 20  # of the many, that are parsed and serialised whole: what one costs does not depend on the others
+MANY_SOURCES = """
+import os
+for i in range(int(os.environ.get("MANY", 500))):
+    ingest(Source(name=f"docs_{i:03}", reader=LocalFiles(path=f"x{i}"), access=AccessFiles()), schedule="@daily")
+"""
+PLAIN = '''"""As many DAGs of as many tasks that do nothing. (Airflow DAG)"""
+import os
+from datetime import datetime
+from airflow.sdk import DAG, task
+for i in range(int(os.environ.get("MANY", 500))):
+    with DAG(f"plain_{i:03}", schedule="@daily", start_date=datetime(2026, 1, 1)):
+        for t in range(18):
+            @task(task_id=f"t{t}")
+            def nothing(): ...
+            nothing()
+'''
 DESCRIBE = """
-import json, sys
+import cProfile, json, os, pstats, sys
 from pathlib import Path
 import airflow.sdk, airflow.dag_processing.dagbag  # what every task has anyway
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -39,7 +56,7 @@ def bag_of(folder):
     loaded = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
     return bag, loaded
 
-bags = {name: bag_of(folder) for name, folder in zip(("shipped", "made"), sys.argv[1:])}
+bags = {name: bag_of(folder) for name, folder in zip(("shipped", "made"), sys.argv[1:3])}
 from airflow.serialization.serialized_objects import DagSerialization
 
 def failing(t):  # a mapped task has its callback as it was given
@@ -67,7 +84,36 @@ def dag(d):
         "file": Path(d.fileloc).name,
     }
 
+listed, calls = [], {}
+sys.addaudithook(lambda event, args: listed.append(str(args[0])) if event in ("os.scandir", "os.listdir") else None)
+
+def counted(folder, file, n):  # function calls that Airflow needs to read n DAGs of a file and to write them down
+    os.environ["MANY"] = str(n)
+    bag_of(folder)  # what is imported once is not counted
+    listed.clear()
+    profile = cProfile.Profile()
+    profile.enable()
+    bag = airflow.dag_processing.dagbag.BundleDagBag(str(Path(folder, file)), bundle_path=Path(folder), bundle_name="dags-folder")
+    for d in bag.dags.values():
+        DagSerialization.to_dict(d)
+    profile.disable()
+    assert len(bag.dags) == n, bag.import_errors
+    return pstats.Stats(profile).total_calls
+
+from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
+folder, n = sys.argv[3], int(sys.argv[4])
+plain = counted(folder, "plain.py", n)
+moats, of_moats = counted(folder, "many.py", n), [path for path in listed if Path(path) == Path(folder)]
+os.environ.pop("MANY")
+with _airflow_parsing_context_manager(dag_id="docs_007", task_id="read"):  # as the start of a task does
+    started = airflow.dag_processing.dagbag.BundleDagBag(str(Path(folder, "many.py")), bundle_path=Path(folder), bundle_name="dags-folder")
+
 print("ANSWER" + json.dumps({
+    "many": {
+        "plain": plain, "moats": moats, "listed": len(of_moats), "errors": [str(e) for e in started.import_errors.values()],
+        "started": {i: len(d.tasks) for i, d in started.dags.items()},
+    },
+} | {
     name: {
         "errors": {Path(file).name: error for file, error in bag.import_errors.items()},
         "loaded": loaded, "dags": {i: dag(d) for i, d in bag.dags.items()},
@@ -114,4 +160,9 @@ def described(home: Path) -> Any:
     (made / "ingest.py").write_text((PROJECT / "dags" / "ingest.py").read_text())
     for name, source in MADE.items():
         (made / name).write_text(HEAD + source)
-    return asked_of_airflow(DESCRIBE, home, str(PROJECT / "dags"), str(made), MOAT_LEDGER_URL=url)
+    many = home / "many"
+    many.mkdir()
+    (many / "ingest.py").write_text((PROJECT / "dags" / "ingest.py").read_text())
+    (many / "many.py").write_text(HEAD + MANY_SOURCES)
+    (many / "plain.py").write_text(PLAIN)
+    return asked_of_airflow(DESCRIBE, home, *map(str, (PROJECT / "dags", made, many, PARSED)), MOAT_LEDGER_URL=url)

@@ -79,7 +79,7 @@ LAYERS = (
     ("access", "embedding", "parse"),
     ("readers", "ledger"),
     ("source", "airflow_api"),
-    ("runtime", "risks", "pricing"),
+    ("runtime", "risks", "pricing", "sources_yaml"),
     ("provenance", "recipe", "checks", "directories", "index"),
     ("dagfile",),
     ("search", "incidents.triage"),

@@ -1,13 +1,14 @@
 """A DAG file gives its sources to the command line without Airflow, or says in words why it cannot."""
 
 import contextlib
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from moat.dagfile import all_directories, declared, others_writing, source_named, sources_in
+from moat.dagfile import all_directories, declared, parsed_file, source_named, sources_in, written_elsewhere
 from moat.errors import DeclarationError
 from moat.ledger import Ledger
 from moat.ledger.sources import owners
@@ -179,6 +180,18 @@ def test_two_files_with_one_name_are_refused(tmp_path: Path) -> None:
     assert "a.py and b.py both declare source 'docs'" in str(found.broken["a.py"])
 
 
+def test_the_folder_is_read_once_for_all_sources_of_a_file_and_again_for_the_next_execution(tmp_path: Path) -> None:
+    file, other = tmp_path / "many.py", tmp_path / "legal.py"
+    other.write_text(f"{HEAD}ingest({DOCS})\n")
+    file.write_text("from moat.dagfile import parsed_file\nfound = [parsed_file(folder) for _ in range(3)]\n")
+    first = runpy.run_path(str(file), {"folder": tmp_path})["found"]
+    assert (first[0].file, first[0].elsewhere) == (file, {"docs": ["legal.py"]})
+    assert all(one is first[0] for one in first)
+    other.write_text(f"{HEAD}ingest({DOCS.replace('docs', 'more')})\n")
+    assert runpy.run_path(str(file), {"folder": tmp_path})["found"][0].elsewhere == {"more": ["legal.py"]}
+    assert parsed_file(tmp_path) is None
+
+
 def test_a_source_belongs_to_the_file_that_ran_it_until_that_one_declares_it_no_more(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,7 +209,7 @@ def test_a_source_belongs_to_the_file_that_ran_it_until_that_one_declares_it_no_
 
     # While Airflow parses the files: the owner stays, the other one is an import error.
     monkeypatch.setattr(Ledger, "open", lambda settings: ledger)
-    assert others_writing("docs", second, tmp_path) == ["contracts.py"]
+    assert written_elsewhere(second, tmp_path) == {"docs": ["contracts.py"]}
     refuse_second("docs", "legal/contracts.py", ["contracts.py"])
     with pytest.raises(DeclarationError, match="both declare source 'docs'"):
         refuse_second("docs", "contracts.py", ["legal/contracts.py"])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Source,
         WarehouseRows,
     )
+    from moat.sources_yaml import sources_in_yaml
 
 _PLACES = {
     "moat.async_retrieve": ("AsyncRetriever",),
@@ -56,6 +57,7 @@ _PLACES = {
         "Source",
         "WarehouseRows",
     ),
+    "moat.sources_yaml": ("sources_in_yaml",),
 }
 _PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
 
@@ -90,6 +92,7 @@ __all__ = [
     "Shares",
     "Source",
     "WarehouseRows",
+    "sources_in_yaml",
 ]
 
 

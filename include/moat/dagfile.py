@@ -142,23 +142,55 @@ def written_out(folder: Path = DAGS) -> list[str]:
 
 def file_declaring(name: str, folder: Path = DAGS) -> Path | None:
     """The first file with a source of this name written out, found without executing any."""
-    return next(_writing_out(name, folder), None)
+    return next((file for file in _python_files(folder) if name in _names_in(file)), None)
 
 
-def parsed_file(folder: Path) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The DAG file that is being executed."""
+
+    file: Path
+    elsewhere: Mapping[str, list[str]]  # names of sources that other files write out: these files, by their paths
+
+
+def parsed_file(folder: Path) -> Parsed | None:
     """The DAG file that is being executed: the outermost module of the folder on the stack. None: there is none."""
     frame, found = sys._getframe(1), None
     while frame is not None:
         file = Path(frame.f_code.co_filename)
         if frame.f_code.co_name == "<module>" and file.is_absolute() and file.is_relative_to(folder):
-            found = file
+            found = _Execution(file, frame.f_globals)
         frame = frame.f_back  # type: ignore[assignment]  # the last one has none
+    return None if found is None else _parsed(found, folder)
+
+
+def written_elsewhere(file: Path, folder: Path) -> dict[str, list[str]]:
+    """Names of sources that the folder's other files write out, with these files. Executes none."""
+    found = dict[str, list[str]]()
+    for other in _python_files(folder):
+        if other.resolve() != file.resolve():
+            for name in _names_in(other):
+                found.setdefault(name, []).append(known_as(other, folder))
     return found
 
 
-def others_writing(name: str, file: Path, folder: Path) -> list[str]:
-    """Other files that write out a source of this name, by their paths in the folder. Executes none."""
-    return [known_as(other, folder) for other in _writing_out(name, folder) if other.resolve() != file.resolve()]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Execution:
+    """One execution of a module, which is known by its namespace."""
+
+    file: Path
+    namespace: dict[str, Any]
+
+    def __hash__(self) -> int:
+        return id(self.namespace)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Execution) and self.namespace is other.namespace
+
+
+@lru_cache(1)  # a file of many sources asks for each of them, and the folder is read once for all
+def _parsed(execution: _Execution, folder: Path) -> Parsed:
+    return Parsed(execution.file, written_elsewhere(execution.file, folder))
 
 
 def declares(file: Path, name: str, folder: Path = DAGS) -> bool:
@@ -186,13 +218,8 @@ def _undeclared(what: str, folder: Path, found: Iterable[str], broken: Mapping[s
     )
 
 
-def _writing_out(name: str, folder: Path) -> Iterator[Path]:
-    return (file for file in _python_files(folder) if name in _names_in(file, file.stat().st_mtime_ns))
-
-
-@lru_cache(4_096)  # a DAG file of many sources asks for each of them
-def _names_in(file: Path, changed_at: int) -> frozenset[str]:
-    """Names of sources that a DAG file of Moat writes out, as it was changed last."""
+def _names_in(file: Path) -> frozenset[str]:
+    """Names of sources that a DAG file of Moat writes out."""
     names = WRITTEN_OUT.findall(file.read_text("utf-8", "replace"))
     return frozenset(names) if names and _imports(file, OF_SOURCES) else frozenset()
 

@@ -4,6 +4,7 @@
       RetriableError      may succeed later           -> Airflow retries with back-off
         SourceUnavailable   the source's system did not answer, or its listing broke off
           SourceNotMounted    the source's folder is not there
+        AccessNotRead       the access of some sources could not be read; each has an incident
         IndexUnavailable    Weaviate did not answer, or did not store what was written
           IndexNotKept        Weaviate answered and does not hold what was written
         EmbedderUnavailable the embedder did not answer, or asked to slow down
@@ -88,6 +89,10 @@ class SourceUnavailable(RetriableError):
 
 class SourceNotMounted(SourceUnavailable):
     """The source's folder is not there, or cannot be read."""
+
+
+class AccessNotRead(RetriableError):
+    """The access of some sources could not be read; each of them has an incident."""
 
 
 class IndexUnavailable(RetriableError):

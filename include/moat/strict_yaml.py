@@ -44,7 +44,41 @@ def load(text: str, longest: int | None = None, longest_value: int | None = None
         loader.dispose()
 
 
-class _Once(yaml.SafeLoader):
+def load_own(text: str) -> Any:
+    """Read one YAML document that whoever writes the DAG files wrote: as `load`, faster and without bounds.
+
+    Raises:
+        YAMLError: It is no YAML, holds several documents, or a key stands twice; with the line.
+    """
+    loader = _OwnOnce(text)
+    try:
+        return loader.get_single_data()
+    except UNREADABLE as error:
+        raise yaml.YAMLError(f"a value in it cannot be read: {type(error).__name__} {error}") from error
+    finally:
+        loader.dispose()
+
+
+class _NoKeyTwice(yaml.constructor.SafeConstructor):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        found = super().construct_mapping(node, deep)  # merged keys are now among those of the node
+        if len(found) < len(node.value):
+            lines: dict[Hashable, int] = {}
+            for name, _ in node.value:
+                key, line = self.construct_object(name, deep=True), name.start_mark.line + 1
+                if key in lines:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"key {key!r} stands twice, in lines {lines[key]} and {line}; keep one of them"
+                    )
+                lines[key] = line
+        return found
+
+
+class _OwnOnce(_NoKeyTwice, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    pass
+
+
+class _Once(_NoKeyTwice, yaml.SafeLoader):
     def __init__(self, text: str, longest_value: int | None) -> None:
         super().__init__(text)
         self._longest_value = longest_value
@@ -76,16 +110,3 @@ class _Once(yaml.SafeLoader):
         if wrong:
             at = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
             raise yaml.YAMLError(f"{at}{wrong}")
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        found = super().construct_mapping(node, deep)  # merged keys are now among those of the node
-        if len(found) < len(node.value):
-            lines: dict[Hashable, int] = {}
-            for name, _ in node.value:
-                key, line = self.construct_object(name, deep=True), name.start_mark.line + 1
-                if key in lines:
-                    raise yaml.constructor.ConstructorError(
-                        problem=f"key {key!r} stands twice, in lines {lines[key]} and {line}; keep one of them"
-                    )
-                lines[key] = line
-        return found

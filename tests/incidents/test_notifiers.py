@@ -10,9 +10,9 @@ import moat_notifiers
 import moat_tasks
 import pytest
 from airflow.sdk import DAG
-from moat_notifiers import MailNotifier, SlackNotifier, WebhookNotifier, went_well, went_wrong
+from moat_notifiers import MailNotifier, SlackNotifier, WebhookNotifier, access_ended, went_wrong
 
-from moat.errors import SourceUnavailable
+from moat.errors import AccessNotRead, SettingsError, SourceUnavailable
 from moat.ledger import Ledger, incidents
 from tests.incidents.servers import Hook, Mailbox, text_of
 
@@ -123,12 +123,23 @@ def test_a_load_that_is_late_is_told_once(airflow: Any, ledger: Ledger, hook: Ho
 def test_a_maintenance_task_that_fails_is_an_incident_of_its_source(airflow: Any, ledger: Ledger) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    broken = airflow("sync_access", "access", error=SourceUnavailable("no answer"), label="handbook")
-    went_wrong(broken)
     went_wrong(airflow("reconcile", "compare", error=AirflowFailException("handbook does not agree")))
-    assert {one.source: one.stage for one in incidents.listing(ledger)} == {"handbook": "read", "reconcile": "load"}
-    went_well(airflow("sync_access", "access", run="r2", label="handbook"))
-    assert [one.source for one in incidents.listing(ledger)] == ["reconcile"]
+    assert {one.source: one.stage for one in incidents.listing(ledger)} == {"reconcile": "load"}
+
+
+def test_each_source_that_access_sync_could_not_read_is_an_incident_of_its_own(airflow: Any, ledger: Ledger) -> None:
+    first, last = airflow("sync_access", "access"), airflow("sync_access", "access")
+    for n, context in enumerate((first, last), 1):
+        context["ti"].try_number, context["ti"].max_tries = n, 1
+    with moat_notifiers.open_runtime() as runtime:
+        access_ended(runtime, first, "handbook", SourceUnavailable("no answer"))
+        access_ended(runtime, first, "tickets", SettingsError("no such connection"))
+        assert [one.source for one in incidents.listing(ledger)] == ["tickets"], "the other one is tried again"
+        access_ended(runtime, last, "handbook", SourceUnavailable("no answer"))
+        went_wrong(airflow("sync_access", "access", error=AccessNotRead("access of 2 of 3 sources is not read")))
+        assert {one.source: one.stage for one in incidents.listing(ledger)} == {"handbook": "read", "tickets": "read"}
+        access_ended(runtime, airflow("sync_access", "access", run="r2"), "handbook", None)
+    assert [one.source for one in incidents.listing(ledger)] == ["tickets"]
 
 
 def test_no_callback_hides_the_tasks_own_error(

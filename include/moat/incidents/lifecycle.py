@@ -42,7 +42,7 @@ JUDGED = {
 }
 TASKS = {"prepare": "parse", "decide": "gate", "anything": "read", "budget": "embed"}  # tasks not named after a stage
 # Task errors that are no news: the gate, a person or the other run has already reported them, or who asked is answered.
-BY_DESIGN = ("GateBlocked", "AirflowFailException", "LoadInProgress", "Superseded", "AskedWrongly")
+BY_DESIGN = ("GateBlocked", "AirflowFailException", "LoadInProgress", "Superseded", "AskedWrongly", "AccessNotRead")
 
 
 def beside_the_way(work: Callable[P, T]) -> Callable[P, T | None]:

@@ -248,6 +248,13 @@ def states(ledger: Ledger) -> list[AccessState]:
         return [record_of(AccessState, row) for row in connection.execute(query.order_by(source.c.name))]
 
 
+def read_at(ledger: Ledger, name: str) -> datetime | None:
+    """When the access of a source was last read whole, in UTC; None: never."""
+    query = select(source.c.access_read_at).where(source.c.tenant == ledger.tenant, source.c.name == name)
+    with ledger.read() as connection:
+        return connection.scalar(query)
+
+
 def record_audit(connection: Connection, ledger: Ledger, name: str, by: str, how: str, moved: Sequence[Moved]) -> None:
     """Record access changes in the audit: document ids and policy digests, no names."""
     for window in windows(moved):

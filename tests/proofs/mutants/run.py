@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 from tests.proofs.mutants.changes import OF_CHANGES
 from tests.proofs.mutants.files import OF_FILES
 from tests.proofs.mutants.machine import MACHINE
+from tests.proofs.mutants.many import MANY
 from tests.proofs.mutants.names import NAMES
 from tests.proofs.mutants.people import PEOPLE
 from tests.proofs.mutants.reads import READS
@@ -246,7 +247,10 @@ MUTANTS = (
         'return str(uuid5(NAMESPACE, joined("document", source, key)))',
         "tests/test_ids.py",
     ),
-    *(Mutant(*one) for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *OF_CHANGES, *READS, *RESTRICTED, *TEXTS)),
+    *(
+        Mutant(*one)
+        for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *MANY, *OF_CHANGES, *READS, *RESTRICTED, *TEXTS)
+    ),
 )
 
 
