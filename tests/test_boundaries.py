@@ -75,7 +75,7 @@ LAYERS = (
     ("answered", "batching", "errors", "foreign", "ids", "links", "loopback", "shingles", "strict_yaml", "threads"),
     ("tracing", "waiting"),
     ("listening",),
-    ("records", "settings", "connections", "declarations", "metadata", "staging", "timeparse"),
+    ("records", "settings", "connections", "declarations", "metadata", "retry_after", "staging", "timeparse"),
     ("access", "embedding", "parse"),
     ("readers", "ledger"),
     ("source", "airflow_api"),
@@ -87,7 +87,7 @@ LAYERS = (
     ("maintenance", "async_retrieve"),
     ("stages", "monitoring"),
     ("cli",),
-    ("local",),
+    ("local", "testing"),
 )
 # What importing a stage brings of the others: those that it calls.
 CALLS: dict[str, set[str]] = {

@@ -4,6 +4,7 @@ Nothing here connects to a system or imports a client library, because every tas
 """
 
 import re
+from difflib import get_close_matches
 from typing import Literal
 
 from moat.access.rules import AccessFiles, AccessRule, Columns, Groups, ObjectTags, Public
@@ -241,6 +242,15 @@ class Source:
             found.append(
                 f"access={type(self.access).__name__} needs {self.access.needs}, which {type(self.reader).__name__} does not have; it takes {fits}"
             )
+        elif (gives := getattr(self.reader, "gives", None)) is not None:
+            for name in dict.fromkeys(getattr(self.access, "names", ())):
+                if name not in gives:
+                    near = get_close_matches(name, gives, 1)
+                    found.append(
+                        f"access={type(self.access).__name__} reads {name!r}, which {type(self.reader).__name__} does not give; "
+                        + (f"did you mean {near[0]!r}? " if near else "")
+                        + f"it gives {', '.join(sorted(gives)) or 'nothing'}"
+                    )
         for part in ("reader", "access", "chunking", "limits", "risks", "parsing", "golden"):
             value = getattr(self, part)
             found += [f"{part}.{words}" for words in (value.wrong() if value is not None else ())]

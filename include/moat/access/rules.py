@@ -31,6 +31,9 @@ class Facts:
 class AccessRule(Protocol):
     """A declared rule that derives the access to each document.
 
+    A rule may have a property `names`: names of the columns or tags that it reads. Where the reader says in `gives`
+    which ones it has, a wrong name is an error of the declaration.
+
     Example:
         The outline of a rule of your own, which reads a column:
 
@@ -159,6 +162,11 @@ class Columns:
         """The columns that the rule reads."""
         return (self.allow, self.deny) if self.deny else (self.allow,)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the facts that the rule reads."""
+        return self.columns
+
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
         """Judge each row by its columns."""
         return self._access
@@ -197,6 +205,11 @@ class ObjectTags:
     kind: Literal["group", "user"] = "group"
     separator: str = TAG_SEPARATOR
     needs: ClassVar[Needs] = "tags"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the facts that the rule reads."""
+        return (self.allow, self.deny) if self.deny else (self.allow,)
 
     def judge(self, beside: Beside) -> Callable[[Facts], Access]:
         """Judge each object by its tags."""

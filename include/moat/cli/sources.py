@@ -1,4 +1,4 @@
-"""moat source list, source retire."""
+"""moat source list, source new, source retire."""
 
 import sys
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 
 from moat.cli import render
 from moat.cli.erase import opened_index
+from moat.cli.new_source import new
 from moat.cli.shared import Because, Json, me, open_runtime, opened_ledger, out, raise_all
 from moat.errors import ErasureRefused
 from moat.ledger import approvals, documents, retiring
@@ -14,12 +15,13 @@ from moat.maintenance.retire import refuse_declared, remove
 from moat.maintenance.sources import listing
 from moat.owners import sources_of
 
-source_app = typer.Typer(no_args_is_help=True, help="List and retire sources.")
+source_app = typer.Typer(no_args_is_help=True, help="List, begin and retire sources.")
 
 
 def add(app: typer.Typer) -> None:
     app.add_typer(source_app, name="source")
     source_app.command("list")(list_)
+    source_app.command()(new)
     source_app.command()(retire)
 
 

@@ -1,24 +1,21 @@
 """Groups of a SCIM 2.0 service (RFC 7643, RFC 7644), such as Okta, Entra or Keycloak."""
 
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from moat.connections import Connection
 from moat.declarations import declared
 from moat.directories.reader import DirectoryGroup, DirectoryReading, People
 from moat.errors import DirectoryUnavailable, FatalError
+from moat.retry_after import answered
 
 if TYPE_CHECKING:
     import httpx
 
 PAGE = 200
 TRIES = 4  # of one request that the service asks to repeat
-LONGEST_WAIT_S = 60.0
 TIMEOUT_S = 60.0
 
 Resource = Mapping[str, Any]
@@ -150,19 +147,16 @@ class _Service:
     def _get(self, path: str, query: Mapping[str, int], may_be_gone: bool = False) -> Any:
         import httpx
 
-        for attempt in range(1, TRIES + 1):
+        def ask() -> httpx.Response:
             try:
-                answer = self._http.get(path, params=dict(query))
+                return self._http.get(path, params=dict(query))
             except httpx.TransportError as error:
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
                     remedy = "set `ca_file` in its extra to the certificates to trust"
                     raise FatalError(f"{self._where}: {path}: {error}; {remedy}") from error
                 raise DirectoryUnavailable(f"{self._where}: {path} did not answer: {type(error).__name__}") from error
-            if answer.status_code != 429 and answer.status_code < 500:
-                break
-            if attempt == TRIES:
-                raise DirectoryUnavailable(f"{self._where}: {path} answered {answer.status_code}, {TRIES} times")
-            time.sleep(_wait_s(answer.headers.get("retry-after"), attempt))
+
+        answer = answered(ask, f"{self._where}: {path}", tries=TRIES, error=DirectoryUnavailable)
         if answer.status_code == 404 and may_be_gone:
             return None
         if answer.status_code in (401, 403):
@@ -177,15 +171,3 @@ class _Service:
         if not isinstance(body, dict):
             raise FatalError(f"{self._where}: {path} is no SCIM answer; is the path of the service in the host right?")
         return body
-
-
-def _wait_s(retry_after: str | None, attempt: int) -> float:
-    """Seconds to wait before the next try; doubled if not given."""
-    try:
-        seconds = float(retry_after or 2 ** (attempt - 1))
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(retry_after or "") - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            seconds = 2.0 ** (attempt - 1)
-    return min(max(seconds, 0.0), LONGEST_WAIT_S)

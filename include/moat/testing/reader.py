@@ -1,8 +1,12 @@
-"""What every reader must keep. A new kind of system gets the suite for one line:
+"""What every reader must keep, as tests.
 
-class TestMyReader(ReaderContract):
-    @pytest.fixture
-    def system(self) -> System: ...   # how to put, change and remove documents in the real system
+A new kind of system gets the suite for one fixture:
+
+    from moat.testing.reader import ReaderContract, System
+
+    class TestMyReader(ReaderContract):
+        @pytest.fixture
+        def system(self) -> System: ...   # how to put, change and remove documents in the real system
 """
 
 from collections.abc import Callable, Iterator
@@ -28,10 +32,11 @@ class System:
     put: Callable[[str, str], None]
     remove: Callable[[str], None]
     break_listing: Callable[[], None]  # the next listing fails after it has begun
-    key_of: Callable[[str], str] = lambda name: name
+    key_of: Callable[[str], str] = lambda name: name  # the key that the reader gives what was put under a name
 
     @contextmanager
     def opened(self, rule: AccessRule | None = None, max_bytes: int = 1 << 20) -> Iterator[OpenReader]:
+        """Open the reader; the rule lets everybody in group:all read, unless another one is given."""
         reading = Reading(
             source="tested",
             rule=rule or Groups(allow=("all",)),
@@ -43,11 +48,13 @@ class System:
             yield reader
 
     def listing(self) -> dict[str, Listed]:
+        """The whole listing, by key."""
         with self.opened() as reader:
             return {one.key: one for one in reader.listing()}
 
 
 def planned(one: Listed) -> Planned:
+    """A listed document as one that is new, to be fetched."""
     return Planned(
         key=one.key,
         uri=one.uri,
