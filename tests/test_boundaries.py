@@ -87,7 +87,7 @@ LAYERS = (
     ("maintenance", "async_retrieve"),
     ("stages", "monitoring"),
     ("cli",),
-    ("local", "testing"),
+    ("local", "testing", "command"),
 )
 # What importing a stage brings of the others: those that it calls.
 CALLS: dict[str, set[str]] = {
@@ -237,7 +237,7 @@ def test_every_plugin_is_named_as_ours() -> None:
 
 
 def test_there_is_one_door_to_weaviate() -> None:
-    assert importers("weaviate") == {"include/moat/index/store.py", "include/moat/index/errors.py"}
+    assert importers("weaviate") == {f"include/moat/index/{name}.py" for name in ("connected", "errors", "store")}
     asking = {
         file
         for file, tree in trees()
@@ -261,7 +261,7 @@ def test_no_query_is_written_as_text_or_sent_by_hand(where: str) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and by_hand.search(node.value)
     ]
     assert found == []
-    assert importers("grpc") <= {"include/moat/index/errors.py"}
+    assert importers("grpc") <= {"include/moat/index/connected.py", "include/moat/index/errors.py"}
 
 
 def test_aggregates_are_the_ledgers() -> None:

@@ -59,10 +59,15 @@ class Settings(BaseModel):
         description="Connection with the keys and endpoint of an s3:// staging; empty: the machine's own credentials.",
     )
 
-    weaviate_host: str = Field("127.0.0.1", description="Weaviate's host, for HTTP and gRPC.")
+    weaviate_host: str = Field("127.0.0.1", description="Weaviate's host.")
+    weaviate_grpc_host: str = Field("", description="Weaviate's host for gRPC; empty: the same as for HTTP.")
     weaviate_port: int = Field(8080, description="Weaviate's HTTP port.")
     weaviate_grpc_port: int = Field(50051, description="Weaviate's gRPC port.")
     weaviate_secure: bool = Field(False, description="TLS on both ports.")
+    weaviate_ca_file: str = Field(
+        "",
+        description="Certificates to trust for Weaviate, as PEM, instead of the public ones; needs MOAT_WEAVIATE_SECURE.",
+    )
     weaviate_writer_key: SecretStr = Field(SecretStr(""), description="API key of the role that loads.")
     weaviate_reader_key: SecretStr = Field(SecretStr(""), description="API key of the role that searches.")
     weaviate_operator_key: SecretStr = Field(
@@ -99,7 +104,7 @@ class Settings(BaseModel):
     )
     embedder_conn_id: str = Field(
         "embedder_default",
-        description="Connection of an endpoint: host, port, password = key, extra {model, dimensions, max_tokens}.",
+        description="Connection of an endpoint: host, port, password = key, extra {model, dimensions, max_tokens}, and path, send_dimensions, query_prompt, document_prompt where it needs them.",
     )
     embedder_device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps.")
     embedder_precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(

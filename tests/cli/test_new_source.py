@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from moat.cli import app, new_source
+from moat.connections import EnvironmentConnections
 from moat.dagfile import sources_in
 from moat.settings import Settings
 from moat.source import Groups, LocalFiles, S3Objects, WarehouseRows
@@ -19,6 +20,7 @@ def dags(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     folder = tmp_path / "project" / "dags"
     folder.mkdir(parents=True)
     monkeypatch.setattr(new_source, "DAGS", folder)
+    monkeypatch.setattr(new_source, "connections", EnvironmentConnections)  # Airflow's take seconds to import
     monkeypatch.setenv("MOAT_HOME", str(settings.home))
     return folder
 

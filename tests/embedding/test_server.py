@@ -268,7 +268,7 @@ def hosted() -> Iterator[Callable[[Script], tuple[HttpEmbedder, list[dict[str, A
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                body["authorization"] = self.headers.get("authorization")
+                body |= {"authorization": self.headers.get("authorization"), "path": self.path}
                 bodies.append(body)
                 status, headers, answer = script(len(bodies), body)
                 data = json.dumps(answer).encode()
@@ -340,6 +340,34 @@ def test_an_answer_for_some_of_the_texts_or_of_another_size_is_no_answer(hosted:
     with pytest.raises((EmbedderUnavailable, ModelError)):
         embedder.embed(["a", "b"])
     embedder.close()
+
+
+def test_an_endpoint_may_have_a_base_path_dimensions_and_prompts(hosted: Any) -> None:
+    asked, bodies = hosted(lambda n, b: (200, {}, good(b)))
+    port = asked._where.rpartition(":")[2]
+    extra = {"model": "m", "dimensions": 2, "max_tokens": 100, "path": "/embeddings", "send_dimensions": True,
+             "query_prompt": "query: ", "document_prompt": "passage: "}  # fmt: skip
+    body = {
+        "conn_type": "http",
+        "host": "http://127.0.0.1/openai/v2",
+        "port": int(port),
+        "password": "key",
+        "extra": extra,
+    }
+    connections = EnvironmentConnections({"AIRFLOW_CONN_EMBEDDER_DEFAULT": json.dumps(body)})
+    embedder = embedder_of(Settings.model_validate({"embedder": "endpoint"}), connections)
+    embedder.embed(["a"], "query")
+    embedder.embed(["b"])
+    assert [(b["path"], b["input"], b["dimensions"]) for b in bodies] == [
+        ("/openai/v2/embeddings", ["query: a"], 2),
+        ("/openai/v2/embeddings", ["passage: b"], 2),
+    ]
+    assert embedder.info().key.startswith("m@/2#"), "vectors of another prompt belong into another collection"
+    embedder.close()
+    asked.embed(["c"])
+    assert (bodies[-1]["path"], bodies[-1]["input"], bodies[-1].get("dimensions")) == ("/v1/embeddings", ["c"], None)
+    assert asked.info().key == "m@/2"
+    asked.close()
 
 
 def test_an_endpoint_without_its_dimensions_says_what_is_missing() -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Protocol
 
 import httpx
@@ -84,6 +85,18 @@ class Embedder(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What an embeddings server takes beside model and texts, by the extra of its connection."""
+
+    path: str = "/v1/embeddings"  # below the host and its base path
+    sends_dimensions: bool = False  # whether to ask for `dimensions`, of a model that can give fewer
+    query_prompt: str = ""  # put before each question
+
+
+PLAIN = Form()
+
+
 class HttpEmbedder:
     """An OpenAI-compatible embeddings server: `moat embedder`, TEI, vLLM, or a hosted endpoint.
 
@@ -95,6 +108,7 @@ class HttpEmbedder:
         wait_s: Maximum seconds for one answer.
         tries: Maximum tries of one request; two of them may end without an answer.
         progress: Called with a line at least every 30 s that a request waits; None: nothing is said.
+        form: What the server takes beside the OpenAI form's model and texts.
     """
 
     def __init__(
@@ -106,9 +120,10 @@ class HttpEmbedder:
         wait_s: float = WAIT_S,
         tries: int = TRIES,
         progress: Progress = None,
+        form: Form = PLAIN,
     ) -> None:
         self._model, self._known, self._wait_s, self._tries = model, known, wait_s, tries
-        self._at, self._progress = at, progress
+        self._at, self._progress, self._form = at, progress, form
         timeout = httpx.Timeout(wait_s, connect=min(wait_s, 10.0))
         if isinstance(at, str):
             headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -142,9 +157,12 @@ class HttpEmbedder:
         return np.concatenate(parts) if parts else np.empty((0, info.dimensions), np.float32)
 
     def _embed(self, texts: list[str], priority: Priority, info: ModelInfo) -> Vectors:
-        body = {"model": self._model, "input": texts, "encoding_format": "base64"}
+        prompt = self._form.query_prompt if priority == "query" else info.prompt
+        body = {"model": self._model, "input": [prompt + text for text in texts], "encoding_format": "base64"}
+        if self._form.sends_dimensions:
+            body["dimensions"] = info.dimensions
         headers = {"x-moat-priority": priority, "x-moat-client": self._client, "x-moat-revision": info.revision}
-        answer = self._asked(lambda: self._http.post("/v1/embeddings", json=body, headers=headers))
+        answer = self._asked(lambda: self._http.post(self._form.path, json=body, headers=headers))
         try:
             rows = vectors_of(answer)
         except ValueError as odd:
@@ -201,12 +219,12 @@ class HttpEmbedder:
 
     def _wrong(self, odd: str) -> WrongServer:
         """What is said of something else than an embedder; it is shown by its answer to a question of our own."""
-        said = f"something else than an embedder answers at {self._where}/v1/embeddings: {odd}"
+        said = f"something else than an embedder answers at {self._where}{self._form.path}: {odd}"
         if isinstance(self._at, Address):  # the key has opened the answer, or it is this user's own socket
             return WrongServer(f"{said}. Another version of Moat serves there: end it, and start `moat embedder` again")
         try:
             answer = httpx.post(
-                f"{self._at.rstrip('/')}/v1/embeddings",
+                f"{self._at.rstrip('/')}{self._form.path}",
                 json={"model": self._model, "input": [PROBE]},
                 timeout=PROBE_S,
                 trust_env=False,
@@ -297,8 +315,7 @@ def embedder_of(
     if settings.embedder == "in_process":
         embedder = InProcessEmbedder(settings)
     elif settings.embedder == "endpoint":
-        url, key, known = _endpoint(settings, connections)
-        embedder = HttpEmbedder(url, known.model, key=key, known=known, wait_s=wait_s, tries=tries, progress=progress)
+        embedder = _endpoint(settings, connections, wait_s, tries, progress)
     else:
         address = ensure_running(settings, wait_s, progress)
         embedder = HttpEmbedder(address, settings.model, wait_s=wait_s, tries=tries, progress=progress)
@@ -312,8 +329,10 @@ def embedder_of(
     return embedder
 
 
-def _endpoint(settings: Settings, connections: Connections) -> tuple[str, str, ModelInfo]:
-    """URL, key and model of the endpoint, by its connection."""
+def _endpoint(
+    settings: Settings, connections: Connections, wait_s: float, tries: int, progress: Progress
+) -> HttpEmbedder:
+    """The endpoint, by its connection."""
     found = connections.get(settings.embedder_conn_id)
     try:
         known = ModelInfo(
@@ -321,13 +340,27 @@ def _endpoint(settings: Settings, connections: Connections) -> tuple[str, str, M
             revision=str(found.extra.get("revision", "")),
             dimensions=int(found.extra["dimensions"]),
             max_tokens=int(found.extra["max_tokens"]),
+            prompt=str(found.extra.get("document_prompt", "")),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise SettingsError(
             f"connection {settings.embedder_conn_id}: its extra must have model, dimensions and max_tokens; {error} is missing or no number"
         ) from error
-    host = found.host if "://" in found.host else f"{found.schema or 'https'}://{found.host}"
-    return f"{host}:{found.port}" if found.port else host, found.password, known
+    host = httpx.URL(found.host if "://" in found.host else f"{found.schema or 'https'}://{found.host}")
+    return HttpEmbedder(
+        str(host.copy_with(port=found.port) if found.port else host).rstrip("/"),
+        known.model,
+        key=found.password,
+        known=known,
+        wait_s=wait_s,
+        tries=tries,
+        progress=progress,
+        form=Form(
+            str(found.extra.get("path", PLAIN.path)),
+            found.extra.get("send_dimensions", False) in (True, "true"),
+            str(found.extra.get("query_prompt", "")),
+        ),
+    )
 
 
 def _of_length_one(vectors: np.ndarray) -> Vectors:

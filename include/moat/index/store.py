@@ -14,6 +14,7 @@ import numpy as np
 from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
+from moat.index.connected import Role, connected
 from moat.index.errors import mapped_errors, meaning_of, unless_missing
 from moat.index.filters import combined
 from moat.index.fusion import POOL, fuse, vector_weight
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from weaviate.collections import Collection
 
 Mode = Literal["vector", "keyword", "hybrid"]
-Role = Literal["operator", "writer", "reader"]
 Filters = Mapping[str, str | Sequence[str]]
 
 LEAST_SERVER = (1, 39, 1)  # 1.39.0 acknowledges writes to a read-only shard and loses them
@@ -116,29 +116,7 @@ class WeaviateStore:
     @classmethod
     def open(cls, settings: Settings, role: Role) -> "WeaviateStore":
         """Connect with a role's key. Raises IndexUnavailable, WrongServer, FatalError."""
-        import weaviate
-        from weaviate.classes.init import AdditionalConfig, Auth, Timeout
-        from weaviate.config import GrpcConfig
-
-        key = getattr(settings, f"weaviate_{role}_key").get_secret_value()
-        seconds = max(1, int(settings.weaviate_timeout_s))
-        with mapped_errors(settings):
-            client = weaviate.connect_to_custom(
-                http_host=settings.weaviate_host,
-                http_port=settings.weaviate_port,
-                http_secure=settings.weaviate_secure,
-                grpc_host=settings.weaviate_host,
-                grpc_port=settings.weaviate_grpc_port,
-                grpc_secure=settings.weaviate_secure,
-                auth_credentials=Auth.api_key(key) if key else None,
-                additional_config=AdditionalConfig(
-                    timeout=Timeout(init=min(10, seconds), query=seconds, insert=seconds),
-                    trust_env=False,
-                    grpc_config=GrpcConfig(channel_options=[("grpc.enable_http_proxy", 0)]),  # as HTTP does not
-                ),
-                skip_init_checks=True,
-            )
-        return cls(client, settings)
+        return cls(connected(settings, role), settings)
 
     @staticmethod
     def warm() -> None:

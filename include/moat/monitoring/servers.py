@@ -15,6 +15,7 @@ from moat.embedding.client import embedder_of
 from moat.embedding.model import folder_of
 from moat.embedding.resident import serves
 from moat.errors import AirflowUnavailable, EmbedderUnavailable, IndexUnavailable, MoatError, WrongServer
+from moat.index.connected import trusted
 from moat.index.errors import stranger
 from moat.ledger import Ledger
 from moat.listening import at_port
@@ -99,7 +100,13 @@ def _weaviate(settings: Settings, wait_s: float) -> str:
     try:
         if strange := stranger(settings, 0.4 * wait_s):
             raise WrongServer(strange)
-        with httpx.Client(base_url=f"{scheme}://{at}", timeout=0.4 * wait_s, trust_env=False, headers=headers) as http:
+        with httpx.Client(
+            base_url=f"{scheme}://{at}",
+            timeout=0.4 * wait_s,
+            trust_env=False,
+            headers=headers,
+            verify=trusted(settings) or True,
+        ) as http:
             ready, meta = http.get("/v1/.well-known/ready"), http.get("/v1/meta")
     except httpx.ReadTimeout:
         who = at_port(host, settings.weaviate_port)
@@ -113,9 +120,11 @@ def _weaviate(settings: Settings, wait_s: float) -> str:
     if not meta.is_success:
         raise IndexUnavailable(f"at {at} refuses the key: {meta.status_code}; `moat doctor` tries each of the three")
     try:
-        socket.create_connection((host, settings.weaviate_grpc_port), wait_s).close()
+        socket.create_connection((settings.weaviate_grpc_host or host, settings.weaviate_grpc_port), wait_s).close()
     except OSError as error:
-        raise IndexUnavailable(f"does not answer at {host}:{settings.weaviate_grpc_port}, gRPC: {error}") from error
+        raise IndexUnavailable(
+            f"does not answer at {settings.weaviate_grpc_host or host}:{settings.weaviate_grpc_port}, gRPC: {error}"
+        ) from error
     return f"answers, version {meta.json()['version']}"
 
 

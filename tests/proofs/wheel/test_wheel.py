@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from moat.settings import PROJECT, Settings
 from tests.company import ANN, Company, environment_of
 
 UV = PROJECT / ".venv" / "bin" / "uv"
-SHIPPED = ("pyproject.toml", "README.md", "LICENSE", "requirements.in")
+SHIPPED = ("pyproject.toml", "README.md", "LICENSE", *(f"requirements{of}.in" for of in ("", "-author", "-worker")))
 ASK = """
 import json, sys
 import include.source  # the application's own
@@ -56,7 +58,46 @@ def test_the_wheel_holds_the_package_and_nothing_that_could_clash(wheel: Path) -
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"moat"}
     versions = {file.name for file in (PROJECT / "include/moat/ledger/migrations/versions").glob("*.py")}
     assert {name.rpartition("/")[2] for name in names if "/versions/" in name} == versions
-    assert {"moat/py.typed", "moat/ledger/migrations/env.py"} <= set(names)
+    assert {"moat/py.typed", "moat/ledger/migrations/env.py", "moat/testing/plugin.py"} <= set(names)
+
+
+DECLARE = """
+from moat.errors import IndexUnavailable
+from moat import Columns, Groups, LocalFiles, Retriever, Source, WarehouseRows
+from moat.index.store import WeaviateStore
+from moat.ledger import Ledger
+from moat.settings import Settings
+
+assert Source(name="docs", reader=LocalFiles("x"), access=Groups(("staff",)))
+ledger = Ledger("sqlite:///ledger.db", "default")
+ledger.migrate()
+with ledger.read() as connection:
+    print(connection.exec_driver_sql("SELECT count(*) FROM source").scalar_one())
+store = WeaviateStore.open(Settings.model_validate({"weaviate_port": 1}), "reader")
+try:
+    store.exists()
+except IndexUnavailable:
+    print("mapped")
+store.close()
+"""
+RANGE = re.compile(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+),<\d+")
+
+
+@pytest.mark.parametrize("end", ["lowest", "highest"])
+def test_asking_works_at_both_ends_of_its_version_ranges(wheel: Path, end: str, tmp_path: Path) -> None:
+    ran(UV, "venv", "--quiet", "--python", sys.executable, tmp_path / "bare")
+    python, constraints = tmp_path / "bare" / "bin" / "python", tmp_path / "constraints.txt"
+    ranges = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    bounds = [found for found in map(RANGE.fullmatch, ranges) if found]
+    assert len(bounds) == len(ranges), "each has a lowest version and an end"
+    constraints.write_text("".join(f"{b[1]}=={b[2]}\n" for b in bounds) if end == "lowest" else "")
+    ran(UV, "pip", "install", "--quiet", "--python", python, "--constraint", constraints, wheel)
+    said = ran(python, "-c", DECLARE, cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
+    assert said.split() == ["0", "mapped"]
+    command = subprocess.run([python.with_name("moat"), "--help"], capture_output=True, text=True, check=False)
+    assert "pip install 'moat[author]'" in command.stderr
+    there = json.loads(ran(UV, "pip", "list", "--python", python, "--format", "json"))
+    assert not {"apache-airflow", "torch"} & {one["name"] for one in there}
 
 
 def test_an_application_asks_through_it_beside_its_own_include(

@@ -1,0 +1,94 @@
+"""A client of Weaviate, by the settings: hosts, key of the role, certificates, and no proxy."""
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import httpx
+
+from moat.errors import SettingsError
+from moat.index.errors import mapped_errors
+from moat.settings import Settings
+
+if TYPE_CHECKING:
+    from grpc import ChannelCredentials
+    from weaviate import WeaviateClient
+
+Role = Literal["writer", "reader", "operator"]
+
+
+def connected(settings: Settings, role: Role) -> "WeaviateClient":
+    """Connect with a role's key.
+
+    Raises:
+        IndexUnavailable: Weaviate does not answer.
+        FatalError: It refuses the key, or its certificate is not trusted.
+        SettingsError: The certificates to trust cannot be read.
+    """
+    import weaviate
+    from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+    from weaviate.config import GrpcConfig
+    from weaviate.connect import ConnectionParams
+
+    key = getattr(settings, f"weaviate_{role}_key").get_secret_value()
+    seconds = max(1, int(settings.weaviate_timeout_s))
+    client = weaviate.WeaviateClient(
+        connection_params=ConnectionParams.from_params(
+            http_host=settings.weaviate_host,
+            http_port=settings.weaviate_port,
+            http_secure=settings.weaviate_secure,
+            grpc_host=settings.weaviate_grpc_host or settings.weaviate_host,
+            grpc_port=settings.weaviate_grpc_port,
+            grpc_secure=settings.weaviate_secure,
+        ),
+        auth_client_secret=Auth.api_key(key) if key else None,
+        additional_config=AdditionalConfig(
+            timeout=Timeout(init=min(10, seconds), query=seconds, insert=seconds),
+            trust_env=False,
+            grpc_config=GrpcConfig(
+                channel_options=[("grpc.enable_http_proxy", 0)],  # as HTTP does not
+                credentials=_credentials(settings),
+            ),
+        ),
+        skip_init_checks=True,
+    )
+    if context := trusted(settings):
+        _trust(client, context)
+    with mapped_errors(settings):
+        client.connect()
+    return client
+
+
+def trusted(settings: Settings) -> ssl.SSLContext | None:
+    """What HTTP trusts instead of the public certificates; None: those. Raises SettingsError."""
+    if not settings.weaviate_ca_file:
+        return None
+    try:
+        return ssl.create_default_context(cafile=settings.weaviate_ca_file)
+    except OSError as error:  # ssl.SSLError is one
+        raise SettingsError(
+            f"MOAT_WEAVIATE_CA_FILE={settings.weaviate_ca_file} cannot be read as PEM: {error}"
+        ) from error
+
+
+def _credentials(settings: Settings) -> "ChannelCredentials | None":
+    """The same for gRPC."""
+    if trusted(settings) is None:
+        return None
+    from grpc import ssl_channel_credentials
+
+    return ssl_channel_credentials(Path(settings.weaviate_ca_file).read_bytes())
+
+
+def _trust(client: "WeaviateClient", context: ssl.SSLContext) -> None:
+    """Let the client's HTTP trust these certificates.
+
+    It has no parameter for them: else they can only come from the environment, and its proxies with them.
+    """
+    connection = client._connection
+    headers = connection._headers
+
+    def made(colour: str) -> httpx.Client:
+        return httpx.Client(headers=headers, verify=context, trust_env=False)
+
+    connection._make_client = made  # type: ignore[assignment,method-assign]
