@@ -299,9 +299,16 @@ def test_every_decision_is_in_the_index_and_has_its_four_parts() -> None:
 
 @pages(PAGES)
 def test_every_python_block_can_be_read_and_every_dag_file_gives_its_sources(page: Path, tmp_path: Path) -> None:
+    files = dict[str, Path]()
     for language, body in fenced(page.read_text("utf-8")):
+        if language == "yaml" and body.startswith("# include/"):
+            name = body.partition("\n")[0].removeprefix("# ")
+            files[name] = tmp_path / Path(name).name
+            files[name].write_text(body, "utf-8")
         if language == "python":
             ast.parse(body)
+            for name, file in files.items():
+                body = body.replace(f'"{name}"', repr(str(file)))
             if "ingest(" in body:
                 file = tmp_path / "example.py"
                 file.write_text(body, "utf-8")

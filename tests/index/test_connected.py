@@ -1,30 +1,24 @@
 """A Weaviate with TLS by a certificate authority of the company's own, and gRPC under another host's name."""
 
+import asyncio
+import contextlib
 import datetime
 import ipaddress
-import os
 import ssl
-import subprocess
-import time
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from moat.errors import IndexUnavailable, MoatError, SettingsError
+from moat.errors import IndexUnavailable, SettingsError
 from moat.index.store import WeaviateStore
-from moat.local.binaries import WEAVIATE, program
-from moat.local.servers import free_ports
 from moat.monitoring import servers
 from moat.settings import Settings
-from tests.servers import BINARIES
-
-KEY = "the-key-of-the-company"
 
 
 def authority(folder: Path) -> None:
@@ -53,84 +47,62 @@ def authority(folder: Path) -> None:
     (folder / "server.key").write_bytes(pem)
 
 
+def ending_tls(folder: Path, targets: Sequence[int]) -> Iterator[list[int]]:
+    """Ports that end TLS in front of others, as a load balancer does."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(target: int) -> asyncio.Server:
+        async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            inside = await asyncio.open_connection("127.0.0.1", target)
+            await asyncio.gather(pump(reader, inside[1]), pump(inside[0], writer))
+
+        return await asyncio.start_server(passed_on, "127.0.0.1", 0, ssl=context)
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    made = [asyncio.run_coroutine_threadsafe(serve(target), loop).result(30) for target in targets]
+    yield [server.sockets[0].getsockname()[1] for server in made]
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+
+
 @pytest.fixture
-def company(tmp_path: Path) -> Iterator[Settings]:
-    """The settings that lead to a Weaviate with TLS on both ports."""
+def company(weaviate_server: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """The settings that lead to a Weaviate behind TLS, with gRPC under another name of its host."""
     authority(tmp_path)
-    port, grpc_port, *others = free_ports(6)
-    certificate, key = str(tmp_path / "server.pem"), str(tmp_path / "server.key")
-    env = {
-        **os.environ,
-        "PERSISTENCE_DATA_PATH": str(tmp_path / "data"),
-        "AUTHENTICATION_APIKEY_ENABLED": "true",
-        "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",
-        "AUTHENTICATION_APIKEY_ALLOWED_KEYS": KEY,
-        "AUTHENTICATION_APIKEY_USERS": "moat",
-        "DISABLE_TELEMETRY": "true",
-        "GRPC_PORT": str(grpc_port),
-        "GRPC_CERT_FILE": certificate,
-        "GRPC_KEY_FILE": key,
-        "CLUSTER_HOSTNAME": f"tls-{port}",
-        "CLUSTER_IN_LOCALHOST": "true",
-        "CLUSTER_GOSSIP_BIND_PORT": str(others[0]),
-        "CLUSTER_DATA_BIND_PORT": str(others[0] + 1),
-        "RAFT_PORT": str(others[2]),
-        "RAFT_INTERNAL_RPC_PORT": str(others[3]),
-        "RAFT_BOOTSTRAP_EXPECT": "1",
-        "RAFT_JOIN": f"tls-{port}:{others[2]}",
-        "CLUSTER_BIND_ADDR": "127.0.0.1",
-        "CLUSTER_ADVERTISE_ADDR": "127.0.0.1",
-        "AUTOSCHEMA_ENABLED": "false",
-        "DEFAULT_VECTORIZER_MODULE": "none",
-        "ENABLE_MODULES": "",
-        "LOG_LEVEL": "error",
-    }
-    command = [str(program(WEAVIATE, BINARIES, print)), "--host", "127.0.0.1", "--scheme", "https"]
-    command += ["--tls-port", str(port), "--tls-host", "127.0.0.1", "--tls-certificate", certificate, "--tls-key", key]
-    with (tmp_path / "log").open("wb") as log:
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-    try:
-        trusted = ssl.create_default_context(cafile=tmp_path / "ca.pem")
-        for _ in range(600):
-            try:
-                httpx.get(
-                    f"https://127.0.0.1:{port}/v1/.well-known/ready", verify=trusted, trust_env=False
-                ).raise_for_status()
-                break
-            except httpx.HTTPError:
-                assert server.poll() is None, (tmp_path / "log").read_text()[-2000:]
-                time.sleep(0.1)
-        yield Settings.model_validate(
-            {
-                "weaviate_port": port,
-                "weaviate_grpc_host": "localhost",
-                "weaviate_grpc_port": grpc_port,
-                "weaviate_secure": True,
-                "weaviate_ca_file": str(tmp_path / "ca.pem"),
-                **{f"weaviate_{role}_key": KEY for role in ("operator", "writer", "reader")},
-            }
-        )
-    finally:
-        server.kill()
-        server.wait()
+    for http, grpc in ending_tls(tmp_path, [weaviate_server.weaviate_port, weaviate_server.weaviate_grpc_port]):
+        own = {"weaviate_grpc_host": "localhost", "weaviate_secure": True, "collection": "MoatTls"}
+        own |= {"weaviate_port": http, "weaviate_grpc_port": grpc, "weaviate_ca_file": str(tmp_path / "ca.pem")}
+        yield weaviate_server.model_copy(update=own)
 
 
 def test_a_weaviate_of_the_companys_own_authority_is_trusted_by_its_certificate_alone(
     company: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
-    store = WeaviateStore.open(company, "writer")
+    store = WeaviateStore.open(company, "operator")
     try:
         store.ensure("m@1/2")
         assert store.exists()
-        assert list(store.every()) == [], "which is asked by gRPC"
+        assert list(store.every()) == []
+        assert store.read_back(["00000000-0000-0000-0000-000000000001"]) == {}, "which is asked by gRPC"
     finally:
         store.close()
     assert "answers, version" in servers._weaviate(company, 20.0)
 
-    for wrong in ({"weaviate_ca_file": ""}, {"weaviate_grpc_host": "127.0.0.2"}):
-        with pytest.raises((IndexUnavailable, MoatError)):
-            other = WeaviateStore.open(company.model_copy(update=wrong), "writer")
-            list(other.every())
-    with pytest.raises(SettingsError, match=r"MOAT_WEAVIATE_CA_FILE=.*none\.pem cannot be read"):
+    public = WeaviateStore.open(company.model_copy(update={"weaviate_ca_file": ""}), "writer")
+    with pytest.raises(IndexUnavailable):
+        public.exists()
+    public.close()
+    with pytest.raises(SettingsError, match=r"MOAT_WEAVIATE_CA_FILE=/none\.pem cannot be read"):
         WeaviateStore.open(company.model_copy(update={"weaviate_ca_file": "/none.pem"}), "writer")

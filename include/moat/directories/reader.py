@@ -1,6 +1,6 @@
 """Interface of a directory's reader, to write for a new system.
 
-`tests/contracts/directory.py` holds what every reader must keep.
+`moat.testing.directory` holds what every reader must keep.
 """
 
 from collections.abc import Callable, Iterable, Iterator

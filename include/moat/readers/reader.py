@@ -1,7 +1,7 @@
 """Interface of a reader, to write for a new kind of system.
 
 A reader is declared in a DAG file (a frozen description without side effects) and opened inside a
-task. Opened, it lists the whole source, then fetches what changed. `tests/contracts/reader.py` holds
+task. Opened, it lists the whole source, then fetches what changed. `moat.testing.reader` holds
 what every reader must keep.
 """
 

@@ -38,4 +38,25 @@ MANY = (
         "if True:",
         f"{SYNCED}all_due_sources_of_a_kind_are_read_in_one_go_and_the_one_that_fails_comes_last",
     ),
+    (
+        "a fact that a reader does not give is taken for one",
+        "include/moat/source.py",
+        "                if name not in gives:\n",
+        "                if False:\n",
+        "tests/test_testing.py::test_a_rule_that_names_a_fact_which_the_reader_does_not_give_is_refused_when_it_is_declared",
+    ),
+    (
+        "a server that asks to wait is asked at once",
+        "include/moat/retry_after.py",
+        'answer.headers.get("retry-after"), attempt',
+        "None, 0",
+        "tests/test_testing.py::test_a_server_that_asks_to_slow_down_is_waited_for_as_it_asks",
+    ),
+    (
+        "documents are embedded as questions are",
+        "include/moat/embedding/client.py",
+        'self._form.query_prompt if priority == "query" else info.prompt',
+        "self._form.query_prompt",
+        "tests/embedding/test_server.py::test_an_endpoint_may_have_a_base_path_dimensions_and_prompts",
+    ),
 )

@@ -15,6 +15,7 @@ import pytest
 
 from moat.settings import PROJECT, Settings
 from tests.company import ANN, Company, environment_of
+from tests.dagbag import asked_of_airflow
 
 UV = PROJECT / ".venv" / "bin" / "uv"
 SHIPPED = ("pyproject.toml", "README.md", "LICENSE", *(f"requirements{of}.in" for of in ("", "-author", "-worker")))
@@ -123,3 +124,50 @@ def test_an_application_asks_through_it_beside_its_own_include(
     assert answer["documents"] == 2
     assert answer["theirs"] == "the application has an include of its own"
     assert answer["airflow"] is False
+
+
+READ = """
+import json, sys
+from pathlib import Path
+from airflow.dag_processing.dagbag import BundleDagBag
+from moat.dagfile import declared
+from moat.settings import PROJECT
+
+folder = sys.argv[1]
+bag = BundleDagBag(folder, bundle_path=Path(folder), bundle_name="dags-folder")
+found = declared()
+print("ANSWER" + json.dumps({
+    "errors": {Path(file).name: error for file, error in bag.import_errors.items()}, "dags": sorted(bag.dags),
+    "project": str(PROJECT), "sources": sorted(found.sources), "broken": [str(one) for one in found.broken.values()],
+}))
+"""
+
+
+def test_an_airflow_with_an_include_and_plugins_of_its_own_takes_moat_beside_them(wheel: Path, tmp_path: Path) -> None:
+    project, dags, plugins = tmp_path / "theirs", tmp_path / "theirs" / "dags", tmp_path / "theirs" / "plugins"
+    for folder in (dags, plugins, project / "include"):
+        folder.mkdir(parents=True)
+    with zipfile.ZipFile(wheel) as archive:  # as installing it does
+        archive.extractall(tmp_path / "site")
+    (project / "include" / "__init__.py").touch()
+    (project / "include" / "source.py").write_text("OURS = 'etl'\n")
+    (plugins / "theirs.py").write_text("from include.source import OURS\n")
+    for file in (PROJECT / "plugins").glob("moat_*.py"):
+        shutil.copy(file, plugins)
+    for name in ("ingest", "sync_access", "held_access", "anchor_audit", "reconcile", "replay_quarantine"):
+        shutil.copy(PROJECT / "dags" / f"{name}.py", dags)
+    (dags / "etl.py").write_text(
+        "import theirs\nfrom airflow.sdk import DAG\nfrom include.source import OURS\n\nwith DAG(OURS):\n    pass\n"
+    )
+    page = (PROJECT / "docs" / "adopt.md").read_text("utf-8")
+    (dags / "policies.py").write_text(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0])
+    answer = asked_of_airflow(
+        READ,
+        project,
+        str(dags),
+        PYTHONPATH=f"{tmp_path / 'site'}:{project}",
+        AIRFLOW__CORE__PLUGINS_FOLDER=str(plugins),
+    )
+    own = ["anchor_audit", "etl", "held_access", "policies", "reconcile", "replay_quarantine", "sync_access"]
+    assert (answer["errors"], answer["dags"]) == ({}, own)
+    assert (answer["project"], answer["sources"], answer["broken"]) == (str(project), ["policies"], [])
