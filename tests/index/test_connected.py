@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from moat.errors import IndexUnavailable, SettingsError
+from moat.errors import FatalError, SettingsError
 from moat.index.store import WeaviateStore
 from moat.monitoring import servers
 from moat.settings import Settings
@@ -72,8 +72,16 @@ def ending_tls(folder: Path, targets: Sequence[int]) -> Iterator[list[int]]:
     thread.start()
     made = [asyncio.run_coroutine_threadsafe(serve(target), loop).result(30) for target in targets]
     yield [server.sockets[0].getsockname()[1] for server in made]
+    for server in made:
+        loop.call_soon_threadsafe(server.close)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left))
+    loop.close()
 
 
 @pytest.fixture
@@ -97,12 +105,11 @@ def test_a_weaviate_of_the_companys_own_authority_is_trusted_by_its_certificate_
         assert list(store.every()) == []
         assert store.read_back(["00000000-0000-0000-0000-000000000001"]) == {}, "which is asked by gRPC"
     finally:
+        store._client.collections.delete(company.collection_name)
         store.close()
     assert "answers, version" in servers._weaviate(company, 20.0)
 
-    public = WeaviateStore.open(company.model_copy(update={"weaviate_ca_file": ""}), "writer")
-    with pytest.raises(IndexUnavailable):
-        public.exists()
-    public.close()
+    with pytest.raises(FatalError, match="its certificate is not trusted: set MOAT_WEAVIATE_CA_FILE"):
+        WeaviateStore.open(company.model_copy(update={"weaviate_ca_file": ""}), "writer")
     with pytest.raises(SettingsError, match=r"MOAT_WEAVIATE_CA_FILE=/none\.pem cannot be read"):
         WeaviateStore.open(company.model_copy(update={"weaviate_ca_file": "/none.pem"}), "writer")

@@ -1,6 +1,7 @@
 """A client of Weaviate, by the settings: hosts, key of the role, certificates, and no proxy."""
 
 import ssl
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -54,8 +55,10 @@ def connected(settings: Settings, role: Role) -> "WeaviateClient":
     )
     if context := trusted(settings):
         _trust(client, context)
-    with mapped_errors(settings):
+    with mapped_errors(settings), ExitStack() as failed:
+        failed.callback(client.close)
         client.connect()
+        failed.pop_all()
     return client
 
 

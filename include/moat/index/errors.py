@@ -145,6 +145,10 @@ def mapped(error: Exception, where: str) -> MoatError:
     words = str(error)
     code = code_of(error)
     said = f"{where}: {type(error).__name__}{f' {code}' if code else ''}; {meaning_of(words)}"
+    if _untrusted(error):
+        return FatalError(
+            f"{where}: its certificate is not trusted: set MOAT_WEAVIATE_CA_FILE to that of its authority"
+        )
     refused = (w.AuthenticationFailedError, w.InsufficientPermissionsError, w.MissingScopeError)
     ours = (
         w.WeaviateInvalidInputError,
@@ -171,3 +175,12 @@ def mapped(error: Exception, where: str) -> MoatError:
     ):
         return FatalError(said)
     return IndexUnavailable(said)
+
+
+def _untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate was refused, which the client's own words do not say."""
+    for _ in range(8):
+        if error is None or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return error is not None
+        error = error.__cause__ or error.__context__
+    return False
