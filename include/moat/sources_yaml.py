@@ -30,7 +30,7 @@ PARTS: Mapping[str, Any] = {
     "parsing": Parsing,
     "golden": Golden,
 }
-PLAIN = tuple(f.name for f in fields(Source) if f.name not in {"name", *KINDS, *PARTS})  # type: ignore[arg-type]
+PLAIN = tuple(f.name for f in fields(Source) if f.name not in {"name", *KINDS, *PARTS})
 ITS_OWN = (*KINDS, *PARTS, *PLAIN, "schedule")
 
 

@@ -16,7 +16,7 @@ from moat.readers.local_files import LocalFiles
 from moat.readers.reader import Fetched, Gone, Reading
 from moat.records import Listed, RawDocument, SetAside
 from moat.settings import PROJECT
-from tests.contracts.reader import planned
+from moat.testing.reader import planned
 
 STAFF, HR = Policy.of(["group:staff"]).text(), Policy.of(["group:hr"]).text()
 

@@ -17,8 +17,8 @@ from moat.readers.reader import Fetched, Gone, Reader, Reading
 from moat.readers.s3_objects import S3Objects
 from moat.records import RawDocument, SetAside
 from moat.settings import PROJECT
+from moat.testing.reader import planned
 from tests.company import ANN, HUGO, Company
-from tests.contracts.reader import planned
 
 WIDE, NARROW = Policy.of(["group:staff"]).text(), Policy.of(["group:hr"]).text()
 

@@ -11,7 +11,7 @@ from moat.errors import SourceUnavailable
 from moat.readers.local_files import LocalFiles
 from moat.readers.reader import LONGEST_KEY, Reading
 from moat.settings import PROJECT
-from tests.contracts.reader import ReaderContract, System
+from moat.testing.reader import ReaderContract, System
 
 
 class TestLocalFiles(ReaderContract):

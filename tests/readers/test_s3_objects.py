@@ -20,7 +20,7 @@ from moat.readers.reader import Gone, Reading
 from moat.readers.s3_objects import S3Objects, client_of
 from moat.records import RawDocument, SetAside
 from moat.settings import PROJECT
-from tests.contracts.reader import ReaderContract, System, planned
+from moat.testing.reader import ReaderContract, System, planned
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from moat.readers.reader import Gone, Reading
 from moat.readers.warehouse_rows import WarehouseRows
 from moat.records import RawDocument, SetAside
 from moat.settings import PROJECT
-from tests.contracts.reader import ReaderContract, System, planned
+from moat.testing.reader import ReaderContract, System, planned
 
 
 class Database:
@@ -347,7 +347,7 @@ from moat_connections import AirflowConnections
 from moat.access.rules import Groups
 from moat.readers.reader import Reading
 from moat.readers.warehouse_rows import WarehouseRows
-from tests.contracts.reader import planned
+from moat.testing.reader import planned
 reading = Reading(source="s", rule=Groups(allow=("a",)), connections=AirflowConnections(), project=Path(sys.argv[1]), max_bytes=1 << 20)
 with WarehouseRows(conn_id="w", sql="t.sql", key="id", text="{body} {at}", metadata=("at",)).open(reading) as reader:
     (one,) = reader.listing()
