@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ does not wait for the one before, so that a source that hangs holds up others on
                 failed[name] = found.broken.get(name) or DeclarationError(f"no DAG file declares {name} any more")
                 access_ended(runtime, context, name, failed[name])
             declared = [found.sources[name] for name in names if name in found.sources]
-            sync_together(runtime, declared, run_of(context), context["dag_run"].start_date, ended)
+            sync_together(runtime, declared, run_of(context), context["dag_run"].start_date or datetime.now(UTC), ended)
         if said := unread(failed, len(names)):
             raise AccessNotRead(said)
         return synced

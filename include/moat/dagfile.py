@@ -137,7 +137,7 @@ def known_as(file: Path, folder: Path = DAGS) -> str:
 
 def written_out(folder: Path = DAGS) -> list[str]:
     """Names of sources that the DAG files of a folder write out, sorted. Executes none."""
-    return sorted({name for file in _python_files(folder) for name in _names_in(file, file.stat().st_mtime_ns)})
+    return sorted({name for file in _python_files(folder) for name in _names_in(file)})
 
 
 def file_declaring(name: str, folder: Path = DAGS) -> Path | None:

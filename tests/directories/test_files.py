@@ -27,7 +27,13 @@ def company(file: Path) -> Company:
     def cut() -> None:
         file.write_bytes(file.read_bytes()[:-3] + (b', "x' if file.suffix == ".csv" else b""))
 
-    return Company(GroupsFile(path=file.name), EnvironmentConnections({}), file.parent, put, cut)
+    return Company(
+        reader=GroupsFile(path=file.name),
+        connections=EnvironmentConnections({}),
+        project=file.parent,
+        put=put,
+        break_listing=cut,
+    )
 
 
 class TestYaml(DirectoryContract):

@@ -149,7 +149,13 @@ class TestLdap(DirectoryContract):
         monkeypatch.setattr(ldap, "PAGE", 5)
         reader = Ldap(conn_id="ad", base=BASE)
         broken = lambda: site.write(break_after=7)  # noqa: E731
-        return Company(reader, site.connections(), site.folder, site.put, broken)
+        return Company(
+            reader=reader,
+            connections=site.connections(),
+            project=site.folder,
+            put=site.put,
+            break_listing=broken,
+        )
 
 
 @pytest.mark.parametrize("tls", ["ldaps", "starttls", "none"])

@@ -83,11 +83,11 @@ class TestGroupsQuery(DirectoryContract):
     def people(self, database: Database) -> Company:
         reader = GroupsQuery(conn_id="w", sql="members.sql", kind="kind")
         return Company(
-            reader,
-            AirflowConnections(),
-            database.project,
-            database.put,
-            lambda: database.execute("ALTER TABLE members RENAME TO gone", []),
+            reader=reader,
+            connections=AirflowConnections(),
+            project=database.project,
+            put=database.put,
+            break_listing=lambda: database.execute("ALTER TABLE members RENAME TO gone", []),
         )
 
 

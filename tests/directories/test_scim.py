@@ -148,7 +148,14 @@ class TestScim(DirectoryContract):
                 {**body, "Resources": []} if "Groups?startIndex=6" in path else body
             )
 
-        return Company(Scim(conn_id="idp"), site.connections(), Path(), site.put, cut, site.ids)
+        return Company(
+            reader=Scim(conn_id="idp"),
+            connections=site.connections(),
+            project=Path(),
+            put=site.put,
+            break_listing=cut,
+            ids=site.ids,
+        )
 
 
 def test_it_pages_and_half_a_listing_is_none(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,8 @@ class TestLocalFiles(ReaderContract):
             tmp_path.rename(tmp_path.with_suffix(".gone"))
 
         return System(
-            LocalFiles(path=str(tmp_path)),
-            EnvironmentConnections(),
+            reader=LocalFiles(path=str(tmp_path)),
+            connections=EnvironmentConnections(),
             put=put,
             remove=lambda name: (tmp_path / f"{name}.md").unlink(),
             break_listing=break_listing,

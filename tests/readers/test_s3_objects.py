@@ -87,8 +87,8 @@ class TestS3Objects(ReaderContract):
             s3.delete_bucket(Bucket=bucket)
 
         return System(
-            S3Objects(conn_id="s3", bucket=bucket, prefix="docs/"),
-            connections,
+            reader=S3Objects(conn_id="s3", bucket=bucket, prefix="docs/"),
+            connections=connections,
             put=lambda name, text: s3.put_object(Bucket=bucket, Key=f"docs/{name}.md", Body=text.encode()) and None,
             remove=lambda name: s3.delete_object(Bucket=bucket, Key=f"docs/{name}.md") and None,
             break_listing=drop,

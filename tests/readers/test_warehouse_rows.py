@@ -112,8 +112,8 @@ class TestWarehouseRows(ReaderContract):
                 )
 
         return System(
-            InProject(conn_id="w", sql="notes.sql", key="id", text="{body}"),
-            AirflowConnections(),
+            reader=InProject(conn_id="w", sql="notes.sql", key="id", text="{body}"),
+            connections=AirflowConnections(),
             put=lambda name, text: database.put(name, text),
             remove=lambda name: database.execute(f"DELETE FROM notes WHERE id = {database.mark}", [name]),
             break_listing=lambda: database.execute("ALTER TABLE notes RENAME TO other", []),

@@ -23,6 +23,7 @@ from moat.embedding.limits import Priority, requests
 from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
 from moat.embedding.resident import ensure_running
 from moat.errors import EmbedderHung, EmbedderUnavailable, ModelError, SettingsError, WrongServer
+from moat.ids import text_hash
 from moat.listening import at_port
 from moat.settings import Settings
 from moat.waiting import told
@@ -92,6 +93,7 @@ class Form:
     path: str = "/v1/embeddings"  # below the host and its base path
     sends_dimensions: bool = False  # whether to ask for `dimensions`, of a model that can give fewer
     query_prompt: str = ""  # put before each question
+    document_prompt: str = ""  # put before each text of a document
 
 
 PLAIN = Form()
@@ -157,8 +159,12 @@ class HttpEmbedder:
         return np.concatenate(parts) if parts else np.empty((0, info.dimensions), np.float32)
 
     def _embed(self, texts: list[str], priority: Priority, info: ModelInfo) -> Vectors:
-        prompt = self._form.query_prompt if priority == "query" else info.prompt
-        body = {"model": self._model, "input": [prompt + text for text in texts], "encoding_format": "base64"}
+        prompt = self._form.query_prompt if priority == "query" else self._form.document_prompt
+        body: dict[str, Any] = {
+            "model": self._model,
+            "input": [prompt + text for text in texts],
+            "encoding_format": "base64",
+        }
         if self._form.sends_dimensions:
             body["dimensions"] = info.dimensions
         headers = {"x-moat-priority": priority, "x-moat-client": self._client, "x-moat-revision": info.revision}
@@ -320,7 +326,7 @@ def embedder_of(
         address = ensure_running(settings, wait_s, progress)
         embedder = HttpEmbedder(address, settings.model, wait_s=wait_s, tries=tries, progress=progress)
     found = embedder.info()
-    if settings.model_revision and found.revision != settings.model_revision:
+    if settings.model_revision and found.revision.partition("#")[0] != settings.model_revision:
         embedder.close()
         raise ModelError(
             f"MOAT_MODEL_REVISION asks for {settings.model_revision}, the embedder serves {found.model} at {found.revision}: "
@@ -334,13 +340,13 @@ def _endpoint(
 ) -> HttpEmbedder:
     """The endpoint, by its connection."""
     found = connections.get(settings.embedder_conn_id)
+    prompt = str(found.extra.get("document_prompt", ""))  # vectors of another one belong into another collection
     try:
         known = ModelInfo(
             model=str(found.extra["model"]),
-            revision=str(found.extra.get("revision", "")),
+            revision=str(found.extra.get("revision", "")) + (f"#{text_hash(prompt)[:8]}" if prompt else ""),
             dimensions=int(found.extra["dimensions"]),
             max_tokens=int(found.extra["max_tokens"]),
-            prompt=str(found.extra.get("document_prompt", "")),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise SettingsError(
@@ -359,6 +365,7 @@ def _endpoint(
             str(found.extra.get("path", PLAIN.path)),
             found.extra.get("send_dimensions", False) in (True, "true"),
             str(found.extra.get("query_prompt", "")),
+            prompt,
         ),
     )
 

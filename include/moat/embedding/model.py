@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moat.errors import ModelError
-from moat.ids import text_hash
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -28,14 +27,12 @@ class ModelInfo:
     dimensions: int
     max_tokens: int  # of one text, special tokens included
     precision: str = ""  # named only if the vectors in it are not those of float32
-    prompt: str = ""  # that an endpoint's client puts before each text of a document
 
     @property
     def key(self) -> str:
         """Name, revision, dimensions, and what else tells its vectors apart, as one text of at most 64 characters."""
         other = f":{self.precision}" if self.precision else ""
-        prompt = f"#{text_hash(self.prompt)[:8]}" if self.prompt else ""
-        return f"{self.model}@{self.revision}/{self.dimensions}{other}{prompt}"[-64:]
+        return f"{self.model}@{self.revision}/{self.dimensions}{other}"[-64:]
 
 
 def folder_of(model: str) -> Path:

@@ -22,7 +22,7 @@ from moat.errors import MoatError
 ANN, BOB, ZOE = "user:ann@example.com", "user:bob@example.com", "user:zoë@example.com"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Company:
     """A real directory, as a test fills it: `put` makes its groups exactly these, by their names."""
 

@@ -23,7 +23,7 @@ from moat.records import Listed, Planned, RawDocument, SetAside
 from moat.settings import PROJECT
 
 
-@dataclass
+@dataclass(kw_only=True)
 class System:
     """A real system with documents in it, as a test moves it. `put` writes a document whole."""
 

@@ -55,7 +55,7 @@ MANY = (
     (
         "documents are embedded as questions are",
         "include/moat/embedding/client.py",
-        'self._form.query_prompt if priority == "query" else info.prompt',
+        'self._form.query_prompt if priority == "query" else self._form.document_prompt',
         "self._form.query_prompt",
         "tests/embedding/test_server.py::test_an_endpoint_may_have_a_base_path_dimensions_and_prompts",
     ),
