@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 from moat.checks import FAMILIES
 from moat.embedding.client import model_of
-from moat.index.store import Role, Store, WeaviateStore
+from moat.index.connected import Role
+from moat.index.store import Store, WeaviateStore
 from moat.ledger import Ledger, add
 from moat.ledger.members import replace_members
 from moat.ledger.tables import id_secret

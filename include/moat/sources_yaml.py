@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from moat.access import strict_yaml
+from moat import strict_yaml
 from moat.access.rules import AccessFiles, Columns, Groups, ObjectTags, Public
 from moat.errors import DeclarationError
 from moat.parse.options import Parsing

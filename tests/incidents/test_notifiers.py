@@ -131,7 +131,7 @@ def test_each_source_that_access_sync_could_not_read_is_an_incident_of_its_own(a
     first, last = airflow("sync_access", "access"), airflow("sync_access", "access")
     for n, context in enumerate((first, last), 1):
         context["ti"].try_number, context["ti"].max_tries = n, 1
-    with moat_notifiers.open_runtime() as runtime:
+    with moat_tasks.open_runtime() as runtime:
         access_ended(runtime, first, "handbook", SourceUnavailable("no answer"))
         access_ended(runtime, first, "tickets", SettingsError("no such connection"))
         assert [one.source for one in incidents.listing(ledger)] == ["tickets"], "the other one is tried again"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from moat.errors import MoatError, SourceUnavailable
 from moat.ledger import access, access_sync
@@ -55,7 +56,11 @@ def test_all_due_sources_of_a_kind_are_read_in_one_go_and_the_one_that_fails_com
     assert passed(datetime.now(UTC)) == ["c", "a", "b"]
 
     # Another run reads one of them while this one is at work: it is not read twice.
-    sources[2] = source_of("c", lambda: (access.read_whole(runtime.ledger, "b"), listing("c")())[1])
+    def while_another_reads() -> Any:
+        access.read_whole(runtime.ledger, "b")
+        return listing("c")()
+
+    sources[2] = source_of("c", while_another_reads)
     assert passed(datetime.now(UTC)) == ["c", "a"]
     assert unread({}, 3) == ""
 

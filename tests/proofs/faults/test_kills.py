@@ -16,7 +16,8 @@ from typing import get_args
 import numpy as np
 
 from moat.errors import IndexUnavailable
-from moat.index.store import Role, WeaviateStore
+from moat.index.connected import Role
+from moat.index.store import WeaviateStore
 from moat.index.write import prove, unfound
 from moat.local.binaries import WEAVIATE, program
 from moat.local.servers import Server, WeaviateKeys, free_ports, weaviate

@@ -1,13 +1,13 @@
 """what a hit tells beside its text: modified time, language, and a link for people
 
-Revision: 0017, after 0013
+Revision: 0015, after 0014
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0017'
-down_revision = '0013'
+revision = '0015'
+down_revision = '0014'
 branch_labels = None
 depends_on = None
 
