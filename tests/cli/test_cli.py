@@ -18,6 +18,7 @@ import pytest
 import typer.main
 from sqlalchemy import func, select
 
+from moat import command as entry
 from moat.cli import app, main
 from moat.index.store import WeaviateStore
 from moat.ledger import Ledger
@@ -172,6 +173,7 @@ LOOKING: dict[tuple[str, ...], list[str]] = {
     ("reconcile",): [],
     ("doctor",): [],
     ("migrate",): [],
+    ("fingerprint",): [],
     ("search",): ["parental leave", "--as", ANN],
     ("count",): ["--as", ANN],
     ("explain",): ["docs", "leave.md"],
@@ -190,6 +192,9 @@ LOOKING: dict[tuple[str, ...], list[str]] = {
 }
 CHANGING = {  # in tests of their own
     ("release",),
+    ("backup",),
+    ("restore",),
+    ("source", "new"),
     ("resume",),
     ("reject",),
     ("rollback",),
@@ -219,7 +224,19 @@ SERVING = {("embedder",)}  # has nothing to print
 
 def test_moat_is_this_entry() -> None:
     (script,) = entry_points(group="console_scripts", name="moat")
-    assert script.load() is main
+    assert script.load() is entry.main
+
+
+def test_a_backup_comes_back_into_another_home(loaded: Place, moat: Any, tmp_path: Path) -> None:
+    to = str(tmp_path / "copy")
+    assert moat(loaded, "backup", to, "--json").json["rows"] > 10
+    again = moat(loaded, "backup", to)
+    assert (again.code, "name a new folder" in again.err) == (1, True)
+    new = replace(loaded, env={**loaded.env, "MOAT_HOME": str(tmp_path / "new")})
+    restored = moat(new, "restore", to)
+    assert (restored.code, "every fingerprint is as it was" in restored.out) == (0, True), restored
+    assert moat(new, "fingerprint", "--json").json == moat(loaded, "fingerprint", "--json").json
+    assert "holds a ledger already" in moat(new, "restore", to).err
 
 
 def test_every_command_speaks_json_and_has_a_sentence_of_help() -> None:
@@ -291,7 +308,11 @@ def test_a_dry_run_writes_nothing(fresh: Place, moat: Any) -> None:
         with ledger.engine.connect() as connection:  # what is in it; its write-ahead log may come and go
             rows = "\n".join(connection.connection.driver_connection.iterdump())  # type: ignore[union-attr]
         ledger.close()
-        files = {str(p): p.read_bytes() for p in home.rglob("*") if p.is_file() and not p.name.startswith("ledger.db")}
+        files = {
+            str(p): p.read_bytes()
+            for p in home.rglob("*")
+            if p.is_file() and not p.name.startswith(("ledger.db", "embedder."))
+        }
         return {"ledger": rows.encode(), **files}
 
     before = everything()

@@ -183,7 +183,7 @@ def test_the_trigger_form_asks_by_type_and_in_words(dags: dict[str, Any]) -> Non
     assert types["replay_quarantine"]["source"]["examples"] == list(SOURCES)
     assert {"ParseFailed", "AccessUnknown", "TooLarge"} <= set(types["replay_quarantine"]["reason"]["examples"])
     stage = types["replay_quarantine"]["stage"]
-    assert (stage["enum"], stage["values_display"]) == ([None, "read", "parse"], {"null": "both"})
+    assert (stage["enum"], stage["values_display"]) == ([None, "read", "parse", "clean"], {"null": "all"})
     for name, params in types.items():
         for param, schema in params.items():
             assert schema["title"], (name, param)

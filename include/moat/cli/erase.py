@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from moat.cli import render
 from moat.cli.shared import Because, Json, err, known_source, me, open_runtime, opened_ledger, out
-from moat.errors import ErasureRefused
+from moat.errors import ErasureRefused, FatalError
 from moat.index.store import Store, WeaviateStore
 from moat.ledger import Ledger, approvals, erasure, receipts
 from moat.ledger.erasure import Request
@@ -65,7 +65,7 @@ def erase(
         raise ErasureRefused("name the documents by their keys, or by --principal, and not by both")
     with open_runtime(quiet=json) as runtime:
         if not even_unknown:
-            known_source(runtime.ledger, source)
+            _check_known(runtime.ledger, source)
         approvals.require(runtime.ledger, runtime.settings, me(), f"erasure in {source}")
         chosen = _of_principal(runtime.ledger, source, principal, yes) if principal else keys or []
         asked = Request(
@@ -118,6 +118,13 @@ def list_(json: Json = False) -> None:
             ((r.id, r.source, len(r.documents), r.begun_at, r.done_at or "not yet", r.by, r.because) for r in found),
             "nothing was erased",
         )
+
+
+def _check_known(ledger: Ledger, source: str) -> None:
+    try:
+        known_source(ledger, source)
+    except FatalError as error:
+        raise ErasureRefused(f"{error}; --even-unknown keeps its keys out all the same") from None
 
 
 def _of_principal(ledger: Ledger, source: str, principal: str, yes: bool) -> list[str]:
