@@ -237,7 +237,9 @@ def test_every_plugin_is_named_as_ours() -> None:
 
 
 def test_there_is_one_door_to_weaviate() -> None:
-    assert importers("weaviate") == {f"include/moat/index/{name}.py" for name in ("connected", "errors", "store")}
+    assert importers("weaviate") == {
+        f"include/moat/index/{name}.py" for name in ("connected", "errors", "filters", "store")
+    }
     asking = {
         file
         for file, tree in trees()
@@ -282,7 +284,10 @@ def test_searches_have_no_way_around_retrieve() -> None:
     Besides only the operators' `why` looks, to end with the same word.
     """
     finding, names = "include/moat/search/finding.py", "include/moat/search/names.py"
-    assert importers("moat.index.store", "Query") == {finding}
+    assert importers("moat.index.store", "Query") == {
+        finding,
+        "include/moat/index/filters.py",
+    }  # which writes its filter
     assert importers("moat.search.finding", "Finder") == {"include/moat/retrieve.py"}
     assert importers("moat.ledger.second_look", "look_by_id") == {"include/moat/retrieve.py"}
     assert importers("moat.ledger.second_look", "second_look") == {
@@ -355,7 +360,7 @@ def test_what_the_projection_gives_goes_to_the_index_and_not_to_people() -> None
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "visible_objects"
     }
-    assert asking == {"include/moat/maintenance/reconcile.py"}
+    assert asking == {"include/moat/maintenance/reconcile.py", "include/moat/maintenance/fingerprint.py"}  # it hashes
 
 
 def test_the_texts_of_the_canaries_go_to_the_embedder_and_nowhere_else() -> None:

@@ -274,7 +274,7 @@ def test_a_service_that_asks_to_come_again_is_asked_again(
     status: int, after: str, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited: list[float] = []
-    monkeypatch.setattr("moat.directories.scim.time.sleep", waited.append)
+    monkeypatch.setattr("moat.retry_after.time.sleep", waited.append)
     site.put({"staff": [ANN]})
     site.service.instead = failing(2, status, **({"retry-after": after} if after else {}))
     assert [g.members for g in site.read()] == [(ANN,)]

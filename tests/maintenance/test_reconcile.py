@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from moat.errors import SchemaError
+from moat.index.objects import Stored
 from moat.index.store import WeaviateStore
 from moat.index.write import open_writer, prove
 from moat.ledger import documents, loads
@@ -39,16 +40,20 @@ def test_what_agrees_is_said_to_agree_and_left_alone(company: Company, index: We
 
 
 class Crashed(WeaviateStore):
-    """A real index whose vector index lost one object, as after a kill: the same object, written again, is skipped."""
+    """A real index that lost one object to searches, or to all but its id, as after a kill: written again, it is skipped."""
 
-    lost = ""
+    lost = hidden = ""
+
+    def read_back(self, ids: Sequence[str]) -> dict[str, Stored]:
+        return {i: found for i, found in super().read_back(ids).items() if i != self.hidden}
 
     def reached(self, ids: Sequence[str], vector: np.ndarray) -> set[str]:
         return super().reached(ids, vector) - {self.lost}
 
-    def delete(self, ids: Sequence[str]) -> None:
-        super().delete(ids)
+    def discard(self, ids: Sequence[str]) -> None:
+        super().discard(ids)
         self.lost = "" if self.lost in ids else self.lost
+        self.hidden = "" if self.hidden in ids else self.hidden
 
 
 def test_what_is_kept_and_not_found_is_counted_and_written_as_new(
@@ -68,6 +73,9 @@ def test_what_is_kept_and_not_found_is_counted_and_written_as_new(
     crashed.lost = o.id
     assert prove(crashed, {o.id: o}) == 1
     assert crashed.lost == ""
+    crashed.hidden = o.id
+    assert prove(crashed, {o.id: o}) == 1
+    assert crashed.hidden == ""
 
 
 def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Company, index: WeaviateStore) -> None:

@@ -88,6 +88,10 @@ class Store(Protocol):
         """Delete objects; return only when none of them is left."""
         ...
 
+    def discard(self, ids: Sequence[str]) -> None:
+        """Delete objects one by one, also those that no index of the server has; missing ones are left out."""
+        ...
+
     def search(self, query: Query) -> list[tuple[str, float]]:
         """Search for chunks; return (id, score) pairs, best first, or nothing without access tokens."""
         ...
@@ -305,6 +309,14 @@ class WeaviateStore:
                 raise IndexNotKept(
                     f"Weaviate kept {len(left)} of {len(window)} objects that were deleted, {next(iter(left))} among them"
                 )
+
+    def discard(self, ids: Sequence[str]) -> None:
+        def one(chunk_id: str) -> None:
+            with mapped_errors(self._settings), unless_missing():
+                self._collection.data.delete_by_id(chunk_id)
+
+        with ThreadPoolExecutor(PATCHES) as pool:
+            list(pool.map(one, ids))
 
     def search(self, query: Query) -> list[tuple[str, float]]:
         if not query.tokens:

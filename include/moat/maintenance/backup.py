@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Integer, Table, func, insert, inspect, select, text
+from sqlalchemy import Connection, Integer, Table, func, insert, inspect, select
 
 from moat.batching import windows
 from moat.errors import FatalError
@@ -185,7 +185,6 @@ def _count_on(connection: Connection, table: Table) -> None:
     key = next(iter(table.primary_key))
     if connection.dialect.name != "postgresql" or len(table.primary_key) != 1 or not isinstance(key.type, Integer):
         return
-    highest = connection.execute(select(func.max(key))).scalar()
-    if highest:
-        named = text("SELECT setval(pg_get_serial_sequence(:name, :key), :highest)")
-        connection.execute(named, {"name": f'"{table.name}"', "key": key.name, "highest": highest})
+    if highest := connection.execute(select(func.max(key))).scalar():
+        numbers = func.pg_get_serial_sequence(f'"{table.name}"', key.name)
+        connection.execute(select(func.setval(numbers, highest)))

@@ -9,6 +9,7 @@ from moat.batching import windows
 from moat.embedding.client import embedder_of
 from moat.errors import MoatError
 from moat.index.store import Store
+from moat.index.write import prove
 from moat.ledger import documents, embeddings, projection
 from moat.ledger.loads import invisible
 from moat.records import IndexObject, embedded_text
@@ -117,8 +118,9 @@ def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: 
             if len(drift.examples) < EXAMPLES:
                 drift.examples.append(f"{o.id} of {o.key}")
         if repair and wrong:
-            index.delete([o.id for o in wrong if o.id in lost])  # else it is taken for unchanged
-            index.write(_with_vectors(runtime, wrong))
+            objects = _with_vectors(runtime, wrong)
+            index.write(objects)
+            prove(index, {o.id: o for o in objects})
         if repair and moved:
             index.set_allow(moved)
 

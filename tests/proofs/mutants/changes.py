@@ -36,8 +36,8 @@ OF_CHANGES = (
     (
         "numbers of the same digits are the same",
         "include/moat/checks/changed_columns.py",
-        "(None in numbers or numbers[0] == numbers[1])",
-        "True",
+        "            return numbers[0] == numbers[1]",
+        "            return bare(was) == bare(now)",
         f"{CHANGES}a_pattern_of_a_column_is_found_among_the_rows_that_changed",
     ),
     (

@@ -60,14 +60,14 @@ MUTANTS = (
     ),
     Mutant(
         "the filter of who asks is dropped",
-        "include/moat/index/store.py",
+        "include/moat/index/filters.py",
         'parts = [Filter.by_property("allow").contains_any(list(query.tokens))]',
         'parts = [Filter.by_property("load").greater_or_equal(0)]',
         f"{STORE}only_who_is_allowed_finds_it",
     ),
     Mutant(
         "loads that are under way are not left out",
-        "include/moat/index/store.py",
+        "include/moat/index/filters.py",
         "    if query.hidden_loads:\n",
         "    if query.hidden_loads and False:\n",
         f"{STORE}a_load_that_is_under_way_is_left_out",
