@@ -76,7 +76,6 @@ does not wait for the one before, so that a source that hangs holds up others on
         from moat.maintenance.access_sync import SyncedAccess, summary
         from moat.maintenance.sync_together import sync_together, unread
         from moat.owners import sources_of
-        from moat.source import Source
 
         context = get_current_context()
         context["label"] = f"{kind}: {len(names)}"  # type: ignore[typeddict-unknown-key]
@@ -84,7 +83,7 @@ does not wait for the one before, so that a source that hangs holds up others on
         with open_runtime() as runtime:
             found = sources_of(runtime.ledger)
 
-            def ended(source: Source, result: SyncedAccess | MoatError) -> None:
+            def ended(source: Any, result: SyncedAccess | MoatError) -> None:
                 if isinstance(result, MoatError):
                     failed[source.name] = result
                     access_ended(runtime, context, source.name, result)

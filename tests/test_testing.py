@@ -126,8 +126,6 @@ def test_a_users_own_tests_make_a_dry_run_without_any_server(tmp_path: Path) -> 
         "pytest",
         "-q",
         "-p",
-        "moat.testing.plugin",
-        "-p",
         "no:cacheprovider",
         "-c",
         "/dev/null",

@@ -34,9 +34,17 @@ def _holder(inodes: Iterator[str]) -> str:
         links = {f"socket:[{inode}]" for inode in inodes}
         for folder in PROC.glob("[0-9]*/fd") if links else ():
             with contextlib.suppress(OSError):  # it has ended, or is another user's
-                if any(os.readlink(file) in links for file in folder.iterdir()):
+                if any(_target(file) in links for file in folder.iterdir()):
                     return named(int(folder.parent.name))
     return ""
+
+
+def _target(file: Path) -> str:
+    """What a process has open under a number; empty if it was closed meanwhile."""
+    try:
+        return os.readlink(file)
+    except OSError:
+        return ""
 
 
 def named(pid: int) -> str:
