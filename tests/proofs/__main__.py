@@ -39,7 +39,7 @@ PARTS = (
     Part("machine", 6, ("tests/proofs/access/test_machine.py",)),
     Part("sweep", 5, ("tests/proofs/access/test_sweep.py",)),
     Part("trust", 10, ("tests/proofs/trust",)),
-    Part("faults", 3, ("tests/proofs/faults",)),
+    Part("faults", 6, ("tests/proofs/faults",)),
     Part("quality", 4, ("tests/proofs/quality",)),
     Part("fidelity", 12, ("bench.fidelity", "--check")),
     Part("mutants", 40, ("tests/proofs/mutants/run.py",)),

@@ -24,7 +24,7 @@ from moat.local.servers import Server, WeaviateKeys, free_ports, weaviate
 from moat.records import IndexObject
 from moat.settings import Settings
 
-OBJECTS, TOGETHER, TRIALS = 600, 100, 6
+OBJECTS, TOGETHER, TRIALS = 600, 100, 3
 
 
 class Killed:
