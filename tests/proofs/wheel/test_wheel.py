@@ -74,12 +74,10 @@ ledger = Ledger("sqlite:///ledger.db", "default")
 ledger.migrate()
 with ledger.read() as connection:
     print(connection.exec_driver_sql("SELECT count(*) FROM source").scalar_one())
-store = WeaviateStore.open(Settings.model_validate({"weaviate_port": 1}), "reader")
 try:
-    store.exists()
+    WeaviateStore.open(Settings.model_validate({"weaviate_port": 1}), "reader")
 except IndexUnavailable:
     print("mapped")
-store.close()
 """
 RANGE = re.compile(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+),<\d+")
 
