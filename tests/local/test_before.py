@@ -68,6 +68,11 @@ def test_another_python_a_missing_venv_and_a_folder_that_cannot_be_written_are_n
     assert before.writable(str(tmp_path / "not" / "yet")) == ""
 
 
+def test_a_project_that_airflow_cannot_be_installed_in_is_told(tmp_path: Path) -> None:
+    assert before.place(str(tmp_path / "mo at ü#1")) == ""
+    assert "without a percent sign" in before.place(str(tmp_path / "1%"))
+
+
 def test_it_runs_by_a_python_that_has_nothing(whole: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", before.__file__, str(whole)], capture_output=True, text=True, check=False

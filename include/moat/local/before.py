@@ -29,7 +29,7 @@ PACKAGES_GB, BUILD_GB, STATE_GB = 9, 4, 1  # what .venv, building the programs, 
 
 def problems(folder: str, ports: bool, project: str = ".") -> list[str]:
     """What is missing, a sentence each with the way out."""
-    found = [python(), writable(folder)]
+    found = [python(), place(project), writable(folder)]
     brought = all(_there(os.path.join(folder, "bin"), name) for name in PROGRAMS)
     if not brought:
         found.append(programs())
@@ -50,6 +50,16 @@ def python(version: tuple[int, ...] = sys.version_info[:2], has: bool | None = N
     if not (importlib.util.find_spec("ensurepip") is not None if has is None else has):
         return "Python's venv is not installed: `apt install python3-venv`, or what your system calls it"
     return ""
+
+
+def place(project: str) -> str:
+    """Whether Airflow can be installed there: the migrations of its FAB provider read their own path as a format."""
+    path = os.path.realpath(project)
+    return (
+        f"Airflow cannot be installed below {path}: move the project to a path without a percent sign"
+        if "%" in path
+        else ""
+    )
 
 
 def writable(folder: str) -> str:
