@@ -14,7 +14,7 @@ from moat.checks.measures import Measure
 from moat.checks.widening import PUBLICLY, Opened, held, most_opened
 from moat.ledger import access_sync
 from moat.ledger.approvals import OPENED
-from moat.ledger.checks import CheckResult, over
+from moat.ledger.checks import CheckResult, one_over
 from moat.runtime import nobodys
 
 LEAST_UNREAD = 3  # documents of a load, from which on it waits if nobody can read any of them
@@ -170,11 +170,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
     ]
     of_visible = ("access widened", "access lost", "nobody left")
     return [
-        one
+        one_over(visible, "visible documents", r) if r.name in of_visible else one_over(looked.n, "documents", r)
         for r in results
-        for one in (
-            over(visible, "visible documents", [r]) if r.name in of_visible else over(looked.n, "documents", [r])
-        )
     ]
 
 

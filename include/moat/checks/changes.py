@@ -19,7 +19,7 @@ from moat.checks.changed_text import Text, TextChange, text_change
 from moat.checks.kinds import FEWEST, SHOWN, Kind, Seen, judged
 from moat.checks.sample import Lowest
 from moat.ledger import past_contents
-from moat.ledger.checks import CheckResult, over
+from moat.ledger.checks import CheckResult, one_over
 from moat.ledger.measures import history
 from moat.ledger.projection import Version, VisiblePart, visible_versions
 from moat.records import Chunk, Prepared
@@ -287,4 +287,4 @@ def _summary(compared: Compared, seen: Mapping[str, Seen]) -> CheckResult:
     result = CheckResult(
         name="what changed", family="changes", severity="warn", passed=True, seen="; ".join(parts), allowed="any"
     )
-    return over(compared.n, "changed documents", [result])[0]
+    return one_over(compared.n, "changed documents", result)

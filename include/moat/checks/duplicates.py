@@ -21,7 +21,7 @@ from moat.checks.measures import Measure
 from moat.checks.sample import Lowest
 from moat.ids import document_id
 from moat.ledger.access import bodies
-from moat.ledger.checks import CheckResult, over
+from moat.ledger.checks import CheckResult, one_over
 from moat.ledger.documents import having
 from moat.records import Chunk
 
@@ -167,8 +167,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
         ),
     ]
     n_of = ((exact.n, "chunks"), (equal.n, "documents"), (near.n, "documents"), (again.n, "texts"))
-    judged = [one for of, result in zip(n_of, results, strict=True) for one in over(*of, [result])]
-    return [*judged, *over(exact.n, "chunks", [versions.run(candidate, audience)])]
+    judged = [one_over(*of, result) for of, result in zip(n_of, results, strict=True)]
+    return [*judged, one_over(exact.n, "chunks", versions.run(candidate, audience))]
 
 
 def _seen(candidate: Candidate, rate: float) -> Duplicates:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from moat.checks.candidate import Candidate
 from moat.ledger import documents, projection
-from moat.ledger.checks import CheckResult, over
+from moat.ledger.checks import CheckResult, one_over
 from moat.ledger.measures import PastMeasure
 from moat.readers.shape import MOST_VALUES, Shape, digest
 from moat.risks import personal, secrets
@@ -172,4 +172,4 @@ def _result(parts: str, silent: Sequence[str], n: int) -> CheckResult:
         seen=f"{len(silent):,} of {n:,} {parts} are silent" + (f": {'; '.join(silent[:SHOWN])}" if silent else ""),
         allowed="silences that their rhythm explains",
     )
-    return over(n, parts, [result])[0]
+    return one_over(n, parts, result)

@@ -12,7 +12,7 @@ from moat.checks.measures import Measure
 from moat.checks.sample import Lowest
 from moat.embedding.client import Embedder, embedder_of
 from moat.ledger import embeddings, loads, projection
-from moat.ledger.checks import CheckResult, over
+from moat.ledger.checks import CheckResult, one_over, over
 
 CANARIES = 32  # texts of a load that are embedded again
 FEWEST_OF_BATCH = 2  # of them per batch
@@ -160,8 +160,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
     return [
         *_sound(candidate, looked, dimensions, [*of_load.alike, *visible.alike]),
         as_made,
-        *over(n, "texts embedded again", again[:1]),
-        *over(n_past, "visible texts embedded again", again[1:2]),
+        one_over(n, "texts embedded again", again[0]),
+        one_over(n_past, "visible texts embedded again", again[1]),
         *over(n + n_past, "texts embedded again", again[2:]),
         _one_model(candidate, made_by),
     ]
@@ -300,7 +300,7 @@ def _as_made(candidate: Candidate, looked: VectorsSeen, model: str) -> CheckResu
         allowed=f"cosine at least {ALIKE}",
         documents=tuple(dict.fromkeys(other))[:5],
     )
-    return over(len(kept), "vectors that the ledger keeps", [result])[0]
+    return one_over(len(kept), "vectors that the ledger keeps", result)
 
 
 def _one_model(candidate: Candidate, now: str) -> CheckResult:

@@ -7,7 +7,7 @@ from moat.checks import moves, rewritten, rolled_back
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.checks.moves import Moves
-from moat.ledger.checks import CheckResult, over
+from moat.ledger.checks import CheckResult, one_over
 from moat.ledger.measures import history
 
 SHOWN = 5  # keys of documents behind a result
@@ -152,7 +152,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
         ),
     ]
     always = ("listing", "fewest documents")
-    return [r for one in results for r in ([one] if one.name in always else over(visible, "visible documents", [one]))]
+    return [r if r.name in always else one_over(visible, "visible documents", r) for r in results]
 
 
 def _measure(candidate: Candidate, moved: Moves) -> tuple[str, ...]:

@@ -55,9 +55,14 @@ def unjudged(result: CheckResult, why: str) -> CheckResult:
     return replace(result, passed=False, judged=False, seen=why)
 
 
+def one_over(n: int, things: str, result: CheckResult) -> CheckResult:
+    """The result of a check over some things: without any, one that found nothing wrong has judged nothing."""
+    return result if n or not result.passed else unjudged(result, f"not judged (0 {things})")
+
+
 def over(n: int, things: str, results: Sequence[CheckResult]) -> list[CheckResult]:
-    """Results of checks over some things: without any, a check that found nothing wrong has judged nothing."""
-    return list(results) if n else [unjudged(r, f"not judged (0 {things})") if r.passed else r for r in results]
+    """The same of several checks over the same things."""
+    return [one_over(n, things, result) for result in results]
 
 
 def keep(ledger: Ledger, current: Load, family: str, results: Sequence[CheckResult]) -> None:

@@ -118,8 +118,8 @@ READS = (
     (
         "a check without anything to judge has passed",
         "include/moat/ledger/checks.py",
-        "return list(results) if n else",
-        "return list(results) if True else",
+        "return result if n or not result.passed else",
+        "return result if True else",
         "tests/checks/test_not_judged.py::test_without_anything_to_judge_only_what_failed_all_the_same_is_kept",
     ),
     (
