@@ -56,8 +56,8 @@ class AsyncRetriever:
         group_by: GroupBy = None,
     ) -> SearchResult:
         """Return the chunks that best answer a question and that the asker may read."""
-        given = {"limit": limit, "mode": mode, "filters": filters, "group_by": group_by}
-        return await self._run(partial(self._retriever.search, question, asker, **given))  # type: ignore[arg-type]
+        asked = partial(self._retriever.search, question, asker, limit, mode)
+        return await self._run(partial(asked, filters, group_by=group_by))
 
     async def page(
         self,
@@ -71,8 +71,8 @@ class AsyncRetriever:
         cursor: str | None = None,
     ) -> SearchResult:
         """Return the hits of a question page by page, of one view."""
-        given = {"limit": limit, "mode": mode, "filters": filters, "group_by": group_by, "cursor": cursor}
-        return await self._run(partial(self._retriever.page, question, asker, **given))  # type: ignore[arg-type]
+        asked = partial(self._retriever.page, question, asker, limit, mode)
+        return await self._run(partial(asked, filters, group_by=group_by, cursor=cursor))
 
     async def get(self, chunk_ids: Sequence[str], asker: Asker) -> SearchResult:
         """Return those of the given chunks that the asker may read, in the given order."""

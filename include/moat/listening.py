@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from moat.loopback import is_loopback
 
@@ -21,6 +22,12 @@ STATE, STARTED = 0, 19  # fields of /proc/PID/stat, counted behind the name
 def at_port(host: str, port: int) -> str:
     """Name the process that listens at a port of this machine, such as "process 12 (weaviate), …"; or nothing."""
     return _holder(_at_port(port)) if is_loopback(host) else ""
+
+
+def at_url(url: str) -> str:
+    """The same for the address of a URL."""
+    parts = urlsplit(url)
+    return at_port(parts.hostname or "", parts.port or 0)
 
 
 def at_socket(path: Path) -> str:

@@ -215,7 +215,7 @@ class Retriever:
             else:
                 left = cursors.read(cursor, bound)
                 with self._ledger.read() as connection:
-                    found = self._finder.look(connection, self._mine(who)(connection), left.hits, asked.filters)
+                    found = self._finder.look(connection, self._principals(connection, who), left.hits, asked.filters)
             shown = found[:limit]
             ids = [chunk_id for chunk_id, _ in left.hits]
             n = ids.index(shown[-1].chunk.chunk_id) + 1 if len(found) > limit else len(ids)

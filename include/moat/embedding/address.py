@@ -15,7 +15,7 @@ import httpx
 
 from moat.embedding.sealed import SealedTransport
 from moat.errors import EmbedderUnavailable, SettingsError
-from moat.listening import at_port, at_socket
+from moat.listening import at_socket, at_url
 from moat.loopback import is_loopback
 from moat.settings import Settings, private_folder
 
@@ -42,10 +42,7 @@ class Address:
 
     def listener(self) -> str:
         """The process of this machine that listens here, in words; empty where that is not known."""
-        if self.socket is not None:
-            return at_socket(self.socket)
-        url = httpx.URL(self.url)
-        return at_port(url.host, url.port or 0)
+        return at_socket(self.socket) if self.socket is not None else at_url(self.url)
 
 
 def address_of(settings: Settings) -> Address:

@@ -20,11 +20,11 @@ from moat.connections import Connections
 from moat.embedding.address import Address
 from moat.embedding.answers import info_of, vectors_of
 from moat.embedding.limits import Priority, requests
-from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
+from moat.embedding.model import ModelInfo, TokenCounter, folder_of
 from moat.embedding.resident import ensure_running
 from moat.errors import EmbedderHung, EmbedderUnavailable, ModelError, SettingsError, WrongServer
 from moat.ids import text_hash
-from moat.listening import at_port
+from moat.listening import at_url
 from moat.settings import Settings
 from moat.waiting import told
 
@@ -213,11 +213,7 @@ class HttpEmbedder:
 
     def _hung(self, times: int) -> str:
         """What is said of an embedder that takes connections and does not answer."""
-        if isinstance(self._at, Address):
-            who = self._at.listener()
-        else:
-            url = httpx.URL(self._at)
-            who = at_port(url.host, url.port or 0)
+        who = self._at.listener() if isinstance(self._at, Address) else at_url(self._at)
         return (
             f"the embedder at {self._where} hangs: it takes connections and gave no answer within {self._wait_s:g} s, "
             f"{times} times{f'; it is {who}' if who else ''}. End it and start it again, or raise MOAT_EMBEDDER_TIMEOUT_S"
@@ -264,18 +260,11 @@ class InProcessEmbedder:
 
     def __init__(self, settings: Settings) -> None:
         folder = folder_of(settings.model)
-        from moat.embedding.encoder import dimensions_of, open_encoder
+        from moat.embedding import encoder
 
         tokens = TokenCounter.of(settings.model)
-        encoder = open_encoder(folder, settings.embedder_device, settings.embedder_precision, tokens)
-        self._model = encoder.model
-        self._info = ModelInfo(
-            model=settings.model,
-            revision=revision_of(folder),
-            dimensions=dimensions_of(self._model),
-            max_tokens=max_tokens_of(folder),
-            precision="" if encoder.faithful else encoder.precision,
-        )
+        opened = encoder.open_encoder(folder, settings.embedder_device, settings.embedder_precision, tokens)
+        self._model, self._info = opened.model, encoder.info_of(settings.model, folder, opened)
 
     def info(self) -> ModelInfo:
         return self._info

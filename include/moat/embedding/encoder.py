@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from moat.embedding.model import TokenCounter
+from moat.embedding.model import ModelInfo, TokenCounter, max_tokens_of, revision_of
 from moat.embedding.packed import PackedEncoder, Packing
 
 CPU_BUDGET, GPU_BUDGET = 2_048, 65_536  # tokens of one forward pass; on a CPU, what fits its cache is fastest
@@ -146,6 +146,17 @@ def _cast(model: Any, precision: str) -> Any:
     import torch
 
     return model.to(getattr(torch, precision))
+
+
+def info_of(name: str, folder: Path, encoder: Encoder) -> ModelInfo:
+    """The description of an encoder's model; `name` is that of the settings."""
+    return ModelInfo(
+        model=name,
+        revision=revision_of(folder),
+        dimensions=dimensions_of(encoder.model),
+        max_tokens=max_tokens_of(folder),
+        precision="" if encoder.faithful else encoder.precision,
+    )
 
 
 def dimensions_of(model: Any) -> int:

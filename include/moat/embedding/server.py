@@ -27,9 +27,9 @@ import numpy as np
 from moat.embedding.address import address_of
 from moat.embedding.asked import Asked, asked_of
 from moat.embedding.door import Door
-from moat.embedding.encoder import CPU_BUDGET, GPU_BUDGET, dimensions_of, open_encoder
+from moat.embedding.encoder import CPU_BUDGET, GPU_BUDGET, info_of, open_encoder
 from moat.embedding.limits import Priority
-from moat.embedding.model import ModelInfo, TokenCounter, folder_of, max_tokens_of, revision_of
+from moat.embedding.model import TokenCounter, folder_of
 from moat.embedding.resident import serves
 from moat.embedding.turns import Job, Turns
 from moat.errors import EmbedderUnavailable
@@ -46,13 +46,7 @@ def app_of(settings: Settings) -> Any:
     tokens = TokenCounter.of(settings.model)
     encoder = open_encoder(folder, settings.embedder_device, settings.embedder_precision, tokens)
     device = encoder.model.device
-    info = ModelInfo(
-        model=settings.model,
-        revision=revision_of(folder),
-        dimensions=dimensions_of(encoder.model),
-        max_tokens=max_tokens_of(folder),
-        precision="" if encoder.faithful else encoder.precision,
-    )
+    info = info_of(settings.model, folder, encoder)
     budget = settings.embedder_token_budget or (GPU_BUDGET if device.type == "cuda" else CPU_BUDGET)
     turns = Turns(encoder.vectors, budget, encoder.packing)
     # Reading and counting beside the loop: a large request of one client holds up neither questions nor health.
