@@ -28,6 +28,12 @@ def recipe_of(runtime: Runtime, source: Source) -> str:
     return recipe(max_tokens_of(folder_of(runtime.settings.model)), source.chunking, source.risks, source.parsing)
 
 
+def recipes_of(runtime: Runtime, source: Source) -> tuple[str, ...]:
+    """Today's recipe of a source, then those of what each of today's limits stopped."""
+    today = recipe_of(runtime, source)
+    return (today, *limited(runtime, today).values())
+
+
 def limited(runtime: Runtime, recipe: str) -> Mapping[str, str]:
     """By the error of a document that a limit stopped, the recipe with that limit: another limit is another try."""
     return {

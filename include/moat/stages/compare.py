@@ -10,7 +10,7 @@ from moat.ledger import documents, quarantine
 from moat.ledger.documents import Known, rests_as
 from moat.readers.key_digests import KeyDigests
 from moat.readers.reader import OpenReader
-from moat.recipe import limited, recipe_of
+from moat.recipe import recipes_of
 from moat.records import Listed, Planned
 from moat.runtime import Options, Runtime
 from moat.source import Source
@@ -47,8 +47,7 @@ def compare(
         SourceUnavailable: The listing broke off.
         KeyListedTwice: Two documents have the same key.
     """
-    seen, recipe_now = KeyDigests(), recipe_of(runtime, source)
-    recipes = (recipe_now, *limited(runtime, recipe_now).values())
+    seen, recipes = KeyDigests(), recipes_of(runtime, source)
     listing = iter(reader.listing())
     while window := list(islice(listing, WINDOW)):
         counts["listed"] += len(window)

@@ -11,7 +11,7 @@ from statistics import median
 
 from moat.checks import FAMILIES, baselines, held
 from moat.checks.candidate import Candidate
-from moat.checks.held import one_line as _line
+from moat.checks.held import one_line
 from moat.checks.measures import Measure
 from moat.checks.verdict import Verdict, verdict
 from moat.errors import GateBlocked, MoatError, RetriableError
@@ -145,9 +145,9 @@ def question(runtime: Runtime, load: Load, found: Verdict) -> tuple[str, str]:
     """The title and the text of the form that asks a person about a held load."""
     hints = list[str]()
     if before := rejected_before(runtime, load):
-        hints.append(f"**Rejected before:** {_line(before)}.")
+        hints.append(f"**Rejected before:** {one_line(before)}.")
     for incident in incidents.of_load(runtime.ledger, load.id)[:1]:
-        likely = [_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:2]]
+        likely = [one_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:2]]
         said = f"**Likely:** {'; or: '.join(likely)}. " if likely else ""
         hints.append(f"{said}What shows it, and what mends it: `moat incident show {incident.id}`.")
     hints.append(f"Every check and number: `moat load show {load.id}`, and the log of this task.")
@@ -176,11 +176,11 @@ def report(load: Load, found: Verdict, incident: Incident | None, before: str = 
     lines = [f"**Load {load.id} of {load.source}: {found.outcome}.** {_counted(load)}", ""]
     if why := excused(load.options, load.counts):
         by = f", by {load.run}" if load.options.get("expected") else ""
-        lines += [f"Expected change{by}: {_line(why)}. Learned bounds only warn.", ""]
+        lines += [f"Expected change{by}: {one_line(why)}. Learned bounds only warn.", ""]
     if before:
-        lines += [f"**Rejected before:** {_line(before)}.", ""]
+        lines += [f"**Rejected before:** {one_line(before)}.", ""]
     if incident is not None:
-        likely = [_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:3]]
+        likely = [one_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:3]]
         lines += [
             f"**Likely:** {'; or: '.join(likely)}. Why, and what mends it: `moat incident show {incident.id}`.",
             "",
@@ -189,10 +189,10 @@ def report(load: Load, found: Verdict, incident: Incident | None, before: str = 
         lines += ["### What failed", ""]
         for r in found.failed:
             lines.append(
-                f"- **{r.severity}: {_line(r.name)}** ({r.family}). {_line(r.seen)}. Allowed: {_line(r.allowed)}."
+                f"- **{r.severity}: {one_line(r.name)}** ({r.family}). {one_line(r.seen)}. Allowed: {one_line(r.allowed)}."
             )
             if r.documents:
-                lines.append(f"  Such as {', '.join(f'`{_line(key)}`' for key in r.documents)}")
+                lines.append(f"  Such as {', '.join(f'`{one_line(key)}`' for key in r.documents)}")
         lines.append("")
     passed, idle = [r for r in found.results if r.passed], [r for r in found.results if not r.judged]
     lines += [f"### What passed: {len(passed)} of {len(found.results) - len(idle)} that judged something", ""]
@@ -205,8 +205,8 @@ def report(load: Load, found: Verdict, incident: Incident | None, before: str = 
 def _by_family(results: Sequence[CheckResult], why: bool = False) -> Iterator[str]:
     """Names of results as one item per family, with what each of them says if `why`."""
     for family in dict.fromkeys(r.family for r in results):
-        of = [(r, _line(r.name.removesuffix(f", {family}"))) for r in results if r.family == family]
-        yield f"- {family}: {', '.join(f'{name}: {_line(r.seen)}' if why else name for r, name in of)}"
+        of = [(r, one_line(r.name.removesuffix(f", {family}"))) for r in results if r.family == family]
+        yield f"- {family}: {', '.join(f'{name}: {one_line(r.seen)}' if why else name for r, name in of)}"
 
 
 COUNTS = {  # labels of the counts, in the order of the report

@@ -14,7 +14,7 @@ from moat.pricing import priced
 from moat.provenance import provenance_of
 from moat.readers.reader import Gone, OpenReader, Shaped
 from moat.readers.shape import ending, of_files
-from moat.recipe import limited, recipe_of
+from moat.recipe import limited, recipe_of, recipes_of
 from moat.records import Batch, Listed, Planned, RawDocument, SetAside
 from moat.runtime import Options, ReadResult, Runtime, batch_path, nobodys, path
 from moat.source import Source
@@ -149,16 +149,14 @@ def _plan(
     """
     stamps = Stamps(runtime, source, load)
     found = _planned(runtime, source, load=load, reader=reader, options=options, base=base, stamps=stamps)
-    if options.whole:
-        stamps.tell(found[0])
-    if not options.whole or options.full:
+    if not options.whole:
         return found
-    told = Counter({name: n for name, n in found[0].items() if name.startswith("stamp")})
-    wrong = stamps.wrong(reader)
-    if wrong or stamps.in_doubt:
-        found = _planned(runtime, source, load=load, reader=reader, options=options, base=base, stamps=None)
-    found[0].update({name: n for name, n in told.items() if name not in found[0]})  # of the first of two listings
-    stamps.note(found[0], wrong)
+    if not options.full:
+        wrong = stamps.wrong(reader)
+        if wrong or stamps.in_doubt:
+            found = _planned(runtime, source, load=load, reader=reader, options=options, base=base, stamps=None)
+        stamps.note(found[0], wrong)
+    stamps.tell(found[0])
     return found
 
 
@@ -172,8 +170,7 @@ def _planned(
     stamps: Stamps | None,
 ) -> tuple[Counter[str], Counter[str]]:
     """Make and stage the plan; without stamps each document is compared by its content."""
-    counts, endings, recipe_now = Counter[str](), Counter[str](), recipe_of(runtime, source)
-    recipes = (recipe_now, *limited(runtime, recipe_now).values())
+    counts, endings, recipes = Counter[str](), Counter[str](), recipes_of(runtime, source)
 
     def record(window: list[tuple[Listed, Planned]], known: dict[str, Known]) -> None:
         endings.update(ending(one.key) for one, _ in window)
@@ -203,7 +200,7 @@ def _planned(
             if p.why == "unknown"
         ]
         if unknown:
-            quarantine.put(runtime.ledger, load, recipe_now, unknown)
+            quarantine.put(runtime.ledger, load, recipes[0], unknown)
         back = [one.key for one, p in window if one.key in known and _is_back(p, known[one.key], recipes)]
         if back:
             quarantine.resolve(runtime.ledger, load, back)

@@ -20,8 +20,6 @@ from moat.source import Source
 
 LOADS_IN_DOUBT = 14  # loads that read everything, after the last one that found a wrong stamp
 MOST_BYTES = 8 << 20  # of a document that is read for this; larger ones would make every run slow
-
-
 FEWEST = 20  # stamps from which they say something together
 FEWEST_MOVED = 5
 AHEAD = timedelta(days=1)  # clocks and time zones differ by less
