@@ -1,7 +1,7 @@
 """Write to the index with proof: everything written is read back and compared."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -86,15 +86,16 @@ def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, Differs]
             wrong[chunk_id] = "load"
         elif there.allow != tuple(sorted(o.allow)):
             wrong[chunk_id] = "access"
-    return wrong | dict.fromkeys(unfound(index, expected, found.keys() - wrong.keys()), "search")
+    right = sorted(found.keys() - wrong.keys())
+    lost = unfound(index, right, np.frombuffer(expected[right[0]].vector, "<f4")) if right else set()
+    return wrong | dict.fromkeys(lost, "search")
 
 
-def unfound(index: Store, expected: Mapping[str, IndexObject], there: Collection[str]) -> set[str]:
-    """Those objects in the index that no vector search finds. A server that indexes later gets some seconds."""
-    ids = sorted(there)
-    if not ids:
-        return set()
-    vector = np.frombuffer(expected[ids[0]].vector, "<f4")
+def unfound(index: Store, ids: Sequence[str], vector: np.ndarray) -> set[str]:
+    """Those objects in the index that no vector search finds. A server that indexes later gets some seconds.
+
+    `vector` is of any of them, float32.
+    """
     for pause in (*PAUSES, 0.0):
         left = set(ids) - index.reached(ids, vector)
         if not left:

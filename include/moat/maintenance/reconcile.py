@@ -9,7 +9,7 @@ from moat.batching import windows
 from moat.embedding.client import embedder_of
 from moat.errors import MoatError
 from moat.index.store import Store
-from moat.index.write import prove
+from moat.index.write import prove, unfound
 from moat.ledger import documents, embeddings, projection
 from moat.ledger.loads import invisible
 from moat.records import IndexObject, embedded_text
@@ -128,7 +128,7 @@ def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: 
 def _unfound(index: Store, ids: list[str]) -> set[str]:
     """Those of the index's objects that no vector search finds."""
     vector = next(iter(index.vectors(ids[:1]).values()), None)
-    return set(ids) - index.reached(ids, vector) if vector is not None else set()
+    return unfound(index, ids, vector) if vector is not None else set()
 
 
 def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:

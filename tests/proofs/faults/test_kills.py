@@ -88,9 +88,10 @@ def test_what_a_killed_server_kept_is_found_after_the_load_goes_on(tmp_path: Pat
             with closing(WeaviateStore.open(place.settings, "operator")) as index:
                 index.write(wanted)  # as the task's next try does
                 expected = {o.id: o for o in wanted}
-                lost = unfound(index, expected, expected)
+                vector = np.frombuffer(wanted[0].vector, "<f4")
+                lost = unfound(index, list(expected), vector)
                 assert prove(index, expected) == len(lost)
-                assert unfound(index, expected, expected) == set()
+                assert unfound(index, list(expected), vector) == set()
                 repaired += len(lost)
         finally:
             place.stop()
