@@ -92,6 +92,11 @@ class Staging:
         with file.open("rb") as source, self._replacing(path) as sink:
             shutil.copyfileobj(source, sink, 8 << 20)
 
+    def copy_from(self, other: "Staging", path: str, to: str) -> None:
+        """Copy a file of another area. Raises StagingError for a missing or damaged one."""
+        with other._proved(path) as source, self._replacing(to) as sink:
+            shutil.copyfileobj(source, sink, 8 << 20)
+
     @contextmanager
     def local_copy(self, path: str) -> Iterator[Path]:
         """A copy of a file in a local folder, while the block runs. Raises StagingError for a missing or damaged file."""

@@ -45,8 +45,8 @@ def restore(
 ) -> None:
     """Bring a backup into an empty ledger and staging area, and compare the fingerprints."""
     settings, found = Settings.load(), connections()
-    ledger, quiet = Ledger(settings.ledger, settings.tenant), bool(json)
-    progress: Progress = (lambda line: None) if quiet else err.print
+    ledger = Ledger(settings.ledger, settings.tenant)
+    progress: Progress = (lambda line: None) if json else err.print
     try:
         made = copies.restore(
             ledger, staging_of(settings, found), staging_at(source, conn, found), actor=me(), progress=progress

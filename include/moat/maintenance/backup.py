@@ -107,8 +107,7 @@ def restore(ledger: Ledger, staging: Staging, source: Staging, actor: str, progr
         progress(f"{_copy_rows(copy, ledger):,} rows of the ledger restored")
     paths = [path for path in source.files(STAGED) if not path.endswith(ASIDE)]
     for path in paths:
-        with source.local_copy(path) as file:
-            staging.copy(file, path.removeprefix(f"{STAGED}/"))
+        staging.copy_from(source, path, path.removeprefix(f"{STAGED}/"))
     progress(f"{len(paths):,} files of staging restored")
     if (found := _hashes(ledger)) != made.fingerprints:
         wrong = sorted(name for name in found | made.fingerprints if found.get(name) != made.fingerprints.get(name))
@@ -153,8 +152,7 @@ def _copied(staging: Staging, target: Staging, known: frozenset[str]) -> frozens
     for path in staging.files(""):
         if path.endswith(ASIDE) or path in known or not staging.exists(path):
             continue
-        with staging.local_copy(path) as file:
-            target.copy(file, f"{STAGED}/{path}")
+        target.copy_from(staging, path, f"{STAGED}/{path}")
         done.add(path)
     return frozenset(done)
 
