@@ -492,7 +492,7 @@ WRONG = {
     "explain nowhere leave.md": "FatalError: there is no source 'nowhere', neither in dags/ nor in the ledger; there are",
     "explain doc leave.md": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
     "loads doc": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
-    "erase doc leave.md": "FatalError: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
+    "erase doc leave.md": "ErasureRefused: there is no source 'doc', neither in dags/ nor in the ledger; did you mean 'docs'?",
     "release 1": "LoadRefused: load 1 of docs is promoted already: nothing to release",
     "resume 1": "DeclarationError: no DAG file in dags/ declares source 'docs'",
     "quarantine list --source other": "AskedWrongly: no load of a source 'other' is in the ledger; there are docs",

@@ -67,10 +67,10 @@ class Dropped(Faulty):
 
 
 class Partial(Faulty):
-    """All acknowledged, every other one there."""
+    """All acknowledged, every other one there; of a single one, none."""
 
     def fail(self, objects: Sequence[IndexObject]) -> None:
-        self.inner.write(objects[::2])
+        self.inner.write(objects[1::2])
 
 
 class LostAnswer(Faulty):

@@ -124,7 +124,7 @@ def _check_known(ledger: Ledger, source: str) -> None:
     try:
         known_source(ledger, source)
     except FatalError as error:
-        raise ErasureRefused(f"{error}; --even-unknown keeps its keys out all the same") from None
+        raise ErasureRefused(f"{error} --even-unknown keeps its keys out all the same") from None
 
 
 def _of_principal(ledger: Ledger, source: str, principal: str, yes: bool) -> list[str]:

@@ -89,7 +89,7 @@ def known_source(ledger: Ledger, name: str) -> str:
     near = get_close_matches(name, there, 1, 0.6)
     raise FatalError(
         f"there is no source {name!r}, neither in dags/ nor in the ledger; "
-        + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(there) or 'none'}")
+        + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(there) or 'none'}.")
     )
 
 
