@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from moat.cli import render
+from moat.cli.filters import filters_of
 from moat.cli.shared import Json, Key, Name, err, known_source, opened_ledger, out
 from moat.errors import FatalError
 from moat.ids import document_id
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 As = Annotated[str, typer.Option("--as", help="The asker, such as user:alice@example.com.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the asker's JWT, instead of --as.")]
-Where = Annotated[list[str] | None, typer.Option("--filter", help="Filter NAME=VALUE; repeatable.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--filter", help="NAME=VALUE, or a bound such as 'price<10' or 'modified>=2026-07-01'; repeatable."),
+]
 Stage = Annotated[str | None, typer.Option(help="read, parse or clean.")]
 Reason = Annotated[str | None, typer.Option(help="Name of the error, such as ParseFailed.")]
 Since = Annotated[str | None, typer.Option(help="Last failure at or after this time: 2026-07-05, or 24h or 7d ago.")]
@@ -56,7 +60,7 @@ def search(
 ) -> None:
     """Search as an asker: returns only what they may read."""
     with _door() as retriever:
-        answer = retriever.search(question, _asker(asker, token_file), limit, mode, _filters(where))  # type: ignore[arg-type]
+        answer = retriever.search(question, _asker(asker, token_file), limit, mode, filters_of(where))  # type: ignore[arg-type]
     if json:
         typer.echo(render.as_json({"refused": answer.refused, "hits": list(answer)}))
         raise typer.Exit(1 if answer.refused else 0)
@@ -88,8 +92,8 @@ def count(
     """Count exactly the documents and chunks that an asker may read."""
     who = _asker(asker, token_file)
     with _door() as retriever:
-        whole = retriever.count(who, _filters(where))
-        shares = retriever.aggregate(who, by, _filters(where))
+        whole = retriever.count(who, filters_of(where))
+        shares = retriever.aggregate(who, by, filters_of(where))
     refused = whole.refused or shares.refused
     if json:
         typer.echo(render.as_json({"refused": refused, "all": whole, "by": by, "shares": shares}))
@@ -115,14 +119,6 @@ def _asker(asker: str, token_file: Path | None) -> Asker:
     if bool(asker) == (token_file is not None):
         raise FatalError("who asks? Give either --as user:… or --token-file FILE")
     return Bearer(token_file.read_text("utf-8").strip()) if token_file else asker
-
-
-def _filters(where: list[str] | None) -> dict[str, list[str]]:
-    filters: dict[str, list[str]] = {}
-    for pair in where or ():
-        name, _, value = pair.partition("=")
-        filters.setdefault(name, []).append(value)
-    return filters
 
 
 def explain(source: Name, key: Key, asker: As = "", json: Json = False) -> None:
