@@ -381,6 +381,8 @@ def test_a_search_takes_a_mode_and_filters(mode: str, loaded: Place, moat: Any) 
     assert (hit["source"], hit["document_key"], hit["heading_path"]) == ("docs", "trips.md", ["Trips"])
     both = moat(loaded, *given, "--filter", "key=people/pay.md").json["hits"]
     assert {h["document_key"] for h in both} == ({"trips.md"} if mode == "keyword" else {"trips.md", "people/pay.md"})
+    assert len(moat(loaded, *given, "--filter", "modified>=2020-01-01").json["hits"]) == 1
+    assert moat(loaded, *given, "--filter", "modified<2020-01-01").json["hits"] == []
 
 
 def test_whom_nobody_knows_gets_nothing_and_is_told(loaded: Place, moat: Any) -> None:
@@ -473,6 +475,20 @@ def test_doctor_names_what_is_wrong_and_still_looks_at_the_rest(loaded: Place, m
     assert "MOAT_MODEL_REVISION asks for another" in told["embedder"]
     assert "_READER_KEY" in told["weaviate as reader"]
     assert next(f for f in said.json if f["what"] == "weaviate as writer")["ok"]
+
+
+def test_doctor_tells_a_collection_that_takes_no_objects(loaded: Place, moat: Any, weaviate_server: Settings) -> None:
+    settings = weaviate_server.model_copy(update={"collection": loaded.env["MOAT_COLLECTION"]})
+    operator = WeaviateStore.open(settings, "operator")
+    collection = operator._client.collections.use(settings.collection_name)
+    collection.config.update_shards(status="READONLY")
+    try:
+        found = {f["what"]: f for f in moat(loaded, "doctor", "--json").json}
+    finally:
+        collection.config.update_shards(status="READY")
+        operator.close()
+    assert not found["collection"]["ok"]
+    assert "is READONLY" in found["collection"]["found"]
 
 
 def test_doctor_tells_a_wrong_setting_as_a_finding(loaded: Place, moat: Any) -> None:

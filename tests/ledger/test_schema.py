@@ -18,6 +18,7 @@ from moat.ledger.tables import chunk, document, member, metadata, policy, policy
 from moat.ledger.types import Guid
 from moat.settings import Settings
 from moat.shingles import mark
+from tests.fresh_ledger import migrated
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(ledger: Ledger) -> None:
@@ -46,6 +47,25 @@ def test_a_new_database_says_what_to_run(settings: Settings) -> None:
 def test_a_database_that_is_down_only_needs_time() -> None:
     with pytest.raises(LedgerUnavailable, match="did not answer"):
         Ledger("postgresql+psycopg2://nobody@127.0.0.1:9/x", "default").check()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_ledger_that_can_only_be_read_says_so(kind: str, settings: Settings, request: pytest.FixtureRequest) -> None:
+    url = settings.ledger if kind == "sqlite" else request.getfixturevalue("postgres_database")
+    made = migrated(url, "default")
+    made.check_writable()
+    with made.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        name = made.engine.url.database
+        if kind == "postgresql":
+            connection.execute(text(f"ALTER DATABASE {name} SET default_transaction_read_only = on"))
+    made.close()
+    ro = Ledger(url if kind == "postgresql" else f"sqlite:///file:{name}?mode=ro&uri=true", "default")
+    ro.check()
+    with pytest.raises(LedgerUnavailable, match="can only be read"):
+        ro.check_writable()
+    with pytest.raises(LedgerUnavailable, match="can only be read"), ro.write() as connection:
+        connection.execute(text("INSERT INTO audit_head (tenant, hash) VALUES ('t', 'h')"))
+    ro.close()
 
 
 def test_a_transaction_is_all_or_nothing(ledger: Ledger) -> None:

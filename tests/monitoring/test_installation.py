@@ -18,12 +18,12 @@ from moat.ledger import Ledger, history, incidents, loads
 from moat.ledger.incidents import Happening
 from moat.ledger.members import failed, replace_members
 from moat.local.servers import free_ports
+from moat.maintenance.disk_room import disk_room
 from moat.monitoring.health import health
 from moat.monitoring.installation import (
     Airflows,
     asked_of_airflow,
     directories,
-    disk,
     open_incidents,
     paused_dags,
     source_troubles,
@@ -94,7 +94,7 @@ def test_disk_directories_and_incidents_are_told(
     for total, free, ok in ((100, 11, True), (100, 9, False), (10, 1.5, False), (10, 2, True)):
         usage = shutil._ntuple_diskusage(total * gb, 0, int(free * gb))  # type: ignore[attr-defined]
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, usage=usage: usage)
-        assert disk(tmp_path / "not" / "there").ok is ok, (total, free)
+        assert disk_room(tmp_path / "not" / "there")[0] is ok, (total, free)
     groups = {"group:staff": ["user:ann@example.com"]}
     replace_members(ledger, "hand", groups, "test")
     replace_members(ledger, "okta", {"group:okta": ["user:ann@example.com"]}, "test", max_age_s=3600)

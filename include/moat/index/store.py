@@ -177,6 +177,12 @@ class WeaviateStore:
         with mapped_errors(self._settings):
             return str(self._client.get_meta()["version"])
 
+    def closed_shards(self) -> list[str]:
+        """Shards of the collection that take no objects, each with its state."""
+        with mapped_errors(self._settings):
+            shards = self._collection.config.get_shards()
+        return [f"shard {one.name} is {one.status}" for one in shards if one.status != "READY"]
+
     def grant(self) -> None:
         """Give the writer's and reader's key minimal rights, by the operator's key."""
         from weaviate.classes.rbac import Permissions

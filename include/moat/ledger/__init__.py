@@ -1,5 +1,6 @@
 """The ledger: the SQL database of record. SQLite on one machine, PostgreSQL on many."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +11,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, Table, create_engine, event, false, update
+from sqlalchemy.exc import InternalError, OperationalError
 
 from moat.errors import LedgerError, LedgerUnavailable
 from moat.foreign import is_of_the_login, said
+from moat.ledger.tables import source
 from moat.settings import Settings
 
+READ_ONLY = re.compile(r"read-?only", re.IGNORECASE)  # of PostgreSQL and SQLite
 SCRUB_TRIES = 50  # 0.2 s apart
 UNSCRUBBED = "0001"  # a schema whose SQLite files still hold what was deleted under it
 
@@ -99,6 +102,15 @@ class Ledger:
                 "run `moat migrate`"
             )
 
+    def check_writable(self) -> None:
+        """Check that rows can be written, by a statement that changes none.
+
+        Raises:
+            LedgerError: The database or its file can only be read, or did not answer.
+        """
+        with self.write() as connection:
+            connection.execute(update(source).where(false()).values(tenant=self.tenant))
+
     def scrub(self) -> bool:
         """Remove deleted data from the bytes of SQLite's files.
 
@@ -139,10 +151,17 @@ class Ledger:
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except (OperationalError, InternalError) as error:
+            told = said(error.orig or error)
+            if READ_ONLY.search(str(error.orig)):
+                raise LedgerUnavailable(
+                    f"the ledger at {self.engine.url!r} can only be read: {told}. Is it a standby, or its file or disk "
+                    "read-only? Nothing is lost, and what was under way is done again when it runs again"
+                ) from None
+            if isinstance(error, InternalError):
+                raise
             if self._never_made():
                 raise LedgerError(f"there is no ledger at {self.engine.url!r} yet: run `moat migrate` first") from None
-            told = said(error.orig or error)
             if is_of_the_login(error.orig or error):
                 raise LedgerError(
                     f"the ledger at {self.engine.url!r} refuses its user or password: {told}. Correct MOAT_LEDGER_URL"

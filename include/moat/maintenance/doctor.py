@@ -11,9 +11,10 @@ from pathlib import Path
 from moat.connections import Connections
 from moat.embedding.client import embedder_of
 from moat.embedding.model import folder_of, max_tokens_of
-from moat.errors import MoatError, SchemaError
+from moat.errors import IndexUnavailable, MoatError, SchemaError
 from moat.index.store import LEAST_SERVER, WeaviateStore
 from moat.ledger import Ledger, loads
+from moat.maintenance.disk_room import disk_room
 from moat.maintenance.examine_sources import examine_sources, surroundings
 from moat.maintenance.examined import Examined
 from moat.maintenance.private import OTHERS, exposed
@@ -60,6 +61,7 @@ def examine(connections: Callable[[], Connections]) -> list[Examined]:
         model = info.key
         return f"{settings.embedder}: {info.model} at {info.revision}, {vector.shape[1]} dimensions, {info.max_tokens} tokens"
 
+    findings.append(Examined("disk", *disk_room(settings.home)))
     look("ledger", lambda: _ledger(settings))
     look("staging", lambda: _staging(settings, connections()))
     look("model", lambda: f"{folder_of(settings.model)}, {max_tokens_of(folder_of(settings.model))} tokens")
@@ -122,6 +124,7 @@ def _private(home: Path) -> Examined:
 def _ledger(settings: Settings) -> str:
     ledger = Ledger.open(settings)
     try:
+        ledger.check_writable()
         newest = loads.recent(ledger, limit=1)
     finally:
         ledger.close()
@@ -161,12 +164,19 @@ def _weaviate(settings: Settings, role: str) -> str:
 
 
 def _collection(settings: Settings, model: str) -> str:
-    store = WeaviateStore.open(settings, "writer")
+    sees_shards = bool(settings.weaviate_operator_key.get_secret_value())  # Weaviate shows them to no other role
+    store = WeaviateStore.open(settings, "operator" if sees_shards else "writer")
     try:
         if not store.exists():
             return f"{settings.collection_name} is not there yet: the first load makes it"
         store.check(model)
-        return f"{settings.collection_name} is what Moat needs"
+        if sees_shards and (closed := store.closed_shards()):
+            raise IndexUnavailable(
+                f"collection {settings.collection_name} takes no objects: {'; '.join(closed)}. Its disk is or was full, or "
+                "somebody set it so: free the disk, then set the shard READY"
+            )
+        looked = "takes objects" if sees_shards else "no operator's key is here, so its shards were not looked at"
+        return f"{settings.collection_name} is what Moat needs; {looked}"
     finally:
         store.close()
 

@@ -1,22 +1,20 @@
 """What is wrong with an installation beyond its sources: servers, disk, directories, incidents, DAGs, lost runs."""
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from moat import airflow_api
 from moat.connections import Connections
 from moat.incidents.freshness import format_span
 from moat.ledger import Ledger, incidents, loads, members, runs
 from moat.ledger.history import UnderWay
+from moat.maintenance.disk_room import disk_room
 from moat.monitoring.servers import WAIT_S, Looked, look, look_at_servers
 from moat.settings import Settings
 from moat.source import OWN_DAGS
 
-LEAST_FREE_RATIO, LEAST_FREE_GB = 0.1, 2
 BY_HAND = {"reconcile", "sync_directory"}  # paused until somebody wants them; each directory has a DAG of its own
 
 
@@ -30,16 +28,7 @@ class Airflows:
 
 def looked_at(settings: Settings, connections: Callable[[], Connections], wait_s: float = WAIT_S) -> dict[str, Looked]:
     """The parts that need no ledger, by name: servers and disk, within `wait_s` seconds."""
-    return {**look_at_servers(settings, connections, wait_s), "disk": disk(settings.home)}
-
-
-def disk(home: Path) -> Looked:
-    """Whether the disk of the state folder has room: 10 % and 2 GB."""
-    there = next(folder for folder in (home.absolute(), *home.absolute().parents) if folder.exists())
-    found = shutil.disk_usage(there)
-    room = found.free >= max(LEAST_FREE_RATIO * found.total, LEAST_FREE_GB << 30)
-    words = f"{found.free / (1 << 30):,.1f} GB free of {found.total / (1 << 30):,.1f} GB at {home}"
-    return Looked("disk", room, words if room else f"{words}: at least 10 % and {LEAST_FREE_GB} GB are needed")
+    return {**look_at_servers(settings, connections, wait_s), "disk": Looked("disk", *disk_room(settings.home))}
 
 
 def directories(ledger: Ledger, now: datetime | None = None) -> list[Looked]:
