@@ -123,8 +123,15 @@ def collection_of_its_own(server: Settings, embedder_port: int, home: Path) -> I
     changed = {"home": home, "embedder_port": embedder_port, "collection": f"T{uuid.uuid4().hex}"}
     made = server.model_copy(update=changed)
     yield made
-    operator = WeaviateStore.open(made, "operator")
-    operator._client.collections.delete(made.collection_name)
+    remove_collection(made)
+
+
+def remove_collection(settings: Settings) -> None:
+    """Remove a collection and its two roles: with each role that is left, Weaviate takes longer to grant the next."""
+    operator = WeaviateStore.open(settings, "operator")
+    operator._client.collections.delete(settings.collection_name)
+    for role in ("writer", "reader"):
+        operator._client.roles.delete(f"moat_{role}_{settings.collection_name}")
     operator.close()
 
 

@@ -29,7 +29,7 @@ from moat.settings import Settings
 from moat.source import Limits
 from moat.stages.load import load
 from moat.stages.promote import promote
-from tests.company import ANN, HUGO, LEAVE, Company, collection_of_its_own, open_runtime
+from tests.company import ANN, HUGO, LEAVE, Company, collection_of_its_own, open_runtime, remove_collection
 
 QUESTION = "What does a crane driver earn?"
 GROUPS = {"group:everyone": [ANN, "group:people"], "group:people": [HUGO]}
@@ -359,9 +359,7 @@ def test_two_tenants_share_a_server_and_nothing_else(company: Company, make_runt
     other.run()
     assert [h.text for h in company.search("How long is leave?", ANN) if "other company" in h.text] == []
     assert other.search("How long is leave?", ANN)[0].text == "The other company gives two weeks."
-    operator = WeaviateStore.open(settings, "operator")
-    operator._client.collections.delete(settings.collection_name)
-    operator.close()
+    remove_collection(settings)
 
 
 def test_an_answer_is_a_list_that_says_why_it_is_empty(company: Company) -> None:

@@ -24,7 +24,7 @@ from moat.index.store import WeaviateStore
 from moat.ledger import Ledger
 from moat.ledger.tables import embedding
 from moat.settings import PROJECT, Settings
-from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS, environment_of
+from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS, environment_of, remove_collection
 
 DAG = """
 from ingest import ingest
@@ -110,9 +110,7 @@ def opened(weaviate: Settings, embedder_port: int, tmp: Path) -> Place:
 
 def closed(place: Place, weaviate: Settings) -> None:
     settings = weaviate.model_copy(update={"collection": place.env["MOAT_COLLECTION"]})
-    operator = WeaviateStore.open(settings, "operator")
-    operator._client.collections.delete(settings.collection_name)
-    operator.close()
+    remove_collection(settings)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from weaviate.classes.config import Configure, DataType, Property
 from moat.errors import SchemaError
 from moat.index.store import Mode, WeaviateStore
 from moat.settings import Settings
+from tests.company import remove_collection
 from tests.contracts.store import an_object, query
 from tests.index.test_store import MODEL, opened
 
@@ -37,9 +38,7 @@ def store(weaviate_server: Settings, tmp_path_factory: pytest.TempPathFactory) -
     made.write([an_object(key=key, title=key, heading="", text=text) for key, text in TEXTS.items()])
     yield made
     made.close()
-    operator = WeaviateStore.open(settings, "operator")
-    operator._client.collections.delete(settings.collection_name)
-    operator.close()
+    remove_collection(settings)
 
 
 def found(store: WeaviateStore, question: str, mode: Mode = "keyword") -> Sequence[str]:

@@ -27,7 +27,7 @@ from moat.stages.load import load
 from moat.stages.prepare import prepare
 from moat.stages.promote import promote
 from moat.stages.read import read
-from tests.company import ANN, HUGO, Company, environment_of, keyed, stored
+from tests.company import ANN, HUGO, Company, environment_of, keyed, remove_collection, stored
 
 
 @pytest.fixture
@@ -279,9 +279,7 @@ def test_a_task_killed_at_any_moment_and_run_again_comes_to_the_same_state(
     assert len(stored(index)) > 20
     assert documents.count_visible(company.runtime.ledger, "docs") == 23
     undisturbed.close()
-    operator = WeaviateStore.open(settings, "operator")
-    operator._client.collections.delete(settings.collection_name)
-    operator.close()
+    remove_collection(settings)
 
 
 def test_a_document_that_is_gone_when_the_same_run_reads_again_is_not_loaded(

@@ -200,10 +200,12 @@ class WeaviateStore:
         }
         with mapped_errors(self._settings):
             for role, permissions in roles.items():
-                named = f"moat_{role}_{name}"
+                named, user = f"moat_{role}_{name}", f"moat-{role}"
                 if not self._client.roles.exists(named):
                     self._client.roles.create(role_name=named, permissions=permissions)
-                self._client.users.db.assign_roles(user_id=f"moat-{role}", role_names=named)
+                # To assign a role again takes the server longer the more roles it has.
+                if user not in {one.user_id for one in self._client.roles.get_user_assignments(named)}:
+                    self._client.users.db.assign_roles(user_id=user, role_names=named)
 
     def check(self, model: str) -> None:
         if not self.exists():

@@ -43,6 +43,7 @@ from moat.stages.load import load as load_stage
 from moat.stages.promote import promote as promote_stage
 from moat.stages.read import read as read_stage
 from moat.staging import Staging
+from tests.company import remove_collection
 from tests.proofs.access.organisation import DIMENSIONS, EVERYONE, Organisation, Paper, Rule, vector
 
 INFO = ModelInfo(model="proof", revision="1", dimensions=DIMENSIONS, max_tokens=512)
@@ -89,8 +90,8 @@ def place(server: Settings, home: Path, ledger: Path | None = None) -> Iterator[
     try:
         yield settings
     finally:
-        operator._client.collections.delete(settings.collection_name)
         operator.close()
+        remove_collection(settings)
 
 
 def migrated(settings: Settings) -> None:

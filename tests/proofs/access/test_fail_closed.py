@@ -34,7 +34,7 @@ from moat.retrieve import Retriever
 from moat.search.identity import Bearer, Service
 from moat.search.results import SearchResult
 from moat.settings import Settings
-from tests.company import ANN, HUGO, Company, collection_of_its_own, open_runtime
+from tests.company import ANN, HUGO, Company, collection_of_its_own, open_runtime, remove_collection
 from tests.issuer import Issuer
 
 QUESTION = "What does a crane driver earn?"
@@ -518,9 +518,7 @@ def test_ids_of_another_tenant_are_not_found_and_its_people_not_known_onyx_12580
     assert "people/pay.md" not in {hit.document_key for hit in mine.search(QUESTION, ANN)}
     eve = "user:eve@example.com"
     gives_nothing(mine, eve, [*ids, *theirs], who=eve, says="nobody knows", action="query denied")
-    operator = WeaviateStore.open(settings, "operator")
-    operator._client.collections.delete(settings.collection_name)
-    operator.close()
+    remove_collection(settings)
 
 
 # --- servers
