@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import wraps
 from inspect import signature
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from moat.connections import Connections
 from moat.ids import document_id
@@ -14,9 +14,11 @@ from moat.readers.reader import Reading
 from moat.records import Batch
 from moat.settings import PROJECT, Settings
 from moat.source import Source
-from moat.staging import Staging
 from moat.tracing import counted, span
 from moat.waiting import STAGE_S, told
+
+if TYPE_CHECKING:
+    from moat.staging import Staging
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,7 +63,7 @@ class Runtime:
 
     settings: Settings
     ledger: Ledger
-    staging: Staging
+    staging: "Staging"
     connections: Connections
     progress: Progress = field(default=print)
 
@@ -134,13 +136,15 @@ class Runtime:
         self.ledger.close()
 
 
-def staging_of(settings: Settings, connections: Connections) -> Staging:
+def staging_of(settings: Settings, connections: Connections) -> "Staging":
     """Open the staging area of the settings."""
     return staging_at(settings.staging, settings.staging_conn_id, connections)
 
 
-def staging_at(uri: str, conn_id: str, connections: Connections) -> Staging:
+def staging_at(uri: str, conn_id: str, connections: Connections) -> "Staging":
     """Open an area for files: a folder, or s3:// with its keys and endpoint from a connection."""
+    from moat.staging import Staging  # pyarrow: a quarter of a second, for who writes or reads files
+
     if not uri.startswith("s3://") or not conn_id:
         return Staging(uri)
     from pyarrow.fs import S3FileSystem

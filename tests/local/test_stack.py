@@ -216,7 +216,7 @@ def test_nothing_is_left_to_what_airflow_makes_of_a_path_with_a_percent_sign(hom
 
 
 def test_migrations_are_found_beside_a_percent_sign(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "__file__", f"/{ODD}/ledger/__init__.py")
+    monkeypatch.setattr(ledger, "MIGRATIONS", Path(f"/{ODD}/ledger/migrations"))
     assert ledger._alembic().get_main_option("script_location") == f"/{ODD}/ledger/migrations"
 
 

@@ -3,50 +3,88 @@
 import os
 import signal
 import sys
-from typing import NoReturn
+from collections.abc import MutableMapping
+from functools import cache
+from importlib import import_module
+from typing import Any, NoReturn
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from moat.cli import (
-    access,
-    audit,
-    backup,
-    directories,
-    documents,
-    erase,
-    incidents,
-    loads,
-    metrics,
-    rollback,
-    run,
-    sources,
-)
 from moat.cli.shared import err
 from moat.errors import FatalError, MoatError
 from moat.settings import environment
 
 OF_AIRFLOW = ("AIRFLOW_CONN_", "AIRFLOW_HOME")  # of the state folder's variables, those that Airflow reads
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Keeps a Weaviate knowledge base in step with documents and warehouse rows.",
-)
-for commands in (
-    run,
-    metrics,
-    documents,
-    loads,
-    rollback,
-    incidents,
-    audit,
-    erase,
-    directories,
-    access,
-    sources,
-    backup,
-):
-    commands.add(app)
+COMMANDS = {  # module of each command
+    "run": "run",
+    "reconcile": "run",
+    "doctor": "run",
+    "migrate": "run",
+    "embedder": "run",
+    "metrics": "metrics",
+    "search": "documents",
+    "count": "documents",
+    "explain": "documents",
+    "loads": "loads",
+    "release": "loads",
+    "resume": "loads",
+    "reject": "loads",
+    "rollback": "rollback",
+    "incidents": "incidents",
+    "health": "incidents",
+    "event": "incidents",
+    "backup": "backup",
+    "restore": "backup",
+    "fingerprint": "backup",
+    "members": "run",
+    "quarantine": "documents",
+    "load": "loads",
+    "incident": "incidents",
+    "audit": "audit",
+    "erase": "erase",
+    "directory": "directories",
+    "access": "access",
+    "source": "sources",
+}
+
+
+class _Imported(TyperGroup):
+    """Imports the module of a command when it is asked for: no command waits for another's libraries."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _command(cmd_name)
+
+    @property
+    def commands(self) -> MutableMapping[str, Any]:
+        return {name: _command(name) for name in COMMANDS}
+
+    @commands.setter
+    def commands(self, value: MutableMapping[str, Any]) -> None:
+        """Click's constructor sets it, to nothing."""
+
+
+@cache
+def _command(name: str) -> Any:
+    """The command of this name; None if there is none."""
+    if name not in COMMANDS:
+        return None
+    part = typer.Typer()
+    import_module(f"moat.cli.{COMMANDS[name]}").add(part)
+    return get_group(part).commands[name]
+
+
+app = typer.Typer(cls=_Imported, no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def moat() -> None:
+    """Keeps a Weaviate knowledge base in step with documents and warehouse rows."""
 
 
 def _stopped(number: int, frame: object) -> NoReturn:

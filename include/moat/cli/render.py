@@ -4,13 +4,14 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from moat.stages.dry_run import Estimate
+if TYPE_CHECKING:
+    from moat.stages.dry_run import Estimate
 
 
 def as_json(value: Any) -> str:
@@ -76,7 +77,7 @@ def accounted(counts: Mapping[str, int]) -> str:
     )
 
 
-def estimate(source: str, e: Estimate) -> str:
+def estimate(source: str, e: "Estimate") -> str:
     """A dry run in words."""
     lines = [f"dry run of {source}: {counted(e.counts)}"]
     if e.documents:
