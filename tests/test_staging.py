@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.fs as fs
 import pytest
 
+from moat import staging as staging_module
 from moat.errors import StagingError
 from moat.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
 from moat.staging import Staging
@@ -197,3 +198,38 @@ def test_a_folder_may_be_named_as_people_name_folders(name: str, tmp_path: Path)
     kept = staging.write_bytes("s/quarantine/x", b"bytes")
     assert Path(kept).read_bytes() == b"bytes"
     assert kept == str(tmp_path / name / "s/quarantine/x")
+
+
+@pytest.mark.parametrize("dies_at", [0, 1])
+def test_a_writer_killed_while_it_replaces_a_file_leaves_none_that_is_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int
+) -> None:
+    staging, calls = Staging(str(tmp_path)), iter(range(9))
+    staging.write_bytes("a/b", b"old")
+    assert staging.whole("a/b")
+    really = staging_module.os.replace
+
+    def dying(here: str, there: str) -> None:
+        if next(calls) == dies_at:
+            raise SystemExit("killed")
+        really(here, there)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging_module.os, "replace", dying)
+        with pytest.raises(SystemExit):
+            staging.write_bytes("a/b", b"new")
+    assert not staging.whole("a/b")
+    staging.write_bytes("a/b", b"new")
+    assert staging.whole("a/b")
+    assert staging.read_bytes("a/b") == b"new"
+
+
+def test_a_folder_that_is_removed_while_a_file_is_written_is_named(tmp_path: Path) -> None:
+    staging = Staging(str(tmp_path))
+
+    def records() -> Iterator[RawDocument]:
+        yield RAW[0]
+        staging.remove("docs/7")
+
+    with pytest.raises(StagingError, match=r"docs/7/read/0\.parquet cannot be written: its folder was removed"):
+        staging.write("docs/7/read/0.parquet", RawDocument, records())

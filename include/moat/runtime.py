@@ -10,6 +10,7 @@ from moat.connections import Connections
 from moat.ids import document_id
 from moat.ledger import Ledger, spending
 from moat.ledger.loads import Load, get
+from moat.ledger.resume import told_if_overtaken
 from moat.readers.reader import Reading
 from moat.records import Batch
 from moat.settings import PROJECT, Settings
@@ -198,6 +199,7 @@ def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 spending.timed(runtime.ledger, load.id, stage, given.get("batch", 0)),
                 span(stage, load.source, load.id, given.get("batch")) as traced,
                 told(runtime.progress, f"{load.source}: {stage} of load {load.id} goes on", STAGE_S) as heard,
+                told_if_overtaken(runtime.ledger, load),
             ):
                 given["runtime"] = replace(runtime, progress=heard or runtime.progress)
                 made = work(*bound.args, **bound.kwargs)

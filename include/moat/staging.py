@@ -110,6 +110,14 @@ class Staging:
         """Whether there is a file at a path."""
         return bool(self._fs.get_file_info(f"{self._root}/{path}").type == pafs.FileType.File)
 
+    def whole(self, path: str) -> bool:
+        """Whether there is a file at a path, with the checksum that it was written with."""
+        try:
+            with self._proved(path):
+                return True
+        except StagingError:
+            return False
+
     def files(self, path: str) -> list[str]:
         """Sorted paths of all files below a folder, including checksums and drafts."""
         folder = f"{self._root}/{path}".rstrip("/")
@@ -191,12 +199,10 @@ class Staging:
                 if error.errno not in NO_ROOM:
                     raise
                 raise self._no_room(error, draft) from None
-            with open(draft, "rb") as written:
-                checksum = hashlib.file_digest(written, "sha256").hexdigest().encode()
             if self._local:
-                os.replace(draft, full)
-                Path(f"{full}.sha256").write_bytes(checksum)
+                self._put(draft, full)
             else:  # S3 shows an object only when its upload is complete
+                checksum = _checksum(draft)
                 with open(draft, "rb") as source, self._fs.open_output_stream(full) as target:
                     shutil.copyfileobj(source, target, 8 << 20)
                 with self._fs.open_output_stream(f"{full}.sha256") as target:
@@ -204,6 +210,20 @@ class Staging:
         finally:
             if os.path.exists(draft):
                 os.remove(draft)
+
+    def _put(self, draft: str, full: str) -> None:
+        """Put a draft in its place. Whenever this ends early, the file is either whole with its checksum or has none."""
+        beside = f"{draft}.sha256"
+        try:
+            Path(beside).write_bytes(_checksum(draft))
+            Path(f"{full}.sha256").unlink(missing_ok=True)
+            os.replace(draft, full)
+            os.replace(beside, f"{full}.sha256")
+        except FileNotFoundError:
+            raise StagingError(
+                f"{full} cannot be written: its folder was removed meanwhile, as a load's is that has ended. "
+                "Run the source again."
+            ) from None
 
     def _no_room(self, error: OSError, draft: str) -> StagingError:
         """The error for a disk that took no more."""
@@ -217,6 +237,12 @@ class Staging:
             f"{written:,.1f} MB are needed for one file. Nothing is lost: make room there or set MOAT_STAGING_URI to another disk, "
             "and the task goes on when it runs again"
         )
+
+
+def _checksum(file: str) -> bytes:
+    """SHA-256 of a file, in hex."""
+    with open(file, "rb") as written:
+        return hashlib.file_digest(written, "sha256").hexdigest().encode()
 
 
 def schema_of(kind: type) -> pa.Schema:

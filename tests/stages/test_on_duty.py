@@ -13,11 +13,15 @@ import typer
 from moat import airflow_api
 from moat.cli import loads as commands
 from moat.errors import LoadRefused, SourceUnavailable
-from moat.ledger import checks, documents, loads, rolled_back
+from moat.ledger import checks, documents, loads, quarantine, rolled_back
+from moat.records import Embedded
+from moat.runtime import Options, batch_path
 from moat.source import Limits
 from moat.stages import listed_again
 from moat.stages.gate import report_path
 from moat.stages.listed_again import keep_listed
+from moat.stages.prepare import prepare
+from moat.stages.read import read
 from moat.stages.run import finish, resume
 from tests.company import LEAVE, Company
 
@@ -48,6 +52,29 @@ def test_a_load_whose_run_has_ended_is_taken_up_behind_a_new_fence(company: Comp
     loads.hold(ledger, begun, "much")
     with pytest.raises(LoadRefused, match=f"waits for a person: `moat release {begun.id}` or"):
         resume(company.runtime, company.source, begun.id, "ann", ended=True)
+
+
+def test_a_load_taken_up_loses_no_document_and_makes_a_damaged_file_anew(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.write("bad.md", b"\x7fELF")
+    found = read(company.runtime, company.source, RUN, Options())
+    with monkeypatch.context() as patch:
+        patch.setattr("moat.stages.prepare.put", _killed)
+        with pytest.raises(SystemExit):
+            prepare(company.runtime, company.source, found.load, 0)
+    staging, settings = company.runtime.staging, company.runtime.settings
+    staging.write(batch_path("docs", found.load, "embed", 0), Embedded, [])
+    with (settings.home / "staging" / batch_path("docs", found.load, "embed", 0)).open("r+b") as file:
+        file.truncate(7)
+    result = resume(company.runtime, company.source, found.load, "ann", ended=True)
+    assert result.load.state == "promoted"
+    assert visible(company) == {"leave.md", "trips.md", "people/pay.md"}
+    assert [q.key for q in quarantine.listing(company.runtime.ledger)] == ["bad.md"]
+
+
+def _killed(*_: object) -> None:
+    raise SystemExit("killed")
 
 
 def test_what_was_rolled_back_is_held_until_a_person_releases_it(company: Company) -> None:

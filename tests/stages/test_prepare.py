@@ -18,6 +18,7 @@ from moat.records import Chunk, RawDocument
 from moat.runtime import Options, Runtime, batch_path
 from moat.settings import Settings
 from moat.source import Limits, LocalFiles, Public, Risks, Source
+from moat.stages import prepare as prepare_module
 from moat.stages.cutter import Cutter
 from moat.stages.lease import renewed
 from moat.stages.pieces import Cut
@@ -134,6 +135,22 @@ def test_a_run_that_was_taken_over_meanwhile_stops_and_says_so(
     with pytest.raises(Superseded):
         prepare(runtime, declared, number, 0)
     assert any("is not renewed any more" in line for line in lines)
+
+
+def test_a_run_whose_files_the_next_one_removed_is_told_that_it_was_overtaken(
+    runtime: Runtime, declared: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = batch_of(runtime, declared, tmp_path / "docs", a="it goes on")
+    chunks_of = prepare_module.chunks_of
+
+    def overtaken(*given: Any) -> list[Chunk]:
+        loads.reject(runtime.ledger, number, "ann")
+        runtime.staging.remove(f"docs/{number}")
+        return chunks_of(*given)
+
+    monkeypatch.setattr(prepare_module, "chunks_of", overtaken)
+    with pytest.raises(Superseded, match="is rejected and no longer holds the lease"):
+        prepare(runtime, declared, number, 0)
 
 
 def test_a_ledger_that_does_not_answer_once_is_asked_again(

@@ -1,13 +1,15 @@
-"""Go on with a load whose run has ended, under another run."""
+"""Go on with a load whose run has ended, under another run; and tell the run that lost it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
-from moat.errors import LoadRefused
+from moat.errors import LoadRefused, StagingError
 from moat.ledger import Ledger, loads
 from moat.ledger.audit import record
-from moat.ledger.loads import Load
+from moat.ledger.loads import LIVE, Load, fenced
 from moat.ledger.runs import gone
 from moat.ledger.tables import load, source
 
@@ -53,3 +55,15 @@ def take_over(ledger: Ledger, number: int, run: str, by: str, *, lease_s: float,
         connection.execute(update(source).where(*mine).values(fence=row.fence + 1, lease_until=until))
         record(connection, ledger.tenant, actor=by, action="resume", subject=name, detail={"after": found.run})
     return loads.get(ledger, number)
+
+
+@contextmanager
+def told_if_overtaken(ledger: Ledger, current: Load) -> Iterator[None]:
+    """Raise Superseded instead of StagingError where another run took over, which removes the files of this one."""
+    try:
+        yield
+    except StagingError:
+        if loads.get(ledger, current.id).state in (*LIVE, "abandoned", "rejected"):
+            with ledger.write() as connection:
+                fenced(connection, ledger, current)
+        raise

@@ -75,9 +75,10 @@ def prepare(runtime: Runtime, source: Source, number: int, batch: int) -> dict[s
 
     n_chunks = runtime.staging.write(batch_path(source.name, number, "chunk", batch), Chunk, chunks())
     runtime.staging.write(batch_path(source.name, number, "document", batch), Prepared, prepared)
-    runtime.staging.write(batch_path(source.name, number, "aside", batch), SetAside, aside)
     recipe_now = recipe_of(runtime, source)
     put(runtime.ledger, load, recipe_now, aside, limited(runtime, recipe_now))
+    # Last of all: a load that is resumed takes a batch with this file for prepared.
+    runtime.staging.write(batch_path(source.name, number, "aside", batch), SetAside, aside)
     if counts["documents"] != len(prepared) + len(aside):
         raise FatalError(
             f"batch {batch} of load {number}: {counts['documents']} documents went in, {len(prepared)} + {len(aside)} came out"

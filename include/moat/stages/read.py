@@ -10,6 +10,7 @@ from moat.incidents.lifecycle import mended
 from moat.ledger import access, access_sync, documents, loads, older_versions, quarantine, spending
 from moat.ledger.documents import Known, rests_as
 from moat.ledger.loads import Load
+from moat.ledger.resume import told_if_overtaken
 from moat.pricing import priced
 from moat.provenance import provenance_of
 from moat.readers.reader import Gone, OpenReader, Shaped
@@ -69,6 +70,7 @@ def read(runtime: Runtime, source: Source, run: str, options: Options) -> ReadRe
         spending.timed(runtime.ledger, load.id, "read"),
         span("read", source.name, load.id) as traced,
         told(runtime.progress, f"{source.name}: read goes on", STAGE_S),
+        told_if_overtaken(runtime.ledger, load),
     ):
         found = _read(runtime, source, load, options)
         counted(traced, found.counts)

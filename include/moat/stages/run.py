@@ -200,4 +200,4 @@ def _embedded(runtime: Runtime, source: Source, number: int, watch: _Watch) -> b
 
 
 def _staged(runtime: Runtime, source: Source, number: int, stage: str, batch: int) -> bool:
-    return runtime.staging.exists(batch_path(source.name, number, stage, batch))
+    return runtime.staging.whole(batch_path(source.name, number, stage, batch))
