@@ -1,6 +1,7 @@
 """Record batches are written whole or not at all, and a damaged one is noticed."""
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 import pyarrow.fs as fs
 import pytest
 
-from moat import staging as staging_module
 from moat.errors import StagingError
 from moat.records import Batch, Chunk, Embedded, Planned, Prepared, RawDocument, SetAside
 from moat.staging import Staging
@@ -207,7 +207,7 @@ def test_a_writer_killed_while_it_replaces_a_file_leaves_none_that_is_taken_for_
     staging, calls = Staging(str(tmp_path)), iter(range(9))
     staging.write_bytes("a/b", b"old")
     assert staging.whole("a/b")
-    really = staging_module.os.replace
+    really = os.replace
 
     def dying(here: str, there: str) -> None:
         if next(calls) == dies_at:
@@ -215,7 +215,7 @@ def test_a_writer_killed_while_it_replaces_a_file_leaves_none_that_is_taken_for_
         really(here, there)
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging_module.os, "replace", dying)
+        patch.setattr(os, "replace", dying)
         with pytest.raises(SystemExit):
             staging.write_bytes("a/b", b"new")
     assert not staging.whole("a/b")

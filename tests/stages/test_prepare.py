@@ -18,10 +18,9 @@ from moat.records import Chunk, RawDocument
 from moat.runtime import Options, Runtime, batch_path
 from moat.settings import Settings
 from moat.source import Limits, LocalFiles, Public, Risks, Source
-from moat.stages import prepare as prepare_module
 from moat.stages.cutter import Cutter
 from moat.stages.lease import renewed
-from moat.stages.pieces import Cut
+from moat.stages.pieces import Cut, chunks_of
 from moat.stages.prepare import prepare
 from moat.stages.read import read
 
@@ -141,14 +140,13 @@ def test_a_run_whose_files_the_next_one_removed_is_told_that_it_was_overtaken(
     runtime: Runtime, declared: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = batch_of(runtime, declared, tmp_path / "docs", a="it goes on")
-    chunks_of = prepare_module.chunks_of
 
     def overtaken(*given: Any) -> list[Chunk]:
         loads.reject(runtime.ledger, number, "ann")
         runtime.staging.remove(f"docs/{number}")
         return chunks_of(*given)
 
-    monkeypatch.setattr(prepare_module, "chunks_of", overtaken)
+    monkeypatch.setattr("moat.stages.prepare.chunks_of", overtaken)
     with pytest.raises(Superseded, match="is rejected and no longer holds the lease"):
         prepare(runtime, declared, number, 0)
 

@@ -69,6 +69,10 @@ def _at(clean: Clean, dice: random.Random, only: tuple[str, ...], strike: Callab
     return Points(only, dice.randrange(max(n, 1)), strike)
 
 
+def _ignored(_: object) -> None:
+    """Take what a call returns, where nobody asks for it."""
+
+
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -92,7 +96,7 @@ def proxied(line: str, kind: Break, ledgers: tuple[LedgerKind, ...], wheres: tup
             world.proxy.set(line)
 
         if kind == "down":
-            return Armed(points=_at(clean, dice, (), lambda: world.proxy.set(line, fault) and None), heal=heal)
+            return Armed(points=_at(clean, dice, (), lambda: _ignored(world.proxy.set(line, fault))), heal=heal)
         world.proxy.set(line, fault)
         return Armed(heal=heal)
 
@@ -109,7 +113,7 @@ def wrong_embedder(wrong: Wrong) -> Kind:
 
 def _weaviate_killed(world: World, place: Place, clean: Clean, dice: random.Random) -> Armed:
     points = _at(clean, dice, ("index before", "index in", "index after"), world.kill_weaviate)
-    return Armed(points=points, heal=lambda: world.weaviate_again() and None, blind=True)
+    return Armed(points=points, heal=lambda: _ignored(world.weaviate_again()), blind=True)
 
 
 def _postgres_restarted(world: World, place: Place, clean: Clean, dice: random.Random) -> Armed:

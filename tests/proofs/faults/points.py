@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from moat.index.store import WeaviateStore
 from moat.ledger import Ledger
-from moat.records import IndexObject
 from moat.staging import Staging
 
 What = Literal["ledger", "index", "staging"]
@@ -60,15 +59,15 @@ class Points:
                 points.come("staging", "in")
             points.come("staging", "after")
 
-        Ledger.write = watched_write  # type: ignore[method-assign]
-        Staging._replacing = watched_replacing  # type: ignore[method-assign]
+        Ledger.write = watched_write  # type: ignore[method-assign,assignment]
+        Staging._replacing = watched_replacing  # type: ignore[method-assign,assignment]
         put = Staging._put
 
         def watched_put(staging: Staging, draft: str, full: str) -> None:
             points.come("staging", "in")
             put(staging, draft, full)
 
-        Staging._put = watched_put  # type: ignore[method-assign]
+        Staging._put = watched_put  # type: ignore[method-assign,assignment]
         for name in ("write", "set_allow", "delete", "discard"):
             setattr(WeaviateStore, name, self._halved(getattr(WeaviateStore, name)))
 
@@ -88,7 +87,7 @@ class Points:
         return done
 
 
-def _halves(given: Sequence[IndexObject] | dict[str, Any] | Sequence[str]) -> tuple[Any, Any]:
+def _halves(given: Any) -> tuple[Any, Any]:
     if isinstance(given, dict):
         items = list(given.items())
         return dict(items[: len(items) // 2]), dict(items[len(items) // 2 :])

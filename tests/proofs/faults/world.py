@@ -105,7 +105,7 @@ class World:
         self._stack.callback(self.proxy.close)
         self.weaviate.wait(300.0)
         self._parsers: list[Sandbox] = []
-        self._stack.callback(lambda: [one.__exit__(None, None, None) for one in self._parsers])
+        self._stack.callback(self.fresh_parsers)
         self._templates: dict[tuple[LedgerKind, Where], Template] = {}
 
     def _start_postgres(self) -> None:
@@ -143,7 +143,17 @@ class World:
         return True
 
     def restart_postgres(self) -> None:
-        command = [self._pg_ctl, "restart", "-D", self._postgres_data, "-m", "immediate", "-w", "-l", "/dev/null"]
+        command = [
+            str(self._pg_ctl),
+            "restart",
+            "-D",
+            str(self._postgres_data),
+            "-m",
+            "immediate",
+            "-w",
+            "-l",
+            "/dev/null",
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
 
     # Parsers, which take seconds to start, outlive the runs that they work for.
