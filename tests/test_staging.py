@@ -2,6 +2,7 @@
 
 import errno
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,23 @@ def test_a_folder_that_is_removed_while_a_file_is_written_is_named(tmp_path: Pat
 
     with pytest.raises(StagingError, match=r"docs/7/read/0\.parquet cannot be written: its folder was removed"):
         staging.write("docs/7/read/0.parquet", RawDocument, records())
+
+
+def test_a_server_of_staging_that_does_not_answer_only_needs_time() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # it never listens
+        port = nobody.getsockname()[1]
+        far = fs.S3FileSystem(
+            access_key="a", secret_key="b", region="r", scheme="http", endpoint_override=f"127.0.0.1:{port}",
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1), connect_timeout=2.0, request_timeout=2.0,
+        )  # fmt: skip
+        staging = Staging("s3://bucket/staging", far)
+        for ask in (
+            lambda: staging.exists("docs/1"),
+            lambda: staging.files("docs"),
+            lambda: staging.remove("docs/1"),
+            lambda: staging.write_bytes("docs/1", b"x"),
+            lambda: staging.read_bytes("docs/1"),
+        ):
+            with pytest.raises(StagingError, match="bucket/staging/docs"):
+                ask()

@@ -108,7 +108,8 @@ class Staging:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file at a path."""
-        return bool(self._fs.get_file_info(f"{self._root}/{path}").type == pafs.FileType.File)
+        with self._answering(path):
+            return bool(self._fs.get_file_info(f"{self._root}/{path}").type == pafs.FileType.File)
 
     def whole(self, path: str) -> bool:
         """Whether there is a file at a path, with the checksum that it was written with."""
@@ -121,7 +122,8 @@ class Staging:
     def files(self, path: str) -> list[str]:
         """Sorted paths of all files below a folder, including checksums and drafts."""
         folder = f"{self._root}/{path}".rstrip("/")
-        inside = self._fs.get_file_info(pafs.FileSelector(folder, recursive=True, allow_not_found=True))
+        with self._answering(path):
+            inside = self._fs.get_file_info(pafs.FileSelector(folder, recursive=True, allow_not_found=True))
         return sorted(f.path.removeprefix(f"{self._root}/") for f in inside if f.type == pafs.FileType.File)
 
     def column(self, path: str, name: str) -> Iterator[str]:
@@ -137,19 +139,32 @@ class Staging:
 
     def remove(self, path: str) -> None:
         """Remove a file or a whole folder, if it exists."""
-        info = self._fs.get_file_info(f"{self._root}/{path}")
-        if info.type == pafs.FileType.Directory:
+        with self._answering(path):
+            info = self._fs.get_file_info(f"{self._root}/{path}")
+            if info.type == pafs.FileType.Directory:
+                if self._local:
+                    self._fs.delete_dir(info.path)
+                else:  # S3 has no folders, and deleting one fails midway: delete its objects
+                    inside = self._fs.get_file_info(pafs.FileSelector(info.path, recursive=True))
+                    for file in inside:
+                        if file.type == pafs.FileType.File:
+                            self._fs.delete_file(file.path)
+            elif info.type == pafs.FileType.File:
+                self._fs.delete_file(info.path)
+                if self.exists(f"{path}.sha256"):
+                    self._fs.delete_file(f"{info.path}.sha256")
+
+    @contextmanager
+    def _answering(self, path: str) -> Iterator[None]:
+        """Raise what a server of S3 answers, or that it does not, as StagingError; a disk's errors are named elsewhere."""
+        try:
+            yield
+        except OSError as error:
             if self._local:
-                self._fs.delete_dir(info.path)
-            else:  # S3 has no folders, and deleting one fails midway: delete its objects
-                inside = self._fs.get_file_info(pafs.FileSelector(info.path, recursive=True))
-                for file in inside:
-                    if file.type == pafs.FileType.File:
-                        self._fs.delete_file(file.path)
-        elif info.type == pafs.FileType.File:
-            self._fs.delete_file(info.path)
-            if self.exists(f"{path}.sha256"):
-                self._fs.delete_file(f"{info.path}.sha256")
+                raise
+            raise StagingError(
+                f"staging at {self.at(path)} did not answer: {said(error)}. Nothing is lost: the task goes on when it runs again"
+            ) from None
 
     @contextmanager
     def _proved(self, path: str) -> Iterator[BinaryIO]:
@@ -203,10 +218,11 @@ class Staging:
                 self._put(draft, full)
             else:  # S3 shows an object only when its upload is complete
                 checksum = _checksum(draft)
-                with open(draft, "rb") as source, self._fs.open_output_stream(full) as target:
-                    shutil.copyfileobj(source, target, 8 << 20)
-                with self._fs.open_output_stream(f"{full}.sha256") as target:
-                    target.write(checksum)
+                with self._answering(path):
+                    with open(draft, "rb") as source, self._fs.open_output_stream(full) as target:
+                        shutil.copyfileobj(source, target, 8 << 20)
+                    with self._fs.open_output_stream(f"{full}.sha256") as target:
+                        target.write(checksum)
         finally:
             if os.path.exists(draft):
                 os.remove(draft)

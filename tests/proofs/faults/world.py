@@ -261,6 +261,7 @@ class World:
             "embedder_tries": 2,
             "weaviate_timeout_s": 4.0,
             "lease_minutes": 60.0,
+            "search_timeout_s": 5.0,
             **keys,
         }
         if where == "s3":
