@@ -225,6 +225,19 @@ def test_a_writer_killed_while_it_replaces_a_file_leaves_none_that_is_taken_for_
     assert staging.read_bytes("a/b") == b"new"
 
 
+def test_a_disk_that_is_full_when_the_checksum_is_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "as the kernel has it")
+
+    staging = Staging(str(tmp_path))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StagingError, match="takes no more"):
+        staging.write_bytes("a/b", b"new")
+    assert staging.files("") == []
+
+
 def test_a_folder_that_is_removed_while_a_file_is_written_is_named(tmp_path: Path) -> None:
     staging = Staging(str(tmp_path))
 

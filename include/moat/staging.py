@@ -210,13 +210,13 @@ class Staging:
                     yield sink
                     sink.flush()
                     os.fsync(sink.fileno())
+                if self._local:
+                    self._put(draft, full)
             except OSError as error:
                 if error.errno not in NO_ROOM:
                     raise
                 raise self._no_room(error, draft) from None
-            if self._local:
-                self._put(draft, full)
-            else:  # S3 shows an object only when its upload is complete
+            if not self._local:  # S3 shows an object only when its upload is complete
                 checksum = _checksum(draft)
                 with self._answering(path):
                     with open(draft, "rb") as source, self._fs.open_output_stream(full) as target:
@@ -224,8 +224,9 @@ class Staging:
                     with self._fs.open_output_stream(f"{full}.sha256") as target:
                         target.write(checksum)
         finally:
-            if os.path.exists(draft):
-                os.remove(draft)
+            for left in (draft, f"{draft}.sha256"):
+                if os.path.exists(left):
+                    os.remove(left)
 
     def _put(self, draft: str, full: str) -> None:
         """Put a draft in its place. Whenever this ends early, the file is either whole with its checksum or has none."""

@@ -62,6 +62,35 @@ def connected(settings: Settings, role: Role) -> "WeaviateClient":
     return client
 
 
+def grant(client: "WeaviateClient", collection: str) -> None:
+    """Give the writer's and the reader's key minimal rights to a collection, by the operator's client."""
+    from weaviate.classes.rbac import Permissions
+
+    seen = Permissions.cluster(read=True)  # whether the server was started again
+    roles = {
+        "writer": [
+            *Permissions.collections(collection=collection, read_config=True),
+            *Permissions.data(collection=collection, create=True, read=True, update=True, delete=True),
+            *seen,
+        ],
+        "reader": [
+            *Permissions.collections(collection=collection, read_config=True),
+            *Permissions.data(collection=collection, read=True),
+            *seen,
+        ],
+    }
+    for role, permissions in roles.items():
+        named, user = f"moat_{role}_{collection}", f"moat-{role}"
+        known = client.roles.get(named)
+        if known is None:
+            client.roles.create(role_name=named, permissions=permissions)
+        elif not known.cluster_permissions:  # it was made by an earlier version
+            client.roles.add_permissions(permissions=seen, role_name=named)
+        # To assign a role again takes the server longer the more roles it has.
+        if user not in {one.user_id for one in client.roles.get_user_assignments(named)}:
+            client.users.db.assign_roles(user_id=user, role_names=named)
+
+
 def trusted(settings: Settings) -> ssl.SSLContext | None:
     """What HTTP trusts instead of the public certificates; None: those. Raises SettingsError."""
     if not settings.weaviate_ca_file:

@@ -14,7 +14,7 @@ import numpy as np
 from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
-from moat.index.connected import Role, connected
+from moat.index.connected import Role, connected, grant
 from moat.index.errors import mapped_errors, meaning_of, unless_missing
 from moat.index.filters import combined
 from moat.index.fusion import POOL, fuse, vector_weight
@@ -36,6 +36,7 @@ AT_ONCE = 500  # objects of one write or read
 MOST = 10_000  # maximum results of one query in Weaviate
 PATCHES = 8  # parallel patches
 TRIES = 4
+MARK = 256  # characters of the mark of a server's start
 SEARCHED = ["terms"]
 
 
@@ -106,6 +107,14 @@ class Store(Protocol):
 
     def exists(self) -> bool:
         """Whether the collection exists."""
+        ...
+
+    def started(self) -> str:
+        """A mark that is another once the server was started again; empty where it cannot be known."""
+        ...
+
+    def count(self, source: str, hidden_loads: Sequence[int]) -> int:
+        """Number of a source's objects that no hidden load wrote."""
         ...
 
     def close(self) -> None: ...
@@ -185,27 +194,29 @@ class WeaviateStore:
 
     def grant(self) -> None:
         """Give the writer's and reader's key minimal rights, by the operator's key."""
-        from weaviate.classes.rbac import Permissions
-
-        name = self._name
-        roles = {
-            "writer": [
-                *Permissions.collections(collection=name, read_config=True),
-                *Permissions.data(collection=name, create=True, read=True, update=True, delete=True),
-            ],
-            "reader": [
-                *Permissions.collections(collection=name, read_config=True),
-                *Permissions.data(collection=name, read=True),
-            ],
-        }
         with mapped_errors(self._settings):
-            for role, permissions in roles.items():
-                named, user = f"moat_{role}_{name}", f"moat-{role}"
-                if not self._client.roles.exists(named):
-                    self._client.roles.create(role_name=named, permissions=permissions)
-                # To assign a role again takes the server longer the more roles it has.
-                if user not in {one.user_id for one in self._client.roles.get_user_assignments(named)}:
-                    self._client.users.db.assign_roles(user_id=user, role_names=named)
+            grant(self._client, self._name)
+
+    def started(self) -> str:
+        # The term of the cluster's Raft rises when its only node starts, and when a cluster elects a leader.
+        try:
+            with mapped_errors(self._settings):
+                found = self._client.cluster.statistics()
+        except IndexUnavailable:
+            raise
+        except FatalError:  # refused, or unknown to this server
+            return ""
+        return ",".join(sorted(f"{node.name}:{node.raft.term}" for node in found.statistics))[:MARK]
+
+    def count(self, source: str, hidden_loads: Sequence[int]) -> int:
+        from weaviate.classes.query import Filter
+
+        parts = [Filter.by_property("source").equal(source)]
+        if hidden_loads:
+            parts.append(Filter.by_property("load").contains_none(list(hidden_loads)))
+        with mapped_errors(self._settings):
+            answer = self._collection.aggregate.over_all(filters=Filter.all_of(parts), total_count=True)
+        return int(answer.total_count or 0)
 
     def check(self, model: str) -> None:
         if not self.exists():

@@ -116,8 +116,9 @@ def _weaviate_killed(world: World, place: Place, clean: Clean, dice: random.Rand
     return Armed(points=points, heal=lambda: _ignored(world.weaviate_again()), blind=True)
 
 
-def _postgres_restarted(world: World, place: Place, clean: Clean, dice: random.Random) -> Armed:
-    return Armed(points=_at(clean, dice, (), world.restart_postgres), blind=True)
+def _postgres_ended(world: World, place: Place, clean: Clean, dice: random.Random) -> Armed:
+    points = _at(clean, dice, (), world.end_postgres)
+    return Armed(points=points, heal=world.postgres_again, blind=True)
 
 
 def _readonly(world: World, place: Place, clean: Clean, dice: random.Random) -> Armed:
@@ -271,7 +272,7 @@ KINDS = (
     *(wrong_embedder(wrong) for wrong in ("nan", "fewer", "order", "revision", "garbage", "busy", "trouble")),
     Kind(name="Weaviate: kill -9", arm=_weaviate_killed, weight=6),
     Kind(name="Weaviate: shard READONLY", arm=_readonly),
-    Kind(name="PostgreSQL: restart", arm=_postgres_restarted, ledgers=("postgresql",), weight=8),
+    Kind(name="PostgreSQL: ends at once", arm=_postgres_ended, ledgers=("postgresql",), weight=8),
     Kind(name="SQLite: disk full", arm=_ledger_full, ledgers=("sqlite",)),
     Kind(name="SQLite: locked by another writer", arm=_locked, ledgers=("sqlite",)),
     _damaged("truncated"),

