@@ -34,6 +34,7 @@ from moat.monitoring.installation import (
     Airflows,
     asked_of_airflow,
     directories,
+    index_starts_again,
     looked_at,
     open_incidents,
     paused_dags,
@@ -125,6 +126,8 @@ def health(json: Json = False) -> None:
                 airflow, unasked = asked_of_airflow(settings, found.sources, under_way)
                 parts += unasked or [paused_dags(airflow, loads.sources(ledger))]
             parts += [*directories(ledger), open_incidents(ledger)]
+            if servers["weaviate"].ok:
+                parts.append(index_starts_again(settings, ledger))
             more = source_troubles(ledger, orphans(ledger, found), under_way, airflow)
             every = standing(ledger, found.sources, more=more)
     well = all(one.ok for one in parts) and all(h.well for h in every) and not broken

@@ -94,6 +94,13 @@ def task_failed(
 
 
 @beside_the_way
+def index_differed(runtime: Runtime, load: Load, message: str) -> Incident | None:
+    """Open or join the incident of an index that had lost what it held."""
+    happened = [Happening.now("task", "load", ("index", message), "warn", load.id)]
+    return _noticed(runtime, load.source, load, load.run, happened)
+
+
+@beside_the_way
 def late(runtime: Runtime, source: str, message: str) -> Incident | None:
     """Open or join the incident of a late or stale source."""
     load = next(iter(loads.recent(runtime.ledger, source, 1)), None)

@@ -3,7 +3,7 @@
 import ssl
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import httpx
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from weaviate import WeaviateClient
 
 Role = Literal["writer", "reader", "operator"]
+MARK = 256  # characters of the mark of a start
 
 
 def connected(settings: Settings, role: Role) -> "WeaviateClient":
@@ -89,6 +90,30 @@ def grant(client: "WeaviateClient", collection: str) -> None:
         # To assign a role again takes the server longer the more roles it has.
         if user not in {one.user_id for one in client.roles.get_user_assignments(named)}:
             client.users.db.assign_roles(user_id=user, role_names=named)
+
+
+def started(settings: Settings, wait_s: float | None = None) -> str:
+    """A mark of Weaviate that is another after it was started again; empty where no key may see it.
+
+    It is the term of the Raft of its cluster, which rises when the only node of a cluster starts; of several nodes,
+    when they elect a leader. Raises httpx.HTTPError.
+    """
+    keys = [getattr(settings, f"weaviate_{role}_key").get_secret_value() for role in get_args(Role)]
+    scheme = "https" if settings.weaviate_secure else "http"
+    answer = httpx.get(
+        f"{scheme}://{settings.weaviate_host}:{settings.weaviate_port}/v1/cluster/statistics",
+        headers={"authorization": f"Bearer {key}"} if (key := next(filter(None, keys), "")) else {},
+        timeout=settings.weaviate_timeout_s if wait_s is None else wait_s,
+        trust_env=False,
+        verify=settings.weaviate_secure and (trusted(settings) or True),
+    )
+    if answer.status_code >= 500:
+        answer.raise_for_status()
+    try:
+        nodes = answer.json()["statistics"] if answer.is_success else []
+        return ",".join(sorted(f"{node['name']}:{node['raft']['term']}" for node in nodes))[:MARK]
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def trusted(settings: Settings) -> ssl.SSLContext | None:

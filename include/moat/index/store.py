@@ -14,7 +14,7 @@ import numpy as np
 from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
-from moat.index.connected import Role, connected, grant
+from moat.index.connected import Role, connected, grant, started
 from moat.index.errors import mapped_errors, meaning_of, unless_missing
 from moat.index.filters import combined
 from moat.index.fusion import POOL, fuse, vector_weight
@@ -36,7 +36,6 @@ AT_ONCE = 500  # objects of one write or read
 MOST = 10_000  # maximum results of one query in Weaviate
 PATCHES = 8  # parallel patches
 TRIES = 4
-MARK = 256  # characters of the mark of a server's start
 SEARCHED = ["terms"]
 
 
@@ -198,15 +197,8 @@ class WeaviateStore:
             grant(self._client, self._name)
 
     def started(self) -> str:
-        # The term of the cluster's Raft rises when its only node starts, and when a cluster elects a leader.
-        try:
-            with mapped_errors(self._settings):
-                found = self._client.cluster.statistics()
-        except IndexUnavailable:
-            raise
-        except FatalError:  # refused, or unknown to this server
-            return ""
-        return ",".join(sorted(f"{node.name}:{node.raft.term}" for node in found.statistics))[:MARK]
+        with mapped_errors(self._settings):
+            return started(self._settings)
 
     def count(self, source: str, hidden_loads: Sequence[int]) -> int:
         from weaviate.classes.query import Filter

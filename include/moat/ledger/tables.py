@@ -62,6 +62,7 @@ source = Table(
     Column("retired_at", Moment),  # of its documents that went with it, the tombstone's time; NULL: it is in use
     Column("rolled_back", Id),  # load whose content a person took back and wants to be asked about; NULL: none
     Column("link", Text),  # address of its documents for people, with {key} in it; NULL: none is declared
+    Column("index_started", String(256)),  # mark of Weaviate's start after which it was compared; NULL: never
 )
 
 load = Table(

@@ -10,7 +10,7 @@ from moat.embedding.client import embedder_of
 from moat.errors import MoatError
 from moat.index.store import Store
 from moat.index.write import prove, unfound
-from moat.ledger import documents, embeddings, projection
+from moat.ledger import documents, embeddings, index_starts, projection
 from moat.ledger.loads import invisible
 from moat.records import IndexObject, embedded_text
 from moat.runtime import Runtime
@@ -70,16 +70,19 @@ def reconcile(
         SchemaError: The index has another schema or model.
     """
     index.check(model)
+    started = index.started()
     drifts = {name: Drift(source=name) for name in sorted({*pending, *projection.sources(runtime.ledger)})}
     for drift in drifts.values():
         if drift.source in pending:
             _behind(pending[drift.source], drift)
         drift.visible_documents = documents.count_visible(runtime.ledger, drift.source)
-        _ledger_against_index(runtime, index, drift, repair)
+        against_index(runtime, index, drift, repair)
         runtime.progress(f"{drift.source}: {drift.visible_chunks:,} visible chunks compared")
     _index_against_ledger(runtime, index, drifts, repair)
     for drift in drifts.values():
         drift.repaired = repair and not drift.agrees and not drift.unreadable
+        if drift.repaired or drift.agrees:
+            index_starts.keep(runtime.ledger, drift.source, started)
     return list(drifts.values())
 
 
@@ -92,7 +95,8 @@ def _behind(pending: Pending, drift: Drift) -> None:
         drift.behind = {name: n for name in BEHIND if (n := counts.get(name, 0))}
 
 
-def _ledger_against_index(runtime: Runtime, index: Store, drift: Drift, repair: bool) -> None:
+def against_index(runtime: Runtime, index: Store, drift: Drift, repair: bool) -> None:
+    """Compare the visible chunks of a source with the index, and optionally repair that; counts into `drift`."""
     with runtime.ledger.read() as connection:
         hidden = set(invisible(connection, runtime.ledger.tenant))
     for window in windows(projection.visible_objects(runtime.ledger, drift.source), WINDOW):

@@ -5,10 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import httpx
+
 from moat import airflow_api
 from moat.connections import Connections
+from moat.errors import SettingsError
 from moat.incidents.freshness import format_span
-from moat.ledger import Ledger, incidents, loads, members, runs
+from moat.index.connected import started
+from moat.ledger import Ledger, incidents, index_starts, loads, members, runs
 from moat.ledger.history import UnderWay
 from moat.maintenance.disk_room import disk_room
 from moat.monitoring.servers import WAIT_S, Looked, look, look_at_servers
@@ -52,6 +56,23 @@ def open_incidents(ledger: Ledger) -> Looked:
     n = Counter[str](one.severity for one in incidents.listing(ledger))
     words = ", ".join(f"{n[severity]:,} {severity}" for severity in reversed(incidents.SEVERITIES) if n[severity])
     return Looked("incidents", not n, f"{words}: `moat incidents` lists them" if n else "none is open")
+
+
+def index_starts_again(settings: Settings, ledger: Ledger, wait_s: float = WAIT_S) -> Looked:
+    """Whether each source was compared with the index since Weaviate was last started.
+
+    A Weaviate that was killed may have lost what it had acknowledged: until then a search may miss it.
+    """
+    try:
+        mark = started(settings, wait_s)
+    except (httpx.HTTPError, SettingsError):
+        return Looked("index", True, "Weaviate does not say when it was started")
+    waiting = index_starts.others(ledger, mark) if mark else []
+    words = (
+        f"Weaviate was started again since {', '.join(waiting)} was compared with it: searches may miss documents until "
+        "its next run, which compares and repairs; or `moat reconcile --repair`"
+    )
+    return Looked("index", not waiting, words if waiting else "was compared since Weaviate was last started")
 
 
 def asked_of_airflow(settings: Settings, names: Iterable[str], under_way: Sequence[UnderWay], wait_s: float = WAIT_S) -> tuple[Airflows, list[Looked]]:  # fmt: skip

@@ -10,13 +10,14 @@ from moat.checks import moves as checked_moves
 from moat.checks.candidate import Candidate
 from moat.checks.verdict import released, verdict
 from moat.embedding.client import model_of
-from moat.errors import FatalError, LoadRefused
+from moat.errors import FatalError, IndexNotKept, LoadRefused
 from moat.ids import document_id
 from moat.index.store import Store
 from moat.index.write import open_writer, patch, prove
 from moat.ledger import documents, embeddings, indexing, loads, projection
 from moat.ledger import moves as ledger_moves
 from moat.ledger.loads import Load
+from moat.maintenance.in_step import keep_in_step, started_again
 from moat.recipe import recipe_of
 from moat.records import Chunk, Embedded, IndexObject, Prepared
 from moat.runtime import Runtime, timed
@@ -56,7 +57,13 @@ def load(runtime: Runtime, source: Source, number: int, store: Store | None = No
     index = store or open_writer(runtime, model)
     try:
         index.check(model)
+        keep_in_step(runtime, index, current)
         counts = _load(runtime, source, current, index, model)
+        if started_again(runtime, index, current):
+            raise IndexNotKept(
+                f"Weaviate was started again while load {number} of {source.name} was written: what was proved before may be lost. "
+                "Run the task again: it proves all of it"
+            )
     finally:
         if store is None:
             index.close()

@@ -8,6 +8,7 @@ from moat.index.store import Store
 from moat.index.write import open_writer
 from moat.ledger import garbage, loads, quarantine
 from moat.ledger.loads import Load
+from moat.maintenance.in_step import keep_in_step, started_again
 from moat.runtime import Runtime, raw_path, timed
 from moat.source import Source
 
@@ -42,6 +43,8 @@ def promote(runtime: Runtime, source: Source, number: int, by: str, store: Store
             index.check(current.model or "")
         promoted = loads.promote(runtime.ledger, current, by)
         runtime.progress(f"{source.name} load {number} is visible")
+        if started_again(runtime, index, promoted):
+            keep_in_step(runtime, index, promoted)
         mended(runtime, promoted)
         clear(runtime, source.name, index)
         _clear_quarantine(runtime, source.name)

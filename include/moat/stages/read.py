@@ -11,6 +11,7 @@ from moat.ledger import access, access_sync, documents, loads, older_versions, q
 from moat.ledger.documents import Known, rests_as
 from moat.ledger.loads import Load
 from moat.ledger.resume import told_if_overtaken
+from moat.maintenance.in_step import look_without_a_load
 from moat.pricing import priced
 from moat.provenance import provenance_of
 from moat.readers.reader import Gone, OpenReader, Shaped
@@ -99,6 +100,7 @@ def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> Rea
     moves = batches or counts["aside"] or counts["vanished"] or counts["access"]
     unchanged = not moves and not (options.whole and judged)
     if unchanged:
+        look_without_a_load(runtime, load)
         loads.unchanged(runtime.ledger, load)
         mended(runtime, runtime.load(load.id))
         runtime.staging.remove(f"{source.name}/{load.id}")

@@ -87,9 +87,12 @@ class Runner:
         started, place = time.monotonic(), self._world.place(ledger, where)
         try:
             self._strike(verdict, place, kind, calm, dice)
+        except RuntimeError as error:  # of a fork that looked at the world: nobody can say that it holds
+            verdict.problems.append(str(error))
         finally:
             for line in self._world.proxy.ports:
                 self._world.proxy.set(line)
+            self._world.embedder.set("", 0)
             self._world.weaviate_again()
             self._world.drop_collection(place)
             place.drop()
