@@ -51,6 +51,31 @@ def test_a_collection_that_is_gone_is_filled_again_before_a_load_counts(company:
     assert company.keys("leave", ANN)[0] == "leave.md"
 
 
+def test_what_is_counted_and_not_found_is_seen_without_a_start(
+    company: Company, index: WeaviateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, written = sorted(stored(index))[0], list[str]()
+    _lose(monkeypatch, lost, written)
+    assert company.run().load.state == "unchanged"
+    assert written == [lost]
+    assert "the index lacked 0, no search found 1" in told(company)[0]
+
+
+def _lose(monkeypatch: pytest.MonkeyPatch, lost: str, written: list[str]) -> None:
+    """No search finds this object until something is written, which is noted."""
+    reached, write = WeaviateStore.reached, WeaviateStore.write
+
+    def without(store: WeaviateStore, ids: Any, vector: Any) -> set[str]:
+        return reached(store, ids, vector) - ({lost} if not written else set())
+
+    def noting(store: WeaviateStore, objects: Any) -> None:
+        write(store, objects)
+        written.extend(o.id for o in objects)
+
+    monkeypatch.setattr(WeaviateStore, "reached", without)
+    monkeypatch.setattr(WeaviateStore, "write", noting)
+
+
 def test_after_a_start_of_weaviate_all_is_compared_and_what_no_search_finds_is_written_again(
     company: Company, index: WeaviateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,21 +87,8 @@ def test_after_a_start_of_weaviate_all_is_compared_and_what_no_search_finds_is_w
     found = index_starts_again(company.runtime.settings, ledger)
     assert not found.ok
     assert "docs" in found.found
-    lost = sorted(stored(index))[0]
-    reached = WeaviateStore.reached
-
-    def without(store: WeaviateStore, ids: Any, vector: Any) -> set[str]:
-        return reached(store, ids, vector) - ({lost} if not written else set())
-
-    written: list[str] = []
-    write = WeaviateStore.write
-
-    def noting(store: WeaviateStore, objects: Any) -> None:
-        write(store, objects)
-        written.extend(o.id for o in objects)
-
-    monkeypatch.setattr(WeaviateStore, "reached", without)
-    monkeypatch.setattr(WeaviateStore, "write", noting)
+    lost, written = sorted(stored(index))[0], list[str]()
+    _lose(monkeypatch, lost, written)
     assert company.run().load.state == "unchanged"
     assert written == [lost]
     assert "no search found 1" in told(company)[0]

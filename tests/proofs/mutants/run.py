@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests.proofs.mutants.changes import OF_CHANGES
 from tests.proofs.mutants.files import OF_FILES
+from tests.proofs.mutants.losses import LOSSES
 from tests.proofs.mutants.machine import MACHINE
 from tests.proofs.mutants.many import MANY
 from tests.proofs.mutants.names import NAMES
@@ -249,7 +250,19 @@ MUTANTS = (
     ),
     *(
         Mutant(*one)
-        for one in (*OF_FILES, *WALLS, *NAMES, *PEOPLE, *MACHINE, *MANY, *OF_CHANGES, *READS, *RESTRICTED, *TEXTS)
+        for one in (
+            *OF_FILES,
+            *WALLS,
+            *NAMES,
+            *PEOPLE,
+            *MACHINE,
+            *MANY,
+            *OF_CHANGES,
+            *READS,
+            *RESTRICTED,
+            *TEXTS,
+            *LOSSES,
+        )
     ),
 )
 
