@@ -66,7 +66,8 @@ LOOKS = {
     "include/moat/search/explain_document.py",
     "include/moat/search/explain_access.py",
     "include/moat/search/results.py",
-}  # the door, and operators' words
+    "include/moat/pages/document.py",
+}  # the door, operators' words, and the page of those who may read every text
 
 
 # Who may import whom: a unit only what stands in a row above its own. Stages are read by the command line and by
@@ -86,7 +87,7 @@ LAYERS = (
     ("incidents", "owners", "retrieve"),
     ("maintenance", "async_retrieve"),
     ("stages", "monitoring"),
-    ("cli",),
+    ("cli", "pages"),
     ("local", "testing", "command"),
 )
 # What importing a stage brings of the others: those that it calls.

@@ -42,6 +42,41 @@ class Usual:
     n_things: float  # sample size over all those loads
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """A measure of a load beside what is usual, as values: for people to look at, nothing is judged by it."""
+
+    name: str
+    title: str
+    scale: str  # count, share or plain
+    value: float
+    low: float | None  # None: not learned yet
+    high: float | None
+    n: int  # loads that it is learned from
+    days: str
+
+
+def ranges(
+    measures: Sequence[Measure], measured: Mapping[str, float], history: History, when: datetime
+) -> Iterator[Range]:
+    """What a load measured, each with its usual range as far as that is learned."""
+    for measure in measures:
+        for name in _names(measure, measured, history):
+            past = _past(measure, name, history)
+            usual = _usual(measure, past, _of(measure, name, history), when)
+            band = (usual.low - 2 * usual.spread, usual.high + 2 * usual.spread) if usual is not None else None
+            yield Range(
+                name=name,
+                title=_title(measure, name),
+                scale=measure.scale,
+                value=measured.get(name, 0.0),
+                low=_value(measure, band[0]) if band else None,
+                high=_value(measure, band[1]) if band else None,
+                n=usual.n if usual is not None else len(past),
+                days=usual.days if usual is not None else "",
+            )
+
+
 def judge(
     measures: Sequence[Measure], measured: Mapping[str, float], history: History, when: datetime, expected: str
 ) -> list[CheckResult]:
@@ -200,7 +235,7 @@ def _compared(measure: Measure, name: str, value: float, usual: Usual, n: float 
         return None
     holds = z >= SEVERE and not few
     low, high = usual.low - 2 * usual.spread, usual.high + 2 * usual.spread
-    title = f"{measure.title} {name.removeprefix(measure.name)}" if measure.name.endswith(":") else measure.title
+    title = _title(measure, name)
     limit = _shown(measure, edge + MILD * spread if side == "high" else edge - MILD * spread)
     return CheckResult(
         name=title[:128],
@@ -241,11 +276,22 @@ def _scaled(measure: Measure, value: float) -> float:
     return math.asin(math.sqrt(min(max(value, 0.0), 1.0))) if measure.scale == "share" else value
 
 
+def _title(measure: Measure, name: str) -> str:
+    return f"{measure.title} {name.removeprefix(measure.name)}" if measure.name.endswith(":") else measure.title
+
+
+def _value(measure: Measure, x: float) -> float:
+    """A value of the measure's own scale as it was measured."""
+    if measure.scale == "share":
+        return math.sin(min(max(x, 0.0), math.pi / 2)) ** 2
+    return max(math.expm1(min(x, 700.0)), 0.0) if measure.scale == "count" else x
+
+
 def _shown(measure: Measure, x: float) -> str:
     """A value on the measure's own scale, formatted for people."""
+    value = _value(measure, x)
     if measure.scale == "share":
-        return f"{math.sin(min(max(x, 0.0), math.pi / 2)) ** 2:.1%}"
-    value = max(math.expm1(min(x, 700.0)), 0.0) if measure.scale == "count" else x
+        return f"{value:.1%}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -24,7 +24,7 @@ from moat.cli.shared import (
 )
 from moat.errors import FatalError, MoatError
 from moat.incidents.freshness import format_span
-from moat.incidents.notify import tell
+from moat.incidents.lifecycle import decide
 from moat.ledger import Ledger, approvals, history, incidents, loads, measures
 from moat.ledger.incidents import Happening, Incident
 from moat.maintenance.sources import orphans
@@ -198,12 +198,9 @@ def _known(ledger: Ledger, name: str | None) -> str | None:
     return known_source(ledger, name) if name is not None else None
 
 
-def _decided(number: int, step: str, because: str, json: bool) -> None:
+def _decided(number: int, step: Literal["acknowledge", "resolve"], because: str, json: bool) -> None:
     with open_runtime(quiet=True) as runtime:
-        decide = incidents.acknowledge if step == "acknowledge" else incidents.resolve
-        one = decide(runtime.ledger, number, me(), because)
-        if one.told:  # tell those who were notified that somebody is working on it
-            tell(runtime, one)
+        one = decide(runtime, number, step, me(), because)
     typer.echo(render.as_json(_plain(one))) if json else out.print(f"incident {number} of {one.source} is {one.state}")
 
 

@@ -47,8 +47,13 @@ def cadence(ledger: Ledger, source: str, now: datetime | None = None) -> Cadence
     Weekends and other quiet days are learned by the weekday on which a gap began: after a change on a
     Friday the next is expected on Monday.
     """
+    return cadence_of(source, loads.recent(ledger, source, RECENT), now)
+
+
+def cadence_of(source: str, newest_first: Sequence[Load], now: datetime | None = None) -> Cadence | None:
+    """The same from loads that were read already: the newest `RECENT` of a source."""
     now = now or datetime.now(UTC)
-    found = [load for load in reversed(loads.recent(ledger, source, RECENT)) if not load.options.get("only")]
+    found = [load for load in reversed(newest_first) if not load.options.get("only")]
     changed = [load for load in found if load.state == "promoted" and _brought(load)]
     moments = [load.opened_at for load in changed]
     if len(moments) <= LEARNED_FROM:

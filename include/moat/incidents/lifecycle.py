@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar
 
 from moat.errors import MoatError
 from moat.incidents.notify import tell
@@ -134,6 +134,19 @@ def mended(runtime: Runtime, load: Load) -> None:
     for one in ended:
         if one.told:
             tell(runtime, incidents.get(runtime.ledger, one.id))
+
+
+def decide(runtime: Runtime, number: int, step: Literal["acknowledge", "resolve"], by: str, because: str) -> Incident:
+    """Acknowledge or resolve an incident for a person, and tell those who were told of it.
+
+    Raises:
+        IncidentRefused: There is no such incident, or it is resolved already.
+    """
+    take = incidents.acknowledge if step == "acknowledge" else incidents.resolve
+    one = take(runtime.ledger, number, by, because)
+    if one.told:  # somebody is working on it
+        tell(runtime, one)
+    return one
 
 
 def stage_of(task: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from moat.incidents.freshness import cadence, format_span
+from moat.incidents.freshness import Cadence, cadence, format_span
 from moat.ledger import Ledger, history, incidents, loads, sources
 from moat.ledger.loads import Load
 
@@ -110,9 +110,13 @@ def _of(ledger: Ledger, source: str, now: datetime, more: Sequence[str]) -> Heal
 
 def _fresh(ledger: Ledger, source: str, last: Load | None, now: datetime) -> tuple[Fresh, str]:
     """Whether a source is on its usual schedule, and a message if not."""
-    if last is None:
+    return on_schedule(last is not None, cadence(ledger, source, now) if last is not None else None)
+
+
+def on_schedule(loaded: bool, found: Cadence | None) -> tuple[Fresh, str]:
+    """Whether a source keeps to its own rhythm, as far as it is learned, and a message if not."""
+    if not loaded:
         return "never loaded", ""
-    found = cadence(ledger, source, now)
     if found is None:
         return "learning", ""
     if found.silent:

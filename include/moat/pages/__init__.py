@@ -1,0 +1,1 @@
+"""What the pages in Airflow's UI show and do: views of the ledger as plain values, without Airflow."""

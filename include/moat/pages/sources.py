@@ -1,0 +1,198 @@
+"""The page of the knowledge base: a row for each source, and the totals of what is visible."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from mimetypes import guess_extension
+from typing import Any
+
+from moat.access.policy import Policy
+from moat.incidents.freshness import RECENT, Cadence, cadence_of, format_span
+from moat.ledger import Ledger, overview
+from moat.ledger.loads import Load
+from moat.ledger.overview import Share
+from moat.monitoring.health import LOOKED_BACK, TREND, on_schedule
+from moat.pricing import cost, money
+from moat.settings import Settings
+
+SPENT_OVER = timedelta(days=30)
+FEW = 3  # groups and people that one layer of access lets in
+Sees = Callable[[str], bool]  # whether somebody may see a source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _History:
+    """What the loads of a source say, for as long as none begins or changes its state."""
+
+    mark: str
+    last: Load | None
+    promoted: Load | None
+    held: int | None
+    listed: tuple[int, ...]
+    cadence: Cadence | None
+
+
+class Overview:
+    """All sources at this moment. What takes long is computed once for each state of the ledger, and kept.
+
+    Args:
+        ledger: The tenant's ledger.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lock = threading.Lock()
+        self._histories: dict[str, _History] = {}
+        self._shares: tuple[int, Mapping[str, list[Share]]] | None = None
+
+    def page(self, settings: Settings, sees: Sees, now: datetime | None = None) -> dict[str, Any]:
+        """The rows and totals of the sources that somebody may see.
+
+        Args:
+            settings: Settings with the prices.
+            sees: Whether they may see a source.
+            now: The time to judge freshness at; the current time by default.
+
+        Raises:
+            LedgerError: The database did not answer.
+        """
+        now = now or datetime.now(UTC)
+        with self._lock:
+            histories, shares = self._read_histories(), self._read_shares()
+        standing = {one.name: one for one in overview.standings(self._ledger)}
+        names = sorted(n for n in {*histories, *standing} if sees(n) and not _gone(standing.get(n)))
+        counted = _counted(shares["media_type"])
+        aside, incidents = overview.set_aside(self._ledger), overview.unresolved(self._ledger)
+        spent = overview.spent_since(self._ledger, now - SPENT_OVER)
+        rows = []
+        for name in names:
+            masked_from = standing[name].masked_from if name in standing else None
+            documents, chunks = counted.get(name, (0, 0))
+            costs = spent.get(name, {})
+            rows.append(
+                {
+                    **_told(name, histories.get(name), now),
+                    "documents": documents,
+                    "chunks": chunks,
+                    "masked": masked_from is not None and masked_from <= now,
+                    "quarantined": aside.get(name, 0),
+                    "incidents": incidents.get(name, []),
+                    "tokens": sum(tokens for _, tokens in costs.values()),
+                    "cost": money(settings, cost(settings, costs)),
+                }
+            )
+        return {"sources": rows, "totals": _totals(shares, set(names)), "at": now.isoformat()}
+
+    def _read_histories(self) -> dict[str, _History]:
+        """Histories of all sources, read anew where a load began or moved."""
+        marks = overview.marks(self._ledger)
+        moved = [
+            name for name, mark in marks.items() if name not in self._histories or self._histories[name].mark != mark
+        ]
+        for name, found in overview.newest_loads(self._ledger, moved, RECENT).items():
+            self._histories[name] = _history(name, marks[name], found)
+        return {name: self._histories[name] for name in marks}
+
+    def _read_shares(self) -> Mapping[str, list[Share]]:
+        moment = overview.moment_of(self._ledger)
+        if self._shares is None or self._shares[0] != moment:
+            self._shares = moment, overview.shares(self._ledger)
+        return self._shares[1]
+
+
+def _gone(standing: overview.Standing | None) -> bool:
+    return standing is not None and standing.retired_at is not None
+
+
+def _history(name: str, mark: str, found: Sequence[Load]) -> _History:
+    whole = [
+        one.counts["listed"] for one in found[:LOOKED_BACK] if "listed" in one.counts and not one.options.get("only")
+    ]
+    return _History(
+        mark=mark,
+        last=found[0] if found else None,
+        promoted=next((one for one in found if one.state == "promoted"), None),
+        held=next((one.id for one in found if one.state == "held"), None),
+        listed=tuple(whole[:TREND][::-1]),
+        cadence=cadence_of(name, found),
+    )
+
+
+def _told(name: str, found: _History | None, now: datetime) -> dict[str, Any]:
+    """What the loads of a source say at this moment."""
+    last = found.last if found else None
+    rhythm = found.cadence if found else None
+    if rhythm is not None:
+        rhythm = replace(rhythm, age=now - rhythm.changed_at, unseen=now - rhythm.looked_at)
+    fresh, late = on_schedule(last is not None, rhythm)
+    return {
+        "source": name,
+        "fresh": fresh,
+        "late": late,
+        "usual": format_span(rhythm.usual) if rhythm is not None else "",
+        "load": last.id if last else None,
+        "state": last.state if last else "",
+        "opened_at": last.opened_at.isoformat() if last else None,
+        "promoted_at": _iso(found.promoted.ended_at) if found and found.promoted else None,
+        "held": found.held if found else None,
+        "listed": list(found.listed) if found else [],
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
+
+
+def _counted(shares: Sequence[Share]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for one in shares:
+        documents, chunks = found.get(one.source, (0, 0))
+        found[one.source] = documents + one.documents, chunks + one.chunks
+    return found
+
+
+def _totals(shares: Mapping[str, list[Share]], names: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """Visible documents by file type, by language and by how many may read them, most first."""
+    widths: dict[str | None, str] = {}
+    found: dict[str, dict[str, int]] = {
+        "file type": defaultdict(int),
+        "language": defaultdict(int),
+        "readers": defaultdict(int),
+    }
+    for what, by in (("file type", "media_type"), ("language", "language"), ("readers", "policy")):
+        for one in shares[by]:
+            if one.source not in names:
+                continue
+            if by == "policy":
+                value = widths.get(one.value) or widths.setdefault(one.value, width_of(one.value))
+            elif by == "media_type":
+                value = guess_extension(one.value or "") or one.value or "not known"
+            else:
+                value = one.value or "not known"
+            found[what][value] += one.documents
+    return {
+        what: [{"value": v, "documents": n} for v, n in sorted(each.items(), key=lambda pair: (-pair[1], pair[0]))]
+        for what, each in found.items()
+    }
+
+
+def width_of(body: str | None) -> str:
+    """How many a policy lets in, in words: its narrowest layer counts."""
+    if body is None:
+        return "unknown, so nobody"
+    found = Policy.from_text(body)
+    if found.nobody:
+        return "nobody"
+    if found.public:
+        return "everyone who is known"
+    narrowest = min(found.layers, key=len)
+    n = len(narrowest)
+    return (
+        "one group or person"
+        if n == 1
+        else f"{n} groups or people"
+        if n <= FEW
+        else f"more than {FEW} groups or people"
+    )
