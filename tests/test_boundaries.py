@@ -312,11 +312,11 @@ def test_searches_have_no_way_around_retrieve() -> None:
     }
     assert importers("moat.ledger.second_look") <= LOOKS | {"include/moat/ledger/counting.py"}
     assert importers("moat.ledger.counting") == {"include/moat/retrieve.py", finding, names}
-    assert importers("moat.search.explain_access") == {"include/moat/cli/documents.py"}
+    assert importers("moat.search.explain_access") == {"include/moat/cli/documents.py", "include/moat/pages/asking.py"}
     awaiting = "include/moat/async_retrieve.py"  # the same, in threads
     assert importers("moat.search.results") - FACES == {"include/moat/retrieve.py", finding, awaiting}
     assert importers("moat.search.guard") == {"include/moat/retrieve.py", awaiting}
-    commands = {"include/moat/cli/documents.py", "include/moat/local/__main__.py"}
+    commands = {"include/moat/cli/documents.py", "include/moat/local/__main__.py", "include/moat/pages/asking.py"}
     assert importers("moat.retrieve") - FACES == {awaiting, *commands}
     keys = {
         file

@@ -18,14 +18,16 @@ from fastapi.responses import JSONResponse
 from moat.connections import Connections
 from moat.errors import AskedWrongly, DecisionRefused, LedgerError, LedgerUnavailable, MoatError, SettingsError
 from moat.ledger import Ledger, approvals, behind, incidents, loads
+from moat.pages import access as access_page
+from moat.pages import asking
 from moat.pages import document as document_page
 from moat.pages import incident as incident_page
 from moat.pages import load as load_page
 from moat.pages import quarantine as quarantine_page
-from moat.pages.asked import Decided, Replayed, RolledBack
+from moat.pages.asked import AskedAs, Decided, Replayed, RolledBack, WhyAsked
 from moat.pages.person import Person, Right
 from moat.pages.sources import Overview
-from moat.runtime import Runtime
+from moat.runtime import Runtime, staging_of
 from moat.settings import Settings
 
 log = logging.getLogger("moat.pages")
@@ -53,6 +55,9 @@ class State:
 
     def overview(self) -> Overview:
         return self._open()[2]
+
+    def connections(self) -> Connections:
+        return self._connections()
 
     def runtime(self) -> Runtime:
         """A runtime of its own, which the caller closes."""
@@ -152,8 +157,12 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
         return {**load_page.page(state.ledger(), Settings.load(), number), "rights": rights}
 
     @app.get("/api/loads/{number}/documents")
-    def behind_load(who: Who, number: int, kind: str, after: str = "") -> dict[str, Any]:
-        found = behind.of_load(state.ledger(), seen_load(who, number), kind, BEHIND, after)  # type: ignore[arg-type]
+    def behind_load(who: Who, number: int, kind: behind.Kind, after: str = "") -> dict[str, Any]:
+        of = seen_load(who, number)
+        found = behind.of_load(state.ledger(), of, kind, BEHIND, after)
+        if not found.n and of.proved_at is None and kind != "aside":
+            staging = staging_of(Settings.load(), state.connections())
+            found = load_page.behind_plan(staging, of, kind, BEHIND, after)
         return {"n": found.n, "documents": [one._asdict() for one in found.documents]}
 
     @app.post("/api/loads/{number}/rollback", dependencies=change)
@@ -213,6 +222,20 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
         finally:
             runtime.close()
         return {"incident": done.id, "state": done.state}
+
+    @app.get("/api/access")
+    def access(who: Who) -> dict[str, Any]:
+        return access_page.page(state.ledger(), who, state.overview().shares()["policy"])
+
+    @app.post("/api/ask", dependencies=change)
+    def ask(who: Who, asked: AskedAs) -> dict[str, Any]:
+        allowed(who, "ask", "")
+        return asking.answer(state.ledger(), Settings.load(), state.connections(), who, asked)
+
+    @app.post("/api/why", dependencies=change)
+    def why(who: Who, asked: WhyAsked) -> dict[str, Any]:
+        allowed(who, "ask", asked.source)
+        return asking.rule(state.ledger(), Settings.load(), who, asked.source, key=asked.key, asker=asked.asker)
 
     def seen_incident(who: Person, number: int, right: Right = "see") -> incidents.Incident:
         try:

@@ -1,5 +1,7 @@
 """What a page sends to have something done; anything else in it is refused."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -28,3 +30,21 @@ class Replayed(_Asked):
     stage: str | None = None
     error: str | None = None
     again: bool = False  # those that failed three times, too
+
+
+class AskedAs(_Asked):
+    """A question that is asked as one person or service, or two."""
+
+    asker: str = Field(min_length=1, max_length=512)
+    other: str = Field("", max_length=512)
+    question: str = Field(min_length=1, max_length=2_000)
+    mode: Literal["vector", "keyword", "hybrid"] = "hybrid"
+    limit: int = Field(10, ge=1, le=50)
+
+
+class WhyAsked(_Asked):
+    """Why a document is, or is not, for somebody."""
+
+    source: str = Field(min_length=1, max_length=64)
+    key: str = Field(min_length=1, max_length=10_000)
+    asker: str = Field(min_length=1, max_length=512)

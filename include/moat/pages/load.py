@@ -6,12 +6,17 @@ from typing import Any
 
 from moat.checks import FAMILIES
 from moat.checks.baselines import Range, ranges
-from moat.ledger import Ledger, checks, history, incidents, loads, measures, rolled_back, spending
+from moat.errors import StagingError
+from moat.ledger import Ledger, behind, checks, history, incidents, loads, measures, rolled_back, spending
 from moat.ledger.checks import CheckResult
+from moat.ledger.incidents import SEVERITIES
 from moat.ledger.loads import LIVE, Load
 from moat.pricing import Spending, money
 from moat.provenance import changed
+from moat.records import Planned
+from moat.runtime import path
 from moat.settings import Settings
+from moat.staging import Staging
 
 WORST = 5  # documents that lost words
 NEAR = 10  # loads of the same source, beside this one
@@ -52,7 +57,7 @@ def page(ledger: Ledger, settings: Settings, number: int) -> dict[str, Any]:
     """
     load = loads.get(ledger, number)
     last = history.before(ledger, load.source, number)
-    results = sorted(checks.of_load(ledger, number), key=lambda r: (not r.failed, not r.judged, r.family, r.name))
+    results = sorted(checks.of_load(ledger, number), key=_first_the_worst)
     spent = Spending.of_load(ledger, settings, number)
     past = measures.history(ledger, load)
     return {
@@ -82,6 +87,30 @@ def page(ledger: Ledger, settings: Settings, number: int) -> dict[str, Any]:
         "words_lost": [lost._asdict() for lost in history.words_lost(ledger, number, WORST)],
         "can": _can(ledger, load),
     }
+
+
+def behind_plan(staging: Staging, load: Load, kind: behind.Kind, limit: int, after: str) -> behind.Some:
+    """Documents that a load is going to bring or retire, from its plan in staging; none where that is gone or unreachable.
+
+    Args:
+        staging: The staging area.
+        load: A load of which nothing is in the ledger yet.
+        kind: Which of them.
+        limit: At most so many.
+        after: Only keys behind this one.
+    """
+    where = path(load.source, load.id, "read", "plan.parquet")
+    try:
+        keys = sorted(one.key for one in staging.read(where, Planned) if one.what == kind)
+    except StagingError:
+        return behind.Some(0, [])
+    found = [key for key in keys if key > after][:limit]
+    return behind.Some(len(keys), [behind.Behind(load.source, key, "", None, "") for key in found])
+
+
+def _first_the_worst(result: CheckResult) -> tuple[bool, int, bool, str, str]:
+    severity = SEVERITIES.index(result.severity) if result.failed else 0
+    return not result.failed, -severity, not result.judged, result.family, result.name
 
 
 def _plain(load: Load) -> dict[str, Any]:

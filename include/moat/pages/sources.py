@@ -85,6 +85,11 @@ class Overview:
             )
         return {"sources": rows, "totals": _totals(shares, set(names)), "at": now.isoformat()}
 
+    def shares(self) -> Mapping[str, list[Share]]:
+        """Visible documents and chunks of every source, by what they have in common."""
+        with self._lock:
+            return self._read_shares()
+
     def _read_histories(self) -> dict[str, _History]:
         """Histories of all sources, read anew where a load began or moved."""
         marks = overview.marks(self._ledger)

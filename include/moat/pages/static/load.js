@@ -14,7 +14,7 @@ function View({ data, again }) {
   return h(Box, null,
     h(Flex, { gap: 3, align: "center", wrap: "wrap", mb: 2 },
       h(Heading, { size: "md", as: "h2" }, `Load ${load.id} of ${load.source}`), h(Mark, null, load.state), h(When, { at: load.opened_at }), h(Actions, { data, again })),
-    load.reason && h(Text, { mb: 3, fontWeight: "semibold", whiteSpace: "pre-wrap" }, load.reason),
+    load.reason && h(Box, { mb: 3, ps: 3, borderInlineStartWidth: "3px", borderColor: load.state === "held" ? "orange.solid" : "border" }, h(Text, { whiteSpace: "pre-wrap", overflowWrap: "anywhere" }, load.reason)),
     h(Flex, { gap: 3, wrap: "wrap", mb: 4, fontSize: "sm" }, "Loads of this source: ", ...data.near.map((one) => h(Flex, { key: one.id, gap: 1 }, one.id === load.id ? h(Text, { fontWeight: "bold" }, one.id) : h(LoadLink, { id: one.id }, one.id), h(Mark, null, one.state)))),
     ...data.incidents.map((one) => h(Box, { key: one.id, mb: 2 }, h(Go, { view: "incident", given: { incident: one.id } }, `incident ${one.id}: ${one.title}`), " ", h(Mark, null, one.state))),
     h(Funnel, { data }),
@@ -41,7 +41,7 @@ function Behind({ load, kind }) {
   const answer = useAnswer(`loads/${load.id}/documents`, { kind, after });
   return h(Box, { mt: 3 }, h(Shown, { answer }, (found) => h(Box, null,
     h(Rows, { rows: found.documents, label: `${kind} documents`, keyOf: (r) => r.key,
-      empty: found.n ? "No more." : "The ledger has none of them: they are in it from the stage load on, or the load was removed.",
+      empty: found.n ? "No more." : "None of them is known here: the ledger has them from the stage load on, and the load's files in staging are gone or out of reach.",
       columns: [{ name: "document", cell: (r) => h(DocumentLink, { source: r.source, id: r.key }) }, { name: "title", cell: (r) => r.title }, { name: "chunks", right: true, cell: (r) => n(r.chunks) }, { name: "because", wide: true, cell: (r) => r.because }] }),
     found.documents.length < found.n && found.documents.length > 0 && h(Button, { size: "xs", variant: "outline", mt: 2, onClick: () => setAfter(found.documents.at(-1).key) }, `Next of ${n(found.n)}`))));
 }

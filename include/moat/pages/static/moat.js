@@ -1,14 +1,16 @@
 // Moat's pages in Airflow. Airflow imports this file and draws the function of the name that it knows the page by.
 
-import { HOME, Box, Flex, Heading, Words, h, useAddress, useAnswer, useState, useEffect, Shown, Nothing, Go, to } from "./ui.js";
+import { Box, Flex, Go, Heading, Nothing, Shown, Words, h, to, useAddress, useAnswer, useState } from "./ui.js";
 import { Sources } from "./sources.js";
 import { Load } from "./load.js";
 import { Document, Found } from "./document.js";
 import { Quarantine } from "./quarantine.js";
+import { Access } from "./access.js";
+import { Ask } from "./asking.js";
 import { Incident, Incidents } from "./incidents.js";
 
-const VIEWS = { sources: Sources, load: Load, document: Document, found: Found, quarantine: Quarantine, incidents: Incidents, incident: Incident };
-const TABS = [["sources", "Sources"], ["quarantine", "Quarantine"], ["incidents", "Incidents"]];
+const VIEWS = { sources: Sources, load: Load, document: Document, found: Found, quarantine: Quarantine, incidents: Incidents, incident: Incident, access: Access, ask: Ask };
+const TABS = [["sources", "Sources"], ["quarantine", "Quarantine"], ["incidents", "Incidents"], ["access", "Access"], ["ask", "View as"]];
 const Router = globalThis.ReactRouterDOM;
 
 function Find() {
