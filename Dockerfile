@@ -31,7 +31,7 @@ RUN --mount=type=cache,target=/root/.cache \
     && uv venv $VIRTUAL_ENV \
     && uv pip install --link-mode copy --compile-bytecode --require-hashes -r requirements.txt
 
-COPY LICENSE README.md pyproject.toml requirements.in requirements-author.in requirements-worker.in ./
+COPY LICENSE README.md pyproject.toml requirements.in requirements-author.in requirements-door.in requirements-worker.in ./
 COPY include include
 COPY plugins plugins
 COPY dags dags

@@ -40,6 +40,10 @@ BLANKET = {
     ("include/moat/incidents/notify.py", "tell"): "people are told beside the way: no load fails because mail does",
     ("include/moat/stages/run.py", "_told"): "whatever ends a run, its lease goes to the next one and people are told",
     ("include/moat/tracing.py", "span"): "whatever ends a stage ends its span, and goes on from there",
+    (
+        "include/moat/door/bounds.py",
+        "_passed",
+    ): "whatever fails in a request, its words may quote what was asked: only its kind is told",
     ("include/moat/search/guard.py", "kept"): "whatever fails on the way to an answer gives nothing",
     ("include/moat/search/guard.py", "_record"): "the ledger itself may be what failed: the answer stays nothing",
 }
@@ -74,7 +78,7 @@ LOOKS = {
 # DAGs, and by no library.
 LAYERS = (
     ("answered", "batching", "errors", "foreign", "ids", "links", "loopback", "shingles", "strict_yaml", "threads"),
-    ("tracing", "waiting"),
+    ("filters", "tracing", "waiting"),
     ("listening",),
     ("records", "settings", "connections", "declarations", "metadata", "retry_after", "staging", "timeparse"),
     ("access", "embedding", "parse"),
@@ -85,8 +89,9 @@ LAYERS = (
     ("dagfile",),
     ("search", "incidents.triage"),
     ("incidents", "owners", "retrieve"),
-    ("maintenance", "async_retrieve"),
+    ("maintenance", "async_retrieve", "client"),
     ("stages", "monitoring"),
+    ("door",),
     ("cli", "pages"),
     ("local", "testing", "command"),
 )
@@ -300,6 +305,7 @@ def test_searches_have_no_way_around_retrieve() -> None:
     }  # which writes its filter
     assert importers("moat.search.finding", "Finder") == {"include/moat/retrieve.py"}
     assert importers("moat.ledger.second_look", "look_by_id") == {"include/moat/retrieve.py"}
+    assert importers("moat.ledger.second_look", "look_by_document") == {"include/moat/retrieve.py"}
     assert importers("moat.ledger.second_look", "second_look") == {
         finding,
         "include/moat/search/explain_access.py",
@@ -312,11 +318,17 @@ def test_searches_have_no_way_around_retrieve() -> None:
     }
     assert importers("moat.ledger.second_look") <= LOOKS | {"include/moat/ledger/counting.py"}
     assert importers("moat.ledger.counting") == {"include/moat/retrieve.py", finding, names}
-    assert importers("moat.search.explain_access") == {"include/moat/cli/documents.py", "include/moat/pages/asking.py"}
+    why = {"include/moat/cli/documents.py", "include/moat/door/desk.py", "include/moat/pages/asking.py"}
+    assert importers("moat.search.explain_access") == why
     awaiting = "include/moat/async_retrieve.py"  # the same, in threads
-    assert importers("moat.search.results") - FACES == {"include/moat/retrieve.py", finding, awaiting}
+    assert importers("moat.search.results") == {"include/moat/retrieve.py"}
     assert importers("moat.search.guard") == {"include/moat/retrieve.py", awaiting}
-    commands = {"include/moat/cli/documents.py", "include/moat/local/__main__.py", "include/moat/pages/asking.py"}
+    commands = {
+        "include/moat/cli/documents.py",
+        "include/moat/door/serve.py",
+        "include/moat/local/__main__.py",
+        "include/moat/pages/asking.py",
+    }
     assert importers("moat.retrieve") - FACES == {awaiting, *commands}
     keys = {
         file

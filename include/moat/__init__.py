@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from moat.async_retrieve import AsyncRetriever
     from moat.directories.directory import Directory, GroupsFile, GroupsQuery, Ldap, Scim
     from moat.errors import AskedWrongly
-    from moat.ledger.filters import Range
+    from moat.filters import Range
     from moat.retrieve import Retriever
-    from moat.search.identity import Bearer, Service
-    from moat.search.results import Count, Hit, NewerVersion, SearchResult, Share, Shares
+    from moat.search.askers import Bearer, Service
+    from moat.search.result_types import Count, Hit, NewerVersion, SearchResult, Share, Shares
     from moat.source import (
         AccessFiles,
         Chunking,
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 _PLACES = {
     "moat.async_retrieve": ("AsyncRetriever",),
     "moat.errors": ("AskedWrongly",),
-    "moat.ledger.filters": ("Range",),
+    "moat.filters": ("Range",),
     "moat.directories.directory": ("Directory", "GroupsFile", "GroupsQuery", "Ldap", "Scim"),
     "moat.retrieve": ("Retriever",),
-    "moat.search.identity": ("Bearer", "Service"),
-    "moat.search.results": ("SearchResult", "Count", "Hit", "NewerVersion", "Share", "Shares"),
+    "moat.search.askers": ("Bearer", "Service"),
+    "moat.search.result_types": ("SearchResult", "Count", "Hit", "NewerVersion", "Share", "Shares"),
     "moat.source": (
         "AccessFiles",
         "Chunking",

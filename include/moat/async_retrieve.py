@@ -9,17 +9,18 @@ async with await AsyncRetriever.from_settings() as r:
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
 from moat.connections import Connections
+from moat.filters import Filters
 from moat.index.store import Mode
-from moat.ledger.filters import Filters
 from moat.retrieve import Retriever
 from moat.search.guard import AT_ONCE
 from moat.search.identity import Asker
-from moat.search.results import Count, GroupBy, SearchResult, Shares
+from moat.search.result_types import Count, GroupBy, SearchResult, Shares
 from moat.settings import Settings
 
 T = TypeVar("T")
@@ -78,6 +79,10 @@ class AsyncRetriever:
         """Return those of the given chunks that the asker may read, in the given order."""
         return await self._run(partial(self._retriever.get, chunk_ids, asker))
 
+    async def read(self, source: str, key: str, asker: Asker, first: int = 0, limit: int = 100) -> SearchResult:
+        """Return the passages of one document in its order, as far as the asker may read it."""
+        return await self._run(partial(self._retriever.read, source, key, asker, first=first, limit=limit))
+
     async def count(self, asker: Asker, filters: Filters | None = None) -> Count:
         """Count the documents and chunks that the asker may read, exactly."""
         return await self._run(partial(self._retriever.count, asker, filters))
@@ -87,7 +92,8 @@ class AsyncRetriever:
         return await self._run(partial(self._retriever.aggregate, asker, by, filters))
 
     async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # In the caller's context, so that an audit entry has what is known of the query: see `moat.search.asked_by`.
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, work)
 
     async def close(self) -> None:
         """Close the index, the embedder and the ledger."""

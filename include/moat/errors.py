@@ -42,6 +42,7 @@
         AskedWrongly        what a person typed or an application asks by is not known
         CursorRefused       a cursor was changed, or is of another asker or question
           CursorExpired       a cursor is too old
+        DoorRefused         a request to the door ends in a problem instead of an answer
       DocumentError       this document only          -> quarantined, the rest goes on
         AccessUnknown       who may read it is unknown
         Unreadable          its source lists it but does not give its content
@@ -237,6 +238,14 @@ class CursorRefused(FatalError):
 
 class CursorExpired(CursorRefused):
     """A cursor is too old: the first page has to be asked for again."""
+
+
+class DoorRefused(FatalError):
+    """A request to the door ends in a problem instead of an answer: of `door/problems.py`, by its code."""
+
+    def __init__(self, code: str, detail: str = "", retry_s: int = 0) -> None:
+        super().__init__(detail or code)
+        self.code, self.detail, self.retry_s = code, detail, retry_s
 
 
 class AccessUnknown(DocumentError):

@@ -6,7 +6,7 @@
         for hit in r.search("How long is parental leave?", asker="user:alice@example.com"):
             print(hit.score, hit.title, hit.text)
 
-`search`, `page`, `get`, `count` and `aggregate` return what the asker may read at this moment. An error, a timeout or
+`search`, `page`, `get`, `read`, `count` and `aggregate` return what the asker may read at this moment. An error, a timeout or
 an unknown asker gives an empty result with a code, and an entry in the audit. Only a program that asks wrongly gets an
 error: AskedWrongly.
 """
@@ -20,22 +20,23 @@ from sqlalchemy import Connection
 
 from moat.connections import Connections, EnvironmentConnections
 from moat.embedding.client import Embedder, embedder_of
-from moat.errors import AskedWrongly, IndexUnavailable, LedgerUnavailable
-from moat.ids import is_id
+from moat.errors import IndexUnavailable, LedgerUnavailable
+from moat.filters import NAMES, Filters, Range, check
+from moat.ids import document_id, is_id
 from moat.index.store import Mode, Store, WeaviateStore
 from moat.ledger import Ledger, answers, counting, id_secret
-from moat.ledger.filters import MODIFIED, NAMES, Filters, Range, check
 from moat.ledger.members import Expansions
 from moat.ledger.older_versions import newer_of
-from moat.ledger.second_look import look_by_id
-from moat.search.cursor import MOST_PAGED, Cursors, Left, bound_to
+from moat.ledger.second_look import look_by_document, look_by_id
+from moat.search.cursor import Cursors, Left, bound_to
 from moat.search.finding import Asked, Finder, Found, documents_of
 from moat.search.guard import Asking, G, Guard
 from moat.search.highlights import asked_terms
 from moat.search.identity import Asker, Bearer, Identity, Service, identified, name_of, principals
 from moat.search.jwt import Verifier
 from moat.search.names import Names
-from moat.search.results import (
+from moat.search.result_types import (
+    MOST_PAGED,
     Count,
     GroupBy,
     Hit,
@@ -43,9 +44,13 @@ from moat.search.results import (
     SearchResult,
     Share,
     Shares,
+    check_by,
+    check_document,
     check_ids,
+    check_page,
     check_search,
 )
+from moat.search.results import hit_of
 from moat.settings import Settings, environment
 from moat.threads import within
 
@@ -200,10 +205,8 @@ class Retriever:
                 while page.cursor:
                     page = r.page(question, asker=who, cursor=page.cursor)
         """
-        check_search(question, limit, mode, group_by, MOST_PAGED)
+        check_page(question, limit, mode, group_by, cursor)
         check(filters or {})
-        if cursor is not None and not isinstance(cursor, str):
-            raise AskedWrongly(f"cursor={type(cursor).__name__}: the text that the page before has")
         asked = Asked(question=question, mode=mode, filters=dict(filters or {}), group_by=group_by)
 
         def work(who: Identity) -> SearchResult:
@@ -234,8 +237,7 @@ class Retriever:
 
         Args:
             chunk_ids: Up to 1,000 ids of chunks, such as `Hit.chunk_id`; repeated ids are returned once.
-            asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
-                `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
+            asker: As for `search`.
 
         Returns:
             Hits with score 1. Empty with `refused` set for an error, a timeout or an unknown asker.
@@ -249,17 +251,45 @@ class Retriever:
                 mine = self._principals(connection, who)
                 seen = look_by_id(connection, self._ledger.tenant, mine, ids)
                 newer = newer_of(connection, self._ledger.tenant, mine, {one.document for one in seen.values()})
-            hits = SearchResult(Hit.of(seen[i], 1.0, newer.get(seen[i].document)) for i in ids if i in seen)
+            hits = SearchResult(hit_of(seen[i], 1.0, newer.get(seen[i].document)) for i in ids if i in seen)
             return self._noted(who, hits, {one.document for one in seen.values()})
 
         return self._ask("get", asker, work, SearchResult)
+
+    def read(self, source: str, key: str, asker: Asker, first: int = 0, limit: int = 100) -> SearchResult:
+        """Return the passages of one document in its order, as far as the asker may read it.
+
+        A document that may not be read gives the same as one that does not exist: nothing.
+
+        Args:
+            source: Name of the source, such as `Hit.source`.
+            key: The source's own key of the document, such as `Hit.document_key`.
+            asker: As for `search`.
+            first: Number of passages to leave out at the beginning.
+            limit: Maximum number of passages, from 1 to 1,000.
+
+        Returns:
+            Hits with score 1. Empty with `refused` set for an error, a timeout or an unknown asker.
+
+        """
+        check_document(source, key, first, limit)
+
+        def work(who: Identity) -> SearchResult:
+            tenant = self._ledger.tenant
+            of = document_id(tenant, source, key)
+            with self._ledger.read() as connection:
+                mine = self._principals(connection, who)
+                seen = look_by_document(connection, tenant, mine, of, slice(first, first + limit))
+                newer = newer_of(connection, tenant, mine, {of} if seen else set()).get(of)
+            return self._noted(who, SearchResult(hit_of(one, 1.0, newer) for one in seen), {of} if seen else ())
+
+        return self._ask("read", asker, work, SearchResult)
 
     def count(self, asker: Asker, filters: Filters | None = None) -> Count:
         """Count the documents and chunks that the asker may read, exactly.
 
         Args:
-            asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
-                `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
+            asker: As for `search`.
             filters: As for `search`; None: everything.
 
         Returns:
@@ -283,8 +313,7 @@ class Retriever:
         A document with several values counts for each of them; one without a value counts for none.
 
         Args:
-            asker: Who asks: a principal such as `user:alice@example.com`, for whom the application vouches; a
-                `Service`; or a `Bearer`, whose JWT is verified. None and unknown askers get nothing.
+            asker: As for `search`.
             by: `source`, `key`, `kind`, `language`, `media_type`, or a name of the documents' metadata.
             filters: As for `search`; None: everything.
 
@@ -299,8 +328,7 @@ class Retriever:
         """
 
         check(filters or {})
-        if not isinstance(by, str) or not by or by == MODIFIED:
-            raise AskedWrongly(f"by={by!r}: {', '.join(n for n in NAMES if n != MODIFIED)}, or a name of the metadata")
+        check_by(by)
 
         def work(who: Identity) -> Shares:
             with self._ledger.read() as connection:
@@ -347,7 +375,7 @@ class Retriever:
     def _result(self, who: Identity, asked: Asked, found: Sequence[Found]) -> SearchResult:
         """The hits, as they are shown to the asker."""
         terms = asked_terms(asked.question)
-        hits = SearchResult(Hit.of(one.chunk, one.score, one.newer, terms) for one in found)
+        hits = SearchResult(hit_of(one.chunk, one.score, one.newer, terms) for one in found)
         return self._noted(who, hits, documents_of(found))
 
     def _noted(self, who: Identity, hits: SearchResult, documents: Collection[str]) -> SearchResult:

@@ -183,6 +183,31 @@ class Settings(BaseModel):
         10.0, ge=0, le=120, description="Seconds that clocks may differ when a JWT's expiry is looked at."
     )
 
+    door_host: str = Field(
+        "127.0.0.1",
+        description="Where `moat door` listens. Another address than loopback needs MOAT_DOOR_TLS_CERT, or a reverse proxy with TLS before it and its https:// address in MOAT_DOOR_URL.",
+    )
+    door_port: int = Field(8767, description="Port of `moat door`.")
+    door_url: str = Field(
+        "", description="Address under which applications reach the door; empty: that of MOAT_DOOR_HOST and its port."
+    )
+    door_tls_cert: str = Field("", description="Certificate chain of the door, a PEM file; empty: no TLS of its own.")
+    door_tls_key: str = Field("", description="Private key of that certificate, a PEM file.")
+    door_services: str = Field(
+        "",
+        description="Services that may ask on behalf of people, with commas, as their own JWT proves them, such as user:chat@example.com.",
+    )
+    door_operators: str = Field(
+        "",
+        description="Who may ask the door why somebody may or may not read a document, with commas: user:ID or group:ID.",
+    )
+    door_rate_per_minute: float = Field(
+        120.0, gt=0, description="Requests that one asker may make in a minute, ten seconds' worth of them at once."
+    )
+    door_at_once: int = Field(
+        32, ge=1, le=64, description="Requests that the door answers at once; four times as many wait for their turn."
+    )
+
     tell: str = Field(
         "",
         description="Who is told of an incident: smtp, slack or webhook with a connection each, such as smtp:mail_default,slack:slack_default; empty: it stands in the log and in `moat incidents` only.",

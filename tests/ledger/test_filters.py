@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from moat.errors import AskedWrongly
+from moat.filters import Range, check
 from moat.ledger import Ledger, counting
-from moat.ledger.filters import Range, check
 from moat.ledger.second_look import second_look
 from tests.ledger.test_counting import ALL, ANN, HR, HUGO, count, loaded, paper
 

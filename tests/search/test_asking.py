@@ -14,9 +14,9 @@ from moat.access.rules import Groups
 from moat.async_retrieve import AsyncRetriever
 from moat.embedding.client import embedder_of
 from moat.errors import AskedWrongly
+from moat.filters import Range
 from moat.index.store import Query, WeaviateStore
 from moat.ledger import Ledger
-from moat.ledger.filters import Range
 from moat.ledger.members import replace_members
 from moat.ledger.tables import revision
 from moat.retrieve import Bearer, Hit, Retriever

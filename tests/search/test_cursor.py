@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from moat.errors import CursorExpired, CursorRefused
-from moat.ledger.filters import Range
+from moat.filters import Range
 from moat.links import link_of, wrong_link
 from moat.search import cursor as cursors
 from moat.search.cursor import Cursors, bound_to

@@ -21,7 +21,7 @@ from moat.index.errors import mapped, mapped_errors
 from moat.ledger import Ledger
 from moat.ledger.tables import audit
 from moat.search.guard import Asking, Guard
-from moat.search.results import SearchResult
+from moat.search.result_types import SearchResult
 from moat.settings import Settings
 
 QUESTION = 'Wieviel verdient "Zoë Ångström"\nals Hafenmeisterin? \U0001f6a2 sotto voce'

@@ -10,7 +10,7 @@ from moat.ledger.read_tables import older_version
 from moat.maintenance.access_sync import sync_access
 from moat.maintenance.erase import erase, verify
 from moat.retrieve import Retriever
-from moat.search.results import NewerVersion
+from moat.search.result_types import NewerVersion
 from tests.company import ANN, HUGO, Company
 
 ASKED = "What does a berth cost?"

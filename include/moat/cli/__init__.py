@@ -27,6 +27,7 @@ COMMANDS = {  # module of each command
     "metrics": "metrics",
     "search": "documents",
     "count": "documents",
+    "door": "door",
     "explain": "documents",
     "loads": "loads",
     "release": "loads",

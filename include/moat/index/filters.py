@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from moat.ledger.filters import METADATA
+from moat.filters import METADATA
 
 if TYPE_CHECKING:
     from moat.index.store import Query

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Select, func, select, true
 
 from moat.batching import windows
 from moat.errors import FatalError
-from moat.ledger.filters import METADATA, OF_REVISION, OWN, Filters, conditions, pairs_of, value_in
+from moat.filters import METADATA, Filters
+from moat.ledger.filters import OF_REVISION, OWN, conditions, pairs_of, value_in
 from moat.ledger.policies import satisfied
 from moat.ledger.second_look import at, visible_chunks_query
 from moat.ledger.tables import chunk, document, presence, revision, source

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Select, and_, bindparam, or_, select
 
 from moat.access.policy import Policy
 from moat.batching import windows
+from moat.filters import Filters
 from moat.ledger.documents import visible
-from moat.ledger.filters import Filters, conditions
+from moat.ledger.filters import conditions
 from moat.ledger.policies import satisfied
 from moat.ledger.tables import chunk, document, policy, policy_entry, presence, revision, source
 from moat.records import record_of
@@ -70,7 +71,7 @@ def masked(connection: Connection, tenant: str) -> list[str]:
 
 
 # Built once: building it takes SQLAlchemy longer than the database needs to answer it.
-LOOK = visible_chunks_query(
+_LOOK = visible_chunks_query(
     chunk.c.id.label("chunk_id"),
     document.c.id.label("document"),
     document.c.source,
@@ -86,7 +87,14 @@ LOOK = visible_chunks_query(
     source.c.link,
     revision.c.metadata,
     policy.c.body,
-).where(chunk.c.id.in_(bindparam("ids", expanding=True)))
+)
+LOOK = _LOOK.where(chunk.c.id.in_(bindparam("ids", expanding=True)))
+
+
+# The chunks of one document, in its order.
+LOOK_AT_ONE = _LOOK.where(
+    document.c.id == bindparam("document"), document.c.policy.in_(bindparam("policies", expanding=True))
+).order_by(presence.c.position, chunk.c.id)
 
 
 # The same for chunks that were asked for by id. What may not be read never leaves the database.
@@ -160,6 +168,20 @@ def parts_of(
     query = PARTS.where(presence.c.position > after).order_by(presence.c.position).limit(limit)
     rows = connection.execute(query, {**at(tenant), "of": source, "key": key})
     return [record_of(VisiblePart, row) for row in rows]
+
+
+def look_by_document(
+    connection: Connection, tenant: str, principals: frozenset[str], document_id: str, some: slice
+) -> list[VisibleChunk]:
+    """Those chunks of a document that are visible now and that these principals may read, in the document's order.
+
+    As with `look_by_id`, a document that is denied takes the same work as one that does not exist.
+    """
+    theirs = select(document.c.policy).where(document.c.id == document_id)
+    policies = satisfied(connection, tenant, principals, policy_entry.c.digest.in_(theirs))
+    query = LOOK_AT_ONE.offset(some.start).limit(some.stop - some.start)
+    rows = connection.execute(query, {**at(tenant), "document": document_id, "policies": policies})
+    return list(_allowed(principals, rows).values())
 
 
 def _allowed(principals: frozenset[str], rows: Iterable[Any]) -> dict[str, VisibleChunk]:

@@ -20,7 +20,6 @@ from moat.index.errors import stranger
 from moat.ledger import Ledger
 from moat.listening import at_port
 from moat.loopback import is_loopback
-from moat.runtime import staging_of
 from moat.settings import Settings
 from moat.threads import in_thread
 
@@ -49,15 +48,28 @@ def look_at_servers(
     Returns:
         One entry per server, by its name.
     """
-    asked: dict[str, Callable[[], str]] = {
-        "ledger": lambda: _ledger(settings),
-        "staging": lambda: _staging(settings, connections),
-        "weaviate": lambda: _weaviate(settings, wait_s),
-        "embedder": lambda: _embedder(settings, connections, wait_s),
-    }
+    found = _of_a_search(settings, connections, wait_s)
+    asked = {"ledger": found.pop("ledger"), "staging": lambda: _staging(settings, connections), **found}
     if settings.airflow_url:
         asked["airflow"] = lambda: _airflow(settings)
     return look(asked, wait_s)
+
+
+def look_at_servers_of_a_search(
+    settings: Settings, connections: Callable[[], Connections], wait_s: float = WAIT_S
+) -> dict[str, Looked]:
+    """Whether ledger, Weaviate and embedder answer, which a search needs; as `look_at_servers`."""
+    return look(_of_a_search(settings, connections, wait_s), wait_s)
+
+
+def _of_a_search(
+    settings: Settings, connections: Callable[[], Connections], wait_s: float
+) -> dict[str, Callable[[], str]]:
+    return {
+        "ledger": lambda: _ledger(settings),
+        "weaviate": lambda: _weaviate(settings, wait_s),
+        "embedder": lambda: _embedder(settings, connections, wait_s),
+    }
 
 
 def look(asked: Mapping[str, Callable[[], str]], wait_s: float) -> dict[str, Looked]:
@@ -87,6 +99,8 @@ def _ledger(settings: Settings) -> str:
 
 
 def _staging(settings: Settings, connections: Callable[[], Connections]) -> str:
+    from moat.runtime import staging_of  # brings pyarrow, which a door alone has no use for
+
     by_connection = "://" in settings.staging and settings.staging_conn_id
     staging_of(settings, connections() if by_connection else EnvironmentConnections()).exists("health")
     return "answers"

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from moat.errors import CursorExpired, CursorRefused
-from moat.ledger.filters import Compared, Filters, values_of
+from moat.filters import Compared, Filters, values_of
 
-MOST_PAGED = 200  # hits of all pages of one question together
 KEPT_S = 900  # that a cursor can be used, from the first page on
 VERSION = 1
 SIGNED = 16  # bytes of a signature

@@ -9,16 +9,17 @@ from sqlalchemy import Connection
 
 from moat.embedding.client import Embedder
 from moat.errors import FatalError
+from moat.filters import Filters
 from moat.index.store import Filters as IndexFilters
 from moat.index.store import Mode, Query, Store
 from moat.ledger import Ledger, counting
-from moat.ledger.filters import Filters, exact
+from moat.ledger.filters import exact
 from moat.ledger.loads import invisible
 from moat.ledger.older_versions import Newer, newer_of
 from moat.ledger.policies import access_tokens_of
 from moat.ledger.second_look import VisibleChunk, masked, second_look
 from moat.search.cursor import Scored
-from moat.search.results import GroupBy
+from moat.search.result_types import GroupBy
 
 MOST_CANDIDATES = 10_000  # maximum results of one query in Weaviate
 MOST_NAMED = 2_000  # documents that a filter of the ledger names to the index; of more, the second look chooses

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from moat.errors import (
     AccessUnknown,
@@ -22,7 +22,9 @@ from moat.errors import (
 )
 from moat.ledger import Ledger
 from moat.ledger.audit import record
-from moat.search.refusals import Code, code_of
+from moat.search.asked_by import ASKED_BY
+from moat.search.refusals import code_of
+from moat.search.result_types import Refusable
 from moat.threads import in_thread
 
 log = logging.getLogger(__name__)
@@ -36,13 +38,6 @@ DENIED = (
     TooManyPrincipals,
     CursorRefused,
 )  # about the asker; any other is a failure
-
-
-class Refusable(Protocol):
-    """A result that can say why it is empty."""
-
-    refused: str | None
-    code: Code | None
 
 
 G = TypeVar("G", bound=Refusable)
@@ -107,8 +102,10 @@ class Guard:
         for secret in asking.secrets:
             if len(secret) > 2:
                 reason = reason.replace(secret, "…")
-        log.warning("%s: %s for %s: %s", action, asking.query, asking.who, reason)
-        detail = {"query": asking.query, "error": type(error).__name__, "reason": reason[:500]}
+        known = ASKED_BY.get()
+        beside = "".join(f" {name}={value}" for name, value in known.items())
+        log.warning("%s: %s for %s: %s", f"{action}{beside}", asking.query, asking.who, reason)
+        detail = {"query": asking.query, "error": type(error).__name__, "reason": reason[:500], **known}
         line = threading.Thread(target=self._record, args=(asking.who[:512], action, detail), daemon=True)
         line.start()
         line.join(AUDIT_S)

@@ -1,7 +1,7 @@
 """Identity of an asker: a person, a service, or a JWT's subject."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -9,47 +9,13 @@ from moat.access.names import LONGEST
 from moat.access.policy import KINDS, canonical
 from moat.errors import AccessUnknown, TokenRefused, TooManyPrincipals
 from moat.ledger.members import MOST_PRINCIPALS, Expansions
+from moat.search.askers import Asker, Bearer, Service
 from moat.search.jwt import Verifier
+
+__all__ = ["Asker", "Bearer", "Identity", "Service", "identified", "name_of", "principals"]
 
 MOST_OF_A_SERVICE = 1_000
 SECRET = re.compile(r"eyJ[\w-]*\.|(?i:bearer )")  # beginning of a JWT, whatever precedes it
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A program that asks for itself, and stands for all of these principals and their groups.
-
-    Attributes:
-        name: Name for the audit, 1 to 128 letters, digits and `. @ / _ -`.
-        principals: Up to 1,000 principals, `user:ID` or `group:ID`.
-
-    Example:
-        A report that reads what two groups may read:
-
-            Service("weekly-report", ("group:sales", "group:staff"))
-    """
-
-    name: str
-    principals: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """A JWT that is verified before anything is read; neither its repr nor any message shows it.
-
-    Attributes:
-        token: The JWT, without the word Bearer.
-
-    Example:
-        The token of a web request:
-
-            Bearer(request.headers["authorization"].removeprefix("Bearer "))
-    """
-
-    token: str = field(repr=False)
-
-
-Asker = str | Service | Bearer | None
 
 
 @dataclass(frozen=True, slots=True)

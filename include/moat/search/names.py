@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 from threading import Lock
 
 from moat.errors import AskedWrongly
+from moat.filters import METADATA, NAMES, Filters, nearest, values_of
 from moat.ledger import Ledger, counting
-from moat.ledger.filters import METADATA, NAMES, Filters, nearest, values_of
 from moat.search.finding import Mine
 
 REMEMBERED = 10_000  # sources by asker, which are not looked for again

@@ -1,7 +1,5 @@
 """Codes of refusals: why a result is empty, for programs; they stay as they are."""
 
-from typing import Literal, get_args
-
 from sqlalchemy.exc import SQLAlchemyError
 
 from moat.errors import (
@@ -18,21 +16,10 @@ from moat.errors import (
     TokenRefused,
     TooManyPrincipals,
 )
+from moat.search.result_types import CODES, Code
 
-Code = Literal[
-    "unknown_asker",
-    "token_refused",
-    "directory_stale",
-    "too_many_principals",
-    "cursor_refused",
-    "cursor_expired",
-    "timeout",
-    "index_unavailable",
-    "embedder_unavailable",
-    "ledger_unavailable",
-    "failed",
-]
-CODES: tuple[Code, ...] = get_args(Code)
+__all__ = ["CODES", "OF_ERRORS", "Code", "code_of"]
+
 # The first that fits decides.
 OF_ERRORS: tuple[tuple[type[Exception], Code], ...] = (
     (AccessUnknown, "unknown_asker"),

@@ -32,7 +32,7 @@ from moat.ledger.members import replace_members
 from moat.ledger.tables import audit, directory, source
 from moat.retrieve import Retriever
 from moat.search.identity import Bearer, Service
-from moat.search.results import SearchResult
+from moat.search.result_types import SearchResult
 from moat.settings import Settings
 from tests.company import ANN, HUGO, Company, collection_of_its_own, open_runtime, remove_collection
 from tests.issuer import Issuer

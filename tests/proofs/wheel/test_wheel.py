@@ -18,7 +18,12 @@ from tests.company import ANN, Company, environment_of
 from tests.dagbag import asked_of_airflow
 
 UV = PROJECT / ".venv" / "bin" / "uv"
-SHIPPED = ("pyproject.toml", "README.md", "LICENSE", *(f"requirements{of}.in" for of in ("", "-author", "-worker")))
+SHIPPED = (
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    *(f"requirements{of}.in" for of in ("", "-author", "-door", "-worker")),
+)
 ASK = """
 import json, sys
 import include.source  # the application's own
