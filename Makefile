@@ -12,7 +12,7 @@ export UV_NO_PROGRESS = 1
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
 .PHONY: run stop test unit proofs check fmt docs lock clean help setup programs before
-.PHONY: fidelity access data e2e machine sweep trust faults quality wheel mutants
+.PHONY: fidelity access data e2e machine sweep door trust faults quality wheel mutants
 
 help: ## List these targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,8 @@ machine: programs ## Let a state machine move access at random beside an oracle
 	$(BIN)/python -m tests.proofs machine
 sweep: programs ## Ask who reads what half a million times, beside the oracle; an hour or more
 	$(BIN)/python -m pytest tests/proofs/access/test_sweep.py --sweep 500000 --timeout 86400 -s
+door: programs ## Sweep for leaks through HTTP and MCP beside the oracle, and let 200 clients ask at once
+	$(BIN)/python -m tests.proofs door
 trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md and TRUST_SECOND.md
 	$(BIN)/python -m pytest tests/proofs/trust --full -s
 faults: programs ## Kill Weaviate while it takes objects: afterwards a search finds each of them

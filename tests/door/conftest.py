@@ -23,7 +23,7 @@ CRANE = "# Crane {n}\n\nThe crane of the harbour costs {n} euros.\n\n## Fees\n\n
 def company(
     weaviate_server: Settings, embedder_server: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Company]:
-    """Eight documents of everyone's, two of the people team's, and a source that only these may read."""
+    """Ten documents of everyone's, three of the people team's, and a source that only these may read."""
     folder = tmp_path_factory.mktemp("door")
     with collection_of_its_own(weaviate_server, embedder_server, folder / "home") as settings:
         made = Company(open_runtime(settings), folder / "docs")

@@ -39,6 +39,7 @@ PARTS = (
     Part("wheel", 3, ("tests/proofs/wheel",)),
     Part("machine", 6, ("tests/proofs/access/test_machine.py",)),
     Part("sweep", 5, ("tests/proofs/access/test_sweep.py",)),
+    Part("door", 5, ("tests/proofs/door",)),
     Part("trust", 10, ("tests/proofs/trust",)),
     Part("faults", 6, ("tests/proofs/faults",)),
     Part("quality", 4, ("tests/proofs/quality",)),

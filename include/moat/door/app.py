@@ -12,10 +12,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from moat.connections import Connections
 from moat.door import wire
-from moat.door.desk import Asking, Desk
+from moat.door.desk import Desk, asking_of
+from moat.door.mcp import Mcp
 from moat.door.problems import KINDS, MEDIA_TYPE, ProblemBody, body_of, headers_of, kind_of, problem_of
 from moat.errors import AskedWrongly, DoorRefused
 from moat.monitoring.metrics import CONTENT_TYPE
@@ -67,9 +69,12 @@ def app_of(desk: Desk, url: str, connections: Connections) -> FastAPI:
         The application, without the bounds that every request passes first.
     """
 
+    mcp = Mcp(desk)
+
     @contextlib.asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with mcp.running():
+            yield
         await desk.retriever.close()
         desk.ledger.close()
 
@@ -79,14 +84,9 @@ def app_of(desk: Desk, url: str, connections: Connections) -> FastAPI:
     _add_asking(app, desk)
     _add_operating(app, desk, connections)
     _add_resource(app, desk, url)
+    app.router.routes.append(Route("/mcp", mcp))
     app.openapi = lambda: _described(app, url)  # type: ignore[method-assign]
     return app
-
-
-def asking_of(request: Request) -> Asking:
-    """A request as the desk sees it."""
-    headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
-    return Asking(headers, request.client.host if request.client else "", request.scope["moat"])
 
 
 def authenticate(url: str, code: str, path: str) -> dict[str, str]:
@@ -185,6 +185,11 @@ def _add_asking(app: FastAPI, desk: Desk) -> None:
         found = await desk.ask(asking_of(request), lambda who: retriever.aggregate(who, body.by, filters))
         return JSONResponse({"shares": {value: asdict(share) for value, share in found.items()}})
 
+    @app.get("/v1/sources", tags=["ask"], response_model=wire.HoldingsAnswered, responses=_responses())
+    async def sources(request: Request) -> Response:
+        """Tell what of each source the asker may read, and when it was last read; of other sources nothing is said."""
+        return JSONResponse(wire.holdings_body(await desk.holdings(asking_of(request))))
+
 
 def _add_operating(app: FastAPI, desk: Desk, connections: Connections) -> None:
     """What operators and their programs ask."""
@@ -252,6 +257,7 @@ def _described(app: FastAPI, url: str) -> dict[str, Any]:
         parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
         for path, methods in made["paths"].items():
             if path.startswith("/v1/"):
-                methods["post"]["security"] = [{"bearer": []}]
+                for one in methods.values():
+                    one["security"] = [{"bearer": []}]
         app.openapi_schema = made
     return app.openapi_schema

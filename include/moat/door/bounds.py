@@ -62,7 +62,7 @@ class Bounds:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         given, begun = headers.get("x-request-id", ""), time.monotonic()
         request = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        told: dict[str, Any] = {"status": 0, "code": "", "who": ""}
+        told: dict[str, Any] = {"status": 0, "code": "", "who": "", "request": request}
         scope["moat"] = told
 
         async def dressed(event: Event) -> None:
@@ -107,7 +107,7 @@ class Bounds:
 
     def _tell(self, scope: Scope, told: dict[str, Any], request: str, seconds: float) -> None:
         """Count and log a request: no question, no token and no text is in it."""
-        route = getattr(scope.get("route"), "path", "") or "other"
+        route = told.get("route") or getattr(scope.get("route"), "path", "") or "other"
         self._counters.answered(route, told["status"], told["code"], seconds)
         words = (
             scope["method"],

@@ -7,9 +7,11 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import HTTPConnection
 
 from moat.async_retrieve import AsyncRetriever
 from moat.door.callers import Caller, Callers, principals_in
@@ -27,6 +29,7 @@ from moat.errors import (
 from moat.ledger import Ledger
 from moat.ledger.audit import record
 from moat.ledger.members import Expansions
+from moat.ledger.metrics import last_read
 from moat.search.asked_by import ASKED_BY, asked_by
 from moat.search.askers import Asker
 from moat.search.explain_access import Why, why
@@ -56,6 +59,22 @@ class Asking:
     told: MutableMapping[str, Any]
 
 
+def asking_of(request: HTTPConnection) -> Asking:
+    """A request as the desk sees it."""
+    headers = {name: ", ".join(request.headers.getlist(name)) for name in request.headers}
+    return Asking(headers, request.client.host if request.client else "", request.scope["moat"])
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What of a source an asker may read."""
+
+    source: str
+    documents: int
+    chunks: int
+    read_at: datetime | None  # when the source was last read to its end
+
+
 class Desk:
     """Answers requests by one retriever.
 
@@ -78,7 +97,7 @@ class Desk:
         caller = await self._caller(asking)
 
         async def asked() -> G:
-            with asked_by(by=caller.by):
+            with asked_by(request=asking.told["request"], by=caller.by):
                 return await work(caller.asker)
 
         try:
@@ -88,6 +107,12 @@ class Desk:
         if found.code is not None:
             raise DoorRefused(found.code)
         return found
+
+    async def holdings(self, asking: Asking) -> list[Holding]:
+        """What of each source the asker may read, and how fresh it is; of others nothing is said."""
+        shares = await self.ask(asking, lambda who: self.retriever.aggregate(who, "source"))
+        read_at = await self._of_the_ledger(lambda: last_read(self.ledger))
+        return [Holding(name, n.documents, n.chunks, read_at.get(name)) for name, n in shares.items()]
 
     async def why(self, asking: Asking, document: tuple[str, str], asker: str) -> Why:
         """Tell an operator why somebody may or may not read a document, and record that it was asked.
@@ -103,19 +128,27 @@ class Desk:
                     raise DoorRefused("not_allowed")
                 self._record(caller, "access explained", "/".join(document), {"of": asker[:512]})
                 return why(self.ledger, document, asker, self.settings)
-            except DoorRefused:
+            except (DoorRefused, LedgerError):
                 raise
-            except (LedgerError, LedgerUnavailable, SQLAlchemyError):
-                raise DoorRefused("ledger_unavailable") from None
             except FatalError:
                 raise DoorRefused("not_found") from None
 
-        return await self._turns.run(lambda: asyncio.to_thread(told), self._deadline_s(asking))
+        return await self._turns.run(lambda: self._of_the_ledger(told), self._deadline_s(asking))
 
     async def _caller(self, asking: Asking) -> Caller:
-        caller = await self.callers.of(asking.headers, asking.address)
-        asking.told["who"] = f"{caller.name} by {caller.by}" if caller.by else caller.name
-        return caller
+        """Who makes the request, found and counted once however often it is asked for."""
+        if "caller" not in asking.told:
+            asking.told["caller"] = caller = await self.callers.of(asking.headers, asking.address)
+            asking.told["who"] = f"{caller.name} by {caller.by}" if caller.by else caller.name
+        found: Caller = asking.told["caller"]
+        return found
+
+    async def _of_the_ledger(self, work: Callable[[], T]) -> T:
+        """Do some work of the ledger's in a thread. Raises DoorRefused where it does not answer."""
+        try:
+            return await asyncio.to_thread(work)
+        except (LedgerError, LedgerUnavailable, SQLAlchemyError):
+            raise DoorRefused("ledger_unavailable") from None
 
     def _operates(self, caller: Caller) -> bool:
         """Whether somebody is an operator, by name or by group; whoever asks for another is not."""

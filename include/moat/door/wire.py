@@ -1,12 +1,13 @@
 """What comes over the wire: bodies of requests, and answers as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from moat.door.desk import Holding
 from moat.errors import AskedWrongly
 from moat.filters import Filters, Range
 from moat.search.result_types import MOST_HITS, MOST_IDS, MOST_PAGED, MOST_PASSAGES, Hit, SearchResult
@@ -147,6 +148,19 @@ class SharesAnswered(BaseModel):
     shares: dict[str, CountAnswered] = Field(description="Counts by value.")
 
 
+class HoldingAnswered(CountAnswered):
+    """What of a source the asker may read, and how fresh it is."""
+
+    source: str = Field(description="Name of the source.")
+    read_at: str | None = Field(description="When the source was last read to its end, in UTC; null: never.")
+
+
+class HoldingsAnswered(BaseModel):
+    """What the asker may read, by source."""
+
+    sources: list[HoldingAnswered] = Field(description="Those sources that the asker may read something of.")
+
+
 class LayerAnswered(BaseModel):
     """One layer of a policy, and how the asker meets it, if at all."""
 
@@ -192,3 +206,8 @@ def hit_body(hit: Hit) -> dict[str, Any]:
 def hits_body(found: SearchResult) -> dict[str, Any]:
     """An answer of hits as JSON has it."""
     return {"hits": [hit_body(hit) for hit in found], "cursor": found.cursor, "changed": found.changed}
+
+
+def holdings_body(found: Iterable[Holding]) -> dict[str, Any]:
+    """What an asker may read as JSON has it."""
+    return {"sources": [{**asdict(one), "read_at": one.read_at.isoformat() if one.read_at else None} for one in found]}

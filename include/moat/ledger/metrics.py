@@ -67,6 +67,13 @@ def totals(ledger: Ledger) -> Totals:
         )
 
 
+def last_read(ledger: Ledger) -> dict[str, datetime]:
+    """When each source was last read to its end, also if nothing of it had changed."""
+    mine = (load.c.tenant == ledger.tenant, load.c.state.in_(READ_WHOLE))
+    with ledger.read() as connection:
+        return _moments(connection, func.max(load.c.opened_at), *mine)
+
+
 def in_sight(ledger: Ledger) -> dict[str, tuple[int, int]]:
     """Visible documents and chunks by source; scans every revision."""
     query = (
