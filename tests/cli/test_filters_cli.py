@@ -6,7 +6,7 @@ import pytest
 
 from moat.cli.filters import filters_of
 from moat.errors import AskedWrongly
-from moat.ledger.filters import Range
+from moat.filters import Range
 
 
 @pytest.mark.parametrize(

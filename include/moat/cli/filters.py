@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from moat.errors import AskedWrongly
-from moat.ledger.filters import MODIFIED, Bound, Range, Value
+from moat.filters import MODIFIED, Bound, Range, Value
 
 WRITTEN = re.compile(r"(?P<name>[^<>=]+?)\s*(?P<how><=|>=|<|>|=)\s*(?P<value>.*)", re.DOTALL)
 BOUNDS = {">=": "at_least", ">": "above", "<=": "at_most", "<": "below"}
