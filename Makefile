@@ -61,8 +61,9 @@ door: programs ## Sweep for leaks through HTTP and MCP beside the oracle, and le
 	$(BIN)/python -m tests.proofs door
 trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md and TRUST_SECOND.md
 	$(BIN)/python -m pytest tests/proofs/trust --full -s
-faults: programs ## Kill Weaviate while it takes objects: afterwards a search finds each of them
-	$(BIN)/python -m tests.proofs faults
+faults: programs ## Break whatever can break in 500 seeded runs; one to two hours
+	$(BIN)/python -m pytest -q tests/proofs/faults/test_kills.py tests/proofs/faults/test_sealed.py
+	$(BIN)/python -m tests.proofs.faults --seeds $(or $(SEEDS),500)
 quality: programs ## Measure retrieval on the whole of SciFact (test data that is not shipped)
 	$(BIN)/python -m pytest tests/proofs/quality --full -s
 	$(BIN)/python -m bench.quality $(or $(SHARED_DATA),../shared/data)

@@ -9,7 +9,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, bindparam, insert, select, text
+from sqlalchemy import Connection, bindparam, event, insert, select, text
 
 from moat.errors import LedgerError, LedgerUnavailable
 from moat.ledger import Ledger, _alembic, id_secret, loads
@@ -66,6 +66,18 @@ def test_a_ledger_that_can_only_be_read_says_so(kind: str, settings: Settings, r
     with pytest.raises(LedgerUnavailable, match="can only be read"), ro.write() as connection:
         connection.execute(text("INSERT INTO audit_head (tenant, hash) VALUES ('t', 'h')"))
     ro.close()
+
+
+def test_a_postgresql_that_vanished_is_given_up_unless_the_url_says_else() -> None:
+    given: list[dict[str, Any]] = []
+    for url in ("postgresql+psycopg2://a@nowhere/b", "postgresql+psycopg2://a@nowhere/b?connect_timeout=3"):
+        ledger = Ledger(url, "t")
+        event.listen(ledger.engine, "do_connect", lambda _, __, ___, named: given.append(dict(named)))
+        with pytest.raises(LedgerUnavailable), ledger.read():
+            pass
+        ledger.close()
+    assert [int(one["connect_timeout"]) for one in given] == [10, 3]
+    assert all(one["keepalives_idle"] == 30 and one["tcp_user_timeout"] == 60_000 for one in given)
 
 
 def test_a_transaction_is_all_or_nothing(ledger: Ledger) -> None:

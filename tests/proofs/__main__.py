@@ -41,7 +41,7 @@ PARTS = (
     Part("sweep", 5, ("tests/proofs/access/test_sweep.py",)),
     Part("door", 5, ("tests/proofs/door",)),
     Part("trust", 10, ("tests/proofs/trust",)),
-    Part("faults", 6, ("tests/proofs/faults",)),
+    Part("faults", 18, ("tests/proofs/faults",)),
     Part("quality", 4, ("tests/proofs/quality",)),
     Part("fidelity", 12, ("bench.fidelity", "--check")),
     Part("mutants", 40, ("tests/proofs/mutants/run.py",)),

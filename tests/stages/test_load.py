@@ -150,7 +150,7 @@ def test_a_shard_that_became_read_only_stops_the_load(
     collection = operator._client.collections.use(company.runtime.settings.collection_name)
     open_writer(company.runtime, company.runtime.load(number).model or "").close()
     collection.config.update_shards(status="READONLY")
-    with pytest.raises(IndexUnavailable, match=r"did not take .* a shard is read-only"):
+    with pytest.raises(IndexUnavailable, match="read-only"):
         load(company.runtime, company.source, number)
     assert company.runtime.load(number).state == "open"
     collection.config.update_shards(status="READY")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, false, inspect, text, update
+from sqlalchemy import Connection, Engine, Table, create_engine, event, false, inspect, make_url, text, update
 from sqlalchemy.exc import InternalError, OperationalError
 
 from moat.errors import LedgerError, LedgerUnavailable
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 READ_ONLY = re.compile(r"read-?only", re.IGNORECASE)  # of PostgreSQL and SQLite
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCRUB_TRIES = 50  # 0.2 s apart
+# A PostgreSQL whose machine vanished sends no word: it is given up within about a minute, unless the URL says else.
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
 UNSCRUBBED = "0001"  # a schema whose SQLite files still hold what was deleted under it
 
 
@@ -207,7 +215,10 @@ def _alembic() -> "Config":
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)  # values may be text
+        given = make_url(url)
+        patience = PATIENCE if given.get_driver_name() == "psycopg2" else {}
+        own = {name: value for name, value in patience.items() if name not in given.query}
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True, connect_args=own)  # values may be text
     engine = create_engine(url, connect_args={"timeout": 60}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

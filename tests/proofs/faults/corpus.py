@@ -30,6 +30,17 @@ AFTER: dict[str, bytes] = {  # changed, removed, new, of other readers, and one 
     "people/plan.md": b"# Plan\n\nNext year the people team hires two drivers.\n",
     "broken.md": b"\x7fELF\x02\x01\x01",
 }
+CANARIES = (  # of texts and of readers: no line, error, incident or metric may hold one
+    *(
+        "leave lasts",
+        "nine in the morning",
+        "train for journeys",
+        "driver earns",
+        "inspected in spring",
+        "behind hall two",
+    ),
+    *("02:50", "baked at six", "hires two drivers", "ann@example.com", "hugo@example.com", "group:people"),
+)
 QUARANTINED = {"broken.md"}
 DOCUMENTS = {key for key in AFTER if not key.endswith(".access.yaml")}
 

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import httpx
 
+from moat.local import reaper
+
 Wrong = Literal["", "nan", "fewer", "order", "revision", "garbage", "busy", "trouble"]
 
 
@@ -103,6 +105,7 @@ class WrongEmbedder:
             text=True,
             start_new_session=True,
         )
+        reaper.watch(self._process.pid)
         self.known: dict[str, Any] = json.loads(self._read())
         self.port = int(self.known["port"])
 
@@ -120,6 +123,7 @@ class WrongEmbedder:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
+        reaper.forget(self._process.pid)
 
 
 if __name__ == "__main__":

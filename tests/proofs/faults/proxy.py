@@ -143,12 +143,15 @@ class Proxy:
     """The process with a line for each server: by name the target, a Unix socket or a host and port."""
 
     def __init__(self, targets: Mapping[str, str | tuple[str, int]]) -> None:
+        from moat.local import reaper  # the process itself needs nothing of Moat
+
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__)), json.dumps(targets)],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
+        reaper.watch(self._process.pid)
         assert self._process.stdout is not None
         self.ports: dict[str, int]
         self.ports, self._orders = json.loads(self._process.stdout.readline())
@@ -167,6 +170,9 @@ class Proxy:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
+        from moat.local import reaper
+
+        reaper.forget(self._process.pid)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from moat.ledger import documents, embeddings, incidents, loads, projection, qua
 from moat.ledger.loads import invisible
 from moat.maintenance.fingerprint import fingerprints
 from moat.maintenance.reconcile import reconcile
+from moat.monitoring import metrics
 from moat.retrieve import Retriever
 from moat.runtime import Options, Runtime
 from moat.source import Source
@@ -66,6 +67,7 @@ class State:
     index: Counter[tuple[str, str, tuple[str, ...]]]  # key, text and readers of what searches may find in the index
     vectors: dict[str, bytes]  # by text, rounded
     problems: tuple[str, ...]
+    shown: str  # all that people are shown beside documents: incidents and metrics
 
 
 def begin(
@@ -232,12 +234,14 @@ def state_of(world: World, place: Place) -> State:
                 hidden = set(invisible(connection, runtime.ledger.tenant))
             there = [o for o in index.every() if o.load not in hidden and o.id in visible]
             vectors = index.vectors(list(visible))
+            shown = _shown(runtime)
         return State(
             load=newest.state,
             fingerprint=print_.hash,
             index=Counter((visible[o.id].key, o.text_hash, o.allow) for o in there),
             vectors={visible[i].text_hash: np.round(v, 4).tobytes() for i, v in vectors.items()},
             problems=tuple(problems),
+            shown=shown,
         )
 
     found: State = warmed(work)
@@ -257,6 +261,14 @@ def _of_documents(runtime: Runtime, place: Place) -> list[str]:
     if left := [i.title for i in incidents.listing(runtime.ledger) if i.severity == "block"]:
         problems.append(f"incidents are left open: {left}")
     return problems
+
+
+def _shown(runtime: Runtime) -> str:
+    """Everything that incidents and metrics say."""
+    ledger, said = runtime.ledger, [metrics.text(metrics.registry_of(runtime.ledger)).decode()]
+    for one in incidents.listing(ledger, resolved=True):
+        said += [repr(one), *(repr(h) for h in incidents.happenings(ledger, one.id))]
+    return "\n".join(said)
 
 
 def _of_index(runtime: Runtime, index: WeaviateStore, visible: dict[str, Any], kept: dict[str, bytes]) -> list[str]:

@@ -23,7 +23,7 @@ from tests.proofs.faults.runs import (
     state_of,
     watching,
 )
-from tests.proofs.faults.world import LedgerKind, Place, Where, World
+from tests.proofs.faults.world import SECRET, LedgerKind, Place, Where, World
 
 TRIES = 6
 MODES: tuple[Mode, ...] = ("run", "resume", "tasks")
@@ -134,7 +134,9 @@ class Runner:
             answers = watch.end(60.0)
         if armed.loose or armed.zombie or armed.twin:  # one more run, of a source that stands still
             self._try(verdict, begin(self._world, place, "run", Points()))
-        self._judge(verdict, armed, calm, state_of(self._world, place))
+        found = state_of(self._world, place)
+        self._judge(verdict, armed, calm, found)
+        self._judge_words(verdict, place, found)
         self._judge_answers(verdict, armed, calm, answers)
 
     def _first(self, verdict: Verdict, place: Place, armed: Armed) -> Outcome:
@@ -184,6 +186,15 @@ class Runner:
                 verdict.problems.append(f"it does not converge: {'; '.join(verdict.said)}")
                 return
             outcome = self._try(verdict, begin(self._world, place, verdict.mode, Points()))
+
+    def _judge_words(self, verdict: Verdict, place: Place, found: State) -> None:
+        """Nothing that is said holds a text, a reader's name or a credential."""
+        lines = place.home / "lines.txt"
+        said = "\n".join((lines.read_text() if lines.exists() else "", *verdict.said, found.shown))
+        kept = [getattr(self._world.keys, role) for role in ("operator", "writer", "reader")]
+        for secret in (*corpus.CANARIES, *kept, SECRET):
+            if secret in said:
+                verdict.problems.append(f"{secret[:12]}… is told in lines, errors, incidents or metrics")
 
     def _judge(self, verdict: Verdict, armed: Armed, calm: Calm, found: State) -> None:
         verdict.problems += found.problems

@@ -259,11 +259,11 @@ class World:
             "collection": f"F{uuid.uuid4().hex}",
             "embedder": "endpoint",
             "embedder_conn_id": "endpoint",
-            "embedder_timeout_s": 4.0,
+            "embedder_timeout_s": 15.0,
             "embedder_tries": 2,
-            "weaviate_timeout_s": 4.0,
+            "weaviate_timeout_s": 8.0,
             "lease_minutes": 60.0,
-            "search_timeout_s": 5.0,
+            "search_timeout_s": 10.0,
             **keys,
         }
         if where == "s3":

@@ -18,13 +18,6 @@ LOSSES = (
         f"{LOAD}a_write_that_stays_wrong_fails_and_is_never_promoted",
     ),
     (
-        "objects that a server refused are taken for written",
-        "include/moat/index/store.py",
-        "            return [window[i] for i in answer.errors]",
-        "            return []",
-        f"{LOAD}a_shard_that_became_read_only_stops_the_load",
-    ),
-    (
         "a load that lost its lease goes on",
         "include/moat/ledger/loads.py",
         "    if (row.fence, row.lease_load) != (current.fence, current.id) or state not in LIVE:",
