@@ -69,6 +69,13 @@ class StoreContract:
         ids = [o.id for o in objects]
         assert store.reached(ids, np.frombuffer(objects[0].vector, "<f4")) == set(ids[:2])
 
+    def test_objects_are_counted_by_source_without_those_of_hidden_loads(self, store: Store) -> None:
+        store.write([an_object(), an_object(load=2), an_object(allow=()), an_object(source="t")])
+        assert (store.count("s", ()), store.count("s", (2, 7)), store.count("none", ())) == (3, 2, 0)
+
+    def test_the_mark_of_a_start_stays_while_the_server_runs(self, store: Store) -> None:
+        assert store.started() == store.started() != ""
+
     def test_more_objects_than_a_batch_all_arrive(self, store: Store) -> None:
         objects = [an_object(text=f"text {i}") for i in range(1_203)]
         store.write(objects)

@@ -361,6 +361,7 @@ class World:
     def _new_database(self, template: str) -> str:
         name = f"l{uuid.uuid4().hex}"
         self._sql(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
+        self._sql("CHECKPOINT")  # else a crash sets the sequences of a fresh copy back
         return name
 
     def _sql(self, statement: str) -> None:
