@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, update
 
 from moat.ledger import Ledger
 from moat.ledger.documents import promoted, visible
@@ -23,11 +23,14 @@ def keep(ledger: Ledger, name: str, started: str) -> None:
 
 
 def others(ledger: Ledger, started: str) -> list[str]:
-    """Names of the sources in use that were last compared with a Weaviate of another start, sorted."""
+    """Names of the sources in use that were not compared with the Weaviate of this start yet, sorted."""
     mine = (source.c.tenant == ledger.tenant, source.c.retired_at.is_(None))
-    other = (source.c.index_started.is_not(None), source.c.index_started != started)
+    loaded = exists().where(
+        load.c.tenant == source.c.tenant, load.c.source == source.c.name, load.c.state == "promoted"
+    )
+    query = select(source.c.name).where(*mine, loaded, source.c.index_started.is_distinct_from(started))
     with ledger.read() as connection:
-        return list(connection.scalars(select(source.c.name).where(*mine, *other).order_by(source.c.name)))
+        return list(connection.scalars(query.order_by(source.c.name)))
 
 
 def count(ledger: Ledger, name: str) -> tuple[int, list[int]]:

@@ -66,13 +66,16 @@ def index_starts_again(settings: Settings, ledger: Ledger, wait_s: float = WAIT_
     try:
         mark = started(settings, wait_s)
     except (httpx.HTTPError, SettingsError):
-        return Looked("index", True, "Weaviate does not say when it was started")
-    waiting = index_starts.others(ledger, mark) if mark else []
-    words = (
-        f"Weaviate was started again since {', '.join(waiting)} was compared with it: searches may miss documents until "
-        "its next run, which compares and repairs; or `moat reconcile --repair`"
-    )
-    return Looked("index", not waiting, words if waiting else "was compared since Weaviate was last started")
+        mark = ""
+    if not mark:
+        return Looked("index", True, "no key of Moat may see when Weaviate was started")
+    if waiting := index_starts.others(ledger, mark):
+        words = (
+            f"{', '.join(waiting)} was not compared with it since Weaviate was last started: searches may miss documents "
+            "until its next run, which compares and repairs; or `moat reconcile --repair`"
+        )
+        return Looked("index", False, words)
+    return Looked("index", True, "was compared since Weaviate was last started")
 
 
 def asked_of_airflow(settings: Settings, names: Iterable[str], under_way: Sequence[UnderWay], wait_s: float = WAIT_S) -> tuple[Airflows, list[Looked]]:  # fmt: skip

@@ -211,8 +211,8 @@ class World:
         home = self.folder / uuid.uuid4().hex
         database = self._new_database(template.database) if ledger == "postgresql" else ""
         place = self._place(home, database, where)
+        home.mkdir(parents=True)
         if ledger == "sqlite":
-            home.mkdir(parents=True)
             done(lambda: _copied_ledger(template.home / "ledger.db", home / "ledger.db"))
         if where == "folder":  # with their times, so that what is the same is unchanged
             shutil.copytree(_docs(template.home), _docs(home))
