@@ -1,7 +1,7 @@
-"""A whole run of a source where no packet can leave the machine: python -m tests.proofs.faults.sealed FOLDER
+"""A whole run of a source in a process that `confined.confine` moved to where no packet can leave the machine.
 
-It moves into a network namespace without routes, starts Weaviate and the embedder there, loads documents, searches,
-and prints what came of it, with the number of packets and connections for which the kernel found no route.
+It starts Weaviate and the embedder there, loads documents, searches, and prints what came of it, with the number of
+packets and connections for which the kernel found no route. Importing this starts threads, so that comes after the move.
 """
 
 import json
@@ -15,7 +15,7 @@ from moat.connections import EnvironmentConnections
 from moat.index.connected import Role
 from moat.ledger import Ledger
 from moat.ledger.members import replace_members
-from moat.local import confined, servers
+from moat.local import servers
 from moat.local.binaries import WEAVIATE, program
 from moat.retrieve import Retriever
 from moat.runtime import Options, Runtime
@@ -39,7 +39,7 @@ def unrouted() -> int:
 
 
 def main(folder: Path) -> None:
-    confined.confine()
+    """Run in a folder."""
     docs = folder / "docs"
     for key, content in corpus.BEFORE.items():
         (docs / key).parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,3 @@ def main(folder: Path) -> None:
         with suppress(OSError):
             socket.create_connection(FAR, 5.0).close()
         print(json.dumps({"state": loaded.state, "hits": hits, "tried": tried, "control": unrouted() - tried}))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

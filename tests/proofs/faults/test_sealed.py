@@ -11,6 +11,15 @@ import pytest
 from moat.local import confined
 from moat.settings import PROJECT
 
+PROGRAM = """
+import sys
+from pathlib import Path
+from moat.local import confined
+confined.confine()
+from tests.proofs.faults.sealed import main
+main(Path(sys.argv[1]))
+"""
+
 
 @pytest.mark.timeout(900)
 def test_a_whole_run_connects_to_nothing_beyond_this_machine(tmp_path: Path, binaries: Path) -> None:
@@ -18,7 +27,7 @@ def test_a_whole_run_connects_to_nothing_beyond_this_machine(tmp_path: Path, bin
         pytest.skip("this machine allows no network namespace of a process's own")
     paths = os.pathsep.join((str(PROJECT / "include"), str(PROJECT)))
     done = subprocess.run(
-        [sys.executable, "-m", "tests.proofs.faults.sealed", str(tmp_path)],
+        [sys.executable, "-c", PROGRAM, str(tmp_path)],
         cwd=PROJECT,
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
