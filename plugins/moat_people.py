@@ -15,18 +15,21 @@ from pathlib import Path
 from typing import Any
 
 FIRST, PASSWORD = "admin", "AIRFLOW_ADMIN_PASSWORD_FILE"
-OPERATOR, APPROVER = "Moat operator", "Moat approver"
+OPERATOR, APPROVER, READER = "Moat operator", "Moat approver", "Moat text reader"
 # What answers under Required Actions. Of Airflow's own roles User, Op and Admin have it too.
 ANSWER = ("can_edit", "HITL Detail")
+# On the pages: the text of every document, and asking as somebody else. In a role of its own, to be given beside another.
+TEXTS = (("can_read", "moat_read_text"), ("can_read", "moat_view_as"))
 SHOWN = (("menu_access", "HITL Detail"), ("can_edit", "DAGs"))  # Airflow wants both of whoever answers
 
 
 def roles(manager: Any) -> dict[str, set[tuple[str, str]]]:
-    """The permissions of each role of Moat: one triggers and clears, the other decides, none does both."""
+    """The permissions of each role of Moat: one triggers and clears, one decides, none does both; one reads texts."""
     viewer = set(manager.VIEWER_PERMISSIONS)
     return {
         OPERATOR: (viewer | set(manager.USER_PERMISSIONS)) - {ANSWER},
         APPROVER: viewer | {ANSWER, *SHOWN},
+        READER: viewer | set(TEXTS),
     }
 
 

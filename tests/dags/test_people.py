@@ -18,7 +18,13 @@ from moat.local.servers import free_ports
 from moat.settings import PROJECT, Settings
 
 WAIT_S = 900.0
-PEOPLE = {"ann": "Moat approver", "cid": "Moat approver", "bob": "Moat operator", "eve": "Viewer"}
+PEOPLE = {
+    "ann": "Moat approver",
+    "cid": "Moat approver",
+    "bob": "Moat operator",
+    "eve": "Viewer",
+    "rae": "Moat text reader",
+}
 MAKE = """
 import json, sys
 from airflow.utils.db import initdb
@@ -135,6 +141,27 @@ def test_only_approvers_answer_two_of_them_make_public_and_the_audit_names_them(
     ledger, people = airflow["ledger"], airflow["as"]
     assert airflow["roles"]["Moat approver"] == ["can_edit", "can_read", "menu_access"]
     assert airflow["roles"]["Moat operator"] == ["can_read"], "what was clicked in is taken away again"
+
+    def on_the_pages() -> dict[str, tuple[int, ...]]:
+        """What the pages answer each person: sources, the text of a document, a replay of a source that is not there."""
+        meant, text, again = {"x-moat-request": "1"}, "document/text?source=handbook&key=x", {"source": "handbook"}
+        return {
+            who: (
+                people[who].get("/moat-pages/api/sources").status_code,
+                people[who].get(f"/moat-pages/api/{text}").status_code,
+                people[who].post("/moat-pages/api/quarantine/replay", json=again, headers=meant).status_code,
+            )
+            for who in people
+        }
+
+    assert on_the_pages() == {
+        "ann": (200, 403, 403),
+        "cid": (200, 403, 403),
+        "bob": (200, 403, 404),
+        "eve": (200, 403, 403),
+        "rae": (200, 200, 403),
+        "admin": (200, 200, 404),
+    }
 
     def waits() -> str | None:
         """The path of what waits for an answer now."""

@@ -37,6 +37,9 @@ def routes(numbers: dict[str, int]) -> dict[tuple[str, str], tuple[str, Any]]:
         ("GET", "/api/quarantine"): ("/api/quarantine", None),
         ("GET", "/api/incidents"): ("/api/incidents", None),
         ("GET", "/api/incidents/{number}"): (f"/api/incidents/{incident}", None),
+        ("GET", "/api/access"): ("/api/access", None),
+        ("POST", "/api/ask"): ("/api/ask", {"asker": "user:ann@example.com", "question": "leave?"}),
+        ("POST", "/api/why"): ("/api/why", {"asker": "user:ann@example.com", "source": "docs", "key": "leave.md"}),
         ("POST", "/api/quarantine/replay"): ("/api/quarantine/replay", {"source": "tickets", "key": "1059"}),
         ("POST", "/api/incidents/{number}/{step}"): (f"/api/incidents/{incident}/acknowledge", BECAUSE),
         ("POST", "/api/loads/{number}/rollback"): (f"/api/loads/{promoted}/rollback", BECAUSE),
@@ -137,6 +140,21 @@ def test_actions_are_those_of_the_command_line_with_the_persons_name(filled: Fil
     assert (again.status_code, "only a promoted load can be rolled back" in again.json()["detail"]) == (409, True)
     said = [(one.actor, one.action) for one in audit.tail(ledger, 50) if one.actor == "airflow:olga"]
     assert said == [("airflow:olga", what) for what in ("replay", "acknowledge", "resolve", "rollback")]
+
+
+def test_why_is_told_to_those_who_may_ask_as_others(filled: Filled, asks: Asks) -> None:
+    asked = {"asker": "user:ann@example.com", "source": "docs", "key": ODD}
+    assert asks("olga", "POST", "/api/why", asked).status_code == 403
+    told = asks("adam", "POST", "/api/why", asked).json()
+    assert (told["readable"], told["layers"]) == (False, [{"any_of": ["group:hr"], "by": []}])
+    line = audit.tail(filled[0], 1, "asked why")[0]
+    assert (line.actor, line.subject) == ("airflow:adam", "user:ann@example.com")
+
+
+def test_what_a_hold_is_about_is_for_those_who_decide(asks: Asks) -> None:
+    for who, told in (("vera", False), ("olga", True)):
+        (hold,) = asks(who, "GET", "/api/access").json()["holds"]
+        assert (hold["reason"], bool(hold["report"])) == ("1 would be public", told), who
 
 
 def test_who_is_no_approver_rolls_nothing_back(filled: Filled, asks: Asks, monkeypatch: pytest.MonkeyPatch) -> None:

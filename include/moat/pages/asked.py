@@ -19,14 +19,14 @@ class RolledBack(_Asked):
 class Decided(_Asked):
     """Acknowledge or resolve an incident."""
 
-    because: str = Field("", max_length=2_000)
+    because: str = Field(default="", max_length=2_000)
 
 
 class Replayed(_Asked):
     """Have documents of a source tried again at its next run."""
 
     source: str = Field(min_length=1, max_length=64)
-    key: str | None = Field(None, max_length=10_000)
+    key: str | None = Field(default=None, max_length=10_000)
     stage: str | None = None
     error: str | None = None
     again: bool = False  # those that failed three times, too
@@ -36,10 +36,10 @@ class AskedAs(_Asked):
     """A question that is asked as one person or service, or two."""
 
     asker: str = Field(min_length=1, max_length=512)
-    other: str = Field("", max_length=512)
+    other: str = Field(default="", max_length=512)
     question: str = Field(min_length=1, max_length=2_000)
     mode: Literal["vector", "keyword", "hybrid"] = "hybrid"
-    limit: int = Field(10, ge=1, le=50)
+    limit: int = Field(default=10, ge=1, le=50)
 
 
 class WhyAsked(_Asked):

@@ -12,6 +12,7 @@ from moat.search.explain_document import Revision, Story, explain
 from moat.settings import Settings
 
 PARTS = 200  # chunks that one look shows
+FIRST = "first seen"
 
 
 def page(ledger: Ledger, settings: Settings, source: str, key: str) -> dict[str, Any]:
@@ -108,17 +109,17 @@ def _timeline(story: Story, aside: list[quarantine.Quarantined]) -> list[dict[st
     """What happened to a document, oldest first."""
     found: list[tuple[datetime | None, str, int | None, str]] = []
     if story.first_seen:
-        found.append((story.first_seen, "first seen", None, ""))
+        found.append((story.first_seen, FIRST, None, ""))
     for one in story.revisions:
         what = "content loaded" if one is story.revisions[0] else "content replaced"
-        found.append((one.opened_at, what, one.added_in, f"{one.added_state}; {one.n_chunks:,} chunks"))
+        found.append((one.opened_at, what, one.added_in, f"{one.added_state}, chunks: {one.n_chunks:,}"))
         if one.retired_in and all(other.added_in != one.retired_in for other in story.revisions):
             found.append((None, "retired", one.retired_in, "its source lists it no more"))
     found += [
         (failed.last_at, "set aside", failed.load_id, f"{failed.error} in {failed.stage}: {failed.reason}")
         for failed in aside
     ]
-    found.sort(key=lambda one: (one[0] is None, one[0] or datetime.max.replace(tzinfo=UTC)))
+    found.sort(key=lambda one: (one[0] is None, one[1] != FIRST, one[0] or datetime.max.replace(tzinfo=UTC)))
     return [
         {"at": at.isoformat() if at else None, "what": what, "load": load, "more": more}
         for at, what, load, more in found

@@ -33,18 +33,21 @@ function Form() {
 }
 
 function Found({ one }) {
+  const hidden = one.missing.filter((rule) => !rule.readable), lower = one.missing.filter((rule) => rule.readable);
   return h(Part, { title: `As ${one.asker}`, flex: "1 1 26rem", minW: "22rem" },
     one.refused && h(Told, { error: one.refused }),
     one.not_shown > 0 && h(Text, { fontSize: "sm" }, `${one.not_shown} hits are of sources that you may not see.`),
     !one.refused && !one.hits.length && h(Nothing, null, "They find nothing that answers it."),
-    one.missing.length > 0 && h(Box, { mb: 4, ps: 3, borderInlineStartWidth: "3px", borderColor: "red.solid" }, h(Text, { fontWeight: "semibold", mb: 2 }, `Hidden from them: what the other one finds (${one.missing.length})`),
-      ...one.missing.map((rule) => h(Box, { key: `${rule.source}/${rule.key}`, mb: 3 }, h(DocumentLink, { source: rule.source, id: rule.key }), h(Rule, { rule })))),
+    hidden.length > 0 && h(Box, { mb: 4, ps: 3, borderInlineStartWidth: "3px", borderColor: "red.solid" }, h(Text, { fontWeight: "semibold", mb: 2 }, `Hidden from them: ${hidden.length} that the other one finds`), ...hidden.map((rule) => h(Missing, { key: `${rule.source}/${rule.key}`, rule }))),
+    lower.length > 0 && h(Box, { mb: 4, fontSize: "sm" }, h(Text, { fontWeight: "semibold", mb: 1 }, "The other one finds these too; they may read them, and others answer better"), ...lower.map((rule) => h(Box, { key: `${rule.source}/${rule.key}` }, h(DocumentLink, { source: rule.source, id: rule.key })))),
     ...one.hits.map((hit, at) => h(Box, { key: at, borderWidth: "1px", borderRadius: "md", p: 3, mb: 3 },
       h(Flex, { gap: 3, justify: "space-between" }, h(DocumentLink, { source: hit.source, id: hit.key }, hit.title || hit.key), h(Text, { fontSize: "sm" }, hit.score.toFixed(3))),
       h(Text, { fontSize: "xs", color: "fg.muted", style: { unicodeBidi: "plaintext" } }, `${hit.source}: ${hit.key}${hit.heading ? ` · ${hit.heading}` : ""}${hit.page ? ` · page ${hit.page}` : ""}`),
       h(Text, { fontSize: "sm", mt: 2, whiteSpace: "pre-wrap", overflowWrap: "anywhere", dir: "auto", style: { maxHeight: "9rem", overflow: "auto" }, tabIndex: 0 }, hit.text),
       h(Text, { fontSize: "xs", mt: 2 }, `let in: ${hit.by}`))));
 }
+
+const Missing = ({ rule }) => h(Box, { mb: 3 }, h(DocumentLink, { source: rule.source, id: rule.key }), h(Rule, { rule }));
 
 function Rule({ rule }) {
   return h(Box, { fontSize: "sm" },

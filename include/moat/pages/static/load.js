@@ -23,7 +23,7 @@ function View({ data, again }) {
     h(Part, { title: "What changed", more: data.changes.since && h(Text, { fontSize: "sm" }, "since ", h(LoadLink, { id: data.changes.since }), ", promoted last") },
       data.changes.since === null ? h(Nothing, null, "No load of this source was promoted before.") : data.changes.what.length ? h("ul", { style: { paddingInlineStart: "1.2rem", listStyle: "disc" } }, ...data.changes.what.map((one) => h("li", { key: one }, one))) : h(Nothing, null, "Nothing: the same code, settings, model and declaration.")),
     h(Stages, { data }),
-    h(Part, { title: "Made by" }, h(Facts, { rows: [["run", load.run], ["model", load.model], ["opened", h(When, { at: load.opened_at })], ["proved", h(When, { at: load.proved_at })], ["ended", h(When, { at: load.ended_at })], ["decided by", load.decided_by || (load.state === "promoted" ? "the gate" : "")], ["released over its budget by", load.budget_by], ["options", Object.keys(load.options).length ? JSON.stringify(load.options) : ""]] })));
+    h(Part, { title: "Made by" }, h(Facts, { rows: [["run", load.run], ["model", load.model], ["opened", h(When, { at: load.opened_at })], ["proved", load.proved_at && h(When, { at: load.proved_at })], ["ended", load.ended_at && h(When, { at: load.ended_at })], ["decided by", load.decided_by || (load.state === "promoted" ? "the gate" : "")], ["released over its budget by", load.budget_by], ["options", Object.keys(load.options).length ? JSON.stringify(load.options) : ""]] })));
 }
 
 function Funnel({ data }) {
@@ -50,7 +50,8 @@ function Checks({ data }) {
   const [params, set] = useAddress();
   const all = params.get("checks") === "all";
   const rows = all ? data.checks : data.checks.filter((r) => r.state !== "not judged");
-  const toggle = data.checks.length > 0 && h(Button, { size: "2xs", variant: "ghost", onClick: () => set({ checks: all ? "" : "all" }) }, all ? "Hide what was not judged" : `Show ${n(data.checks.length - rows.length)} that had nothing to judge`);
+  const idle = data.checks.filter((r) => r.state === "not judged").length;
+  const toggle = idle > 0 && h(Button, { size: "2xs", variant: "ghost", onClick: () => set({ checks: all ? "" : "all" }) }, all ? "Hide what was not judged" : `Show ${n(idle)} that had nothing to judge`);
   return h(Part, { title: "Checks of the gate", more: toggle },
     h(Rows, { rows, label: "checks", empty: "No check has run.", keyOf: (r) => `${r.family}/${r.name}`, columns: [
       { name: "", cell: (r) => h(Mark, null, r.state) },
