@@ -125,7 +125,7 @@ def fill(ledger: Ledger, n_sources: int, n_documents: int, n_chunks: int, n_load
         (
             {"load_id": one["id"], "name": name, "family": "volume", "value": 100.0 + random.gauss(0, 3)}
             for one in loads
-            for name in ("documents", "documents.listed", "chunks")
+            for name in ("volume.listed", "volume.changed", "chunks.each", "parsing.characters", "access.readers")
         ),
     )
     write(spent, ({"load_id": one["id"], "stage": "embed", "part": 0, "seconds": 2.0, "tokens": 900} for one in loads))

@@ -1,9 +1,9 @@
 // The knowledge base: a row for each source.
 
-import { Box, Flex, Go, LoadLink, Mark, Part, Pick, Rows, Shown, Spark, Text, When, Words, h, n, useAddress, useAnswer } from "./ui.js";
+import { Box, DagLink, Flex, Go, LoadLink, Mark, Part, Pick, Rows, Shown, Spark, Text, When, Words, h, n, useAddress, useAnswer } from "./ui.js";
 
 const COLUMNS = [
-  { name: "source", by: (r) => r.source, cell: (r) => h(Text, { as: "span", fontWeight: "semibold" }, r.source) },
+  { name: "source", by: (r) => r.source, cell: (r) => h(DagLink, { source: r.source }) },
   { name: "fresh", by: (r) => r.fresh, cell: (r) => h(Flex, { gap: 1, direction: "column", align: "start" }, h(Mark, null, r.masked ? "masked" : r.fresh), r.late && h(Text, { fontSize: "xs", color: "fg.muted" }, r.late)) },
   { name: "last load", by: (r) => r.opened_at, cell: (r) => h(Flex, { gap: 2, wrap: "wrap" }, h(LoadLink, { id: r.load }), h(Mark, null, r.state), h(When, { at: r.opened_at })) },
   { name: "promoted", by: (r) => r.promoted_at, cell: (r) => h(When, { at: r.promoted_at }) },

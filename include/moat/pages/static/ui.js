@@ -84,6 +84,8 @@ export function Go({ view, given, children, ...more }) {
 export const DocumentLink = ({ source, id, children }) => h(Go, { view: "document", given: { source, key: id } }, children || id);
 export const LoadLink = ({ id, children }) => (id ? h(Go, { view: "load", given: { load: id } }, children || `load ${id}`) : null);
 
+export const DagLink = ({ source }) => h(Router.Link, { to: `/dags/${encodeURIComponent(source)}`, style: { fontWeight: 600 }, title: "its DAG in Airflow" }, source);
+
 export const n = (value) => (value === null || value === undefined ? "" : Number(value).toLocaleString("en"));
 
 export function moment(at) {
@@ -191,7 +193,7 @@ export function Band({ history, value, low, high, show, label, departed }) {
     known && h("rect", { x: 0, width: w, y: y(high), height: Math.max(1, y(low) - y(high)), fill: "#3b82f6", opacity: 0.18 }),
     values.length > 1 && h("polyline", { points: values.map((v, i) => `${x(i)},${y(v)}`).join(" "), fill: "none", stroke: "currentColor", strokeWidth: 1.2, opacity: 0.7 }),
     ...history.map((one, i) => h("circle", { key: i, cx: x(i), cy: y(one.value), r: 2, fill: "currentColor", opacity: 0.6 }, h("title", null, `load ${one.load}: ${show(one.value)}`))),
-    h("circle", { cx: x(values.length - 1), cy: y(value), r: 4, fill: departed ? "#dc2626" : "#2563eb" }, h("title", null, `this load: ${show(value)}`)));
+    h("circle", { cx: x(values.length - 1), cy: y(value), r: 4, fill: departed ? "#dc2626" : known && (value < low || value > high) ? "#ea580c" : "#2563eb" }, h("title", null, `this load: ${show(value)}`)));
 }
 
 export function Field({ label, children }) {
