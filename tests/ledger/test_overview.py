@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from moat.errors import AskedWrongly
-from moat.ledger import Ledger, behind, documents, loads, overview, spending
+from moat.ledger import Ledger, audit, behind, documents, loads, overview, spending
 from moat.ledger.second_look import parts_of
 from moat.pages.sources import Overview, width_of
 from moat.settings import Settings
@@ -50,6 +50,15 @@ def test_what_is_kept_between_two_looks_goes_with_each_load(filled: Ledger, sett
     loads.promote(filled, loads.get(filled, 3), "me")
     rows = {row["source"]: row for row in kept.page(settings, lambda name: True)["sources"]}
     assert (rows["t"]["documents"], rows["t"]["state"]) == (1, "promoted")
+
+
+def test_a_look_counts_nothing_anew_and_a_decision_does(filled: Ledger) -> None:
+    before = overview.moment_of(filled)
+    with filled.write() as connection:
+        audit.record(connection, filled.tenant, "airflow:ann", "text shown", "document of s", {"key": "b"})
+    assert overview.moment_of(filled) == before
+    loads.rollback(filled, 2, "me")
+    assert overview.moment_of(filled) > before
 
 
 def test_newest_loads_are_those_of_each_source(filled: Ledger) -> None:

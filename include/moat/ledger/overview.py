@@ -13,6 +13,8 @@ from moat.ledger.documents import visible
 from moat.ledger.loads import Load
 from moat.ledger.tables import audit, document, incident, load, policy, quarantine, revision, source, spent
 
+LOOKS = ("text shown", "asked as", "asked why", "replay", "anchor")  # lines of the audit that change nothing visible
+
 
 class Share(NamedTuple):
     """Visible documents and chunks of a source that have one value of something."""
@@ -32,8 +34,9 @@ class Standing(NamedTuple):
 
 
 def moment_of(ledger: Ledger) -> int:
-    """Number of the newest line of the audit: what is visible changes with no line of it in no case."""
-    query = select(audit.c.id).where(audit.c.tenant == ledger.tenant).order_by(audit.c.id.desc()).limit(1)
+    """Number of the newest line of the audit that may be about what is visible: nothing of that changes without one."""
+    mine = (audit.c.tenant == ledger.tenant, audit.c.action.not_in(LOOKS))
+    query = select(audit.c.id).where(*mine).order_by(audit.c.id.desc()).limit(1)
     with ledger.read() as connection:
         return connection.scalar(query) or 0
 

@@ -1,21 +1,19 @@
 """The page of access: how old what is known of people is, what waits, what is widest, and what let somebody in."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moat.access.policy import Policy
 from moat.ledger import Ledger, access, holds, members, passes
-from moat.ledger.overview import Share
 from moat.maintenance.access_sync import report
 from moat.pages.person import Person
+from moat.pages.sources import Wide
 
-WIDEST, NEWEST = 20, 20
+NEWEST = 20
 ASKS = "held_access"  # the DAG that asks about held changes
 
 
-def page(ledger: Ledger, who: Person, shares: Sequence[Share]) -> dict[str, Any]:
+def page(ledger: Ledger, who: Person, widest: Sequence[Wide]) -> dict[str, Any]:
     """What somebody may see of access.
 
     What a hold is about in full (readers, groups, examples) is for those who may decide on it.
@@ -23,7 +21,7 @@ def page(ledger: Ledger, who: Person, shares: Sequence[Share]) -> dict[str, Any]
     Args:
         ledger: The tenant's ledger.
         who: Who asks.
-        shares: Visible documents by source and policy.
+        widest: The policies that let the most in, of sources that they may see.
     """
     decides, now = who.may("decide", ASKS), datetime.now(UTC)
     found = [one for one in holds.listing(ledger) if one.kind == "directory" or who.sees(one.subject)]
@@ -53,7 +51,7 @@ def page(ledger: Ledger, who: Person, shares: Sequence[Share]) -> dict[str, Any]
             }
             for one in found
         ],
-        "widest": _widest(shares, who),
+        "widest": [{"source": one.source, "readers": one.words, "documents": one.documents} for one in widest],
         "passes": [
             {
                 "id": one.id,
@@ -82,21 +80,6 @@ def _directory(one: members.DirectoryState, now: datetime) -> dict[str, Any]:
         "failed_at": _iso(one.failed_at),
         "error": one.error,
     }
-
-
-def _widest(shares: Sequence[Share], who: Person) -> list[dict[str, Any]]:
-    """The policies that let the most in, with their documents: public first, then by the size of the narrowest layer."""
-    found: dict[tuple[str, str], int] = defaultdict(int)
-    for one in shares:
-        if one.value is not None and who.sees(one.source):
-            found[one.source, one.value] += one.documents
-    policies = {body: Policy.from_text(body) for _, body in found}
-
-    def width(body: str) -> tuple[bool, int]:
-        return policies[body].public, min((len(layer) for layer in policies[body].layers), default=0)
-
-    ordered = sorted(found, key=lambda key: (*width(key[1]), found[key]), reverse=True)[:WIDEST]
-    return [{"source": s, "readers": policies[body].words(), "documents": found[s, body]} for s, body in ordered]
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -225,7 +225,7 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
 
     @app.get("/api/access")
     def access(who: Who) -> dict[str, Any]:
-        return access_page.page(state.ledger(), who, state.overview().shares()["policy"])
+        return access_page.page(state.ledger(), who, state.overview().widest(who.sees))
 
     @app.post("/api/ask", dependencies=change)
     def ask(who: Who, asked: AskedAs) -> dict[str, Any]:

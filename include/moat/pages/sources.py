@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from heapq import nlargest
 from mimetypes import guess_extension
-from typing import Any
+from typing import Any, NamedTuple
 
 from moat.access.policy import Policy
 from moat.incidents.freshness import RECENT, Cadence, cadence_of, format_span
@@ -19,7 +20,63 @@ from moat.settings import Settings
 
 SPENT_OVER = timedelta(days=30)
 FEW = 3  # groups and people that one layer of access lets in
+WIDEST = 20  # policies that are shown
+TOTALS = (("file type", "media_type"), ("language", "language"), ("readers", "policy"))
 Sees = Callable[[str], bool]  # whether somebody may see a source
+
+
+class Wide(NamedTuple):
+    """Visible documents of a source with one policy; the wider, the greater."""
+
+    public: bool
+    size: int  # of its narrowest layer
+    documents: int
+    source: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What is visible of each source, counted once for each state of the ledger."""
+
+    counted: dict[str, tuple[int, int]]  # documents and chunks
+    totals: dict[str, dict[str, dict[str, int]]]  # documents by what, source and value
+    widest: dict[str, list[Wide]]  # of each source, those that let the most in
+
+    @classmethod
+    def of(cls, shares: Mapping[str, list[Share]]) -> "Visible":
+        """Count what the ledger has grouped."""
+        counted: dict[str, tuple[int, int]] = {}
+        for one in shares["media_type"]:
+            documents, chunks = counted.get(one.source, (0, 0))
+            counted[one.source] = documents + one.documents, chunks + one.chunks
+        totals: dict[str, dict[str, dict[str, int]]] = {what: {} for what, _ in TOTALS}
+        widths: dict[str | None, str] = {}
+        for what, by in TOTALS:
+            for one in shares[by]:
+                if by == "policy":
+                    value = widths.get(one.value) or widths.setdefault(one.value, width_of(one.value))
+                elif by == "media_type":
+                    value = guess_extension(one.value or "") or one.value or "not known"
+                else:
+                    value = one.value or "not known"
+                each = totals[what].setdefault(one.source, {})
+                each[value] = each.get(value, 0) + one.documents
+        return cls(counted, totals, _widest(shares["policy"]))
+
+
+def _widest(shares: Sequence[Share]) -> dict[str, list[Wide]]:
+    policies: dict[str, tuple[bool, int, str]] = {}
+    found: dict[str, list[Wide]] = defaultdict(list)
+    for one in shares:
+        if one.value is None:
+            continue
+        if one.value not in policies:
+            policy = Policy.from_text(one.value)
+            policies[one.value] = policy.public, min(map(len, policy.layers), default=0), policy.words()
+        public, size, words = policies[one.value]
+        found[one.source].append(Wide(public, size, one.documents, one.source, words))
+    return {name: nlargest(WIDEST, each) for name, each in found.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +102,7 @@ class Overview:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._histories: dict[str, _History] = {}
-        self._shares: tuple[int, Mapping[str, list[Share]]] | None = None
+        self._visible: tuple[int, Visible] | None = None
 
     def page(self, settings: Settings, sees: Sees, now: datetime | None = None) -> dict[str, Any]:
         """The rows and totals of the sources that somebody may see.
@@ -60,16 +117,15 @@ class Overview:
         """
         now = now or datetime.now(UTC)
         with self._lock:
-            histories, shares = self._read_histories(), self._read_shares()
+            histories, visible = self._read_histories(), self._read_visible()
         standing = {one.name: one for one in overview.standings(self._ledger)}
         names = sorted(n for n in {*histories, *standing} if sees(n) and not _gone(standing.get(n)))
-        counted = _counted(shares["media_type"])
         aside, incidents = overview.set_aside(self._ledger), overview.unresolved(self._ledger)
         spent = overview.spent_since(self._ledger, now - SPENT_OVER)
         rows = []
         for name in names:
             masked_from = standing[name].masked_from if name in standing else None
-            documents, chunks = counted.get(name, (0, 0))
+            documents, chunks = visible.counted.get(name, (0, 0))
             costs = spent.get(name, {})
             rows.append(
                 {
@@ -83,12 +139,13 @@ class Overview:
                     "cost": money(settings, cost(settings, costs)),
                 }
             )
-        return {"sources": rows, "totals": _totals(shares, set(names)), "at": now.isoformat()}
+        return {"sources": rows, "totals": _totals(visible, names), "at": now.isoformat()}
 
-    def shares(self) -> Mapping[str, list[Share]]:
-        """Visible documents and chunks of every source, by what they have in common."""
+    def widest(self, sees: Sees) -> list[Wide]:
+        """The policies that let the most in, of the sources that somebody may see: public first."""
         with self._lock:
-            return self._read_shares()
+            widest = self._read_visible().widest
+        return nlargest(WIDEST, (one for name, each in widest.items() if sees(name) for one in each))
 
     def _read_histories(self) -> dict[str, _History]:
         """Histories of all sources, read anew where a load began or moved."""
@@ -100,11 +157,11 @@ class Overview:
             self._histories[name] = _history(name, marks[name], found)
         return {name: self._histories[name] for name in marks}
 
-    def _read_shares(self) -> Mapping[str, list[Share]]:
+    def _read_visible(self) -> Visible:
         moment = overview.moment_of(self._ledger)
-        if self._shares is None or self._shares[0] != moment:
-            self._shares = moment, overview.shares(self._ledger)
-        return self._shares[1]
+        if self._visible is None or self._visible[0] != moment:
+            self._visible = moment, Visible.of(overview.shares(self._ledger))
+        return self._visible[1]
 
 
 def _gone(standing: overview.Standing | None) -> bool:
@@ -150,37 +207,17 @@ def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
 
 
-def _counted(shares: Sequence[Share]) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
-    for one in shares:
-        documents, chunks = found.get(one.source, (0, 0))
-        found[one.source] = documents + one.documents, chunks + one.chunks
+def _totals(visible: Visible, names: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Visible documents of these sources by file type, by language and by how many may read them, most first."""
+    found = {}
+    for what, of_source in visible.totals.items():
+        summed: dict[str, int] = defaultdict(int)
+        for name in names:
+            for value, n in of_source.get(name, {}).items():
+                summed[value] += n
+        ordered = sorted(summed.items(), key=lambda pair: (-pair[1], pair[0]))
+        found[what] = [{"value": value, "documents": n} for value, n in ordered]
     return found
-
-
-def _totals(shares: Mapping[str, list[Share]], names: set[str]) -> dict[str, list[dict[str, Any]]]:
-    """Visible documents by file type, by language and by how many may read them, most first."""
-    widths: dict[str | None, str] = {}
-    found: dict[str, dict[str, int]] = {
-        "file type": defaultdict(int),
-        "language": defaultdict(int),
-        "readers": defaultdict(int),
-    }
-    for what, by in (("file type", "media_type"), ("language", "language"), ("readers", "policy")):
-        for one in shares[by]:
-            if one.source not in names:
-                continue
-            if by == "policy":
-                value = widths.get(one.value) or widths.setdefault(one.value, width_of(one.value))
-            elif by == "media_type":
-                value = guess_extension(one.value or "") or one.value or "not known"
-            else:
-                value = one.value or "not known"
-            found[what][value] += one.documents
-    return {
-        what: [{"value": v, "documents": n} for v, n in sorted(each.items(), key=lambda pair: (-pair[1], pair[0]))]
-        for what, each in found.items()
-    }
 
 
 def width_of(body: str | None) -> str:
