@@ -127,8 +127,8 @@ def _tasks(runtime: Runtime, source: Source, file: Path) -> None:
             file.write_text(json.dumps(known))
             try:
                 known[name] = work()
-            except StagingError:  # its message: clear the task that writes it
-                known["done"] = [] if name.startswith("prepare") else ["read"]
+            except StagingError as error:  # its message: clear the task that writes it
+                known["done"] = [] if name.startswith("prepare") or "/read/" in str(error) else ["read"]
                 file.write_text(json.dumps(known))
                 raise
             known["done"].append(name)
