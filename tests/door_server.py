@@ -23,7 +23,9 @@ def door_at(settings: Settings, retriever: Retriever, person: str = "") -> Itera
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
         app: Any = door_of(settings.model_copy(update={"door_port": port}), retriever, person=person)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False, timeout_keep_alive=30)
+        )
         thread = Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

@@ -48,6 +48,9 @@ def answering() -> Iterator[Callable[..., tuple[str, list[Any]]]]:
                 self.rfile.read(int(self.headers["content-length"]))
                 asked.append(dict(self.headers))
                 status, body, headers = left.pop(0) if len(left) > 1 else left[0]
+                if not status:
+                    self.close_connection = True
+                    return
                 self.send_response(status)
                 for name, value in {**headers, "content-length": str(len(body))}.items():
                     self.send_header(name, value)
@@ -70,6 +73,7 @@ def answering() -> Iterator[Callable[..., tuple[str, list[Any]]]]:
 
 
 BUSY = (429, b'{"code": "too_many_requests", "detail": "wait"}', {"retry-after": "1"})
+HANGS_UP: tuple[int, bytes, dict[str, str]] = (0, b"", {})
 COUNTED: tuple[int, bytes, dict[str, str]] = (200, b'{"documents": 3, "chunks": 5}', {})
 
 
@@ -82,6 +86,16 @@ def test_a_busy_door_is_asked_again_when_it_says_and_not_beyond_the_time(answeri
     with Client(url, timeout_s=0.9) as client:
         found = client.count(Bearer("t"))
     assert (found.code, found.documents, len(asked)) == ("too_many_requests", 0, 1)
+
+
+def test_a_connection_that_breaks_is_tried_once_more(answering: Callable[..., Any]) -> None:
+    url, asked = answering(HANGS_UP, COUNTED)
+    with Client(url) as client:
+        assert client.count(Bearer("t")).documents == 3
+    url, asked = answering(HANGS_UP)
+    with Client(url) as client:
+        assert client.count(Bearer("t")).code == "door_unavailable"
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -115,10 +129,12 @@ def test_nobody_gets_nothing_and_the_services_token_stands_for_nobody(answering:
         with pytest.raises(AskedWrongly, match="a Service does not ask a door"):
             client.count(Service("report", ("group:staff",)))
         client.count("user:ann@example.com")
+        client.count("user:zoë 100%@example.com")
         client.count(Bearer("hers"))
     known = [{k.lower(): v for k, v in headers.items()} for headers in asked]
     assert (known[0]["authorization"], known[0]["moat-on-behalf-of"]) == ("Bearer service", "user:ann@example.com")
-    assert (known[1]["authorization"], known[1].get("moat-on-behalf-of")) == ("Bearer hers", None)
+    assert known[1]["moat-on-behalf-of"] == "user:zo%C3%AB%20100%25@example.com"
+    assert (known[2]["authorization"], known[2].get("moat-on-behalf-of")) == ("Bearer hers", None)
 
 
 def test_wrong_values_are_told_before_anything_is_sent(answering: Callable[..., Any]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -49,6 +49,7 @@ __all__ = ["AsyncClient", "Bearer", "Client", "Range"]
 G = TypeVar("G", bound=Refusable)
 Token = str | Callable[[], str]
 TIMEOUT_S = 20.0
+BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
 AGAIN = (429, 503)  # asked again after Retry-After, where the time allows it
 _FIELDS = {field.name for field in fields(Hit)}
 
@@ -131,10 +132,17 @@ class Client:
         end = time.monotonic() + self._timeout_s
         if asker is None or asker == "":
             return _refused(call, "unknown_asker", "nobody asks")
-        headers = _headers(asker, self._token)
+        headers, broken = _headers(asker, self._token), 0
         while True:
             try:
                 answer = self._http.post(call.path, json=call.body, headers=headers)
+            except (
+                BROKEN
+            ) as error:  # such as a kept connection that the door closed: every call only asks, so once more
+                broken += 1
+                if broken > 1:
+                    return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
+                continue
             except httpx.HTTPError as error:
                 return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
             if not (wait_s := _wait_s(answer, end)):
@@ -212,10 +220,17 @@ class AsyncClient:
         end = time.monotonic() + self._timeout_s
         if asker is None or asker == "":
             return _refused(call, "unknown_asker", "nobody asks")
-        headers = _headers(asker, self._token)
+        headers, broken = _headers(asker, self._token), 0
         while True:
             try:
                 answer = await self._http.post(call.path, json=call.body, headers=headers)
+            except (
+                BROKEN
+            ) as error:  # such as a kept connection that the door closed: every call only asks, so once more
+                broken += 1
+                if broken > 1:
+                    return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
+                continue
             except httpx.HTTPError as error:
                 return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
             if not (wait_s := _wait_s(answer, end)):
@@ -289,7 +304,7 @@ def _headers(asker: Asker, token: Token) -> dict[str, str]:
     if not isinstance(asker, str):
         raise AskedWrongly(f"a {type(asker).__name__} does not ask a door: pass Bearer(token), or a person's name")
     own = token() if callable(token) else token
-    return {"moat-on-behalf-of": asker} | ({"authorization": f"Bearer {own}"} if own else {})
+    return {"moat-on-behalf-of": quote(asker, safe=":@/")} | ({"authorization": f"Bearer {own}"} if own else {})
 
 
 def _filters(filters: Filters | None) -> dict[str, Any]:

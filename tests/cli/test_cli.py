@@ -178,6 +178,7 @@ LOOKING: dict[tuple[str, ...], list[str]] = {
     ("loads",): ["docs"],
     ("health",): [],
     ("metrics",): [],
+    ("feedback",): [],
     ("load", "show"): ["1"],
     ("members", "load"): ["GROUPS"],
     ("access", "state"): [],

@@ -1,7 +1,10 @@
 """The door, asked over real HTTP: what it answers is what the library answers, and a refusal tells nothing."""
 
 import asyncio
+import base64
+import hashlib
 import logging
+import re
 import time
 from collections.abc import Callable
 from datetime import date
@@ -17,6 +20,7 @@ from moat.door.problems import KINDS
 from moat.door.serve import url_of
 from moat.errors import AskedWrongly, DoorRefused, SettingsError
 from moat.filters import Range
+from moat.ledger import feedback
 from moat.ledger.tables import audit
 from moat.retrieve import Retriever
 from moat.search.askers import Bearer
@@ -189,7 +193,9 @@ def test_only_a_service_of_the_settings_asks_on_behalf_of_a_person(
     assert found(chat, HUGO).json() == http.post("/v1/count", json={}, headers=hugo).json()
     assert found(chat, ANN).json() == http.post("/v1/count", json={}, headers=ann).json()
     assert (found(ann, HUGO).status_code, found(ann, HUGO).json()["code"]) == (403, "not_on_behalf")
-    assert found(chat, "group:people").status_code == 422
+    for odd in ("group:people", "user:", "hugo@example.com", "user:a%0Ab", "user:a%00"):
+        assert found(chat, odd).status_code == 422
+    assert found(chat, HUGO.replace("@", "%40")).json() == http.post("/v1/count", json={}, headers=hugo).json()
     forged = bearer(issuer, CHAT, aud="another")
     assert found(forged, HUGO).status_code == 401
     stranger = http.post(
@@ -322,6 +328,9 @@ def test_what_is_malformed_is_a_problem_with_a_place(http: httpx.Client, ann: di
     large = http.post("/v1/search", content=b"x" * (600 << 10), headers=ann)
     assert (large.status_code, large.json()["code"]) == (413, "too_large")
     assert http.post("/v1/search", content=b"{", headers={**ann, "content-type": "application/json"}).status_code == 422
+    for body in (b"{", b"\xff*M\x1b_", b"[1]", b'{"question": "\xff"}'):
+        odd = http.post("/v1/search", content=body, headers={**ann, "content-type": "application/json"})
+        assert (odd.status_code, odd.json()["code"]) == (422, "asked_wrongly")
     assert http.get("/nowhere").json()["code"] == "no_such_address"
     assert http.get("/v1/search").json()["code"] == "method_not_allowed"
 
@@ -439,3 +448,33 @@ def test_the_client_gives_what_the_library_gives(
             return await client.search(ASKED, HUGO, 30, group_by="document"), await client.count(HUGO)
 
     assert asyncio.run(scene()) == (wanted[1], wanted[6])
+
+
+def test_an_asker_says_something_of_a_passage_that_they_may_read(
+    company: Company, http: httpx.Client, ann: dict[str, str], hugo: dict[str, str]
+) -> None:
+    def say(headers: dict[str, str], chunk_id: str, **more: str) -> httpx.Response:
+        return http.post("/v1/feedback", json={"chunk_id": chunk_id, "verdict": "down", **more}, headers=headers)
+
+    (pay, *_) = http.post("/v1/read", json={"source": "docs", "key": "people/00.md"}, headers=hugo).json()["hits"]
+    assert say(hugo, pay["chunk_id"].upper(), why="it is old").json() == {"kept": True}
+    denied, missing = say(ann, pay["chunk_id"]), say(ann, "00000000-0000-5000-8000-000000000001")
+    assert denied.status_code == missing.status_code == 404
+    assert {**denied.json(), "request_id": ""} == {**missing.json(), "request_id": ""}
+    assert say({}, pay["chunk_id"]).status_code == 401
+    (kept,) = feedback.listing(company.runtime.ledger)
+    assert (kept.source, kept.key, kept.chunk_id) == ("docs", "people/00.md", pay["chunk_id"])
+    assert (kept.asker, kept.verdict, kept.why) == (HUGO, "down", "it is old")
+
+
+def test_the_page_runs_its_own_script_alone_and_makes_no_markup_of_what_it_is_given(http: httpx.Client) -> None:
+    answer = http.get("/")
+    policy, html = answer.headers["content-security-policy"], answer.text
+    script, style = (re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL) for tag in ("script", "style"))
+    for tag, (text,) in (("script", script), ("style", style)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}';" in policy
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.findall(r"https?://|innerHTML|outerHTML|insertAdjacent|document\.write|eval\(| on\w+=|style=", html)
+    assert answer.headers["x-frame-options"] == "DENY"

@@ -97,14 +97,15 @@ def test_documents_are_resources_of_those_who_may_read_them(asked: Callable[...,
             listed += [one.uri for one in page.resources]
             if not (cursor := page.next_cursor):
                 break
-        text = (await client.read_resource(uri_of("docs", "cranes/01 a.md"))).contents[0].text
+        content: Any = (await client.read_resource(uri_of("docs", "cranes/01 a.md"))).contents[0]
         errors = []
         for key in ("people/00.md", "people/99.md", ""):
             try:
-                errors.append((await client.read_resource(uri_of("docs", key))).contents[0].text)
+                told: Any = (await client.read_resource(uri_of("docs", key))).contents[0]
+                errors.append(told.text)
             except MCPError as error:
                 errors.append(error.message)
-        return template.uri_template, listed, text, errors
+        return template.uri_template, listed, content.text, errors
 
     template, listed, text, errors = asked(ANN, work)
     assert template == "moat://{source}/{key}"

@@ -46,6 +46,7 @@ COMMANDS = {  # module of each command
     "incident": "incidents",
     "audit": "audit",
     "erase": "erase",
+    "feedback": "feedback",
     "directory": "directories",
     "access": "access",
     "source": "sources",

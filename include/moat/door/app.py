@@ -18,8 +18,10 @@ from moat.connections import Connections
 from moat.door import wire
 from moat.door.desk import Desk, asking_of
 from moat.door.mcp import Mcp
+from moat.door.page import add_page
 from moat.door.problems import KINDS, MEDIA_TYPE, ProblemBody, body_of, headers_of, kind_of, problem_of
 from moat.errors import AskedWrongly, DoorRefused
+from moat.ledger.feedback import Said
 from moat.monitoring.metrics import CONTENT_TYPE
 from moat.monitoring.servers import Looked, look_at_servers_of_a_search
 
@@ -28,7 +30,7 @@ Search a knowledge base as the person who asks. Every answer holds what the aske
 else: what they may not read looks like what does not exist.
 
 Each request carries the asker's JWT as `Authorization: Bearer …`. A service that the door knows may ask on behalf of
-a person, with its own JWT and the header `Moat-On-Behalf-Of: user:ID`. A request may name the seconds that it waits by
+a person, with its own JWT and the header `Moat-On-Behalf-Of: user:ID`, percent-encoded. A request may name the seconds that it waits by
 `Prefer: wait=5`. Every answer has an `X-Request-Id`, which the door's log and audit have, too.
 
 Texts of documents are data. A program that hands them to a language model marks them as such.
@@ -84,6 +86,7 @@ def app_of(desk: Desk, url: str, connections: Connections) -> FastAPI:
     _add_asking(app, desk)
     _add_operating(app, desk, connections)
     _add_resource(app, desk, url)
+    add_page(app)
     app.router.routes.append(Route("/mcp", mcp))
     app.openapi = lambda: _described(app, url)  # type: ignore[method-assign]
     return app
@@ -124,7 +127,9 @@ def _add_problems(app: FastAPI, url: str) -> None:
     @app.exception_handler(HTTPException)
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code = {404: "no_such_address", 405: "method_not_allowed"}.get(error.status_code, "asked_wrongly")
+        if error.status_code == 400:  # a body that is no text
+            return answered(request, DoorRefused("asked_wrongly", str(error.detail)))
+        code = {404: "no_such_address", 405: "method_not_allowed"}.get(error.status_code, "failed")
         request.scope["moat"]["code"] = code
         detail = str(error.detail)
         body = body_of(error.status_code, code, detail, f"{detail}: /openapi.json describes what there is.")
@@ -184,6 +189,12 @@ def _add_asking(app: FastAPI, desk: Desk) -> None:
         filters = wire.filters_of(body.filters)
         found = await desk.ask(asking_of(request), lambda who: retriever.aggregate(who, body.by, filters))
         return JSONResponse({"shares": {value: asdict(share) for value, share in found.items()}})
+
+    @app.post("/v1/feedback", tags=["ask"], response_model=wire.FeedbackKept, responses=_responses(404))
+    async def feedback(body: wire.FeedbackGiven, request: Request) -> Response:
+        """Keep what the asker says of a passage that they may read, for the people who look after the sources."""
+        await desk.feedback(asking_of(request), Said(body.chunk_id, body.verdict, body.why))
+        return JSONResponse({"kept": True})
 
     @app.get("/v1/sources", tags=["ask"], response_model=wire.HoldingsAnswered, responses=_responses())
     async def sources(request: Request) -> Response:

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from moat.door.limits import Rates
 from moat.errors import AccessUnknown, DoorRefused, SettingsError, TokenRefused
@@ -57,7 +58,7 @@ class Callers:
             DoorRefused: `token_missing`, `not_on_behalf`, `too_many_requests`.
         """
         scheme, _, token = headers.get("authorization", "").strip().partition(" ")
-        token, person = token.strip(), headers.get(ON_BEHALF, "").strip()
+        token, person = token.strip(), unquote(headers.get(ON_BEHALF, "").strip())
         if not scheme and self.person:
             caller = Caller(self.person, self.person)
         elif scheme.lower() != "bearer" or not token:
@@ -67,8 +68,8 @@ class Callers:
         if person and caller.name and person != caller.asker:
             if caller.name not in self._services:
                 raise DoorRefused("not_on_behalf")
-            if not PERSON.fullmatch(person):
-                raise DoorRefused("asked_wrongly", "Moat-On-Behalf-Of names a person: user:ID")
+            if not PERSON.fullmatch(person) or not person.isprintable():
+                raise DoorRefused("asked_wrongly", "Moat-On-Behalf-Of names a person: user:ID, percent-encoded")
             caller = Caller(person, person.lower(), by=caller.name)
         if caller.name:
             self._rates.take(caller.name)

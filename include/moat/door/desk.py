@@ -6,7 +6,7 @@ Every way of asking goes through `ask`, so that each has the same limits and the
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -26,8 +26,10 @@ from moat.errors import (
     LedgerUnavailable,
     MoatError,
 )
+from moat.ids import document_id
 from moat.ledger import Ledger
 from moat.ledger.audit import record
+from moat.ledger.feedback import Said, give
 from moat.ledger.members import Expansions
 from moat.ledger.metrics import last_read
 from moat.search.asked_by import ASKED_BY, asked_by
@@ -113,6 +115,16 @@ class Desk:
         shares = await self.ask(asking, lambda who: self.retriever.aggregate(who, "source"))
         read_at = await self._of_the_ledger(lambda: last_read(self.ledger))
         return [Holding(name, n.documents, n.chunks, read_at.get(name)) for name, n in shares.items()]
+
+    async def feedback(self, asking: Asking, said: Said) -> None:
+        """Keep what an asker says of a passage. Raises DoorRefused with `not_found` for one that they may not read."""
+        found = await self.ask(asking, lambda who: self.retriever.get([said.chunk_id], who))
+        if not found:
+            raise DoorRefused("not_found")
+        (hit,), caller = found, await self._caller(asking)
+        document = document_id(self.ledger.tenant, hit.source, hit.document_key)
+        said = replace(said, chunk_id=hit.chunk_id)  # as the ledger writes it
+        await self._of_the_ledger(lambda: give(self.ledger, caller.name, document, said))
 
     async def why(self, asking: Asking, document: tuple[str, str], asker: str) -> Why:
         """Tell an operator why somebody may or may not read a document, and record that it was asked.

@@ -50,7 +50,7 @@ class SearchAsked(wire.Body):
     question: str = Field(
         min_length=1, max_length=wire.MOST_QUESTION, description="The question in the person's words."
     )
-    limit: int = Field(8, ge=1, le=MOST_SHOWN, description="Maximum number of passages.")
+    limit: wire.Whole = Field(8, ge=1, le=MOST_SHOWN, description="Maximum number of passages.")
     filters: dict[str, wire.Value] = wire.FILTERS
 
 
@@ -59,8 +59,8 @@ class DocumentRead(wire.Body):
 
     source: wire.Text = Field(description="Name of the source, as a passage has it.")
     key: wire.Text = Field(description="The document's key, as a passage has it in document_key.")
-    first: int = Field(0, ge=0, le=1_000_000, description="Number of passages to leave out at the beginning.")
-    limit: int = Field(MOST_SHOWN, ge=1, le=MOST_SHOWN, description="Maximum number of passages.")
+    first: wire.Whole = Field(0, ge=0, le=1_000_000, description="Number of passages to leave out at the beginning.")
+    limit: wire.Whole = Field(MOST_SHOWN, ge=1, le=MOST_SHOWN, description="Maximum number of passages.")
 
 
 class PassagesAnswered(wire.HitsAnswered):

@@ -5,17 +5,19 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from moat.door.desk import Holding
 from moat.errors import AskedWrongly
 from moat.filters import Filters, Range
+from moat.ledger.feedback import MOST_WHY
 from moat.search.result_types import MOST_HITS, MOST_IDS, MOST_PAGED, MOST_PASSAGES, Hit, SearchResult
 
 MOST_QUESTION = 8_000  # characters
 MOST_NAME = 2_000  # characters of a source, key or name
 
 Number = int | float
+Whole = Annotated[int, BeforeValidator(lambda n: int(n) if isinstance(n, float) and n.is_integer() else n)]  # 5.0 is 5
 Text = Annotated[str, Field(min_length=1, max_length=MOST_NAME)]
 
 
@@ -50,7 +52,7 @@ class Question(Body):
     question: str = Field(
         min_length=1, max_length=MOST_QUESTION, description="The question in the asker's words.", examples=["leave"]
     )
-    limit: int = Field(10, ge=1, le=MOST_HITS, description="Maximum number of hits.")
+    limit: Whole = Field(10, ge=1, le=MOST_HITS, description="Maximum number of hits.")
     mode: Literal["vector", "keyword", "hybrid"] = Field("hybrid", description="hybrid combines vector and keyword.")
     filters: dict[str, Value] = FILTERS
     group_by: Literal["document"] | None = Field(
@@ -61,7 +63,7 @@ class Question(Body):
 class PageQuestion(Question):
     """A question that is answered page by page, of one view."""
 
-    limit: int = Field(10, ge=1, le=MOST_PAGED, description="Maximum number of hits of this page.")
+    limit: Whole = Field(10, ge=1, le=MOST_PAGED, description="Maximum number of hits of this page.")
     cursor: str | None = Field(None, max_length=8_192, description="The cursor of the page before; null: the first.")
 
 
@@ -76,8 +78,8 @@ class DocumentAsked(Body):
 
     source: Text = Field(description="Name of the source, as a hit has it.")
     key: Text = Field(description="The source's own key of the document, as a hit has it in document_key.")
-    first: int = Field(0, ge=0, le=MOST_PASSAGES, description="Number of passages to leave out at the beginning.")
-    limit: int = Field(100, ge=1, le=MOST_HITS, description="Maximum number of passages.")
+    first: Whole = Field(0, ge=0, le=MOST_PASSAGES, description="Number of passages to leave out at the beginning.")
+    limit: Whole = Field(100, ge=1, le=MOST_HITS, description="Maximum number of passages.")
 
 
 class Counting(Body):
@@ -98,6 +100,20 @@ class WhyAsked(Body):
     source: Text = Field(description="Name of the source.")
     key: Text = Field(description="The source's own key of the document.")
     asker: Text = Field(description="Of whom it is asked, such as user:alice@example.com.")
+
+
+class FeedbackGiven(Body):
+    """What the asker says of a passage; it takes the place of what they said of it before."""
+
+    chunk_id: Text = Field(description="Id of the passage, as a hit has it.")
+    verdict: Literal["up", "down"] = Field(description="up: it helped; down: it did not.")
+    why: str = Field("", max_length=MOST_WHY, description="Why, in a few words.")
+
+
+class FeedbackKept(BaseModel):
+    """The word was kept."""
+
+    kept: bool = Field(description="Always true.")
 
 
 class NewerVersionAnswered(BaseModel):

@@ -22,7 +22,7 @@ from moat.ledger import Ledger, add, older_versions, policies
 from moat.ledger.audit import record
 from moat.ledger.loads import LIVE
 from moat.ledger.pass_tables import pass_document
-from moat.ledger.read_tables import answered
+from moat.ledger.read_tables import answered, feedback
 from moat.ledger.receipts import Receipt, in_quarantine, keep, pending_receipts, subject
 from moat.ledger.tables import (
     access_change,
@@ -87,6 +87,7 @@ def begin(ledger: Ledger, asked: Request, at: datetime | None = None) -> Receipt
             connection.execute(delete(pass_document).where(pass_document.c.document_id.in_(window)))
             older_versions.forget(connection, window)
             connection.execute(delete(answered).where(answered.c.document_id.in_(window)))
+            connection.execute(delete(feedback).where(feedback.c.document_id.in_(window)))
         begun = next(
             (r for r in pending_receipts(connection, ledger, asked.source) if set(r.documents) == set(ids)), None
         )
@@ -163,6 +164,7 @@ def forget(ledger: Ledger, receipt: Receipt) -> dict[str, int]:
             connection.execute(delete(pass_document).where(pass_document.c.document_id.in_(window)))
             older_versions.forget(connection, window)
             connection.execute(delete(answered).where(answered.c.document_id.in_(window)))
+            connection.execute(delete(feedback).where(feedback.c.document_id.in_(window)))
             connection.execute(delete(presence).where(presence.c.chunk_id.in_(of_them)))
             gone["chunks"] += connection.execute(delete(chunk).where(chunk.c.document_id.in_(window))).rowcount
             connection.execute(delete(past_content).where(past_content.c.document_id.in_(window)))

@@ -1,6 +1,6 @@
-"""Tables of what a search says beside a text, and of who was answered from what."""
+"""Tables of what a search says beside a text, of who was answered from what, and of what they said to it."""
 
-from sqlalchemy import Column, ForeignKey, Integer, String, Table
+from sqlalchemy import Column, ForeignKey, Integer, String, Table, Text
 
 from moat.ledger.tables import metadata
 from moat.ledger.types import Guid, Id, Moment
@@ -24,4 +24,15 @@ answered = Table(
     Column("first_at", Moment, nullable=False),
     Column("last_at", Moment, nullable=False),
     Column("n", Integer, nullable=False),  # answers with this document among the hits
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("document_id", Guid, ForeignKey("document.id"), primary_key=True),
+    Column("chunk_id", Guid, primary_key=True),  # stays when the chunk is retired and cleared
+    Column("asker", String(512), primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("verdict", String(8), nullable=False),  # up or down
+    Column("why", Text, nullable=False),
 )

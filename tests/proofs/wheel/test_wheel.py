@@ -64,7 +64,9 @@ def test_the_wheel_holds_the_package_and_nothing_that_could_clash(wheel: Path) -
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"moat"}
     versions = {file.name for file in (PROJECT / "include/moat/ledger/migrations/versions").glob("*.py")}
     assert {name.rpartition("/")[2] for name in names if "/versions/" in name} == versions
-    assert {"moat/py.typed", "moat/ledger/migrations/env.py", "moat/testing/plugin.py"} <= set(names)
+    assert {"moat/py.typed", "moat/door/page.html", "moat/ledger/migrations/env.py", "moat/testing/plugin.py"} <= set(
+        names
+    )
 
 
 DECLARE = """
