@@ -328,8 +328,8 @@ def test_what_is_malformed_is_a_problem_with_a_place(http: httpx.Client, ann: di
     large = http.post("/v1/search", content=b"x" * (600 << 10), headers=ann)
     assert (large.status_code, large.json()["code"]) == (413, "too_large")
     assert http.post("/v1/search", content=b"{", headers={**ann, "content-type": "application/json"}).status_code == 422
-    for body in (b"{", b"\xff*M\x1b_", b"[1]", b'{"question": "\xff"}'):
-        odd = http.post("/v1/search", content=body, headers={**ann, "content-type": "application/json"})
+    for raw in (b"{", b"\xff*M\x1b_", b"[1]", b'{"question": "\xff"}'):
+        odd = http.post("/v1/search", content=raw, headers={**ann, "content-type": "application/json"})
         assert (odd.status_code, odd.json()["code"]) == (422, "asked_wrongly")
     assert http.get("/nowhere").json()["code"] == "no_such_address"
     assert http.get("/v1/search").json()["code"] == "method_not_allowed"
