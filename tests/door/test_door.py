@@ -247,6 +247,8 @@ def test_operators_alone_are_told_why(
     assert (entry["actor"], entry["action"], entry["of"]) == (OPERATOR, "access explained", ANN)
     answers = [why(ann, key) for key in ("people/00.md", "never.md")]
     assert [(a.status_code, a.json()["code"]) for a in answers] == [(403, "not_allowed")] * 2
+    assert why(bearer(issuer, OPERATOR, aud="other"), "people/00.md").json()["code"] == "token_refused"
+    assert why({}, "people/00.md").json()["code"] == "token_missing"
     chat = {**bearer(issuer, CHAT), "moat-on-behalf-of": OPERATOR}
     assert why(chat, "people/00.md").status_code == 403
 

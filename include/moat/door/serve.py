@@ -1,6 +1,7 @@
 """Run the door: what it needs to listen where its settings say, and the server itself."""
 
 import logging
+from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from moat.loopback import is_loopback
 from moat.retrieve import Retriever
 from moat.settings import Settings, environment
 
+MOST_CONNECTIONS = 2_000  # open at once, idle ones too
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -80,8 +82,12 @@ def serve(settings: Settings, person: str = "") -> None:
 
     url_of(settings, person)  # before anything is opened
     logging.getLogger("moat.door").setLevel(logging.INFO)
+    with ExitStack() as opened:  # what is open when the door cannot be opened is closed again
+        retriever = opened.enter_context(closing(Retriever.from_settings(settings)))
+        app = door_of(settings, retriever, person=person)
+        opened.pop_all()
     config = uvicorn.Config(
-        door_of(settings, Retriever.from_settings(settings), person=person),
+        app,
         settings.door_host,
         settings.door_port,
         log_level="warning",
@@ -91,6 +97,7 @@ def serve(settings: Settings, person: str = "") -> None:
         ssl_certfile=settings.door_tls_cert or None,
         ssl_keyfile=settings.door_tls_key or None,
         timeout_keep_alive=30,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=round(settings.search_timeout_s) + 2,
     )
     uvicorn.Server(config).run()
