@@ -20,8 +20,11 @@ from sqlalchemy import func, select
 
 from moat import command as entry
 from moat.cli import app, main
+from moat.ids import document_id
 from moat.index.store import WeaviateStore
 from moat.ledger import Ledger
+from moat.ledger.feedback import Said as Feedback
+from moat.ledger.feedback import give
 from moat.ledger.tables import embedding
 from moat.settings import PROJECT, Settings
 from tests.company import ANN, HUGO, LEAVE, PAY, TRIPS, environment_of, remove_collection
@@ -126,6 +129,9 @@ def loaded(
         said = place.typed(*arguments)
         assert said.code == 0, said
     assert "docs load 1: promoted" in said.out
+    ledger = Ledger(f"sqlite:///{place.env['MOAT_HOME']}/ledger.db", "default")
+    give(ledger, ANN, document_id("default", "docs", "leave.md"), Feedback(str(uuid.uuid4()), "up"))
+    ledger.close()
     yield place
     closed(place, weaviate_server)
 
