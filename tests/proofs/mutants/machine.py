@@ -78,8 +78,8 @@ MACHINE = (
     (
         "the ledger is looked for where a percent sign cuts its path",
         "include/moat/ledger/__init__.py",
-        'folder.replace("%", "%%")',
-        "folder",
+        'str(MIGRATIONS).replace("%", "%%")',
+        "str(MIGRATIONS)",
         "tests/local/test_stack.py::test_migrations_are_found_beside_a_percent_sign",
     ),
     (
