@@ -44,7 +44,7 @@ fmt: $(VENV)/.dev ## Format the code and mend what the linter can
 docs: $(VENV)/.dev ## Build the documentation's site into site/; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir site
 
-# Each of the long proofs alone; `make proofs` runs them in this order, on less data where they take hours.
+# Each of the long proofs alone; `make proofs` runs them one after the other, on less data where they take hours.
 access: programs ## Prove promises, races and failing closed: who may read what
 	$(BIN)/python -m tests.proofs access
 data: programs ## Load real documents: hostile ones, mail with its readers, questions of programmers

@@ -33,10 +33,10 @@ class Part:
 
 PARTS = (
     Part("access", 6, ("tests/proofs/access", *TWO, "--ignore-glob", "*machine*", "--ignore-glob", "*sweep*")),
-    Part("data", 10, ("tests/proofs/data", *TWO)),
-    Part("e2e", 15, ("tests/proofs/e2e", *TWO)),
     Part("pages", 3, ("tests/proofs/pages",)),
     Part("wheel", 3, ("tests/proofs/wheel",)),
+    Part("data", 10, ("tests/proofs/data", *TWO)),
+    Part("e2e", 15, ("tests/proofs/e2e", *TWO)),
     Part("machine", 6, ("tests/proofs/access/test_machine.py",)),
     Part("sweep", 5, ("tests/proofs/access/test_sweep.py",)),
     Part("door", 5, ("tests/proofs/door",)),
