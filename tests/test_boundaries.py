@@ -77,7 +77,19 @@ LOOKS = {
 # Who may import whom: a unit only what stands in a row above its own. Stages are read by the command line and by
 # DAGs, and by no library.
 LAYERS = (
-    ("answered", "batching", "errors", "foreign", "ids", "links", "loopback", "shingles", "strict_yaml", "threads"),
+    (
+        "answered",
+        "asgi",
+        "batching",
+        "errors",
+        "foreign",
+        "ids",
+        "links",
+        "loopback",
+        "shingles",
+        "strict_yaml",
+        "threads",
+    ),
     ("filters", "tracing", "waiting"),
     ("listening",),
     ("records", "settings", "connections", "declarations", "metadata", "retry_after", "staging", "timeparse"),

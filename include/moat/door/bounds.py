@@ -3,28 +3,22 @@
 An ASGI middleware. A body beyond the bound is refused at its announced length, or at the byte that is too many.
 """
 
-import asyncio
 import json
 import logging
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
+from moat.asgi import App, Event, Receive, Scope, Send, Unread, given_body, read_body
 from moat.door.counters import Counters
 from moat.door.problems import MEDIA_TYPE, headers_of, kind_of, problem_of
 from moat.errors import DoorRefused
 from moat.search.asked_by import asked_by
 
 log = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_BYTES = 512 << 10  # of one body
 READING_S = 15.0  # for one body
@@ -87,7 +81,7 @@ class Bounds:
         try:
             self._check(scope["path"], headers)
             body = await _read(receive, headers)
-            await self._app(scope, _given(body, receive), send)
+            await self._app(scope, given_body(body, receive), send)
         except DoorRefused as refused:
             told["code"] = refused.code
             await _answer(send, refused)
@@ -125,34 +119,14 @@ async def _read(receive: Receive, headers: dict[str, str]) -> bytes:
     """Read a body. Raises DoorRefused at the byte that is too many, and when it takes too long."""
     announced = headers.get("content-length", "0")
     if not (announced.isascii() and announced.isdigit()) or len(announced) > 15 or int(announced) > MOST_BYTES:
-        raise DoorRefused("too_large", f"A request takes {MOST_BYTES >> 10} KiB.")
-    parts, size = list[bytes](), 0
-    try:
-        async with asyncio.timeout(READING_S):
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise DoorRefused("too_slow")
-                size += len(event.get("body", b""))
-                if size > MOST_BYTES:
-                    raise DoorRefused("too_large", f"A request takes {MOST_BYTES >> 10} KiB.")
-                parts.append(event.get("body", b""))
-                if not event.get("more_body"):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise DoorRefused("too_slow") from None
+        raise _unread("too large")
+    return await read_body(receive, MOST_BYTES, READING_S, _unread)
 
 
-def _given(body: bytes, receive: Receive) -> Receive:
-    """Hand on a body that was read, then what the client does next."""
-    left = [body]
-
-    async def give() -> Event:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
-        return await receive()
-
-    return give
+def _unread(why: Unread) -> DoorRefused:
+    if why == "too large":
+        return DoorRefused("too_large", f"A request takes {MOST_BYTES >> 10} KiB.")
+    return DoorRefused("too_slow")
 
 
 async def _answer(send: Send, refused: DoorRefused) -> None:

@@ -5,10 +5,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from moat.asgi import App
 from moat.async_retrieve import AsyncRetriever
 from moat.connections import Connections, EnvironmentConnections
 from moat.door.app import app_of
-from moat.door.bounds import App, Bounds
+from moat.door.bounds import Bounds
 from moat.door.desk import Desk
 from moat.errors import SettingsError
 from moat.ledger import Ledger

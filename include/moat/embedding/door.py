@@ -3,19 +3,12 @@
 An ASGI middleware. A body beyond the bound is refused at its announced length, or at the byte that is too many.
 """
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from moat.asgi import App, Event, Receive, Scope, Send, Unread, given_body, read_body
 from moat.embedding.limits import MOST_BYTES
 from moat.embedding.sealed import OVERHEAD, PATH, Message, seal, unseal
-
-Scope = MutableMapping[str, Any]
-Event = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Event]]
-Send = Callable[[Event], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_HELD = 64 << 20  # bytes of bodies that wait for the model or are being read
 READING_S = 60.0  # for one body
@@ -56,11 +49,11 @@ class Door:
                 held = 0
                 raise _Refused(503, "too many requests wait: try again in a moment")
             self._held += held
-            body = await _read(receive, most)
+            body = await read_body(receive, most, READING_S, _unread)
             if scope["path"] == PATH:
                 await self._opened(body, scope, receive, send)
             else:
-                await self._app(scope, _given(body, receive), send)
+                await self._app(scope, given_body(body, receive), send)
         except _Refused as refused:
             await _answer(send, refused)
         finally:
@@ -88,7 +81,7 @@ class Door:
             elif event["type"] == "http.response.body":
                 parts.append(event.get("body", b""))
 
-        await self._app(inner, _given(asked.body, receive), keep)
+        await self._app(inner, given_body(asked.body, receive), keep)
         sealed = seal(self._key, "answer", Message(head, b"".join(parts)), body)
         await _send(send, 200, "application/octet-stream", sealed)
 
@@ -103,35 +96,13 @@ def _announced(scope: Scope) -> int | None:
     return 0
 
 
-async def _read(receive: Receive, most: int) -> bytes:
-    """Read a body. Raises _Refused at the byte that is too many, and when it takes too long."""
-    parts, size = list[bytes](), 0
-    try:
-        async with asyncio.timeout(READING_S):
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise _Refused(400, "the request broke off")
-                size += len(event.get("body", b""))
-                if size > most:
-                    raise _Refused(413, TOO_LARGE)
-                parts.append(event.get("body", b""))
-                if not event.get("more_body"):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise _Refused(408, f"the request was not sent in {READING_S:g} seconds") from None
-
-
-def _given(body: bytes, receive: Receive) -> Receive:
-    """Hand on a body that was read, then what the client does next."""
-    left = [body]
-
-    async def give() -> Event:
-        if left:
-            return {"type": "http.request", "body": left.pop(), "more_body": False}
-        return await receive()
-
-    return give
+def _unread(why: Unread) -> _Refused:
+    said = {
+        "too large": (413, TOO_LARGE),
+        "broken off": (400, "the request broke off"),
+        "too slow": (408, f"the request was not sent in {READING_S:g} seconds"),
+    }
+    return _Refused(*said[why])
 
 
 async def _answer(send: Send, refused: _Refused) -> None:
