@@ -49,6 +49,7 @@ __all__ = ["AsyncClient", "Bearer", "Client", "Range"]
 G = TypeVar("G", bound=Refusable)
 Token = str | Callable[[], str]
 TIMEOUT_S = 20.0
+# Such as a kept connection that the door closed: every call only asks, so it is sent once more.
 BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
 AGAIN = (429, 503)  # asked again after Retry-After, where the time allows it
 _FIELDS = {field.name for field in fields(Hit)}
@@ -132,18 +133,14 @@ class Client:
         end = time.monotonic() + self._timeout_s
         if asker is None or asker == "":
             return _refused(call, "unknown_asker", "nobody asks")
-        headers, broken = _headers(asker, self._token), 0
+        headers, broken = _headers(asker, self._token), False
         while True:
             try:
                 answer = self._http.post(call.path, json=call.body, headers=headers)
-            except (
-                BROKEN
-            ) as error:  # such as a kept connection that the door closed: every call only asks, so once more
-                broken += 1
-                if broken > 1:
-                    return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
-                continue
             except httpx.HTTPError as error:
+                if isinstance(error, BROKEN) and not broken:
+                    broken = True
+                    continue
                 return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
             if not (wait_s := _wait_s(answer, end)):
                 return _result(answer, call)
@@ -220,18 +217,14 @@ class AsyncClient:
         end = time.monotonic() + self._timeout_s
         if asker is None or asker == "":
             return _refused(call, "unknown_asker", "nobody asks")
-        headers, broken = _headers(asker, self._token), 0
+        headers, broken = _headers(asker, self._token), False
         while True:
             try:
                 answer = await self._http.post(call.path, json=call.body, headers=headers)
-            except (
-                BROKEN
-            ) as error:  # such as a kept connection that the door closed: every call only asks, so once more
-                broken += 1
-                if broken > 1:
-                    return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
-                continue
             except httpx.HTTPError as error:
+                if isinstance(error, BROKEN) and not broken:
+                    broken = True
+                    continue
                 return _refused(call, "door_unavailable", f"the door did not answer: {type(error).__name__}")
             if not (wait_s := _wait_s(answer, end)):
                 return _result(answer, call)
