@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
@@ -30,6 +30,7 @@ from moat.pages.sources import Overview
 from moat.runtime import Runtime, staging_of
 from moat.settings import Settings
 
+T = TypeVar("T", loads.Load, incidents.Incident)
 log = logging.getLogger("moat.pages")
 STATIC = Path(__file__).parent / "static"
 BEHIND, FOUND = 100, 50  # documents in one answer
@@ -116,9 +117,10 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
         if not who.may(right, source):
             raise HTTPException(403, f"your role may not do this (missing: {right})")
 
-    def seen_load(who: Person, number: int, right: Right = "see") -> loads.Load:
+    def seen(find: Callable[[Ledger, int], T], who: Person, number: int, right: Right = "see") -> T:
+        """The load or incident of this number; what they may not see answers as what is not there."""
         try:
-            found = loads.get(state.ledger(), number)
+            found = find(state.ledger(), number)
         except LedgerError:
             raise
         except MoatError:
@@ -152,13 +154,13 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
 
     @app.get("/api/loads/{number}")
     def load(who: Who, number: int) -> dict[str, Any]:
-        found = seen_load(who, number)
+        found = seen(loads.get, who, number)
         rights = {right: who.may(right, found.source) for right in ("decide", "trigger", "mend")}
         return {**load_page.page(state.ledger(), Settings.load(), number), "rights": rights}
 
     @app.get("/api/loads/{number}/documents")
     def behind_load(who: Who, number: int, kind: behind.Kind, after: str = "") -> dict[str, Any]:
-        of = seen_load(who, number)
+        of = seen(loads.get, who, number)
         found = behind.of_load(state.ledger(), of, kind, BEHIND, after)
         if not found.n and of.proved_at is None and kind != "aside":
             staging = staging_of(Settings.load(), state.connections())
@@ -167,7 +169,7 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
 
     @app.post("/api/loads/{number}/rollback", dependencies=change)
     def rollback(who: Who, number: int, asked: RolledBack) -> dict[str, Any]:
-        seen_load(who, number, "decide")
+        seen(loads.get, who, number, "decide")
         ledger, settings = state.ledger(), Settings.load()
         approvals.require(ledger, settings, who.name, f"rollback of load {number}")
         done = loads.rollback(ledger, number, who.name, asked.because, holding=asked.hold)
@@ -210,12 +212,12 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
 
     @app.get("/api/incidents/{number}")
     def incident(who: Who, number: int) -> dict[str, Any]:
-        found = seen_incident(who, number)
+        found = seen(incidents.get, who, number)
         return {**incident_page.page(state.ledger(), found), "rights": {"mend": who.may("mend", found.source)}}
 
     @app.post("/api/incidents/{number}/{step}", dependencies=change)
     def decided(who: Who, number: int, step: incident_page.Step, asked: Decided) -> dict[str, Any]:
-        seen_incident(who, number, "mend")
+        seen(incidents.get, who, number, "mend")
         runtime = state.runtime()
         try:
             done = incident_page.decide(runtime, number, step, who.name, asked.because)
@@ -236,16 +238,6 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
     def why(who: Who, asked: WhyAsked) -> dict[str, Any]:
         allowed(who, "ask", asked.source)
         return asking.rule(state.ledger(), Settings.load(), who, asked.source, key=asked.key, asker=asked.asker)
-
-    def seen_incident(who: Person, number: int, right: Right = "see") -> incidents.Incident:
-        try:
-            found = incidents.get(state.ledger(), number)
-        except LedgerError:
-            raise
-        except MoatError:
-            raise HTTPException(404, "there is no such thing, or you may not see it") from None
-        allowed(who, right, found.source)
-        return found
 
     return app
 
