@@ -20,7 +20,7 @@ ALICE, BOB = "user:alice.martins@example.com", "user:bob.keller@example.com"
 
 @pytest.fixture(scope="module")
 def moat(tmp_path_factory: pytest.TempPathFactory, binaries: Path, weaviate_server: object, s3_server: str) -> Iterator[Installation]:  # fmt: skip
-    made = Installation(tmp_path_factory.mktemp("installation") / "mo at ü#1%", binaries)
+    made = Installation(tmp_path_factory.mktemp("installation") / "mo at ü#1", binaries)
     made.environment["MOAT_METRICS_KEY"] = METRICS_KEY
     with running(made):
         yield made
