@@ -38,6 +38,7 @@
         DecisionRefused     whoever decides is not among MOAT_APPROVERS
         IncidentRefused     there is no such incident, or it is closed
         AuditBroken         the audit's chain of hashes is broken
+        RenameRefused       a source cannot be renamed, or has a name that another had
         ErasureRefused      an erasure cannot be done, or no longer holds
         AskedWrongly        what a person typed or an application asks by is not known
         CursorRefused       a cursor was changed, or is of another asker or question
@@ -222,6 +223,10 @@ class IncidentRefused(FatalError):
 
 class AuditBroken(FatalError):
     """The audit's chain of hashes is broken: a row was changed, removed or inserted."""
+
+
+class RenameRefused(FatalError):
+    """A source cannot be renamed now, or has a name that another had before."""
 
 
 class ErasureRefused(FatalError):

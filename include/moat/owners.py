@@ -5,6 +5,7 @@ from pathlib import Path
 from moat.dagfile import DAGS, Declared, both, declared, declares, known_as, source_named
 from moat.errors import MoatError
 from moat.ledger import Ledger, sources
+from moat.ledger.former_names import refuse_former
 from moat.settings import Settings
 from moat.source import Source
 
@@ -47,8 +48,11 @@ def claim(ledger: Ledger, name: str, file: Path, folder: Path = DAGS, only_look:
 
     Raises:
         DeclarationError: The file that the source belongs to declares it, too.
+        RenameRefused: Another source had this name before.
         LedgerError: The database did not answer.
     """
+    with ledger.read() as connection:
+        refuse_former(connection, ledger.tenant, name)
     here, owner = known_as(file, folder), sources.owners(ledger).get(name)
     if owner == here:
         return

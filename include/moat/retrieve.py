@@ -25,6 +25,7 @@ from moat.filters import NAMES, Filters, Range, check
 from moat.ids import document_id, is_id
 from moat.index.store import Mode, Store, WeaviateStore
 from moat.ledger import Ledger, answers, counting, id_secret
+from moat.ledger.former_names import first_names
 from moat.ledger.members import Expansions
 from moat.ledger.older_versions import newer_of
 from moat.ledger.second_look import look_by_document, look_by_id
@@ -276,8 +277,8 @@ class Retriever:
 
         def work(who: Identity) -> SearchResult:
             tenant = self._ledger.tenant
-            of = document_id(tenant, source, key)
             with self._ledger.read() as connection:
+                of = document_id(tenant, first_names(connection, tenant, [source])[0], key)
                 mine = self._principals(connection, who)
                 seen = look_by_document(connection, tenant, mine, of, slice(first, first + limit))
                 newer = newer_of(connection, tenant, mine, {of} if seen else set()).get(of)

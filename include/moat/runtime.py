@@ -7,8 +7,8 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from moat.connections import Connections
-from moat.ids import document_id
 from moat.ledger import Ledger, spending
+from moat.ledger.former_names import document_ids
 from moat.ledger.loads import Load, get
 from moat.ledger.resume import told_if_overtaken
 from moat.readers.reader import Reading
@@ -176,7 +176,7 @@ def batch_path(source: str, load: int, stage: str, batch: int) -> str:
 
 def raw_path(runtime: Runtime, source: str, key: str) -> str:
     """Path of a quarantined document's bytes in staging."""
-    return f"{source}/quarantine/{document_id(runtime.settings.tenant, source, key)}"
+    return f"{source}/quarantine/{document_ids(runtime.ledger, source, [key])[0]}"
 
 
 def timed(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -39,6 +39,18 @@ RESERVED = ("verify", "list")  # subcommands of `moat erase`, so no source may h
 OWN_DAGS = ("anchor_audit", "held_access", "reconcile", "replay_quarantine", "sync_access", "sync_directory")
 
 
+def name_faults(name: str) -> list[str]:
+    """Why a source cannot have this name; empty if it can."""
+    found = []
+    if not NAME.fullmatch(name):
+        found.append("small letters, digits and _, beginning with a letter, at most 64")
+    if name in RESERVED:
+        found.append(f"`moat erase {name}` is a command; choose another")
+    if name in OWN_DAGS:
+        found.append(f"a DAG of Moat has this id; choose another, such as {name}_docs")
+    return found
+
+
 @declared
 class Chunking:
     """Size of chunks, in tokens of the embedding model, heading path included.
@@ -222,13 +234,7 @@ class Source:
 
     def wrong(self) -> list[str]:
         """Return the errors of the declaration; empty if it is valid."""
-        found = []
-        if not NAME.fullmatch(self.name):
-            found.append(f"name={self.name!r}: small letters, digits and _, beginning with a letter, at most 64")
-        if self.name in RESERVED:
-            found.append(f"name={self.name!r}: `moat erase {self.name}` is a command; choose another")
-        if self.name in OWN_DAGS:
-            found.append(f"name={self.name!r}: a DAG of Moat has this id; choose another, such as {self.name}_docs")
+        found = [f"name={self.name!r}: {fault}" for fault in name_faults(self.name)]
         if self.directory and not NAME.fullmatch(self.directory):
             found.append(f"directory={self.directory!r}: the name of a Directory, small letters, digits and _")
         if self.link and (why := wrong_link(self.link)):

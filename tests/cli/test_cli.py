@@ -200,6 +200,7 @@ CHANGING = {  # in tests of their own
     ("backup",),
     ("restore",),
     ("source", "new"),
+    ("source", "rename"),
     ("resume",),
     ("reject",),
     ("rollback",),

@@ -19,10 +19,10 @@ from moat.checks.audience import Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
 from moat.checks.sample import Lowest
-from moat.ids import document_id
 from moat.ledger.access import bodies
 from moat.ledger.checks import CheckResult, one_over
 from moat.ledger.documents import having
+from moat.ledger.former_names import document_ids
 from moat.records import Chunk
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def _again(candidate: Candidate, audience: Audience, seen: Duplicates) -> Matche
     wanted = {identity for row in there for identity in (row.one, row.other)}
     if wanted:  # documents that this load replaces or removes, as when a folder moves, are no duplicates
         wanted -= {p.id for p in candidate.prepared() if p.id in wanted}
-        gone = (document_id(ledger.tenant, name, p.key) for p in candidate.plan() if p.what == "vanished")
+        gone = document_ids(ledger, name, (p.key for p in candidate.plan() if p.what == "vanished"))
         wanted -= {identity for identity in gone if identity in wanted}
     with ledger.read() as connection:
         policies = bodies(connection, {row.policy for row in there})

@@ -15,9 +15,9 @@ from moat.access.rules import AccessFiles, AccessRule, Columns, ObjectTags
 from moat.checks.audience import Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.widening import Opened, why_far
-from moat.ids import document_id
 from moat.ledger import Ledger, projection, same_text
 from moat.ledger.checks import CheckResult
+from moat.ledger.former_names import document_ids
 from moat.ledger.same_text import Holder, Marked
 from moat.shingles import Shingles, lowest
 from moat.source import Limits
@@ -119,12 +119,14 @@ class Restricted:
     def coming_back(self, source: str, opened: Sequence[Opened]) -> list[Spread]:
         """The texts of few in documents of a source that were masked and are to be seen again."""
         wide = self.may_hold([one.now for one in opened if one.was is None])
-        masked = [
-            (document_id(self._ledger.tenant, source, one.key), one)
-            for one in opened
-            if one.was is None and one.now in wide
-        ]
-        return list(self.find(Arrival(id=i, key=one.key, policy=one.now, text=self._text(i)[1]) for i, one in masked))
+        masked = [one for one in opened if one.was is None and one.now in wide]
+        ids = document_ids(self._ledger, source, (one.key for one in masked))
+        return list(
+            self.find(
+                Arrival(id=i, key=one.key, policy=one.now, text=self._text(i)[1])
+                for i, one in zip(ids, masked, strict=True)
+            )
+        )
 
     def _of_window(self, window: Sequence[tuple[Arrival, set[int]]]) -> Iterator[Spread]:
         found: dict[int, list[Marked]] = {}

@@ -5,6 +5,7 @@ from moat.checks.duplicates import FEWEST_SHINGLES, shingles_of
 from moat.checks.sample import Lowest
 from moat.ids import document_id
 from moat.ledger import projection
+from moat.ledger.former_names import first_name
 
 MOST_COMPARED = 500  # changed documents; more are sampled
 KEPT = 0.5  # of the shorter text's shingles; a swapped body under the same headings keeps up to 40 %
@@ -18,10 +19,10 @@ def measure(candidate: Candidate) -> None:
     few shingles are left out.
     """
     ledger, name = candidate.runtime.ledger, candidate.source.name
-    changed = Lowest[str](MOST_COMPARED)
+    changed, first = Lowest[str](MOST_COMPARED), first_name(ledger, name)
     for p in candidate.plan():
         if p.edited:
-            identity = document_id(ledger.tenant, name, p.key)
+            identity = document_id(ledger.tenant, first, p.key)
             changed.add(identity, p.key)
     sample = changed.values()
     before = {id_: _shingles(texts) for id_, texts in projection.visible_texts(ledger, name, list(sample)).items()}

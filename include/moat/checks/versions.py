@@ -15,8 +15,8 @@ from moat.access.policy import Policy
 from moat.checks.audience import Audience, policy_of
 from moat.checks.candidate import Candidate
 from moat.checks.changed_text import Text
-from moat.ids import document_id
 from moat.ledger.checks import CheckResult
+from moat.ledger.former_names import document_ids
 from moat.ledger.older_versions import VersionPair
 from moat.ledger.projection import VisiblePart, visible_names, visible_versions
 from moat.risks import personal, secrets
@@ -163,7 +163,7 @@ def _loaded(candidate: Candidate, marked: frozenset[str]) -> Iterator[Named]:
 def _visible(candidate: Candidate, marked: frozenset[str]) -> Iterator[Named]:
     """Visible documents that this load neither replaces nor removes."""
     ledger, source = candidate.runtime.ledger, candidate.source.name
-    moved = {document_id(ledger.tenant, source, p.key) for p in candidate.plan() if p.what == "vanished"}
+    moved = set(document_ids(ledger, source, (p.key for p in candidate.plan() if p.what == "vanished")))
     moved |= {p.id for p in candidate.prepared()}
     for row in visible_names(ledger, source):
         if row.id not in moved and (names := names_of(row.key, row.title, marked)):

@@ -12,8 +12,8 @@ from moat.cli import render
 from moat.cli.filters import filters_of
 from moat.cli.shared import Json, Key, Name, err, known_source, opened_ledger, out
 from moat.errors import FatalError
-from moat.ids import document_id
 from moat.ledger import answers, quarantine
+from moat.ledger.former_names import document_ids
 from moat.ledger.quarantine import Quarantined, Which
 from moat.search.explain_access import Why, why
 from moat.search.explain_document import Revision
@@ -134,7 +134,7 @@ def explain(source: Name, key: Key, asker: As = "", json: Json = False) -> None:
         found = why(ledger, (source, key), asker, settings) if asker and story else None
         read_by = answers.words(
             ledger,
-            [document_id(ledger.tenant, source, key)],
+            document_ids(ledger, source, [key]),
             datetime.now(UTC) - answers.KEPT,
             settings.record_answers,
         )

@@ -16,6 +16,7 @@ from rich.console import Console
 from moat.connections import Connections
 from moat.errors import FatalError, MoatError
 from moat.ledger import Ledger, loads
+from moat.ledger.former_names import name_now
 from moat.owners import sources_of
 from moat.runtime import Runtime
 from moat.settings import PROJECT, Settings
@@ -86,6 +87,8 @@ def known_source(ledger: Ledger, name: str) -> str:
     there = sorted({*loaded, *sources_of(ledger).sources})
     if name in there:
         return name
+    if (now := name_now(ledger, name)) != name:
+        raise FatalError(f"source {name} was renamed and is called {now} now")
     near = get_close_matches(name, there, 1, 0.6)
     raise FatalError(
         f"there is no source {name!r}, neither in dags/ nor in the ledger; "

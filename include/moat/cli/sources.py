@@ -1,4 +1,4 @@
-"""moat source list, source new, source retire."""
+"""moat source list, source new, source rename, source retire."""
 
 import sys
 from typing import Annotated
@@ -11,17 +11,20 @@ from moat.cli.new_source import new
 from moat.cli.shared import Because, Json, me, open_runtime, opened_ledger, out, raise_all
 from moat.errors import ErasureRefused
 from moat.ledger import approvals, documents, retiring
+from moat.maintenance.rename import check_new_name
+from moat.maintenance.rename import rename as rename_source
 from moat.maintenance.retire import refuse_declared, remove
 from moat.maintenance.sources import listing
 from moat.owners import sources_of
 
-source_app = typer.Typer(no_args_is_help=True, help="List, begin and retire sources.")
+source_app = typer.Typer(no_args_is_help=True, help="List, begin, rename and retire sources.")
 
 
 def add(app: typer.Typer) -> None:
     app.add_typer(source_app, name="source")
     source_app.command("list")(list_)
     source_app.command()(new)
+    source_app.command()(rename)
     source_app.command()(retire)
 
 
@@ -36,6 +39,29 @@ def list_(json: Json = False) -> None:
         rows = ((f.source, f.file or "no DAG file", f.documents, f.last_load, f.last_at, f.state) for f in found)
         render.table(out, ("source", "DAG file", "documents", "last load", "at", "state"), rows, "no source")
     raise_all(list(declared.broken.values()))
+
+
+def rename(
+    old: Annotated[str, typer.Argument(help="Name of the source.")],
+    new: Annotated[str, typer.Argument(help="Its new name, which no source has or had.")],
+    json: Json = False,
+) -> None:
+    """Give a source another name. Its documents, vectors, loads, bounds and erasures stay; nothing is loaded again."""
+    with open_runtime(quiet=json) as runtime:
+        ledger = runtime.ledger
+        approvals.require(ledger, runtime.settings, me(), f"renaming of {old}")
+        check_new_name(ledger, old, new)
+        n = rename_source(runtime, old, new, me())
+        file = sources_of(ledger).files.get(old)
+    if json:
+        typer.echo(render.as_json({"was": old, "source": new, "documents": n, "declared_by_the_old_name_in": file}))
+        return
+    out.print(f"{old} is called {new} now: {n:,} documents keep their ids, vectors and history")
+    if file:
+        out.print(
+            f'dags/{file} still declares {old}: write Source(name="{new}", …) there; until then its runs are refused'
+        )
+    out.print(f"Airflow keeps the runs of before under the DAG {old}: `airflow dags delete {old}` removes them")
 
 
 def retire(

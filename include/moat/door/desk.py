@@ -26,10 +26,10 @@ from moat.errors import (
     LedgerUnavailable,
     MoatError,
 )
-from moat.ids import document_id
 from moat.ledger import Ledger
 from moat.ledger.audit import record
 from moat.ledger.feedback import Said, give
+from moat.ledger.former_names import document_ids
 from moat.ledger.members import Expansions
 from moat.ledger.metrics import last_read
 from moat.search.asked_by import ASKED_BY, asked_by
@@ -122,7 +122,7 @@ class Desk:
         if not found:
             raise DoorRefused("not_found")
         (hit,), caller = found, await self._caller(asking)
-        document = document_id(self.ledger.tenant, hit.source, hit.document_key)
+        document = await self._of_the_ledger(lambda: document_ids(self.ledger, hit.source, [hit.document_key])[0])
         said = replace(said, chunk_id=hit.chunk_id)  # as the ledger writes it
         await self._of_the_ledger(lambda: give(self.ledger, caller.name, document, said))
 

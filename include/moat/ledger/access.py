@@ -16,9 +16,9 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, or_,
 
 from moat.access.policy import Policy
 from moat.batching import windows
-from moat.ids import document_id
 from moat.ledger import Ledger, add
 from moat.ledger.audit import record
+from moat.ledger.former_names import document_ids, refuse_former
 from moat.ledger.loads import LIVE, Load, fenced
 from moat.ledger.policies import keep
 from moat.ledger.tables import access_change, document, hold, hold_document, load, source
@@ -36,8 +36,9 @@ class Moved:
 
 
 def begin(ledger: Ledger, name: str) -> int:
-    """Return the source's access number at the start of a reading."""
+    """Return the source's access number at the start of a reading. Raises RenameRefused for a name that another had."""
     with ledger.write() as connection:
+        refuse_former(connection, ledger.tenant, name)
         add(connection, source, [{"tenant": ledger.tenant, "name": name, "fence": 0}])
         where = (source.c.tenant == ledger.tenant, source.c.name == name)
         return int(connection.execute(select(source.c.access_seq).where(*where)).scalar_one())
@@ -52,13 +53,14 @@ def forget_changes(ledger: Ledger, current: Load) -> None:
 
 def introduce(ledger: Ledger, current: Load, listed: Sequence[tuple[str, str]]) -> None:
     """Insert documents new to the ledger, with their policies."""
+    ids = document_ids(ledger, current.source, (key for key, _ in listed))
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         seq = next_seq(connection, ledger, current.source)
         digests = keep(connection, ledger.tenant, {Policy.from_text(policy) for _, policy in listed})
         rows = [
             {
-                "id": document_id(ledger.tenant, current.source, key),
+                "id": identity,
                 "tenant": ledger.tenant,
                 "source": current.source,
                 "key": key,
@@ -67,7 +69,7 @@ def introduce(ledger: Ledger, current: Load, listed: Sequence[tuple[str, str]]) 
                 "access_seen": seq,
                 "first_seen": datetime.now(UTC),
             }
-            for key, policy in listed
+            for identity, (key, policy) in zip(ids, listed, strict=True)
         ]
         for window in windows(rows):
             add(connection, document, window)
@@ -87,9 +89,10 @@ def narrow(ledger: Ledger, current: Load, changes: Sequence[tuple[str, str | Non
         changes: (key, canonical policy) of each listed document; None for unknown access.
         base: The access number returned by `begin` for this reading.
     """
+    ids = document_ids(ledger, current.source, (key for key, _ in changes))
     wanted = {
-        document_id(ledger.tenant, current.source, key): Policy.from_text(policy) if policy else None
-        for key, policy in changes
+        identity: Policy.from_text(policy) if policy else None
+        for identity, (_, policy) in zip(ids, changes, strict=True)
     }
     with ledger.write() as connection:
         fenced(connection, ledger, current)
@@ -175,7 +178,7 @@ def moving(ledger: Ledger, current: Load, keys: Sequence[str]) -> list[str]:
     query = (
         select(document.c.key)
         .outerjoin(access_change, coming)
-        .where(document.c.id.in_([document_id(ledger.tenant, current.source, key) for key in keys]))
+        .where(document.c.id.in_(document_ids(ledger, current.source, keys)))
         .where(or_(access_change.c.policy.is_not(None), document.c.policy.is_distinct_from(document.c.indexed)))
     )
     with ledger.read() as connection:

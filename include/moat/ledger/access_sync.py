@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from moat.access.policy import PUBLIC, Policy
 from moat.batching import windows
-from moat.ids import document_id
 from moat.ledger import Ledger, passes
 from moat.ledger.access import Moved, bodies, decided, live_change, narrow_now, next_seq, record_audit, write
 from moat.ledger.documents import promoted, visible
+from moat.ledger.former_names import document_ids
 from moat.ledger.loads import LIVE, Load
 from moat.ledger.policies import keep
 from moat.ledger.tables import access_change, document, hold_document, load, policy_entry, revision, source
@@ -60,7 +60,7 @@ def begun(ledger: Ledger, name: str, max_age_s: float, at_least_s: float) -> Non
 
 def compare(ledger: Ledger, name: str, listed: Sequence[Listed]) -> list[Observed]:
     """Listed documents whose access differs from the ledger or a load in progress."""
-    of = {document_id(ledger.tenant, name, one.key): one for one in listed}
+    of = dict(zip(document_ids(ledger, name, (one.key for one in listed)), listed, strict=True))
     policies = {one.policy: Policy.from_text(one.policy) for one in listed if one.policy}
     digests = {text: policy.digest(ledger.tenant) for text, policy in policies.items()}
     query = (
@@ -105,9 +105,10 @@ def drop_coming(ledger: Ledger, name: str, keys: Sequence[str]) -> None:
     """Cancel pending widenings of documents that the source no longer lists."""
     if not keys:
         return
+    ids = document_ids(ledger, name, keys)
     with ledger.write() as connection:
         next_seq(connection, ledger, name)
-        for window in windows(document_id(ledger.tenant, name, key) for key in keys):
+        for window in windows(ids):
             _drop(connection, window)
 
 
@@ -297,7 +298,7 @@ def in_step(ledger: Ledger, name: str, keys: Sequence[str], base: int) -> None:
 
     What was taken back after that is left as it is: the reading may have seen the access before.
     """
-    for window in windows(document_id(ledger.tenant, name, key) for key in keys):
+    for window in windows(document_ids(ledger, name, keys)):
         with ledger.write() as connection:
             let_in(connection, window, document.c.access_seen <= base)
 

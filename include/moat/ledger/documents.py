@@ -26,8 +26,8 @@ from sqlalchemy import (
 from moat.access.policy import Policy
 from moat.batching import windows
 from moat.errors import AccessUnknown
-from moat.ids import document_id
 from moat.ledger import Ledger, add
+from moat.ledger.former_names import document_ids
 from moat.ledger.loads import Load, fenced
 from moat.ledger.policies import keep
 from moat.ledger.tables import chunk, document, load, presence, quarantine, revision
@@ -248,7 +248,7 @@ def stage(
 
 def retire(ledger: Ledger, current: Load, keys: Sequence[str]) -> int:
     """Retire documents at promotion of this load; returns their number of chunks."""
-    ids = [document_id(ledger.tenant, current.source, key) for key in keys]
+    ids = document_ids(ledger, current.source, keys)
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         _undo(connection, current, ids)
@@ -287,14 +287,13 @@ def unstage(ledger: Ledger, current: Load, but: Collection[str]) -> list[str]:
 
 def touch(ledger: Ledger, current: Load, moved: Sequence[RawDocument]) -> None:
     """Store new fingerprints and modified times of documents whose content is unchanged."""
+    ids = document_ids(ledger, current.source, (one.key for one in moved))
     with ledger.write() as connection:
         fenced(connection, ledger, current)
-        for one in moved:
+        for identity, one in zip(ids, moved, strict=True):
             stamps = {"fingerprint": one.fingerprint, "modified_at": _moment(one.modified)}
             connection.execute(
-                update(revision)
-                .where(revision.c.document_id == document_id(ledger.tenant, current.source, one.key), visible(revision))
-                .values(stamps)
+                update(revision).where(revision.c.document_id == identity, visible(revision)).values(stamps)
             )
 
 

@@ -17,9 +17,10 @@ from sqlalchemy import Connection, delete, exists, insert, or_, select, update
 from moat.access.policy import Policy, canonical
 from moat.batching import windows
 from moat.errors import ErasureRefused
-from moat.ids import document_id, text_hash
+from moat.ids import text_hash
 from moat.ledger import Ledger, add, older_versions, policies
 from moat.ledger.audit import record
+from moat.ledger.former_names import document_ids
 from moat.ledger.loads import LIVE
 from moat.ledger.pass_tables import pass_document
 from moat.ledger.read_tables import answered, feedback
@@ -62,7 +63,7 @@ def begin(ledger: Ledger, asked: Request, at: datetime | None = None) -> Receipt
     at which the source was retired go when it is loaded again; one of this request's own takes their place.
     """
     keys = tuple(dict.fromkeys(asked.keys))
-    ids = tuple(document_id(ledger.tenant, asked.source, key) for key in keys)
+    ids = tuple(document_ids(ledger, asked.source, keys))
     now = at or datetime.now(UTC)
     with ledger.write() as connection:
         of_it = (source.c.tenant == ledger.tenant, source.c.name == asked.source)

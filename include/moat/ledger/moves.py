@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from sqlalchemy import Column, ForeignKey, Table, delete, select
 
 from moat.batching import windows
-from moat.ids import document_id
 from moat.ledger import Ledger, add
+from moat.ledger.former_names import document_ids
 from moat.ledger.loads import Load, fenced
 from moat.ledger.tables import document, load, metadata
 from moat.ledger.types import Guid, Id
@@ -27,14 +27,10 @@ moved_document = Table(
 
 def keep(ledger: Ledger, current: Load, pairs: Iterable[tuple[str, str]]) -> None:
     """Keep the moves of a load as (old key, new key); another try of the load replaces them."""
-    rows = [
-        {
-            "document_id": document_id(ledger.tenant, current.source, old),
-            "to_id": document_id(ledger.tenant, current.source, new),
-            "load_id": current.id,
-        }
-        for old, new in sorted(set(pairs))
-    ]
+    moved = sorted(set(pairs))
+    before = document_ids(ledger, current.source, (old for old, _ in moved))
+    after = document_ids(ledger, current.source, (new for _, new in moved))
+    rows = [{"document_id": old, "to_id": new, "load_id": current.id} for old, new in zip(before, after, strict=True)]
     with ledger.write() as connection:
         fenced(connection, ledger, current)
         connection.execute(delete(moved_document).where(moved_document.c.load_id == current.id))
@@ -47,7 +43,8 @@ def followed(ledger: Ledger, source: str, keys: Iterable[str]) -> dict[str, froz
 
     Keys that never moved are left out.
     """
-    key_of = {document_id(ledger.tenant, source, key): key for key in keys}
+    asked_for = list(keys)
+    key_of = dict(zip(document_ids(ledger, source, asked_for), asked_for, strict=True))
     to: dict[str, set[str]] = defaultdict(set)
     query = (
         select(moved_document.c.document_id, moved_document.c.to_id, document.c.key)

@@ -8,10 +8,10 @@ from sqlalchemy import and_, exists, func, or_, select
 
 from moat.access.policy import Policy
 from moat.batching import windows
-from moat.ids import document_id
 from moat.ledger import Ledger
 from moat.ledger.access import live_change
 from moat.ledger.documents import promoted, visible
+from moat.ledger.former_names import document_ids, first_names
 from moat.ledger.loads import LIVE
 from moat.ledger.tables import access_change, chunk, document, embedding, load, presence, revision
 from moat.ledger.tables import policy as policies
@@ -20,7 +20,7 @@ from moat.records import IndexObject, embedded_text
 
 def ids(ledger: Ledger, source: str, keys: Sequence[str]) -> dict[str, str]:
     """Document ids by key, including documents new to the ledger."""
-    return {key: document_id(ledger.tenant, source, key) for key in keys}
+    return dict(zip(keys, document_ids(ledger, source, keys), strict=True))
 
 
 class Allowed(NamedTuple):
@@ -105,11 +105,12 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
         .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.id.not_in(changing))
     )
     with ledger.read() as connection:
+        first = first_names(connection, ledger.tenant, [source])[0]
         for r in connection.execution_options(yield_per=2_000).execute(query):
             allow = Policy.from_text(r.body).tokens(ledger.tenant) if r.body else ()
             yield IndexObject(
                 id=r.id,
-                source=source,
+                source=first,
                 document=r.document,
                 key=r.key,
                 load=r.writer,

@@ -14,6 +14,7 @@ from moat.batching import windows
 from moat.errors import ErasureRefused
 from moat.ids import text_hash
 from moat.ledger import Ledger
+from moat.ledger.former_names import name_now
 from moat.ledger.pass_tables import pass_document
 from moat.ledger.read_tables import answered, older_version
 from moat.ledger.tables import (
@@ -82,7 +83,7 @@ def listing(ledger: Ledger) -> list[Receipt]:
 
 def left(ledger: Ledger, receipt: Receipt) -> list[str]:
     """What the ledger still has of erased documents, in words."""
-    found = list[str]()
+    found, source = list[str](), name_now(ledger, receipt.source)
     with ledger.read() as connection:
         standing = set[str]()
         for window in windows(receipt.documents):
@@ -98,7 +99,7 @@ def left(ledger: Ledger, receipt: Receipt) -> list[str]:
             n = _count(connection, presence, presence.c.chunk_id.in_(window))
             found += [f"{n:,} rows of presence"] if n else []
         for window in windows(receipt.keys):
-            n = _count(connection, quarantine, *in_quarantine(ledger, receipt.source), quarantine.c.key.in_(window))
+            n = _count(connection, quarantine, *in_quarantine(ledger, source), quarantine.c.key.in_(window))
             found += [f"{n:,} rows of quarantine"] if n else []
         unused = ~exists().where(chunk.c.text_hash == embedding.c.text_hash)
         for window in windows(receipt.text_hashes):

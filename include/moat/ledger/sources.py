@@ -6,6 +6,7 @@ from sqlalchemy import Connection, exists, select, update
 
 from moat.errors import LoadRefused
 from moat.ledger import Ledger, add
+from moat.ledger.former_names import refuse_former
 from moat.ledger.tables import document, erasure, source
 
 
@@ -23,8 +24,9 @@ def owners(ledger: Ledger) -> dict[str, str]:
 
 
 def own(ledger: Ledger, name: str, file: str) -> None:
-    """Record the DAG file that declares a source."""
+    """Record the DAG file that declares a source. Raises RenameRefused for a name that another source had before."""
     with ledger.write() as connection:
+        refuse_former(connection, ledger.tenant, name)
         add(connection, source, [{"tenant": ledger.tenant, "name": name, "fence": 0}])
         connection.execute(
             update(source).where(source.c.tenant == ledger.tenant, source.c.name == name).values(declared_in=file)
@@ -45,7 +47,9 @@ def back(connection: Connection, ledger: Ledger, name: str) -> None:
 
     Raises:
         LoadRefused: Its retirement is not finished, so what is loaded now could be removed with the rest.
+        RenameRefused: Another source had this name before.
     """
+    refuse_former(connection, ledger.tenant, name)
     mine = (source.c.tenant == ledger.tenant, source.c.name == name)
     at = connection.scalar(select(source.c.retired_at).where(*mine))
     if at is None:

@@ -57,6 +57,7 @@ source = Table(
     Column("access_failed_at", Moment),  # start of the current failure
     Column("access_error", Text),
     Column("access_until", Moment),  # documents are masked from this time; NULL: access can be read
+    Column("former_names", JSON),  # oldest first; ids and index go by the first. NULL: it had none
     Column("declared_in", Text),  # the DAG file that it belongs to, by its path inside their folder
     Column("versions", String(8)),  # all or newest, as declared; NULL: all
     Column("retired_at", Moment),  # of its documents that went with it, the tombstone's time; NULL: it is in use

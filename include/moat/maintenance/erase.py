@@ -14,6 +14,7 @@ from moat.errors import ErasureRefused, IndexUnavailable, StagingError
 from moat.index.store import Store
 from moat.ledger import erasure, receipts
 from moat.ledger.erasure import Request
+from moat.ledger.former_names import name_now
 from moat.ledger.receipts import Receipt
 from moat.runtime import Runtime, raw_path
 
@@ -156,15 +157,16 @@ def _from_staging(runtime: Runtime, receipt: Receipt, folders: Sequence[str]) ->
 
 def _set_aside(runtime: Runtime, receipt: Receipt) -> list[str]:
     """Quarantine files of the documents, with checksums and partial files of killed tasks."""
-    mine = tuple(raw_path(runtime, receipt.source, key) for key in receipt.keys)
-    return [path for path in runtime.staging.files(f"{receipt.source}/quarantine") if path.startswith(mine)]
+    source = name_now(runtime.ledger, receipt.source)
+    mine = tuple(raw_path(runtime, source, key) for key in receipt.keys)
+    return [path for path in runtime.staging.files(f"{source}/quarantine") if path.startswith(mine)]
 
 
 def _in_staging(runtime: Runtime, receipt: Receipt) -> Iterator[str]:
     """Locations in staging that mention the documents, found by reading every Parquet file."""
     yield from (f"{path} is there" for path in _set_aside(runtime, receipt))
     wanted: dict[str, set[Any]] = {"key": set(receipt.keys), "chunk_id": set(receipt.chunks)}
-    for path in runtime.staging.files(receipt.source):
+    for path in runtime.staging.files(name_now(runtime.ledger, receipt.source)):
         if path.endswith(".draft"):
             yield f"{path} is there, half written"
         if not path.endswith(".parquet"):

@@ -11,6 +11,7 @@ from moat.incidents.lifecycle import index_differed
 from moat.index.store import Store
 from moat.index.write import open_writer, unfound
 from moat.ledger import documents, index_starts
+from moat.ledger.former_names import first_name
 from moat.ledger.loads import Load
 from moat.maintenance.reconcile import Drift, against_index
 from moat.runtime import Runtime
@@ -78,7 +79,7 @@ def started_again(runtime: Runtime, index: Store, load: Load) -> bool:
 def _alike(runtime: Runtime, index: Store, source: str) -> bool:
     """Whether the index holds as many objects of the source as the ledger says, and a search finds some of them."""
     wanted, hidden = index_starts.count(runtime.ledger, source)
-    if index.count(source, hidden) != wanted:
+    if index.count(first_name(runtime.ledger, source), hidden) != wanted:
         return False
     sample = index_starts.sample(runtime.ledger, source, SAMPLE)
     vector = next(filter(None, sample.values()), None)

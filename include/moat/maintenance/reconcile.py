@@ -11,6 +11,7 @@ from moat.errors import MoatError
 from moat.index.store import Store
 from moat.index.write import prove, unfound
 from moat.ledger import documents, embeddings, index_starts, projection
+from moat.ledger.former_names import names_now
 from moat.ledger.loads import invisible
 from moat.records import IndexObject, embedded_text
 from moat.runtime import Runtime
@@ -153,11 +154,13 @@ def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObje
 
 
 def _index_against_ledger(runtime: Runtime, index: Store, drifts: dict[str, Drift], repair: bool) -> None:
+    names = names_now(runtime.ledger)
     for window in windows(index.every(), WINDOW):
         known = projection.expected(runtime.ledger, [o.id for o in window])
         orphans = [o for o in window if o.id not in known]
         for o in orphans:
-            drift = drifts.setdefault(o.source, Drift(source=o.source))
+            name = names.get(o.source, o.source)
+            drift = drifts.setdefault(name, Drift(source=name))
             drift.orphans += 1
             if len(drift.examples) < EXAMPLES:
                 drift.examples.append(f"{o.id}, which the ledger does not know")

@@ -141,7 +141,10 @@ def source_troubles(
     """
     found = dict[str, list[str]]()
     for name, n in orphans.items():
-        found[name] = [f"no DAG file declares it and {n:,} documents are visible: `moat source retire {name}`"]
+        found[name] = [
+            f"no DAG file declares it and {n:,} documents are visible: `moat source retire {name}`, or, where a file "
+            f"declares it by another name now, `moat source rename {name} NAME`"
+        ]
     for one in under_way:
         if why := stands_open(one, airflow):
             found.setdefault(one.source, []).append(why)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moat.errors import AskedWrongly
-from moat.ids import document_id
 from moat.ledger import Ledger, answers, audit, behind, quarantine
+from moat.ledger.former_names import document_ids
 from moat.ledger.quarantine import Which
 from moat.ledger.second_look import parts_of
 from moat.search.explain_document import Revision, Story, explain
@@ -46,7 +46,7 @@ def page(ledger: Ledger, settings: Settings, source: str, key: str) -> dict[str,
         "access": story.access,
         "layers": [sorted(layer) for layer in policy.layers] if policy else None,
         "deny": sorted(policy.deny) if policy else [],
-        "read_by": answers.words(ledger, [document_id(ledger.tenant, source, key)], since, settings.record_answers),
+        "read_by": answers.words(ledger, document_ids(ledger, source, [key]), since, settings.record_answers),
         "quarantine": _aside(aside[0]) if aside else None,
         "words": _words(newest) if newest else None,
         "timeline": _timeline(story, aside),

@@ -14,6 +14,7 @@ from moat.index.store import Filters as IndexFilters
 from moat.index.store import Mode, Query, Store
 from moat.ledger import Ledger, counting
 from moat.ledger.filters import exact
+from moat.ledger.former_names import first_names
 from moat.ledger.loads import invisible
 from moat.ledger.older_versions import Newer, newer_of
 from moat.ledger.policies import access_tokens_of
@@ -58,7 +59,8 @@ class Finder:
             me = mine(connection)
             named = self._named(connection, me, filters)
             tokens = access_tokens_of(connection, tenant, me)
-            hidden, sources = invisible(connection, tenant), masked(connection, tenant)
+            hidden = invisible(connection, tenant)
+            sources = first_names(connection, tenant, masked(connection, tenant))
         if named is None:
             return []
         vector = self._vector(asked.question) if asked.mode != "keyword" else None
@@ -108,6 +110,8 @@ class Finder:
         may read, if these are not too many.
         """
         of_index = exact(filters)
+        if "source" in of_index:
+            of_index["source"] = first_names(connection, self._ledger.tenant, of_index["source"])
         if len(of_index) == len(filters):
             return of_index
         ids = counting.matching(connection, self._ledger.tenant, mine, filters, MOST_NAMED + 1)

@@ -11,11 +11,11 @@ from moat.checks.candidate import Candidate
 from moat.checks.verdict import released, verdict
 from moat.embedding.client import model_of
 from moat.errors import FatalError, IndexNotKept, LoadRefused
-from moat.ids import document_id
 from moat.index.store import Store
 from moat.index.write import open_writer, patch, prove
 from moat.ledger import documents, embeddings, indexing, loads, projection
 from moat.ledger import moves as ledger_moves
+from moat.ledger.former_names import document_ids, first_name
 from moat.ledger.loads import Load
 from moat.maintenance.in_step import keep_in_step, started_again
 from moat.recipe import recipe_of
@@ -78,10 +78,8 @@ def load(runtime: Runtime, source: Source, number: int, store: Store | None = No
 def _load(runtime: Runtime, source: Source, current: Load, index: Store, model: str) -> dict[str, int]:
     candidate, recipe = Candidate(runtime=runtime, source=source, load=current), recipe_of(runtime, source)
     counts = {"written": 0, "kept": 0, "retired": 0, "proved": 0, "repaired": 0}
-    gone = [p.key for p in candidate.plan() if p.what == "vanished"]
-    mine = {p.id for p in candidate.prepared()} | {
-        document_id(runtime.settings.tenant, source.name, key) for key in gone
-    }
+    gone, first = [p.key for p in candidate.plan() if p.what == "vanished"], first_name(runtime.ledger, source.name)
+    mine = {p.id for p in candidate.prepared()} | set(document_ids(runtime.ledger, source.name, gone))
     if loose := documents.unstage(runtime.ledger, current, mine):
         index.delete(loose)
     for prepared, pairs in _groups(candidate):
@@ -90,7 +88,7 @@ def _load(runtime: Runtime, source: Source, current: Load, index: Store, model: 
         writers = documents.stage(runtime.ledger, current, recipe, prepared, chunks)
         mark = indexing.begin(runtime.ledger, (p.id for p in prepared), current)
         allow = projection.allowed(runtime.ledger, [p.id for p in prepared])
-        objects = {o.id: o for o in _objects(source, writers, prepared, pairs, allow)}
+        objects = {o.id: o for o in _objects(first, writers, prepared, pairs, allow)}
         new = [o for o in objects.values() if o.load == current.id]
         index.write(new)
         counts["repaired"] += prove(index, objects)
@@ -138,7 +136,7 @@ def _groups(candidate: Candidate) -> Iterator[tuple[list[Prepared], list[tuple[C
 
 
 def _objects(
-    source: Source,
+    source: str,
     writers: dict[str, int],
     prepared: Sequence[Prepared],
     pairs: Sequence[tuple[Chunk, Embedded]],
@@ -151,7 +149,7 @@ def _objects(
         p = of[c.document_id]
         yield IndexObject(
             id=c.id,
-            source=source.name,
+            source=source,
             document=p.id,
             key=p.key,
             load=writers[c.id],

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from moat.errors import DocumentError, FatalError, RiskFound
 from moat.ids import document_id
 from moat.ledger import id_secret
+from moat.ledger.former_names import first_name
 from moat.ledger.quarantine import put
 from moat.parse.sandbox import Sandbox
 from moat.recipe import limited, recipe_of
@@ -45,6 +46,7 @@ def prepare(runtime: Runtime, source: Source, number: int, batch: int) -> dict[s
         FatalError: The parser does not start, or a document was lost on the way.
     """
     load, secret = runtime.load(number), id_secret.of(runtime.ledger)
+    first = first_name(runtime.ledger, source.name)
     prepared, aside, counts = list[Prepared](), list[SetAside](), Counter[str]()
 
     def chunks() -> Iterator[Chunk]:
@@ -62,7 +64,7 @@ def prepare(runtime: Runtime, source: Source, number: int, batch: int) -> dict[s
                     aside.append(_set_aside(runtime, source, raw, error))
                 else:
                     counts.update(cut.cleaned)
-                    identity = document_id(runtime.settings.tenant, source.name, raw.key)
+                    identity = document_id(runtime.settings.tenant, first, raw.key)
                     made = chunks_of(cut.pieces, Identity(identity, raw.key, (cut.title, *cut.metadata), secret))
                     prepared.append(_prepared(raw, identity, cut))
                     yield from made

@@ -42,8 +42,8 @@ TEXTS = (
     (
         "a version that the load removes is told",
         "include/moat/checks/versions.py",
-        'if p.what == "vanished"}',
-        'if p.what == "gone"}',
+        'if p.what == "vanished")))',
+        'if p.what == "gone")))',
         f"{VERSIONS}one_that_the_load_removes_or_that_nobody_reads_beside_the_other_is_not_told",
     ),
 )
