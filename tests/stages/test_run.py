@@ -19,6 +19,7 @@ from moat.source import Chunking, Golden, Groups, Limits, LocalFiles
 from moat.stages.dry_run import dry_run
 from moat.stages.load import load
 from moat.stages.read import read
+from moat.stages.run import finish
 from tests.company import ANN, HUGO, LEAVE, PAY, Company, keyed, stored
 
 
@@ -192,7 +193,12 @@ def test_a_stamp_that_tells_of_no_change_is_found_by_a_sample_and_everything_is_
 ) -> None:
     monkeypatch.setattr("moat.stages.stamps.FEWEST", 3)
     company.source = company.declared(reader=Frozen(path=str(company.folder)))
-    company.run()
+    held = company.run().load
+    assert held.state == "held"
+    (told,) = incidents.listing(company.runtime.ledger, "docs")
+    assert told.detail["causes"][0]["name"] == "stamp_wrong"
+    loads.release(company.runtime.ledger, held.id, "user:ann", "the table was filled in one go")
+    finish(company.runtime, company.source, held.id, "user:ann")
     company.set(stamp_sample=0)
     company.write("leave.md", LEAVE.replace("twenty", "thirty"))
     assert company.run().load.state == "unchanged", "that is how a frozen source looks"
@@ -205,7 +211,9 @@ def test_a_stamp_that_tells_of_no_change_is_found_by_a_sample_and_everything_is_
     assert (found.counts["changed"], found.counts["touched"]) == (3, 1)
     assert "thirty weeks" in company.search("How long is parental leave?", ANN)[0].text
     results = {r.name: r for r in checks.of_load(company.runtime.ledger, found.id)}
-    assert results["stamp values"].seen == "all 3 documents have one and the same stamp"
+    values = results["stamp values"]
+    assert values.seen == "all 3 documents have one and the same stamp"
+    assert (values.severity, values.passed) == ("warn", False), "a person let it pass once"
     told = results["change stamp"]
     assert (told.severity, told.passed) == ("warn", False)
     assert f"{wrong} of {looked} documents have another content" in told.seen

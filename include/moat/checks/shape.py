@@ -7,12 +7,14 @@ from moat.checks import stamps
 from moat.checks.baselines import LEARNED_FROM
 from moat.checks.candidate import Candidate
 from moat.checks.measures import Measure
+from moat.ledger import loads
 from moat.ledger.checks import CheckResult, over, unjudged
 from moat.ledger.measures import PastMeasure, cut_short, history
 from moat.readers.shape import Column, Shape
 from moat.runtime import path
 
 NAME = 120  # length of a column's name in a measure
+LOADS_BEFORE = 200  # among which one with the same stamps is looked for
 
 # A column's presence and type are stored as measures of 1, so that the next load knows them: "column:body",
 # "kind:body=text". They have no usual range; the checks below compare them.
@@ -55,17 +57,17 @@ def _stamp_values(candidate: Candidate) -> list[CheckResult]:
     counts = candidate.load.counts
     if "stamped" not in counts:
         return []
+    before = loads.recent(candidate.runtime.ledger, candidate.source.name, LOADS_BEFORE)
     odd, n, moved = stamps.in_words(counts), counts["stamped"], counts.get("stamp_moved", 0)
-    return [
-        CheckResult(
-            name="stamp values",
-            family="shape",
-            severity="warn",
-            passed=not odd,
-            seen=odd or f"{n:,} stamps, {moved:,} of them moved on",
-            allowed="stamps of their own, that move on with each change",
-        )
-    ]
+    found = CheckResult(
+        name="stamp values",
+        family="shape",
+        severity="hold",
+        passed=not odd,
+        seen=odd or f"{n:,} stamps, {moved:,} of them moved on",
+        allowed="stamps of their own, that move on with each change",
+    )
+    return [replace(found, severity="warn") if stamps.known(counts, before) else found]
 
 
 def _stamp(candidate: Candidate) -> list[CheckResult]:

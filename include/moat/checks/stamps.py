@@ -1,6 +1,16 @@
 """What is odd about the change stamps of a load, in words, by its counts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from moat.ledger.loads import Load
+
+ODD = ("stamp_one", "stamp_ahead", "stamp_behind")  # counts of a load
+
+
+def known(counts: Mapping[str, int], before: Iterable[Load]) -> bool:
+    """Whether all that is odd about the stamps was so in a promoted load before, which a person has let pass."""
+    promoted = [one for one in before if one.state == "promoted"]
+    return all(any(one.counts.get(name) for one in promoted) for name in ODD if counts.get(name))
 
 
 def in_words(counts: Mapping[str, int]) -> str:
