@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from moat.connections import Connections
-from moat.ledger import Ledger, spending
+from moat.ledger import Ledger, reader_states, spending
 from moat.ledger.former_names import document_ids
 from moat.ledger.loads import Load, get
 from moat.ledger.resume import told_if_overtaken
@@ -98,11 +98,13 @@ class Runtime:
         """Duration of a load's lease, in seconds."""
         return self.settings.lease_minutes * 60
 
-    def reading(self, source: Source) -> Reading:
+    def reading(self, source: Source, stateful: bool = False) -> Reading:
         """Return what a source's reader is opened with.
 
         Args:
             source: The declared source.
+            stateful: Whether the reader gets what it kept in the newest promoted load. Loads do so; access sync and
+                whoever only looks read the whole source.
 
         Returns:
             The source's access rule and directory, with connections, project folder and size limit.
@@ -116,6 +118,8 @@ class Runtime:
             progress=self.progress,
             max_bytes=most,
             directory=source.directory,
+            state=reader_states.newest(self.ledger, source.name) if stateful else "",
+            listed_before=partial(reader_states.listed_before, self.ledger, source.name),
         )
 
     def load(self, number: int) -> Load:

@@ -195,8 +195,8 @@ def test_a_stamp_that_tells_of_no_change_is_found_by_a_sample_and_everything_is_
     company.source = company.declared(reader=Frozen(path=str(company.folder)))
     held = company.run().load
     assert held.state == "held"
-    (told,) = incidents.listing(company.runtime.ledger, "docs")
-    assert told.detail["causes"][0]["name"] == "stamp_wrong"
+    (incident,) = incidents.listing(company.runtime.ledger, "docs")
+    assert incident.detail["causes"][0]["name"] == "stamp_wrong"
     loads.release(company.runtime.ledger, held.id, "user:ann", "the table was filled in one go")
     finish(company.runtime, company.source, held.id, "user:ann")
     company.set(stamp_sample=0)

@@ -87,6 +87,7 @@ load = Table(
     Column("context", JSON),  # provenance: versions, settings and credentials, by name
     Column("held_for", String(16)),  # gate or budget, while it waits
     Column("budget_by", String(256)),  # who released it over its budget
+    Column("reader_state", Text),  # what its reader keeps for the next load; NULL: nothing
     Index(None, "tenant", "source", "state"),
 )
 

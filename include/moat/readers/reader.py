@@ -24,6 +24,7 @@ from moat.readers.shape import Shape
 from moat.records import Listed, Planned, RawDocument, SetAside
 
 LONGEST_KEY = 1_024  # characters; the limit of the ledger's unique index
+MOST_STATE = 64 << 10  # bytes that a reader keeps from one load to the next
 LONGEST_REASON = 2_000  # characters that say why access is unknown
 
 
@@ -37,6 +38,8 @@ class Reading:
     project: Path  # base of a declaration's relative paths
     max_bytes: int  # of one document; a larger one is set aside
     directory: str = ""  # that bare group names of the rule belong to; empty: the company's own
+    state: str = ""  # what `Stateful.state` gave with the newest promoted load; empty: list all
+    listed_before: Callable[[], Iterator[Listed]] = lambda: iter(())  # what was listed by then, in any order
     progress: Callable[[str], None] = lambda line: None  # takes one line of progress
 
     def listed(self, key: str, uri: str, fingerprint: str, size: int, judge: Callable[[], Access]) -> Listed:
@@ -154,6 +157,31 @@ class Shaped(Protocol):
 
         Returns:
             The shape; complete after the listing and the fetching.
+        """
+        ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """An open reader that keeps something from one load to the next, such as a delta token.
+
+    Its listing is the whole source all the same. From `Reading.state` it asks its system for what changed since, and
+    lists that beside the rest of `Reading.listed_before`:
+
+        changed = {one.key: one for one in self.since(reading.state)}
+        yield from changed.values()
+        yield from (one for one in reading.listed_before() if one.key not in changed and one.key not in self.deleted)
+
+    The system must tell of changed access as well. Where a token is refused as too old, list all of the source. Only
+    loads give a state: access sync, dry runs and full runs read the whole source, so what a delta left out is found.
+    """
+
+    def state(self) -> str:
+        """What is to be kept, as text of at most 64 KiB.
+
+        Returns:
+            The state; asked for after listing and fetching. It counts once the load is promoted, so a load that is
+            held, rejected or rolled back brings its changes again. It is not kept by a run with `only` or a limit.
         """
         ...
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 from moat.batching import windows
 from moat.errors import AccessUnknown, FatalError, NothingListed
 from moat.incidents.lifecycle import mended
-from moat.ledger import access, access_sync, documents, loads, older_versions, quarantine, spending
+from moat.ledger import access, access_sync, documents, loads, older_versions, quarantine, reader_states, spending
 from moat.ledger.documents import Known, rests_as
 from moat.ledger.loads import Load
 from moat.ledger.resume import told_if_overtaken
 from moat.maintenance.in_step import look_without_a_load
 from moat.pricing import priced
 from moat.provenance import provenance_of
-from moat.readers.reader import Gone, OpenReader, Shaped
+from moat.readers.reader import MOST_STATE, Gone, OpenReader, Shaped, Stateful
 from moat.readers.shape import ending, of_files
 from moat.recipe import limited, recipe_of, recipes_of
 from moat.records import Batch, Listed, Planned, RawDocument, SetAside
@@ -83,13 +83,15 @@ def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> Rea
     loads.made_with(runtime.ledger, load, provenance_of(runtime, source, recipe_of(runtime, source)))
     access.forget_changes(runtime.ledger, load)
     base = access.begin(runtime.ledger, source.name)
-    with source.reader.open(runtime.reading(source)) as reader:
+    with source.reader.open(runtime.reading(source, stateful=options.whole and not options.full)) as reader:
         counts, endings = _plan(runtime, source, load=load, reader=reader, options=options, base=base)
         _not_nothing(runtime, source, options, counts)
         loads.renew(runtime.ledger, load, runtime.lease_s)
         batches = _fetch(runtime, source, load=load, reader=reader, counts=counts, base=base)
         shape = reader.shape() if isinstance(reader, Shaped) else of_files(endings)
         runtime.staging.write_bytes(path(source.name, load.id, "read", "shape.json"), shape.text().encode())
+        if isinstance(reader, Stateful) and options.whole and not counts["waiting"]:
+            _keep_state(runtime, load, reader.state())
     if options.whole:
         access.read_whole(runtime.ledger, source.name)
     counts["batches"] = len(batches)
@@ -106,6 +108,15 @@ def _read(runtime: Runtime, source: Source, load: Load, options: Options) -> Rea
         runtime.staging.remove(f"{source.name}/{load.id}")
     runtime.progress(_told(source, load, counts))
     return ReadResult(load.id, tuple(batches), dict(counts), unchanged)
+
+
+def _keep_state(runtime: Runtime, load: Load, state: str) -> None:
+    """Keep what the reader wants to know in the next load, once this one is promoted."""
+    if (n := len(state.encode())) > MOST_STATE:
+        raise FatalError(
+            f"the reader of {load.source} wants to keep {n:,} bytes of state; at most {MOST_STATE:,} are kept"
+        )
+    reader_states.keep(runtime.ledger, load, state)
 
 
 def _not_nothing(runtime: Runtime, source: Source, options: Options, counts: Counter[str]) -> None:
