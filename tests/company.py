@@ -11,8 +11,8 @@ from moat.embedding.client import model_of
 from moat.index.connected import Role
 from moat.index.store import Store, WeaviateStore
 from moat.ledger import Ledger, add
+from moat.ledger.id_secret import id_secret
 from moat.ledger.members import replace_members
-from moat.ledger.tables import id_secret
 from moat.maintenance.reconcile import Pending
 from moat.retrieve import Retriever, SearchResult
 from moat.runtime import Options, Progress, Runtime

@@ -22,7 +22,7 @@ from moat.checks import FAMILIES, arrived, changes
 from moat.cli import app
 from moat.dagfile import all_directories, sources_in
 from moat.directories.directory import Directory, GroupsFile, GroupsQuery, Ldap, Scim
-from moat.ledger.tables import metadata
+from moat.ledger.every_table import metadata
 from moat.settings import PREFIX, PROJECT, Settings
 from moat.source import (
     AccessFiles,

@@ -10,8 +10,9 @@ from moat.dagfile import DAGS
 from moat.errors import RenameRefused
 from moat.ledger import access, audit, loads, quarantine, receipts, renaming, sources
 from moat.ledger.erasure import Request
+from moat.ledger.every_table import metadata
 from moat.ledger.former_names import document_ids, names_now
-from moat.ledger.tables import metadata, source
+from moat.ledger.tables import source
 from moat.maintenance.access_sync import sync_access
 from moat.maintenance.erase import erase, verify
 from moat.maintenance.reconcile import reconcile

@@ -12,8 +12,8 @@ from moat.checks.candidate import Candidate
 from moat.errors import RiskFound
 from moat.ledger import checks as results
 from moat.ledger import documents
+from moat.ledger.every_table import metadata
 from moat.ledger.quarantine import listing
-from moat.ledger.tables import metadata
 from moat.records import Block, Document, Prepared
 from moat.risks.judge import FAMILIES, families
 from moat.runtime import Runtime

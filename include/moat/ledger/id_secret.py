@@ -2,10 +2,14 @@
 
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import Column, String, Table, select
 
 from moat.ledger import Ledger, add
-from moat.ledger.tables import id_secret
+from moat.ledger.tables import metadata
+
+id_secret = Table(  # keys the ids of chunks; "": they are not keyed, in a ledger that had loads before it had keys
+    "id_secret", metadata, Column("tenant", String(32), primary_key=True), Column("value", String(64), nullable=False)
+)
 
 
 def of(ledger: Ledger) -> str:

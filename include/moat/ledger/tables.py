@@ -395,7 +395,3 @@ audit = Table(
 audit_head = Table(  # the newest row's hash; the lock on it orders the writers
     "audit_head", metadata, Column("tenant", String(32), primary_key=True), Column("hash", String(64), nullable=False)
 )
-
-id_secret = Table(  # keys the ids of chunks; "": they are not keyed, in a ledger that had loads before it had keys
-    "id_secret", metadata, Column("tenant", String(32), primary_key=True), Column("value", String(64), nullable=False)
-)

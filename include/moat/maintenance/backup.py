@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Integer, Table, func, insert, inspect, select
 from moat.batching import windows
 from moat.errors import FatalError
 from moat.ledger import Ledger, audit
-from moat.ledger.tables import metadata
+from moat.ledger.every_table import metadata
 from moat.maintenance.fingerprint import fingerprints
 from moat.runtime import Progress
 from moat.staging import Staging

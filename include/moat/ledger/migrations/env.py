@@ -2,8 +2,7 @@
 
 from alembic import context
 
-from moat.ledger import moves, pass_tables, read_tables  # noqa: F401  their tables belong to the metadata
-from moat.ledger.tables import metadata
+from moat.ledger.every_table import metadata
 
 connection = context.config.attributes.get("connection")
 if connection is None:
