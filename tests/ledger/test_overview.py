@@ -65,7 +65,7 @@ def test_newest_loads_are_those_of_each_source(filled: Ledger) -> None:
     found = overview.newest_loads(filled, ["s", "t", "nothing"], 1)
     assert {name: [one.id for one in each] for name, each in found.items()} == {"s": [2], "t": [3], "nothing": []}
     assert found["s"] == loads.recent(filled, "s", 1)
-    assert overview.spent_since(filled, datetime.now(UTC) + timedelta(hours=1)) == {}
+    assert overview.spent_since(filled, datetime.now(UTC) + timedelta(hours=1), ["s", "t"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,13 @@ def test_there_is_no_other_kind(filled: Ledger) -> None:
         behind.of_load(filled, loads.get(filled, 1), "gone", 10)  # type: ignore[arg-type]
 
 
-def test_documents_are_found_by_what_people_type(filled: Ledger) -> None:
+def test_documents_are_found_by_what_people_type(filled: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.key for one in behind.found(filled, "%_O", None, 10)] == ["100%_of.md"]
     assert [one.key for one in behind.found(filled, "b", "s", 10)] == ["b"]
     assert behind.found(filled, "b%", None, 10) == []
+    few = behind.found(filled, "", None, 2)
+    monkeypatch.setattr(behind, "MOST_SORTED", 1)
+    assert behind.found(filled, "", None, 2) == few, "many are found the other way, and are the same"
 
 
 def test_the_text_of_a_document_is_what_is_visible_of_it(filled: Ledger) -> None:

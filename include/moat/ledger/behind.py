@@ -1,10 +1,12 @@
 """The documents behind the numbers of a load, and documents by what people type; keys and titles, no text."""
 
+from heapq import nsmallest
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, union
 
 from moat.access.policy import Policy
+from moat.batching import windows
 from moat.errors import AskedWrongly
 from moat.ledger import Ledger
 from moat.ledger.documents import visible
@@ -15,6 +17,7 @@ from moat.links import link_of
 
 Kind = Literal["new", "changed", "vanished", "access", "aside"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+MOST_SORTED = 2_000  # documents that are sorted here, not by the database
 
 
 class Behind(NamedTuple):
@@ -97,6 +100,11 @@ def _revised(number: int, kind: Kind) -> Select[Any]:
 def found(ledger: Ledger, words: str, source: str | None, limit: int) -> list[Behind]:
     """Documents whose key or newest title has these words in it, in any letter case, by source and key."""
     like = f"%{_escaped(words)}%"
+    by_key, by_title = (column.ilike(like, escape="\\") for column in (document.c.key, revision.c.title))
+    some = union(
+        select(document.c.id).where(document.c.tenant == ledger.tenant, by_key),
+        select(revision.c.document_id).where(by_title),
+    )
     each = revision.alias()
     newest = (
         select(func.max(each.c.id)).where(each.c.document_id == document.c.id).correlate(document).scalar_subquery()
@@ -105,17 +113,20 @@ def found(ledger: Ledger, words: str, source: str | None, limit: int) -> list[Be
         select(document.c.source, document.c.key, func.coalesce(revision.c.title, ""), revision.c.n_chunks)
         .select_from(document)
         .outerjoin(revision, revision.c.id == newest)
-        .where(
-            document.c.tenant == ledger.tenant,
-            or_(document.c.key.ilike(like, escape="\\"), revision.c.title.ilike(like, escape="\\")),
-        )
-        .order_by(document.c.source, document.c.key)
-        .limit(limit)
+        .where(document.c.tenant == ledger.tenant, or_(by_key, by_title))
     )
     if source:
         query = query.where(document.c.source == source)
     with ledger.read() as connection:
-        return [Behind(*row, "") for row in connection.execute(query)]
+        # Few are found by one scan of keys and one of titles; of many, walking along the keys soon has enough.
+        ids = list(connection.scalars(some.limit(MOST_SORTED + 1)))
+        if len(ids) > MOST_SORTED:
+            return [
+                Behind(*row, "")
+                for row in connection.execute(query.order_by(document.c.source, document.c.key).limit(limit))
+            ]
+        rows = (row for some in windows(ids) for row in connection.execute(query.where(document.c.id.in_(some))))
+        return [Behind(*row, "") for row in nsmallest(limit, rows, key=lambda row: (row.source, row.key))]
 
 
 def policy_of(ledger: Ledger, source: str, key: str) -> Policy | None:

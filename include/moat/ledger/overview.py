@@ -98,8 +98,8 @@ def unresolved(ledger: Ledger) -> dict[str, list[int]]:
     return dict(found)
 
 
-def spent_since(ledger: Ledger, since: datetime) -> dict[str, dict[str, tuple[float, int]]]:
-    """Seconds and model tokens by source and stage, of the loads that opened since then."""
+def spent_since(ledger: Ledger, since: datetime, names: Collection[str]) -> dict[str, dict[str, tuple[float, int]]]:
+    """Seconds and model tokens of these sources by stage, of their loads that opened since then."""
     query = (
         select(load.c.source, spent.c.stage, func.sum(spent.c.seconds), func.sum(spent.c.tokens))
         .join(load, load.c.id == spent.c.load_id)
@@ -108,8 +108,9 @@ def spent_since(ledger: Ledger, since: datetime) -> dict[str, dict[str, tuple[fl
     )
     found: dict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
     with ledger.read() as connection:
-        for name, stage, seconds, tokens in connection.execute(query):
-            found[name][stage] = float(seconds), int(tokens)
+        for window in windows(sorted(names)):
+            for name, stage, seconds, tokens in connection.execute(query.where(load.c.source.in_(window))):
+                found[name][stage] = float(seconds), int(tokens)
     return dict(found)
 
 

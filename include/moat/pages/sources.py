@@ -4,7 +4,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from heapq import nlargest
 from mimetypes import guess_extension
 from typing import Any, NamedTuple
@@ -89,6 +89,8 @@ class _History:
     held: int | None
     listed: tuple[int, ...]
     cadence: Cadence | None
+    day: date  # of this reading
+    spent: Mapping[str, tuple[float, int]]  # seconds and tokens by stage, of the loads of `SPENT_OVER` before it
 
 
 class Overview:
@@ -117,16 +119,15 @@ class Overview:
         """
         now = now or datetime.now(UTC)
         with self._lock:
-            histories, visible = self._read_histories(), self._read_visible()
+            histories, visible = self._read_histories(now), self._read_visible()
         standing = {one.name: one for one in overview.standings(self._ledger)}
         names = sorted(n for n in {*histories, *standing} if sees(n) and not _gone(standing.get(n)))
         aside, incidents = overview.set_aside(self._ledger), overview.unresolved(self._ledger)
-        spent = overview.spent_since(self._ledger, now - SPENT_OVER)
         rows = []
         for name in names:
             masked_from = standing[name].masked_from if name in standing else None
             documents, chunks = visible.counted.get(name, (0, 0))
-            costs = spent.get(name, {})
+            costs = histories[name].spent if name in histories else {}
             rows.append(
                 {
                     **_told(name, histories.get(name), now),
@@ -147,15 +148,16 @@ class Overview:
             widest = self._read_visible().widest
         return nlargest(WIDEST, (one for name, each in widest.items() if sees(name) for one in each))
 
-    def _read_histories(self) -> dict[str, _History]:
-        """Histories of all sources, read anew where a load began or moved."""
-        marks = overview.marks(self._ledger)
+    def _read_histories(self, now: datetime) -> dict[str, _History]:
+        """Histories of all sources, read anew where a load began or moved, and once a day."""
+        marks, day, have = overview.marks(self._ledger), now.date(), self._histories
         moved = [
-            name for name, mark in marks.items() if name not in self._histories or self._histories[name].mark != mark
+            name for name, mark in marks.items() if name not in have or (have[name].mark, have[name].day) != (mark, day)
         ]
+        spent = overview.spent_since(self._ledger, now - SPENT_OVER, moved) if moved else {}
         for name, found in overview.newest_loads(self._ledger, moved, RECENT).items():
-            self._histories[name] = _history(name, marks[name], found)
-        return {name: self._histories[name] for name in marks}
+            have[name] = _history(name, found, mark=marks[name], day=day, spent=spent.get(name, {}))
+        return {name: have[name] for name in marks}
 
     def _read_visible(self) -> Visible:
         moment = overview.moment_of(self._ledger)
@@ -168,7 +170,9 @@ def _gone(standing: overview.Standing | None) -> bool:
     return standing is not None and standing.retired_at is not None
 
 
-def _history(name: str, mark: str, found: Sequence[Load]) -> _History:
+def _history(
+    name: str, found: Sequence[Load], *, mark: str, day: date, spent: Mapping[str, tuple[float, int]]
+) -> _History:
     whole = [
         one.counts["listed"] for one in found[:LOOKED_BACK] if "listed" in one.counts and not one.options.get("only")
     ]
@@ -179,6 +183,8 @@ def _history(name: str, mark: str, found: Sequence[Load]) -> _History:
         held=next((one.id for one in found if one.state == "held"), None),
         listed=tuple(whole[:TREND][::-1]),
         cadence=cadence_of(name, found),
+        day=day,
+        spent=spent,
     )
 
 
