@@ -38,6 +38,7 @@ from moat_tasks import (
 
 from moat.checks import FAMILIES
 from moat.dagfile import known_as, parsed_file
+from moat.links import page
 from moat.source import Source
 
 FOLDER = Path(__file__).parent
@@ -54,7 +55,7 @@ PARAMS = {
         type=["null", "array"],
         items={"type": "string"},
         title="Only these keys",
-        description="One key per line; empty for the whole source.",
+        description_md="One key per line; empty for the whole source. [Find a key](plugin/moat) by words of it or of its title.",
     ),
     "limit": Param(
         None,
@@ -294,4 +295,6 @@ chunk → embed** runs per batch; each task of the **gate** is a family of check
 visible and verifies them by reading back; **promote** makes the whole load visible at once.{BUDGET if source.limits.budget else ""}
 
 Access: `{type(source.access).__name__}`. If a load is held, failed or wrong: see docs/operations.md, or `moat loads`, `moat explain {source.name} KEY`.
+
+[Knowledge base]({page("", "sources")}) · [in quarantine]({page("", "quarantine", source=source.name)}) · [incidents]({page("", "incidents")}) · [access]({page("", "access")})
 """

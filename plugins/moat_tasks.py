@@ -297,6 +297,7 @@ class DecideHold(_Asks):
 
     def execute(self, context: Context) -> Any:
         from moat.ledger import holds
+        from moat.links import page
         from moat.maintenance.access_sync import report, title
 
         with open_runtime() as runtime:
@@ -304,7 +305,8 @@ class DecideHold(_Asks):
             if found.state != "waiting":
                 log.info("hold %s is %s already", found.id, found.state)
                 return None
-            self.subject, self.body = title(found), report(found)
+            shown = f"What waits, and which documents the most people read: [access]({page('', 'access')})."
+            self.subject, self.body = title(found), f"{report(found)}\n\n{shown}"
             self.ask(runtime, context, either(found.id, "moat access "))
         return super().execute(context)
 

@@ -1,10 +1,11 @@
 """Links that a person can open, made of an address with `{key}` in it."""
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 KEY = "{key}"
 LONGEST = 2_000  # characters of an address
+PAGES = "plugin/moat"  # where Airflow serves the pages
 WEB = re.compile(r"https?://[\w.:\[\]-]+(?:[/?#][\w.~:/?#\[\]@!$&'()*+,;=%-]*)?", re.ASCII)
 
 
@@ -24,6 +25,18 @@ def wrong_link(template: str) -> str:
     if KEY in parts.netloc or "@" in parts.netloc:
         return "a host has no user and no {key} in it: nobody else may choose where people are led"
     return ""
+
+
+def page(base: str, view: str, **given: str | int) -> str:
+    """Address of a page about the knowledge base in Airflow's UI.
+
+    Args:
+        base: Where people reach Airflow; empty: an address for a text that Airflow itself shows.
+        view: Name of the page, such as `load` or `incident`.
+        given: What it shows, such as `load=7`.
+    """
+    asked = f"{PAGES}?{urlencode({'view': view, **given}, quote_via=quote)}"
+    return f"{base.rstrip('/')}/{asked}" if base else asked
 
 
 def link_of(template: str | None, key: str, uri: str) -> str | None:

@@ -42,6 +42,7 @@ def test_everyone_is_told_what_why_how_far_and_what_to_do(
         "412 documents, 0 chunks, 12 people",
         "moat load show 7",
         "http://airflow.example.com:8080/dags/tickets/runs/scheduled__2026-05-04T02%3A00%3A00%2B00%3A00",
+        f"http://airflow.example.com:8080/plugin/moat?view=incident&incident={incident.id}",
     ):
         assert words in text_of(letter)
     by_path = {call.path: call for call in hook.calls}

@@ -11,6 +11,7 @@ import pytest
 from moat.errors import CursorExpired, CursorRefused
 from moat.filters import Range
 from moat.links import link_of, wrong_link
+from moat.links import page as page_of
 from moat.search import cursor as cursors
 from moat.search.cursor import Cursors, bound_to
 from moat.search.highlights import asked_terms, highlights
@@ -65,6 +66,8 @@ def test_a_key_is_percent_encoded_and_never_leads_elsewhere() -> None:
     assert (wrong_link(wiki), wrong_link(page)) == ("", "")
     assert link_of(wiki, "a b/ü?#%&.md", "") == "https://wiki.example.com/docs/a%20b/%C3%BC%3F%23%25%26.md"
     assert link_of(page, "a/b&c=d", "") == "http://localhost:8080/show?id=a%2Fb%26c%3Dd#top"
+    assert page_of("", "quarantine", source="a&b") == "plugin/moat?view=quarantine&source=a%26b"
+    assert page_of("https://x.org/air/", "load", load=7) == "https://x.org/air/plugin/moat?view=load&load=7"
     assert link_of(wiki, "a/../../admin", "") is None
     assert link_of(page, "../x", "") == "http://localhost:8080/show?id=..%2Fx#top"
     assert link_of(None, "k", "https://crm.example.com/7") == "https://crm.example.com/7"

@@ -16,6 +16,7 @@ from moat.incidents.channels import Message, send
 from moat.incidents.redact import Redactor
 from moat.ledger import incidents
 from moat.ledger.incidents import Incident
+from moat.links import page
 from moat.runtime import Runtime
 from moat.settings import parted
 
@@ -124,6 +125,7 @@ def _fields(runtime: Runtime, incident: Incident, hush: Redactor) -> dict[str, A
         "load": incident.load_id,
         "run": incident.run,
         "link": _link(runtime, incident),
+        "page": page(base, "incident", incident=incident.id) if (base := _base(runtime)) else None,
         "happened_at": _at(incident.happened_at),
         "opened_at": _at(incident.opened_at),
         "acknowledged_at": _at(incident.acknowledged_at),
@@ -157,7 +159,7 @@ def _lines(fields: Mapping[str, Any]) -> Iterator[str]:
         if fields["commands"]:
             yield from ("", "What to do:", *(f"  {line}" for line in fields["commands"]))
     if fields["link"]:
-        yield from ("", f"Airflow: {fields['link']}")
+        yield from ("", f"Airflow: {fields['link']}", f"This incident: {fields['page']}")
 
 
 def _reach(reach: Any, hush: Redactor) -> dict[str, Any]:
@@ -173,9 +175,14 @@ def _reach(reach: Any, hush: Redactor) -> dict[str, Any]:
     return found
 
 
+def _base(runtime: Runtime) -> str:
+    """Where people reach Airflow; empty if no setting says."""
+    return (runtime.settings.tell_link or runtime.settings.airflow_url).rstrip("/")
+
+
 def _link(runtime: Runtime, incident: Incident) -> str | None:
     """URL of the run in Airflow's UI; None for a load outside Airflow."""
-    base = (runtime.settings.tell_link or runtime.settings.airflow_url).rstrip("/")
+    base = _base(runtime)
     kind, _, rest = incident.run.partition(":")
     dag, _, run = rest.partition(":")
     if not base or kind != "airflow" or not run:

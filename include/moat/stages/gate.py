@@ -23,6 +23,7 @@ from moat.ledger.checks import CheckResult
 from moat.ledger.incidents import Incident
 from moat.ledger.loads import Load, hold, note
 from moat.ledger.measures import cut_short, excused
+from moat.links import page
 from moat.runtime import Runtime, path, timed
 from moat.source import Source
 from moat.stages.rejected_before import rejected_before
@@ -149,8 +150,14 @@ def question(runtime: Runtime, load: Load, found: Verdict) -> tuple[str, str]:
     for incident in incidents.of_load(runtime.ledger, load.id)[:1]:
         likely = [one_line(str(cause["title"])) for cause in incident.detail.get("causes", ())[:2]]
         said = f"**Likely:** {'; or: '.join(likely)}. " if likely else ""
-        hints.append(f"{said}What shows it, and what mends it: `moat incident show {incident.id}`.")
-    hints.append(f"Every check and number: `moat load show {load.id}`, and the log of this task.")
+        shown = page("", "incident", incident=incident.id)
+        hints.append(
+            f"{said}What shows it, and what mends it: [incident {incident.id}]({shown}), or `moat incident show {incident.id}`."
+        )
+    shown = page("", "load", load=load.id)
+    hints.append(
+        f"Every check, number and document: [load {load.id}]({shown}), or `moat load show {load.id}` and the log of this task."
+    )
     visible = documents.count_visible(runtime.ledger, load.source)
     return held.title(load, found.failed), held.form(load, found.failed, visible, hints)
 
