@@ -18,7 +18,7 @@ from moat.client import AsyncClient, Client
 from moat.door.limits import BURST_S, Rates, Turns
 from moat.door.problems import KINDS
 from moat.door.serve import url_of
-from moat.errors import AskedWrongly, DoorRefused, SettingsError
+from moat.errors import AskedWrongly, DoorRefused, FatalError, SettingsError
 from moat.filters import Range
 from moat.ledger import feedback
 from moat.ledger.tables import audit
@@ -232,7 +232,11 @@ def test_the_audit_and_the_log_have_the_requests_id_and_neither_question_nor_tok
 
 
 def test_operators_alone_are_told_why(
-    company: Company, http: httpx.Client, issuer: Issuer, ann: dict[str, str]
+    company: Company,
+    http: httpx.Client,
+    issuer: Issuer,
+    ann: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def why(headers: dict[str, str], key: str) -> httpx.Response:
         return http.post("/v1/explain", json={"source": "docs", "key": key, "asker": ANN}, headers=headers)
@@ -251,6 +255,12 @@ def test_operators_alone_are_told_why(
     assert why({}, "people/00.md").json()["code"] == "token_missing"
     chat = {**bearer(issuer, CHAT), "moat-on-behalf-of": OPERATOR}
     assert why(chat, "people/00.md").status_code == 403
+
+    def broken(*_: object) -> None:
+        raise FatalError("a setting is wrong")
+
+    monkeypatch.setattr("moat.door.desk.why", broken)
+    assert (why(root, "people/00.md").status_code, why(root, "people/00.md").json()["code"]) == (500, "failed")
 
 
 def test_an_asker_has_a_rate_and_is_told_when_to_come_again(

@@ -114,6 +114,10 @@ def _add_problems(app: FastAPI, url: str) -> None:
         assert isinstance(error, DoorRefused)
         return answered(request, error)
 
+    @app.exception_handler(Exception)  # which is then raised on, and logged by its kind
+    async def failed(request: Request, error: Exception) -> Response:
+        return answered(request, DoorRefused("failed"))
+
     @app.exception_handler(AskedWrongly)
     async def asked_wrongly(request: Request, error: Exception) -> Response:
         return answered(request, DoorRefused("asked_wrongly", str(error)))

@@ -21,7 +21,6 @@ from moat.errors import (
     AccessUnknown,
     AskedWrongly,
     DoorRefused,
-    FatalError,
     LedgerError,
     LedgerUnavailable,
     MoatError,
@@ -142,9 +141,7 @@ class Desk:
                     raise DoorRefused("not_allowed")
                 self._record(caller, "access explained", "/".join(document), {"of": asker[:512]})
                 return why(self.ledger, document, asker, self.settings)
-            except (DoorRefused, LedgerError):
-                raise
-            except FatalError:
+            except AskedWrongly:
                 raise DoorRefused("not_found") from None
 
         return await self._turns.run(lambda: self._of_the_ledger(told), self._deadline_s(asking))

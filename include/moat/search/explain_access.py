@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from moat.access.policy import PUBLIC, Policy
-from moat.errors import AccessUnknown, DirectoryStale, FatalError, TokenRefused, TooManyPrincipals
+from moat.errors import AccessUnknown, AskedWrongly, DirectoryStale, FatalError, TokenRefused, TooManyPrincipals
 from moat.ids import is_id
 from moat.ledger import Ledger
 from moat.ledger.chains import Chain, chains
@@ -71,12 +71,12 @@ def why(ledger: Ledger, subject: str | tuple[str, str], asker: Asker, settings: 
         The policy's layers with the asker's chains of groups, and whether they may read.
 
     Raises:
-        FatalError: The ledger never saw the subject.
+        AskedWrongly: The ledger never saw the subject.
     """
     source, key = _named(ledger, subject)
     story = explain(ledger, source, key)
     if story is None:
-        raise FatalError(
+        raise AskedWrongly(
             f"the ledger never saw {key!r} of {source}: the source has not listed it, or its key is another"
         )
     ids = [one["id"] for one in story.chunks if not isinstance(subject, str) or one["id"] == subject.lower()]
@@ -119,7 +119,7 @@ def _by(any_of: frozenset[str], paths: dict[str, Chain]) -> tuple[Chain, ...]:
 
 
 def _named(ledger: Ledger, subject: str | tuple[str, str]) -> tuple[str, str]:
-    """Source and key of the subject. Raises FatalError for an unknown chunk."""
+    """Source and key of the subject. Raises AskedWrongly for an unknown chunk."""
     if not isinstance(subject, str):
         return subject
     query = (
@@ -130,7 +130,7 @@ def _named(ledger: Ledger, subject: str | tuple[str, str]) -> tuple[str, str]:
     with ledger.read() as connection:
         row = connection.execute(query).first() if is_id(subject) else None
     if row is None:
-        raise FatalError(f"the ledger has no chunk {subject}: `moat explain SOURCE KEY` lists a document's")
+        raise AskedWrongly(f"the ledger has no chunk {subject}: `moat explain SOURCE KEY` lists a document's")
     return row.source, row.key
 
 
