@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from moat.checks import FAMILIES
 from moat.embedding.client import model_of
+from moat.index.collections import Collections
 from moat.index.connected import Role
 from moat.index.store import Store, WeaviateStore
 from moat.ledger import Ledger, add
@@ -128,11 +129,11 @@ def collection_of_its_own(server: Settings, embedder_port: int, home: Path) -> I
 
 def remove_collection(settings: Settings) -> None:
     """Remove a collection and its two roles: with each role that is left, Weaviate takes longer to grant the next."""
-    operator = WeaviateStore.open(settings, "operator")
-    operator._client.collections.delete(settings.collection_name)
-    for role in ("writer", "reader"):
-        operator._client.roles.delete(f"moat_{role}_{settings.collection_name}")
-    operator.close()
+    collections = Collections.open(settings)
+    for name in {collections.live() or "", *collections.others(), settings.collection_name} - {""}:
+        collections.drop(name)
+    collections._client.alias.delete(alias_name=settings.collection_name)
+    collections.close()
 
 
 def open_runtime(settings: Settings, progress: Progress = lambda line: None) -> Runtime:

@@ -204,6 +204,7 @@ CHANGING = {  # in tests of their own
     ("resume",),
     ("reject",),
     ("rollback",),
+    ("rebuild",),
     ("incidents",),
     ("incident", "show"),
     ("incident", "ack"),

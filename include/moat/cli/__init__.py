@@ -34,6 +34,7 @@ COMMANDS = {  # module of each command
     "resume": "loads",
     "reject": "loads",
     "rollback": "rollback",
+    "rebuild": "rebuild",
     "incidents": "incidents",
     "health": "incidents",
     "event": "incidents",

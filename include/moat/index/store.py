@@ -14,6 +14,7 @@ import numpy as np
 from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
+from moat.index.collections import target_of
 from moat.index.connected import Role, connected, grant, started
 from moat.index.errors import mapped_errors, meaning_of, unless_missing
 from moat.index.filters import combined
@@ -122,13 +123,16 @@ class Store(Protocol):
 class WeaviateStore:
     """The store on a Weaviate server."""
 
-    def __init__(self, client: "WeaviateClient", settings: Settings) -> None:
-        self._client, self._settings, self._name = client, settings, settings.collection_name
+    def __init__(self, client: "WeaviateClient", settings: Settings, name: str = "") -> None:
+        self._client, self._settings, self._name = client, settings, name or settings.collection_name
 
     @classmethod
-    def open(cls, settings: Settings, role: Role) -> "WeaviateStore":
-        """Connect with a role's key. Raises IndexUnavailable, WrongServer, FatalError."""
-        return cls(connected(settings, role), settings)
+    def open(cls, settings: Settings, role: Role, name: str = "") -> "WeaviateStore":
+        """Connect with a role's key; to the live collection, unless one beside it is named.
+
+        Raises IndexUnavailable, WrongServer, FatalError.
+        """
+        return cls(connected(settings, role), settings, name)
 
     @staticmethod
     def warm() -> None:
@@ -165,7 +169,7 @@ class WeaviateStore:
             if self.exists():
                 return
             self._client.collections.create(
-                self._name,
+                target_of(self._client, self._name),
                 description=description(model),
                 properties=properties,
                 vector_config=Configure.Vectors.self_provided(
@@ -194,7 +198,7 @@ class WeaviateStore:
     def grant(self) -> None:
         """Give the writer's and reader's key minimal rights, by the operator's key."""
         with mapped_errors(self._settings):
-            grant(self._client, self._name)
+            grant(self._client, target_of(self._client, self._name))
 
     def started(self) -> str:
         with mapped_errors(self._settings):

@@ -6,10 +6,10 @@ from typing import Literal
 
 import numpy as np
 
-from moat.errors import IndexNotKept
+from moat.errors import IndexNotKept, IndexUnavailable
 from moat.index.objects import Stored
 from moat.index.store import Store, WeaviateStore
-from moat.ledger import indexing, projection
+from moat.ledger import indexing, projection, rebuilds
 from moat.ledger.loads import Load
 from moat.records import IndexObject
 from moat.runtime import Runtime
@@ -32,6 +32,10 @@ def open_writer(runtime: Runtime, model: str) -> WeaviateStore:
     if runtime.settings.weaviate_operator_key.get_secret_value():
         operator = WeaviateStore.open(runtime.settings, "operator")
         try:
+            if not operator.exists() and (begun := rebuilds.under_way(runtime.ledger)) is not None:
+                raise IndexUnavailable(
+                    f"there is no collection {runtime.settings.collection_name}: {begun} and makes it; `moat rebuild` brings it to its end"
+                )
             operator.ensure(model)
             operator.grant()
         finally:
@@ -70,6 +74,14 @@ def prove(index: Store, expected: dict[str, IndexObject]) -> int:
             raise IndexNotKept(
                 f"the index holds another vector for {chunk_id} of {expected[chunk_id].key} than was written"
             )
+    return len(wrong)
+
+
+def bring(index: Store, expected: dict[str, IndexObject]) -> int:
+    """Write those objects that are missing or differ, and prove all of them, as `prove` does; returns how many."""
+    wrong = _wrong(index, expected)
+    index.write([expected[i] for i in wrong])
+    prove(index, expected)
     return len(wrong)
 
 

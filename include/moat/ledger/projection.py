@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from moat.access.policy import Policy
 from moat.batching import windows
@@ -75,12 +75,31 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
 
     Unordered. Leaves out documents whose access a load in progress will change: both forms are valid.
     """
-    earlier = presence.alias()
     changing = (
         select(access_change.c.document_id)
         .join(load, load.c.id == access_change.c.load_id)
         .where(load.c.state.in_(LIVE))
     )
+    of_now = (visible(presence), visible(revision))
+    yield from _objects(ledger, source, *of_now, document.c.id.not_in(changing))
+
+
+def kept_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
+    """Stream every chunk of a source that the index keeps, as `visible_objects` does.
+
+    Those are the visible ones, and those that a rollback of the source's newest load makes visible again.
+    """
+    of_now = (visible(presence), visible(revision))
+    before = (promoted(presence.c.added_in), promoted(presence.c.retired_in), promoted(revision.c.added_in))
+    again = presence.alias()
+    still = exists().where(again.c.chunk_id == chunk.c.id, visible(again))
+    yield from _objects(ledger, source, *of_now)
+    yield from _objects(ledger, source, *before, revision.c.retired_in == presence.c.retired_in, ~still)
+
+
+def _objects(ledger: Ledger, source: str, *wanted: ColumnElement[bool]) -> Iterator[IndexObject]:
+    """Stream chunks with the revision that they belong to, as index objects without vector, each with today's access."""
+    earlier = presence.alias()
     query = (
         select(
             chunk.c.id,
@@ -98,11 +117,11 @@ def visible_objects(ledger: Ledger, source: str) -> Iterator[IndexObject]:
             policies.c.body,
         )
         .select_from(document)
-        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .join(revision, revision.c.document_id == document.c.id)
         .join(chunk, chunk.c.document_id == document.c.id)
-        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .join(presence, presence.c.chunk_id == chunk.c.id)
         .outerjoin(policies, policies.c.digest == document.c.policy)
-        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.id.not_in(changing))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source, document.c.erased_at.is_(None), *wanted)
     )
     with ledger.read() as connection:
         first = first_names(connection, ledger.tenant, [source])[0]

@@ -2,6 +2,12 @@
 
 import os
 import socket
+import uuid
+
+
+def of_this_process() -> str:
+    """Identity of a run that this process makes, another one each time."""
+    return f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def gone(run: str) -> bool:

@@ -13,12 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, Integer, Table, func, insert, inspect, select
+from sqlalchemy import Connection, Integer, Table, delete, func, insert, inspect, select
 
 from moat.batching import windows
 from moat.errors import FatalError
 from moat.ledger import Ledger, audit
 from moat.ledger.every_table import metadata
+from moat.ledger.rebuilds import rebuild
 from moat.maintenance.fingerprint import fingerprints
 from moat.runtime import Progress
 from moat.staging import Staging
@@ -113,6 +114,7 @@ def restore(ledger: Ledger, staging: Staging, source: Staging, actor: str, progr
         wrong = sorted(name for name in found | made.fingerprints if found.get(name) != made.fingerprints.get(name))
         raise FatalError(f"what was restored is not what was copied: {', '.join(wrong)}; take an older backup")
     with ledger.write() as connection:
+        connection.execute(delete(rebuild))  # it was writing to the Weaviate of that machine
         audit.record(
             connection, ledger.tenant, actor=actor, action="restore", subject="ledger", detail={"backup": made.made_at}
         )

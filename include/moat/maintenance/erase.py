@@ -12,7 +12,7 @@ from typing import Any
 from moat.batching import windows
 from moat.errors import ErasureRefused, IndexUnavailable, StagingError
 from moat.index.store import Store
-from moat.ledger import erasure, receipts
+from moat.ledger import erasure, rebuilds, receipts
 from moat.ledger.erasure import Request
 from moat.ledger.former_names import name_now
 from moat.ledger.receipts import Receipt
@@ -59,6 +59,12 @@ def finish(runtime: Runtime, index: Store, receipt: Receipt) -> Receipt:
             f"erasure {receipt.id}: nobody sees the {len(receipt.documents):,} documents from now on, and no run reads them "
             f"again. Load {number} of {receipt.source} is {state} and may still hold their bytes: wait until it has ended, or "
             f"`moat reject {number}`, then give the same command again, which goes on from here"
+        )
+    if (begun := rebuilds.under_way(runtime.ledger)) is not None:
+        raise ErasureRefused(
+            f"erasure {receipt.id}: nobody sees the {len(receipt.documents):,} documents from now on, and no run reads them "
+            f"again. But {begun}, and its copy may hold their text: let it end, bring it to its end by `moat rebuild`, or give "
+            "it up by `moat rebuild --drop`; then give the same command again, which goes on from here"
         )
     hashes = set(_staged(runtime, receipt, folders))
     receipt = erasure.collect(runtime.ledger, receipt, (), hashes)

@@ -9,7 +9,7 @@ from moat.batching import windows
 from moat.embedding.client import embedder_of
 from moat.errors import MoatError
 from moat.index.store import Store
-from moat.index.write import prove, unfound
+from moat.index.write import patch, prove, unfound
 from moat.ledger import documents, embeddings, index_starts, projection
 from moat.ledger.former_names import names_now
 from moat.ledger.loads import invisible
@@ -79,7 +79,7 @@ def reconcile(
         drift.visible_documents = documents.count_visible(runtime.ledger, drift.source)
         against_index(runtime, index, drift, repair)
         runtime.progress(f"{drift.source}: {drift.visible_chunks:,} visible chunks compared")
-    _index_against_ledger(runtime, index, drifts, repair)
+    index_against_ledger(runtime, index, drifts, repair)
     for drift in drifts.values():
         drift.repaired = repair and not drift.agrees and not drift.unreadable
         if drift.repaired or drift.agrees:
@@ -103,7 +103,7 @@ def against_index(runtime: Runtime, index: Store, drift: Drift, repair: bool) ->
     for window in windows(projection.visible_objects(runtime.ledger, drift.source), WINDOW):
         drift.visible_chunks += len(window)
         there = index.read_back([o.id for o in window])
-        wrong, moved = list[IndexObject](), dict[str, tuple[str, ...]]()
+        wrong, moved = list[IndexObject](), set[str]()
         lost = _unfound(index, list(there))
         for o in window:
             found = there.get(o.id)
@@ -117,17 +117,21 @@ def against_index(runtime: Runtime, index: Store, drift: Drift, repair: bool) ->
                 wrong.append(o)
             elif found.allow != o.allow:
                 drift.access += 1
-                moved[o.id] = o.allow
+                moved.add(o.document)
             else:
                 continue
             if len(drift.examples) < EXAMPLES:
                 drift.examples.append(f"{o.id} of {o.key}")
         if repair and wrong:
-            objects = _with_vectors(runtime, wrong)
+            objects = with_vectors(runtime, wrong)
             index.write(objects)
             prove(index, {o.id: o for o in objects})
+            now = projection.allowed(runtime.ledger, list({o.document for o in objects}))
+            moved |= {
+                o.document for o in objects if set(now[o.document].tokens) != set(o.allow)
+            }  # access moved meanwhile
         if repair and moved:
-            index.set_allow(moved)
+            patch(runtime, index, sorted(moved))
 
 
 def _unfound(index: Store, ids: list[str]) -> set[str]:
@@ -136,7 +140,7 @@ def _unfound(index: Store, ids: list[str]) -> set[str]:
     return unfound(index, ids, vector) if vector is not None else set()
 
 
-def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:
+def with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:
     """Add the ledger's vectors to objects; texts whose vector is missing are embedded again."""
     embedder = embedder_of(runtime.settings, runtime.connections, runtime.progress)
     try:
@@ -153,7 +157,8 @@ def _with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObje
     return [replace(o, vector=vectors[h]) for o, h in zip(wanted, hashes, strict=True)]
 
 
-def _index_against_ledger(runtime: Runtime, index: Store, drifts: dict[str, Drift], repair: bool) -> None:
+def index_against_ledger(runtime: Runtime, index: Store, drifts: dict[str, Drift], repair: bool) -> None:
+    """Count the objects that the ledger does not know into `drifts`, by source, and optionally remove them."""
     names = names_now(runtime.ledger)
     for window in windows(index.every(), WINDOW):
         known = projection.expected(runtime.ledger, [o.id for o in window])

@@ -12,7 +12,7 @@ from moat.connections import Connections
 from moat.errors import SettingsError
 from moat.incidents.freshness import format_span
 from moat.index.connected import started
-from moat.ledger import Ledger, incidents, index_starts, loads, members, runs
+from moat.ledger import Ledger, incidents, index_starts, loads, members, rebuilds, runs
 from moat.ledger.history import UnderWay
 from moat.maintenance.disk_room import disk_room
 from moat.monitoring.servers import WAIT_S, Looked, look, look_at_servers
@@ -63,6 +63,8 @@ def index_starts_again(settings: Settings, ledger: Ledger, wait_s: float = WAIT_
 
     A Weaviate that was killed may have lost what it had acknowledged: until then a search may miss it.
     """
+    if (begun := rebuilds.under_way(ledger)) is not None and not begun.alive:
+        return Looked("index", False, f"{begun}: `moat rebuild` goes on, `moat rebuild --drop` gives it up")
     try:
         mark = started(settings, wait_s)
     except (httpx.HTTPError, SettingsError):

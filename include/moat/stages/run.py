@@ -1,9 +1,6 @@
 """Run the whole way in one process, without Airflow."""
 
-import os
-import socket
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +8,7 @@ from dataclasses import dataclass
 from moat.checks.verdict import Verdict, released, verdict
 from moat.incidents.freshness import stale
 from moat.incidents.lifecycle import late, task_failed
-from moat.ledger import loads
+from moat.ledger import loads, runs
 from moat.ledger.loads import Load
 from moat.ledger.resume import take_over
 from moat.runtime import Options, Runtime, batch_path
@@ -74,7 +71,7 @@ def run(runtime: Runtime, source: Source, options: Options, by: str) -> RunResul
         MoatError: A stage failed. The load gives its lease up, and the failure is recorded as an incident; so it is
             with any other error.
     """
-    watch, name = _Watch(), _name()
+    watch, name = _Watch(), runs.of_this_process()
     with _told(runtime, source.name, name, watch):
         with watch("read"):
             found = read(runtime, source, name, options)
@@ -102,7 +99,7 @@ def resume(runtime: Runtime, source: Source, number: int, by: str, ended: bool) 
         LoadRefused: A run that lives makes it, it waits for a person, or nothing is left to go on with.
         MoatError: A stage failed, and the failure is recorded as an incident.
     """
-    take_over(runtime.ledger, number, _name(), by, lease_s=runtime.lease_s, ended=ended)
+    take_over(runtime.ledger, number, runs.of_this_process(), by, lease_s=runtime.lease_s, ended=ended)
     return finish(runtime, source, number, by)
 
 
@@ -125,11 +122,6 @@ def finish(runtime: Runtime, source: Source, number: int, by: str) -> RunResult:
     loads.renew(runtime.ledger, current, runtime.lease_s)
     with _told(runtime, source.name, current.run, watch):
         return _go_on(runtime, source, number, by, watch)
-
-
-def _name() -> str:
-    """Identity of a run of this process."""
-    return f"cli:{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 @contextmanager
