@@ -1,12 +1,13 @@
 """Terms: one form of words for texts and questions, in every script."""
 
 import unicodedata
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moat.index.terms import LONGEST, MOST_ASKED, question_terms, searched, terms
+from moat.index.terms import LONGEST, MOST_ASKED, _pattern, question_terms, searched, terms
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,11 @@ def test_any_text_has_terms_of_its_own_form_without_spaces(text: str) -> None:
     asked = question_terms(text)
     assert set(asked) <= set(terms(text))
     assert bool(asked) == bool(terms(text))
+
+
+def test_the_quick_way_for_ascii_finds_what_the_other_finds() -> None:
+    chance, letters = Random(7), "abcXYZ0189+#.-_/:@&' \n,(|"
+    for _ in range(3_000):
+        text = "".join(chance.choices(letters, k=40))
+        quick, other = _pattern(True).finditer(text), _pattern(False).finditer(text)
+        assert [(m.span(), m.lastgroup) for m in quick] == [(m.span(), m.lastgroup) for m in other], text

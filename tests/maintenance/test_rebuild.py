@@ -1,5 +1,6 @@
 """The index is written anew from the ledger, beside the live collection, and nobody notices but by what is mended."""
 
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from moat.errors import ErasureRefused, FatalError, IndexUnavailable, LoadInProg
 from moat.index.collections import Collections
 from moat.index.store import WeaviateStore
 from moat.index.write import bring, open_writer
-from moat.ledger import incidents, index_starts, loads, rebuilds, runs
+from moat.ledger import incidents, index_starts, loads, rebuilds
 from moat.ledger.erasure import Request
 from moat.maintenance import rebuild as rebuilding
 from moat.maintenance.access_sync import sync_access
@@ -48,11 +49,13 @@ def loaded(company: Company) -> Company:
     return company
 
 
-def whole(company: Company) -> dict[str, tuple[dict[str, Any], list[float]]]:
+def whole(company: Company) -> dict[str, tuple[dict[str, Any], np.ndarray]]:
     """Every object of the live collection, with all properties and its vector, by id."""
     with opened(company) as index:
         found = list(index._collection.iterator(include_vector=True))
-    return {str(o.uuid): ({k: _sorted(v) for k, v in o.properties.items()}, o.vector["default"]) for o in found}
+    return {
+        str(o.uuid): ({k: _sorted(v) for k, v in o.properties.items()}, np.asarray(o.vector["default"])) for o in found
+    }
 
 
 def _sorted(value: Any) -> Any:
@@ -77,7 +80,7 @@ def there(company: Company) -> tuple[str | None, list[str]]:
         collections.close()
 
 
-def same(one: Mapping[str, tuple[Any, list[float]]], other: Mapping[str, tuple[Any, list[float]]]) -> bool:
+def same(one: Mapping[str, tuple[Any, np.ndarray]], other: Mapping[str, tuple[Any, np.ndarray]]) -> bool:
     """Whether two collections hold the same objects; vectors may differ by their last bit."""
     return one.keys() == other.keys() and all(
         one[i][0] == other[i][0] and np.allclose(one[i][1], other[i][1], atol=1e-6) for i in one
@@ -165,7 +168,7 @@ def _killed(company: Company, step: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def _dead(company: Company) -> None:
     """The process that made the rebuild is no more."""
     with company.runtime.ledger.write() as connection:
-        connection.execute(rebuilds.rebuild.update().values(run=f"cli:{runs.socket.gethostname()}:{2**22 - 1}:x"))
+        connection.execute(rebuilds.rebuild.update().values(run=f"cli:{socket.gethostname()}:{2**22 - 1}:x"))
 
 
 def test_a_kill_between_the_old_collection_and_the_alias_leaves_nothing_that_a_run_fills_halfway(

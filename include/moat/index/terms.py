@@ -19,6 +19,7 @@ from itertools import pairwise
 MOST_ASKED = 200  # terms of a question; the rest of a longer one does not count
 LONGEST = 64  # characters of a term; what is longer is no word
 MOST_JOINED = 8  # words of a joined word; a longer chain is an address or a line, and only its words count
+KEPT, KEPT_WORDS = 4_096, 32_768  # texts and words whose terms are remembered: what is written is read back soon
 PLAIN = 2  # letters; `c++` is not `c`, `notepad++` is `notepad` as well
 
 CHARACTERS = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U0003ffff"  # Han, Hangul
@@ -45,11 +46,12 @@ def question_terms(question: str) -> list[str]:
     for found in _found(question):
         some = _terms(found)
         asked.update(
-            dict.fromkeys(term for term in some if len(term) > 1 or found.lastgroup == "word" or some == [term])
+            dict.fromkeys(term for term in some if len(term) > 1 or found.lastgroup == "word" or some == (term,))
         )
     return list(asked)[:MOST_ASKED]
 
 
+@lru_cache(KEPT)
 def searched(title: str, heading: str, text: str) -> str:
     """Return what keyword search reads of a chunk: its terms with spaces between.
 
@@ -59,15 +61,16 @@ def searched(title: str, heading: str, text: str) -> str:
     return " ".join(terms(f"{above}\n{text}"))
 
 
-@lru_cache(maxsize=1)
-def _pattern() -> re.Pattern[str]:
+@lru_cache(maxsize=2)
+def _pattern(is_ascii: bool) -> re.Pattern[str]:
+    """What finds runs and words; of ASCII there are words only, and no look into large classes of characters."""
     marks = "".join(map(re.escape, _marks()))
     letter = rf"[A-Za-z0-9]|(?![{UNSPACED}])[^\W_]"
-    word = rf"(?:{letter})(?:{letter}|[{marks}])*"
+    run, word = f"(?:[{UNSPACED}][{marks}]*)+", rf"(?:{letter})(?:{letter}|[{marks}])*"
+    if is_ascii:
+        run, word = "(?!)", "[A-Za-z0-9]+"
     sign = r"\+\+|\+(?!\w)|\#(?![^\W\d_])"
-    return re.compile(
-        rf"(?P<run>(?:[{UNSPACED}][{marks}]*)+)|(?P<word>(?:(?<!\w)\.(?=[^\W\d_]))?{word}(?:[{JOINERS}]{word})*(?:{sign})?)"
-    )
+    return re.compile(rf"(?P<run>{run})|(?P<word>(?:(?<!\w)\.(?=[^\W\d_]))?{word}(?:[{JOINERS}]{word})*(?:{sign})?)")
 
 
 def _marks() -> list[str]:
@@ -77,12 +80,17 @@ def _marks() -> list[str]:
 
 def _found(text: str) -> Iterable[re.Match[str]]:
     plain = INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).replace("\u200b", " ")
-    return _pattern().finditer(THOUSANDS.sub("", plain))
+    return _pattern(plain.isascii()).finditer(THOUSANDS.sub("", plain))
 
 
-def _terms(found: re.Match[str]) -> list[str]:
-    made = _of_run(found[0]) if found.lastgroup == "run" else _of_word(found[0])
-    return [term for term in made if len(term) <= LONGEST]
+def _terms(found: re.Match[str]) -> tuple[str, ...]:
+    return _of(found[0], found.lastgroup == "run")
+
+
+@lru_cache(KEPT_WORDS)
+def _of(found: str, is_run: bool) -> tuple[str, ...]:
+    made = _of_run(found) if is_run else _of_word(found)
+    return tuple(term for term in made if len(term) <= LONGEST)
 
 
 def _of_run(run: str) -> list[str]:
