@@ -256,7 +256,7 @@ def test_every_plugin_is_named_as_ours() -> None:
 
 def test_there_is_one_door_to_weaviate() -> None:
     assert importers("weaviate") == {
-        f"include/moat/index/{name}.py" for name in ("connected", "errors", "filters", "store")
+        f"include/moat/index/{name}.py" for name in ("collections", "connected", "errors", "filters", "store")
     }
     asking = {
         file

@@ -303,6 +303,21 @@ def test_an_erasure_waits_until_the_copy_is_gone_or_live(loaded: Company, monkey
         assert verify(loaded.runtime, index, erase(loaded.runtime, index, asked)) == []
 
 
+def test_a_write_that_weaviate_loses_is_written_again(loaded: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, write, lost = whole(loaded), WeaviateStore.write, list[str]()
+
+    def losing(index: WeaviateStore, objects: Any) -> None:
+        some = list(objects)
+        if some and not lost:
+            lost.append(some.pop().id)
+        write(index, some)
+
+    monkeypatch.setattr(WeaviateStore, "write", losing)
+    rebuild(loaded.runtime, "test")
+    assert lost
+    assert same(whole(loaded), before)
+
+
 def test_a_text_whose_vector_is_lost_is_embedded_again(loaded: Company) -> None:
     from moat.ledger.tables import embedding
 

@@ -68,8 +68,7 @@ def check_collection(name: str, config: Any, model: str) -> None:
     if version := older(config.description or ""):
         raise SchemaError(
             f"collection {name} has schema {version}, this version of Moat needs {VERSION}: keyword search reads other "
-            "terms. Stop searches, delete the collection and run `moat reconcile --repair`, which writes it anew from the "
-            "ledger; nothing is parsed or embedded again"
+            "terms. `moat rebuild` writes it anew from the ledger; nothing is parsed or embedded again"
         )
     found = {p.name: p for p in config.properties}
     wrong = [
@@ -85,7 +84,7 @@ def check_collection(name: str, config: Any, model: str) -> None:
     if wrong:
         raise SchemaError(
             f"collection {name} is not what Moat needs, so who may read could not be kept: {'; '.join(wrong)}. "
-            "Stop searches, delete the collection and run `moat reconcile --repair`, which writes it anew from the ledger"
+            "Stop searches and run `moat rebuild`, which writes it anew from the ledger"
         )
     if config.description != description(model):
         raise SchemaError(

@@ -79,10 +79,10 @@ def prove(index: Store, expected: dict[str, IndexObject]) -> int:
 
 def bring(index: Store, expected: dict[str, IndexObject]) -> int:
     """Write those objects that are missing or differ, and prove all of them, as `prove` does; returns how many."""
-    wrong = _wrong(index, expected)
-    index.write([expected[i] for i in wrong])
+    missing = _wrong(index, expected)
+    index.write([expected[i] for i in missing])
     prove(index, expected)
-    return len(wrong)
+    return len(missing)
 
 
 def _wrong(index: Store, expected: dict[str, IndexObject]) -> dict[str, Differs]:

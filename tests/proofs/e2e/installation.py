@@ -48,7 +48,7 @@ class Installation:
 
     def start(self) -> subprocess.Popen[bytes]:
         with self.log.open("wb") as out:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, *self.begin],
                 cwd=self.folder,
                 env=self.environment,
@@ -56,6 +56,8 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self.pid = process.pid
+        return process
 
     def connect(self) -> None:
         """Log in to Airflow."""

@@ -1,6 +1,7 @@
 """Seeded bugs of the guards against loss: proof of writes, the fence, staged files, the index in step. (name, file, old, new, test)."""
 
 LOAD, STAGED = "tests/stages/test_load.py::test_", "tests/test_staging.py::test_"
+REBUILD = "tests/maintenance/test_rebuild.py::test_"
 IN_STEP = "tests/maintenance/test_in_step.py::test_"
 LOSSES = (
     (
@@ -94,5 +95,47 @@ LOSSES = (
         "    return vector is None or not unfound(",
         "    return vector is None or True or not unfound(",
         f"{IN_STEP}what_is_counted_and_not_found_is_seen_without_a_start",
+    ),
+    (
+        "a rebuild copies what is visible only",
+        "include/moat/maintenance/rebuild.py",
+        "windows(projection.kept_objects(",
+        "windows(projection.visible_objects(",
+        f"{REBUILD}the_new_collection_equals_the_old_one_and_takes_its_place",
+    ),
+    (
+        "what a rebuild wrote is not proved",
+        "include/moat/index/write.py",
+        "    prove(index, expected)\n    return len(missing)",
+        "    return len(missing)",
+        f"{REBUILD}a_write_that_weaviate_loses_is_written_again",
+    ),
+    (
+        "two rebuilds write at once",
+        "include/moat/ledger/rebuilds.py",
+        "if found.run and found.run != run and found.alive:",
+        "if False:",
+        f"{REBUILD}one_at_a_time_and_whoever_was_overtaken_stops",
+    ),
+    (
+        "a rebuild does not wait for what a load has written",
+        "include/moat/maintenance/rebuild.py",
+        "elif not self._waited():",
+        "else:",
+        f"{REBUILD}a_load_that_has_written_is_waited_for_and_one_that_is_in_the_middle_proves_all_again",
+    ),
+    (
+        "an erasure leaves its text in a copy",
+        "include/moat/maintenance/erase.py",
+        "if (begun := rebuilds.under_way(runtime.ledger)) is not None:",
+        "if (begun := None) is not None:",
+        f"{REBUILD}an_erasure_waits_until_the_copy_is_gone_or_live",
+    ),
+    (
+        "a run makes an empty collection where a rebuild was cut off",
+        "include/moat/index/write.py",
+        "if not operator.exists() and (begun :=",
+        "if False and (begun :=",
+        f"{REBUILD}a_kill_between_the_old_collection_and_the_alias_leaves_nothing_that_a_run_fills_halfway",
     ),
 )
