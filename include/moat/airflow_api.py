@@ -138,6 +138,12 @@ def ill(settings: Settings) -> str:
     return ", ".join(f"{name} is {status}" for name, status in found.items())
 
 
+def logs_of(settings: Settings) -> str:
+    """Where the parts of an Airflow that `make run` started write, as the end of a sentence; empty for another one."""
+    folder = settings.home / "logs"
+    return f"; its log is in {folder}" if any(folder.glob("airflow-*.log")) else ""
+
+
 def paused(settings: Settings, names: Iterable[str]) -> list[str]:
     """Which of these DAGs are paused, sorted. Raises AirflowUnavailable, FatalError."""
     found, total = list[str](), 1

@@ -42,6 +42,7 @@ PARTS = (
     Part("door", 5, ("tests/proofs/door",)),
     Part("trust", 10, ("tests/proofs/trust",)),
     Part("faults", 18, ("tests/proofs/faults",)),
+    Part("hostile", 15, ("tests/proofs/hostile", "-s")),
     Part("quality", 4, ("tests/proofs/quality",)),
     Part("fidelity", 12, ("bench.fidelity", "--check")),
     Part("mutants", 40, ("tests/proofs/mutants/run.py",)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from moat.connections import Connections
 from moat.embedding.client import embedder_of
 from moat.embedding.model import folder_of, max_tokens_of
-from moat.errors import IndexUnavailable, MoatError, SchemaError
+from moat.errors import AirflowUnavailable, IndexUnavailable, MoatError, SchemaError
 from moat.index.store import LEAST_SERVER, WeaviateStore
 from moat.ledger import Ledger, loads
 from moat.maintenance.disk_room import disk_room
@@ -182,7 +182,9 @@ def _collection(settings: Settings, model: str) -> str:
 
 
 def _airflow(settings: Settings) -> str:
-    from moat.airflow_api import client
+    from moat.airflow_api import client, ill, logs_of
 
+    if bad := ill(settings):
+        raise AirflowUnavailable(f"answers at {settings.airflow_url}, but not well: {bad}{logs_of(settings)}")
     with client(settings) as http:
         return f"answers at {settings.airflow_url}, version {http.get('/api/v2/version').json().get('version')}"

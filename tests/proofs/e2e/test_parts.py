@@ -1,5 +1,6 @@
 """Each part of Airflow that ends, and what Airflow on SQLite does not stand, is seen and started again."""
 
+import json
 import os
 import signal
 import time
@@ -63,19 +64,27 @@ def test_a_part_of_airflow_that_is_killed_is_started_again(moat: Installation, p
 
 
 def test_a_backfill_through_the_api_leaves_every_part_alive(moat: Installation) -> None:
+    """On SQLite its long write used to end the scheduler, which met a locked database."""
     parts = {part[0]: process_of(moat, part[0]).pid for part in PARTS}
     asked(moat.http, "PATCH", "/dags/handbook", json={"is_paused": False})
-    body = {
-        "dag_id": "handbook",
-        "from_date": "2026-10-01T00:00:00Z",
-        "to_date": "2026-10-04T00:00:00Z",
-        "reprocess_behavior": "failed",
-        "max_active_runs": 1,
-        "dag_run_conf": {},
-    }
-    for _ in range(3):
-        answer = moat.http.post("/api/v2/backfills", json=body)
-        print(answer.status_code, answer.text[:300])
-        time.sleep(20)
-    print(moat.log.read_text()[-2000:])
+    days = {"from_date": "2026-08-01T00:00:00Z", "to_date": "2026-10-30T00:00:00Z"}
+    more = {"reprocess_behavior": "failed", "max_active_runs": 2, "dag_run_conf": {"dry_run": False}}
+    made = asked(moat.http, "POST", "/backfills", json={"dag_id": "handbook", **days, **more})
+    run = moat.trigger("contracts")
+    asked(moat.http, "PATCH", "/dags/contracts", json={"is_paused": False})
+    assert moat.ended(run) == "success", "the scheduler goes on beside it"
+    asked(moat.http, "PUT", f"/backfills/{made['id']}/cancel")
     assert {part: process_of(moat, part).pid for part in parts} == parts
+
+
+def test_a_part_that_stays_down_is_named_by_health_and_doctor(moat: Installation) -> None:
+    for n in (2, 3):
+        os.kill(process_of(moat, "scheduler").pid, signal.SIGKILL)
+        waited(moat, f"airflow-scheduler was killed (signal 9) and is started again ({n} of 3)")
+    os.kill(process_of(moat, "scheduler").pid, signal.SIGKILL)
+    waited(moat, "airflow-scheduler was killed (signal 9) once more and stays down")
+    deadline = time.monotonic() + BACK_S  # Airflow itself believes in a scheduler for half a minute
+    for command in ("health", "doctor"):
+        while "scheduler is unhealthy" not in json.dumps(moat.moat(command)):
+            assert time.monotonic() < deadline, moat.moat(command)
+            time.sleep(2.0)
