@@ -47,7 +47,6 @@ QUIET = (  # loggers of which a task's log shows warnings and errors only
     "airflow.dag_processing.bundles=WARNING"
 )
 AIRFLOW_STARTING_S = 600.0
-LOCKED_S = 60.0  # that a part of Airflow waits for another one's write
 RESTARTS, FORGIVEN_S = 3, 3_600.0  # of a server that ends by itself; after so long a time they count anew
 Say = Callable[[str], None]
 
@@ -311,9 +310,7 @@ def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home / "airflow"),
         # What it derives of its home by itself is cut at a % in the path.
-        # A backfill writes for longer than the five seconds that SQLite waits by itself, and "database is locked" ends
-        # the scheduler.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow' / 'airflow.db'}?timeout={LOCKED_S:g}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow' / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "airflow" / "logs"),
         "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "airflow" / "logs" / "dag_processor"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),

@@ -115,7 +115,6 @@ def hostile(outside: Path) -> dict[str, bytes]:
         "{{ 7*7 }} $(touch made) %s.md": SAYS.encode(),
         "é" * 100 + ".md": SAYS.encode(),
         "CON.md": SAYS.encode(),
-        "...md": SAYS.encode(),
         " .md": SAYS.encode(),
     }  # fmt: skip
 
