@@ -659,7 +659,7 @@ def test_a_rejected_load_ends_and_a_rolled_back_one_gives_way(fresh: Place, moat
     assert moat(fresh, "run", fresh.dag).code == 3, "the next run starts afresh"
 
 
-def test_reconcile_agrees_reports_and_repairs(fresh: Place, moat: Any) -> None:
+def test_reconcile_agrees_reports_and_repairs_and_rebuild_writes_anew(fresh: Place, moat: Any) -> None:
     moat(fresh, "run", fresh.dag)
     index = WeaviateStore.open(Settings.load(), "writer")
     index.delete([next(o.id for o in index.every())])
@@ -676,6 +676,16 @@ def test_reconcile_agrees_reports_and_repairs(fresh: Place, moat: Any) -> None:
     agrees = fresh.typed("reconcile", "--json")
     (drift,) = agrees.json
     assert (agrees.code, drift["source"], drift["visible_documents"], drift["missing"]) == (0, "docs", 3, 0)
+    # The index is rebuilt beside what stands there, and never without being asked to.
+    refused = fresh.typed("rebuild", "--json")
+    assert refused.code == 1
+    assert "3 documents of 1 sources are written from the ledger" in refused.err
+    assert "`moat rebuild --yes` does it without asking" in refused.err
+    made = fresh.typed("rebuild", "--yes", "--json").json
+    assert made["collection"].endswith("_Rebuilt1")
+    assert made["chunks"] == made["written"] == drift["visible_chunks"]
+    assert fresh.typed("reconcile").code == 0
+    assert fresh.typed("rebuild", "--drop", "--json").json == {"removed": []}
 
 
 def test_a_replayed_document_is_tried_again(fresh: Place, moat: Any) -> None:

@@ -10,8 +10,11 @@ from moat.errors import SchemaError
 from moat.index.objects import Stored
 from moat.index.store import WeaviateStore
 from moat.index.write import open_writer, prove
-from moat.ledger import documents, loads
+from moat.ledger import documents, loads, projection
+from moat.maintenance import reconcile as reconciling
+from moat.maintenance.access_sync import sync_access
 from moat.maintenance.reconcile import Drift, reconcile
+from moat.records import IndexObject
 from moat.runtime import Runtime
 from tests.company import ANN, HUGO, Company, stored
 from tests.contracts.store import an_object
@@ -76,6 +79,25 @@ def test_what_is_kept_and_not_found_is_counted_and_written_as_new(
     crashed.hidden = o.id
     assert prove(crashed, {o.id: o}) == 1
     assert crashed.hidden == ""
+
+
+def test_access_that_moves_while_an_object_is_written_again_is_what_the_index_has_in_the_end(
+    company: Company, index: WeaviateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (pay,) = [o.id for o in projection.visible_objects(company.runtime.ledger, "docs") if o.key == "people/pay.md"]
+    index.delete([pay])
+    with_vectors = reconciling.with_vectors
+
+    def meanwhile(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObject]:
+        company.write("people/.access.yaml", "allow: [user:eva@example.com]")
+        sync_access(company.runtime, company.source, "test")
+        return with_vectors(runtime, wanted)
+
+    monkeypatch.setattr(reconciling, "with_vectors", meanwhile)
+    assert drift(company, index, repair=True).missing == 1
+    monkeypatch.undo()
+    assert company.shows_pay_to("user:eva@example.com")
+    assert drift(company, index).agrees
 
 
 def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Company, index: WeaviateStore) -> None:

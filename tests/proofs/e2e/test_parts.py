@@ -70,8 +70,7 @@ def test_the_scheduler_goes_on_after_a_backfill_through_the_api(moat: Installati
     more = {"reprocess_behavior": "failed", "max_active_runs": 2, "dag_run_conf": {"dry_run": False}}
     answer = moat.http.post("/api/v2/backfills", json={"dag_id": "handbook", **days, **more})
     print(f"Airflow answers {answer.status_code} to the backfill")
-    run = moat.trigger("contracts")
-    asked(moat.http, "PATCH", "/dags/contracts", json={"is_paused": False})
+    run = moat.trigger("anchor_audit")
     if answer.is_success:
         asked(moat.http, "PUT", f"/backfills/{answer.json()['id']}/cancel")
     assert moat.ended(run) == "success"
