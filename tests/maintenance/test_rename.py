@@ -15,6 +15,7 @@ from moat.ledger.former_names import document_ids, names_now
 from moat.ledger.tables import source
 from moat.maintenance.access_sync import sync_access
 from moat.maintenance.erase import erase, verify
+from moat.maintenance.rebuild import rebuild
 from moat.maintenance.reconcile import reconcile
 from moat.maintenance.rename import check_new_name, rename
 from moat.owners import claim
@@ -79,6 +80,9 @@ def test_a_renamed_source_keeps_everything(company_on_either_ledger: Company) ->
     assert len(story.revisions) == 2
     drifts = reconcile(runtime, index, company.model(), {})
     assert [(one.source, one.agrees) for one in drifts] == [("papers", True)]
+    held = stored(index)
+    assert rebuild(runtime, "ann").chunks == len(held)
+    assert company.keys("Where do bikes stand?", HUGO)[0] == "new.md", "a rebuilt index is known by the same name"
     index.close()
 
 
