@@ -113,6 +113,17 @@ def test_few_rows_a_value_without_rows_and_a_bulk_load_are_no_silence(monkeypatc
         assert found is None or "quiet" not in found.seen, found.seen
 
 
+def test_a_load_of_everything_tells_nothing_of_a_values_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row in thirty is of the value; nine loads of one row each are then no silence, whatever came at first."""
+    nights, rows = Nights(monkeypatch), table(900)
+    slow = [{**r, "region": "slow"} for r in table(4000)]
+    nights.night([*rows, *slow], [*rows, *slow])
+    for n in range(20):
+        nights.night([*rows, *slow], [*rows[n * 29 : (n + 1) * 29], slow[n]])
+    told = [nights.night([*rows, *slow], [rows[3 * n]]) for n in range(9)]
+    assert all(r is not None and "slow" not in r.seen for r in told), [r and r.seen for r in told]
+
+
 def test_a_folder_without_documents_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     past = {
         name: [PastMeasure(n, START + timedelta(days=n), 1.0, "usual") for n in range(1, last)]

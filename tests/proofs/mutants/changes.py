@@ -146,6 +146,13 @@ OF_CHANGES = (
         "tests/checks/test_segments.py::test_a_value_that_stops_while_the_others_go_on_is_told_and_names_no_person",
     ),
     (
+        "a load of everything tells how often a value moves",
+        "include/moat/checks/segments.py",
+        "BULK = 10 ",
+        "BULK = 10_000_000 ",
+        "tests/checks/test_segments.py::test_a_load_of_everything_tells_nothing_of_a_values_share",
+    ),
+    (
         "a small source may open all of its documents",
         "include/moat/checks/widening.py",
         "return min(limits.max_widened_documents, max(FEW, int(limits.max_widened_ratio * n_documents)))",
