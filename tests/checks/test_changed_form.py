@@ -93,7 +93,7 @@ def test_what_is_lost_with_the_end_is_no_lost_table() -> None:
 
 def test_two_columns_of_a_table_that_changed_places_are_seen() -> None:
     moved = ROWS.replace("14 | 3.5", "3.5 | 14").replace("27 | 8.5", "8.5 | 27").replace("31 | 9.5", "9.5 | 31")
-    assert change(TEXT, moved, ROWS).kinds == {"numbers exchanged"}
+    assert change(TEXT, moved, ROWS).kinds == {"numbers exchanged", "cells"}
 
 
 def test_what_many_documents_have_in_common_is_found_among_them() -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from moat.batching import grouped
 from moat.checks.changed_form import value_of
-from moat.checks.changed_text import factor_of
+from moat.checks.changed_text import factor_of, is_power_of_ten
 
 FEWEST = 3  # rows that show a pattern
 VALUES = 3  # different values that were exchanged among rows
@@ -15,6 +15,8 @@ ALIKE = 0.6  # of a column's changes that follow one pattern
 PART_ALIKE = 0.2  # of them that have one factor or amount: the rows of one product, among others
 MANY = 5  # different values that one took the place of; a status often moves from three to one
 MOSTLY = 0.9  # of the rows that are as they once were: all of them set back to one value
+RISE = 0.1  # by which prices rise or fall in a list, all at once: that is told
+LONG_VALUE = 4  # letters and digits of a value that few rows have
 DAYS = 28  # whole days by which people move dates
 
 Values = Mapping[str, str]
@@ -23,10 +25,16 @@ Found = tuple[str, str, Sequence[Row]]  # kind, the pattern in words, rows that 
 
 
 def one_step(pairs: Iterable[tuple[str, str]]) -> bool:
-    """Whether numbers all moved by one amount, as counters do: then many are what another one was."""
+    """Whether numbers or times all moved by one amount, as counters do: then many are what another one was."""
+    pairs = list(pairs)
     values = [(value_of(was), value_of(now)) for was, now in pairs]
     steps = {b - a for a, b in values if a is not None and b is not None}
-    return len(steps) == 1 and all(a is not None and b is not None for a, b in values)
+    if all(a is not None and b is not None for a, b in values):
+        return len(steps) == 1
+    times = [(_time(was), _time(now)) for was, now in pairs]
+    if any(a is None or b is None or (a.tzinfo is None) != (b.tzinfo is None) for a, b in times):
+        return False
+    return len({b - a for a, b in times if a and b}) == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +54,7 @@ class ColumnChange:
     says: str
     keys: tuple[str, ...]
     example: tuple[str, str]
+    is_small: bool = False  # as small as the rise of a price list
 
 
 def values_of(metadata: Iterable[str]) -> dict[str, str]:
@@ -78,6 +87,16 @@ class Columns:
             sorted(((name, len(rows)) for name, rows in self._moved.items()), key=lambda one: (-one[1], one[0]))
         )
 
+    @property
+    def replaced(self) -> dict[str, tuple[str, ...]]:
+        """Keys of the rows in which each column had a value and has another, by column, the most first."""
+        found = {name: tuple(key for key, was, _ in rows if was) for name, rows in self._moved.items()}
+        return {name: keys for name, keys in sorted(found.items(), key=lambda one: (-len(one[1]), one[0])) if keys}
+
+    def example(self, name: str) -> Row:
+        """A row in which a column had a value and has another."""
+        return next(row for row in self._moved[name] if row[1])
+
     def reset(self, keys: Sequence[str]) -> ColumnChange | None:
         """The column that nearly all of some rows have set to one value and no other column changed; None: there is none."""
         chosen, by = set(keys), defaultdict[str, list[tuple[str, Row]]](list)
@@ -106,8 +125,39 @@ def _pattern(name: str, rows: Sequence[Row]) -> ColumnChange | None:
         kind, says, some = look(rows)
         if len(some) >= max(FEWEST, share * len(rows)):
             keys = tuple(key for key, _, _ in some)
-            return ColumnChange(column=name, kind=kind, says=says, keys=keys, example=some[0][1:])
+            small = kind == "column factor" and is_small(says.removeprefix("× "))
+            return ColumnChange(column=name, kind=kind, says=says, keys=keys, example=some[0][1:], is_small=small)
     return None
+
+
+def is_small(factor: str) -> bool:
+    """Whether a factor is a rise or a fall as businesses decide on them."""
+    return abs(float(factor) - 1) <= RISE
+
+
+def _permuted(rows: Sequence[Row]) -> Found:
+    """Values that went from row to row: each came from another of these rows and went to another one.
+
+    Others of the column may have changed as well. Short values, such as small numbers, meet by chance.
+    """
+    left = [row for row in rows if min(_n_bare(row[1]), _n_bare(row[2])) >= LONG_VALUE]
+    while left:
+        before, after = Counter(was for _, was, _ in left), Counter(now for _, _, now in left)
+        closed = [row for row in left if before[row[2]] and after[row[1]]]
+        if len(closed) == len(left):
+            break
+        left = closed
+    different = len({was for _, was, _ in left})
+    rare = different >= max(VALUES, MOSTLY * len(left))  # a state that many rows have is not one row's own
+    return (
+        "permuted",
+        "the values of some rows at others of them",
+        left if rare and not one_step(row[1:] for row in left) else (),
+    )
+
+
+def _n_bare(text: str) -> int:
+    return sum(c.isalnum() for c in text)
 
 
 def _exchanged(rows: Sequence[Row]) -> Found:
@@ -157,7 +207,19 @@ def _multiplied(rows: Sequence[Row]) -> Found:
     factor, some = _alike(rows, lambda was, now: "" if (of := factor_of(was, now)) == "1" else of)
     # Small numbers are multiples of one another by chance, and one value in place of another is no multiplication.
     different = {row[1] for row in some if sum(c.isdigit() for c in row[1]) > 1}
-    return "column factor", f"× {factor}", some if len(different) >= FEWEST else ()
+    enough = len(different) >= (1 if factor and is_power_of_ten(factor) else FEWEST)
+    return "column factor", f"× {factor}", some if enough else ()
+
+
+def _rounded(rows: Sequence[Row]) -> Found:
+    """Numbers that lost their decimals."""
+
+    def lost(was: str, now: str) -> bool:
+        a, b = value_of(was), value_of(now)
+        return a is not None and b is not None and a != b and b == int(b) and abs(a - b) < 1
+
+    some = [row for row in rows if lost(row[1], row[2])]
+    return "decimals", "numbers without their decimals", some if len({row[1] for row in some}) >= FEWEST else ()
 
 
 def _moved_by(rows: Sequence[Row]) -> Found:
@@ -197,11 +259,13 @@ def _one_value(rows: Sequence[Row]) -> Found:
 
 
 LOOKS: tuple[tuple[Callable[[Sequence[Row]], Found], float], ...] = (  # with the share of changes that show it
+    (_permuted, 0.0),
     (_exchanged, ALIKE),
     (_emptied, ALIKE),
     (_written_otherwise, ALIKE),
     (_cut, ALIKE),
     (_one_value, ALIKE),
+    (_rounded, ALIKE),
     (_multiplied, PART_ALIKE),
     (_moved_by, PART_ALIKE),
 )

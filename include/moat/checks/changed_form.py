@@ -3,8 +3,9 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from difflib import SequenceMatcher
 
 WORD = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 SHORT = 60  # words of a page that says nothing but that something failed
@@ -34,6 +35,9 @@ LONG = 80  # characters of a sentence that is compared
 RUN = 8  # words in a row that a text repeats
 LONG_WORD, OFTEN = 5, 5  # letters of a word that is compared; such words that changed, at least
 SIMILAR, SAME_ENDS = 0.6, 0.4  # share of them that look alike, by their place and by their ends
+MISREAD = 0.55  # letters of a word that stay in their place when some are misread
+MOST_MATCHED = 5_000  # words of a text in which misread words are looked for, which takes its square
+ROW_CELLS = 3  # fewest cells of a row that are compared in their order
 
 
 def value_of(text: str) -> Decimal | None:
@@ -78,13 +82,60 @@ def has_other_letters(was: Sequence[str], now: Sequence[str], out: Counter[str],
         pairs = [(a, b) for a, b in zip(was, now, strict=True) if a != b]
         if len(set(pairs)) > 1 and all(_lost_letters(*pair) for pair in pairs):
             return True
+    if lost_accents(now, out, came):
+        return True
     gone = [word for word in out if len(word) >= LONG_WORD and not word[0].isdigit()]
     if len(gone) < OFTEN or out.total() < len(was) // 10 or not 0.6 * len(was) <= len(now) <= 2 * len(was):
         return False
     if len(was) == len(now):
         return sum(map(_alike, pairs)) >= SIMILAR * len(pairs)
     ends = {(word[:2], word[-1]) for word in came}
-    return sum((word[:2], word[-1]) in ends for word in gone) >= SAME_ENDS * len(gone)
+    return sum((word[:2], word[-1]) in ends for word in gone) >= SAME_ENDS * len(gone) or _misread(was, now)
+
+
+def lost_accents(now: Sequence[str], out: Counter[str], came: Counter[str]) -> bool:
+    """Whether every word that is gone had letters beyond ASCII and is there without them, or with others for them."""
+    if not out or all(word.isascii() for word in out) or any(not word.isascii() for word in came):
+        return False
+    there = set(now)
+    return all(
+        not word.isascii()
+        and (_plain(word) in there or all(part in there for part in re.split(r"[^\x00-\x7f]+", word) if part))
+        for word in out
+    )
+
+
+def _plain(word: str) -> str:
+    """A word without the accents of its letters."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+
+
+def _misread(was: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether what took the place of words keeps most of their letters, as where a few of them are misread.
+
+    A sign in a word parts it, so runs of words are compared by all their letters.
+    """
+    if max(len(was), len(now)) > MOST_MATCHED:
+        return False
+    n = alike = 0
+    for what, i, j, k, m in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+        before, after = "".join(was[i:j]), "".join(now[k:m])
+        if what == "replace" and before.isalpha() and len(before) >= LONG_WORD:
+            n += 1
+            same = sum(a == b for a, b in zip(before, after, strict=False))
+            alike += before.casefold() != after.casefold() and same >= MISREAD * len(before)
+    return n >= OFTEN and alike >= SIMILAR * n
+
+
+def cells_in_another_order(gone: Iterable[str], came: Iterable[str]) -> int:
+    """Rows of a table of which each has the cells of one that is gone, in another order."""
+    before = Counter(tuple(sorted(cells)) for row in gone if len(cells := _cells(row)) >= ROW_CELLS)
+    after = Counter(tuple(sorted(cells)) for row in came if len(cells := _cells(row)) >= ROW_CELLS)
+    return (before & after).total()
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
 
 
 def _letters(words: Sequence[str]) -> Counter[str]:

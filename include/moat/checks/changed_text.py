@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import islice
 
 from moat.checks.changed_form import (
@@ -13,6 +14,7 @@ from moat.checks.changed_form import (
     SHORT,
     UNFILLED,
     WORD,
+    cells_in_another_order,
     has_other_letters,
     is_written_otherwise,
     n_repeated,
@@ -40,6 +42,8 @@ LEAST_LOST = 5  # words
 FEW_NUMBERS = 3
 FEW_SIGNS = 3  # fields without a value, or escapes, that came
 LEAST_REPEATED = 8  # words
+LONG_ENOUGH, MOST_GONE = 40, 0.6  # words of a text that one document is enough for, and the share of them that is gone
+MANY_NUMBERS = 6  # of one document
 RUN_TOGETHER = 0.7  # of the number of words, below which the same letters have lost their spaces
 PARTS_LOST = frozenset({"cut", "broken off", "beginning lost", "shorter", "placeholder", "tables", "digits", "spaces"})
 BEGINNING = 12  # words by which two such pages are the same
@@ -59,7 +63,9 @@ class Text:
 
     words: tuple[str, ...]  # in order, numbers too; what neighbouring chunks share stands once
     lines: frozenset[str]
-    n_rows: int  # of tables
+    title: str  # the first heading
+    rows: frozenset[str]  # of tables
+    heads: frozenset[str]  # the first row of each table
     n_headings: int
     n_links: int
     n_broken: int  # cells that could not be computed
@@ -68,6 +74,7 @@ class Text:
     n_unfilled: int = 0  # fields without a value
     n_escaped: int = 0
     n_repeated: int = 0  # words of runs that stood before
+    n_again: int = 0  # sentences that stood before
     signs: Counter[str] = field(default_factory=Counter)  # beside numbers
     sentences: frozenset[str] = frozenset()
     is_placeholder: bool = False
@@ -75,7 +82,7 @@ class Text:
     @classmethod
     def of(cls, parts: Sequence[VisiblePart]) -> "Text":
         """Join the chunks of a version."""
-        words, rows, lines, prose = list[str](), set[str](), set[str](), Counter[str]()
+        words, rows, heads, lines, prose = list[str](), set[str](), set[str](), set[str](), Counter[str]()
         for part in parts:
             found = WORD.findall(part.text)
             words += found[_shared(words, found) :]
@@ -83,14 +90,17 @@ class Text:
             if part.kind != "table":
                 prose.update(found)
             else:
-                rows.update(
-                    line for line in part.text.splitlines() if line.startswith("|") and not RULE.fullmatch(line)
-                )
+                of_it = [line for line in part.text.splitlines() if line.startswith("|") and not RULE.fullmatch(line)]
+                rows.update(of_it)
+                heads.update(of_it[:1])
         text = "\n".join(part.text for part in parts)
+        sentences = list(islice(sentences_of(text), MOST_SENTENCES))
         return cls(
             words=tuple(words),
             lines=frozenset(lines),
-            n_rows=len(rows),
+            title=next((part.heading.partition(" › ")[0] for part in parts if part.heading), ""),
+            rows=frozenset(rows),
+            heads=frozenset(heads),
             n_headings=len({part.heading for part in parts if part.heading}),
             n_links=len(LINK.findall(text)),
             n_broken=len(BROKEN.findall(text)),
@@ -99,8 +109,9 @@ class Text:
             n_unfilled=len(UNFILLED.findall(text)),
             n_escaped=len(ESCAPED.findall(text)),
             n_repeated=n_repeated(words),
+            n_again=len(sentences) - len(set(sentences)),
             signs=signs_of(text),
-            sentences=frozenset(islice(sentences_of(text), MOST_SENTENCES)),
+            sentences=frozenset(sentences),
             is_placeholder=len(text.split()) <= SHORT and bool(PLACEHOLDER.search(text)),
         )
 
@@ -116,9 +127,12 @@ class TextChange:
     kinds: frozenset[str]
     n_before: int  # words
     n_after: int
+    sure: frozenset[str] = frozenset()  # of these kinds, those that are beyond chance in this document alone
     numbers: tuple[tuple[str, str], ...] = ()  # before and after, where nothing but numbers changed
     factor: str = ""  # by which each of these was multiplied, if it is one
     names: frozenset[tuple[str, str]] = frozenset()  # that took another's place everywhere in the text
+    often: frozenset[tuple[str, str]] = frozenset()  # of these, those that did so at several places
+    titles: tuple[str, str] = ("", "")  # before and after
     units: frozenset[tuple[str, str]] = frozenset()  # that took another's place beside the same numbers
     fresh: frozenset[str] = frozenset()  # sentences that are new
     old: frozenset[str] = frozenset()  # sentences that were there
@@ -136,13 +150,19 @@ def text_change(before: Text, after: Text) -> TextChange:
     kinds = set[str]()
     kinds |= _lost(before, after, out, came)
     kinds |= _written(before, after, out, came)
-    if kind := _cut(was, now, came.total()):
+    if "shorter" in kinds:  # what went with most of the text is no structure that is lost
+        kinds -= {"headings", "links"}
+        if 2 * before.prose.total() < len(before.words):
+            kinds.discard("tables")
+    if "unfilled" not in kinds and (kind := _cut(was, now, came.total())):
         if "tables" not in kinds:
             kinds.add(kind)
         elif (before.prose - after.prose).total() >= LEAST_LOST:  # they went with the end
             kinds = kinds - {"tables"} | {kind}
     if not kinds & PARTS_LOST and _thinned(before, after, came.total()):
         kinds.add("thinned")
+    if _filled_otherwise(before, after):
+        kinds.add("form")
     pairs, factor = _numbers(before, after)
     if factor:
         kinds.add("factor")
@@ -161,11 +181,14 @@ def text_change(before: Text, after: Text) -> TextChange:
     short = len(now) <= SHORT and 2 * len(now) <= len(was)
     return TextChange(
         kinds=frozenset(kinds),
+        sure=_sure(before, after, out, pairs, factor) & kinds,
         n_before=len(was),
         n_after=len(now),
         numbers=pairs,
         factor=factor,
         names=names,
+        often=frozenset((a, b) for a, b in names if min(old[a] - new[a], new[b] - old[b]) > 1),
+        titles=(before.title, after.title),
         units=units(was, now, before.signs, after.signs),
         fresh=after.sentences - before.sentences,
         old=before.sentences,
@@ -174,6 +197,25 @@ def text_change(before: Text, after: Text) -> TextChange:
         before=hash(was),
         after=hash(now),
     )
+
+
+def _sure(
+    before: Text, after: Text, out: Counter[str], pairs: Sequence[tuple[str, str]], factor: str
+) -> frozenset[str]:
+    """Kinds of which one document is enough: most of a long text is gone at once, and what came is by no person."""
+    n, numbers = len(before.words), before.numbers
+    kinds = set[str]()
+    if n >= LONG_ENOUGH and out.total() >= MOST_GONE * n:
+        kinds |= {"escapes", "letters", "placeholder"}
+    if n >= LONG_ENOUGH and 2 * len(after.words) < n:
+        kinds.add("spaces")
+    if n >= LONG_ENOUGH and after.n_repeated - before.n_repeated >= MOST_GONE * n:
+        kinds.add("repeated")
+    if len(numbers) >= MANY_NUMBERS:
+        kinds.add("digits")
+    if factor and len(set(pairs)) >= MANY_NUMBERS and is_power_of_ten(factor):
+        kinds.add("factor")
+    return frozenset(kinds)
 
 
 def _shared(before: Sequence[str], found: Sequence[str]) -> int:
@@ -215,7 +257,7 @@ def _lost(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> s
     same = len(before.words) - out.total() >= len(before.words) / 3
     prose_lost = (before.prose - after.prose).total()
     if (
-        before.n_rows >= 2 and not after.n_rows and prose_lost <= before.prose.total() / 10
+        len(before.rows) >= 2 and not after.rows and prose_lost <= before.prose.total() / 10
     ):  # else more than they is lost
         kinds.add("tables")
     if before.n_headings >= 3 and after.n_headings <= 1 and same:
@@ -245,17 +287,21 @@ def _written(before: Text, after: Text, out: Counter[str], came: Counter[str]) -
     kinds = set[str]()
     if after.is_placeholder and not before.is_placeholder and 2 * out.total() > len(before.words):
         kinds.add("placeholder")
-    if after.n_unfilled >= before.n_unfilled + FEW_SIGNS:
-        kinds.add("unfilled")
+    n_unfilled = after.n_unfilled - before.n_unfilled
+    if n_unfilled >= FEW_SIGNS or (n_unfilled > 0 and came.total() <= n_unfilled + 1 and out.total() >= LEAST_LOST):
+        kinds.add("unfilled")  # many fields, or one where a text was
     if after.n_escaped >= before.n_escaped + FEW_SIGNS:
         kinds.add("escapes")
-    if is_written_otherwise(before.words, after.words, out.total()):
+    if is_written_otherwise(before.words, after.words, out.total()) or _numbers_written_otherwise(before, after):
         fewer = len(after.words) < RUN_TOGETHER * len(before.words)
         kinds.add("spaces" if fewer else "otherwise")
     elif has_other_letters(before.words, after.words, out, came):
         kinds.add("letters")
-    if after.n_repeated - before.n_repeated >= max(LEAST_REPEATED, len(after.words) // 8):
+    repeated = after.n_repeated - before.n_repeated >= max(LEAST_REPEATED, len(after.words) // 8)
+    if repeated or after.n_again - before.n_again >= FEW_SIGNS:
         kinds.add("repeated")
+    if before.heads <= after.rows and cells_in_another_order(before.rows - after.rows, after.rows - before.rows) >= 2:
+        kinds.add("cells")
     return kinds
 
 
@@ -271,12 +317,35 @@ def _numbers(before: Text, after: Text) -> tuple[tuple[tuple[str, str], ...], st
     return tuple(pairs), factor if factor != "1" else ""  # the same number, written otherwise
 
 
+def _numbers_written_otherwise(before: Text, after: Text) -> bool:
+    """Whether nothing changed but numbers, and these only in their signs, such as a comma for a point."""
+    if len(before.words) != len(after.words):
+        return False
+    pairs = [(value_of(a), value_of(b)) for a, b in zip(before.words, after.words, strict=True) if a != b]
+    return bool(pairs) and all(a is not None and a == b for a, b in pairs)
+
+
+def _filled_otherwise(before: Text, after: Text) -> bool:
+    """Whether the text is the same form with other names and other numbers."""
+    if len(before.words) != len(after.words):
+        return False
+    pairs = {(a, b) for a, b in zip(before.words, after.words, strict=True) if a != b}
+    numbers = {(a, b) for a, b in pairs if a[0].isdigit() and b[0].isdigit()}
+    names = {(a, b) for a, b in pairs - numbers if a[0].isupper() and b[0].isupper()}
+    return bool(names) and len(numbers) >= FEW_NUMBERS and pairs == names | numbers
+
+
 def factor_of(was: str, now: str) -> str:
     """The factor between two numbers to three digits, "" where one is no plain number."""
     a, b = value_of(was), value_of(now)
     if not a or b is None:
         return ""
     return f"{float(b / a):.3g}"
+
+
+def is_power_of_ten(factor: str) -> bool:
+    """Whether a factor is one that a unit, a prefix or a lost point has, such as 1,000."""
+    return Decimal(factor).normalize().as_tuple().digits == (1,) and Decimal(factor) != 1
 
 
 def _names(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> frozenset[tuple[str, str]]:

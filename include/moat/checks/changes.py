@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Literal
 
 from moat.batching import grouped
-from moat.checks import arrived, segments
+from moat.checks import arrived, segments, still_columns
 from moat.checks.candidate import Candidate
-from moat.checks.changed_columns import ColumnChange, Columns, one_step, values_of
+from moat.checks.changed_columns import ColumnChange, Columns, is_small, one_step, values_of
 from moat.checks.changed_form import SHORT
 from moat.checks.changed_text import Text, TextChange, text_change
 from moat.checks.kinds import FEWEST, SHOWN, Kind, Seen, judged
@@ -47,6 +47,7 @@ KINDS = (
     Kind(name="figures", title="other figures", says="keep their words and have other numbers", rate=0.05),
     Kind(name="factor", title="numbers multiplied", says="changed in numbers only, all by one factor", rate=0.01),
     Kind(name="numbers exchanged", title="numbers exchanged", says="changed in numbers only, the same ones in other places", rate=0.005),
+    Kind(name="form", title="other contents of a form", says="are the same form with other names and numbers", rate=0.01),
     Kind(name="names", title="one name for another", says="have one name in the place of another", rate=0.02),
     Kind(name="negation", title="negations changed", says="changed by a \"not\" and little else", rate=0.02),
     Kind(name="language", title="another language", says="have new text in another language", rate=0.01),
@@ -61,8 +62,11 @@ KINDS = (
     Kind(name="units", title="other units", says="have another unit, currency or sign beside the same numbers", rate=0.01),
     Kind(name="mixed", title="sentences of other documents", says="have sentences that others had in place of theirs", rate=0.01),
     Kind(name="line added", title="one line in many", says="have the same new sentence", rate=0.02, only_told=True),
+    Kind(name="title", title="one title in many", says="have one title where each had its own", rate=0.005),
     Kind(name="other key", title="texts of other documents", says="have the text that another document had", rate=0.002, alone=True),
     Kind(name="went back", title="older versions again", says="went back to a content that they had before", rate=0.01),
+    Kind(name="cells", title="cells in another order", says="have rows of tables whose cells stand in another order", rate=0.005),
+    Kind(name="permuted", title="values at other rows", says="have values of other rows, each of them another row's", rate=0.002, alone=True),
     Kind(name="exchanged", title="values exchanged", says="have values of other rows", rate=0.005),
     Kind(name="emptied", title="values emptied", says="have an empty column that had values", rate=0.02),
     Kind(name="format", title="values written otherwise", says="have the same values, written in another way", rate=0.01),
@@ -91,6 +95,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
         candidate.behind[f"changes:{kind.name}"] = tuple(here.keys[:SHOWN])
         if result := judged(kind, here, compared.n, past):
             found.append(result)
+    found += still_columns.run(candidate, compared.columns, compared.n, past, compared.examples())
     found += arrived.run(candidate, past)
     if candidate.load.options.get("expected"):
         found = [replace(result, severity="warn") for result in found]
@@ -125,7 +130,10 @@ class Compared:
         found: dict[str, Seen] = {}
         for key, change in self.texts.items():
             for kind in change.kinds - {"names", "factor"}:
-                found.setdefault(kind, Seen([])).keys.append(key)
+                seen = found.setdefault(kind, Seen([]))
+                seen.keys.append(key)
+                if kind in change.sure:
+                    seen.sure.append(key)
         patterns = {
             "factor": self._factor(),
             "names": self._pairs("names"),
@@ -134,6 +142,7 @@ class Compared:
             "units": self._pairs("units"),
             "mixed": self._mixed(),
             "line added": self._line_added(),
+            "title": self._one_title(),
             "numbers exchanged": self._exchanged(),
         }
         found.update({name: s for name, s in patterns.items() if s and len(s.keys) >= len(found.get(name, s).keys)})
@@ -142,7 +151,7 @@ class Compared:
             was, now = pairs.most_common(1)[0][0]
             found["language"].says = f"{was} → {now}"
         for pattern in self.columns.patterns():
-            seen = Seen(list(pattern.keys), self.column(pattern))
+            seen = Seen(list(pattern.keys), self.column(pattern), only_told=pattern.is_small)
             if len(seen.keys) > len(found.get(pattern.kind, Seen([])).keys):
                 found[pattern.kind] = seen
         return found
@@ -154,14 +163,21 @@ class Compared:
         Rounding gives many numbers a factor near 1 by chance: that is one only where most changed documents have it.
         """
         by = grouped((change.factor, key) for key, change in self.texts.items() if change.factor)
-        by = {f: keys for f, keys in by.items() if len(keys) > 1 or len(set(self.texts[keys[0]].numbers)) > 1}
+        pairs = {f: {pair for key in keys for pair in self.texts[key].numbers} for f, keys in by.items()}
+        # Of numbers of one digit, two have one factor soon.
+        by = {
+            f: keys
+            for f, keys in by.items()
+            if (len(keys) > 1 or len(pairs[f]) > 1) and any(len(was) > 1 for was, _ in pairs[f])
+        }
         if not by:
             return None
         factor, keys = max(by.items(), key=lambda one: len(one[1]))
         if abs(float(factor) - 1) < ROUNDED and len(keys) < MOST_ALIKE * len(self.texts):
             return None
         was, now = self.texts[keys[0]].numbers[0]
-        return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}")
+        sure = [key for key in keys if "factor" in self.texts[key].sure]
+        return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}", sure, is_small(factor))
 
     def _pairs(self, of: Literal["names", "units"]) -> Seen | None:
         """Documents in which the most frequent pair of words took each other's place."""
@@ -169,6 +185,8 @@ class Compared:
         if not by:
             return None
         (was, now), keys = max(by.items(), key=lambda one: (len(one[1]), one[0]))
+        if of == "names" and len(keys) == 1 and (was, now) not in self.texts[keys[0]].often:
+            return None  # one word of one document is an edit
         return Seen(keys, self._quoted(keys[0], was, now).strip(" ()"))
 
     def _line_added(self) -> Seen | None:
@@ -178,6 +196,16 @@ class Compared:
         if len(keys) < FEWEST:
             return None
         return Seen(keys, "" if set(keys) & self.personal else f"“{line[:LONG]}…”")
+
+    def _one_title(self) -> Seen | None:
+        """Documents that have one new title, where they had different ones."""
+        by = grouped(
+            (c.titles[1], key) for key, c in self.texts.items() if c.titles[0] != c.titles[1] and all(c.titles)
+        )
+        title, keys = max(by.items(), key=lambda one: len(one[1]), default=("", []))
+        if len({self.texts[key].titles[0] for key in keys}) < FEWEST:
+            return None
+        return Seen(keys, "" if set(keys) & self.personal else f"“{title[:LONG]}”")
 
     def _mixed(self) -> Seen | None:
         """Documents most of whose new sentences one other document had."""
@@ -219,6 +247,11 @@ class Compared:
     def column(self, pattern: ColumnChange) -> str:
         """A column's pattern in words."""
         return f"column {pattern.column}: {pattern.says}{self._quoted(pattern.keys[0], *pattern.example)}"
+
+    def examples(self) -> dict[str, str]:
+        """One value before and after in words, of each column that had a value and has another."""
+        rows = {name: self.columns.example(name) for name in self.columns.replaced}
+        return {name: self._quoted(*row).strip(" ()") for name, row in rows.items()}
 
     def _quoted(self, key: str, was: str, now: str) -> str:
         """One value before and after; none of a document that holds personal data or secrets."""

@@ -4,13 +4,14 @@ What is usual is the fixed rate of a kind, or more where earlier loads had more 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moat.checks.chance import at_least
 from moat.ledger.checks import CheckResult
 from moat.ledger.measures import PastMeasure
 
 FEWEST = 3  # documents that show a pattern
+FEWEST_TOLD = 2  # of which a person is told
 SURE, UNLIKELY = 1e-5, 1e-3  # chance below which a load waits, and below which a person is told
 NIGHTS = 7  # earlier loads that are judged together with this one
 WEIGHT = 20  # changed documents that a fixed rate counts as, beside what was seen
@@ -63,6 +64,8 @@ class Seen:
 
     keys: list[str]
     says: str = ""  # more than the kind says, such as a factor
+    sure: list[str] = field(default_factory=list)  # of these, each beyond chance by itself
+    only_told: bool = False  # people do this much of it
 
 
 def judged(
@@ -72,10 +75,12 @@ def judged(
     c = len(seen.keys)
     usual, together, n_before = _usual(kind, past, of)
     seen_in = f"{c:,} of {n:,} {of.documents} {kind.says}"
-    chance = at_least(c, n, usual) if c >= FEWEST else 1.0
+    chance = at_least(c, n, usual) if c >= FEWEST_TOLD else 1.0
     over = at_least(c + together, n + n_before, usual) if c + together >= FEWEST and together else 1.0
-    if kind.alone or chance <= SURE:
+    if kind.alone or (chance <= SURE and c >= FEWEST):
         severity = "hold"
+    elif seen.sure:
+        severity, seen_in = "hold", f"{seen_in}, {len(seen.sure):,} of them beyond chance, such as {seen.sure[0]}"
     elif over <= SURE:
         severity = "hold"
         seen_in = (
@@ -85,7 +90,7 @@ def judged(
         severity = "warn"
     else:
         return None
-    if kind.only_told:
+    if kind.only_told or seen.only_told:
         severity = "warn"
     return CheckResult(
         name=kind.title,

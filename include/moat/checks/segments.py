@@ -4,11 +4,13 @@ A part is a first folder of the keys; of rows, a value of a column that has few.
 new or changed, in a folder also those that vanish. Of values only digests are kept.
 """
 
+import math
 import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from moat.checks.candidate import Candidate
 from moat.ledger import documents, projection
@@ -23,6 +25,7 @@ NAME = 120  # length of a folder's or column's name in a measure
 LEARNED_FROM = 14  # loads before the silence
 FEWEST_MOVES = 5  # of these, in which something moved in the part
 UNLIKELY = 1e-4  # chance of such a silence below which it is told
+ODD = 0.05  # chance of a part's silence from which it counts beside that of others
 BULK = 10  # times as many rows as usual: a load that tells nothing of a night's share
 SHOWN = 5
 LONG = 40  # characters of a value that is quoted
@@ -49,9 +52,12 @@ def _folders(candidate: Candidate, past: Mapping[str, Sequence[PastMeasure]]) ->
     moved = _moved(candidate)
     candidate.measured.update({f"moves:{folder}": float(n) for folder, n in moved.most_common(MOST)})
     known = sorted({name.removeprefix("moves:") for name in past if name.startswith("moves:")} | moved.keys())
-    told = {f: words for f in known if f not in moved and (words := _silence(f, past))}
-    there = _there(candidate, told) if told else told
-    silent = [told[folder] for folder in known if folder in there]
+    loads = [p.load for p in past.get("volume.moved", ()) if p.value]
+    rhythms = {f: _rhythm({p.load for p in past.get(f"moves:{f}", ())}, loads) for f in known if f not in moved}
+    odd = [folder for folder, rhythm in rhythms.items() if rhythm.chance <= ODD]
+    there = _there(candidate, odd) if _beyond_chance(rhythms, len(known)) else set[str]()
+    told = _beyond_chance({folder: rhythms[folder] for folder in odd if folder in there}, len(known))
+    silent = [f"{folder}/ for {rhythms[folder].words}" for folder in told]
     return [_result("folders", silent, len(known))] if known else []
 
 
@@ -74,25 +80,43 @@ def _there(candidate: Candidate, folders: Collection[str]) -> set[str]:
     return found
 
 
-def _silence(folder: str, past: Mapping[str, Sequence[PastMeasure]]) -> str:
-    """How long nothing moved in a folder, in words; "" where its rhythm explains it."""
-    loads = [p.load for p in past.get("volume.moved", ()) if p.value]
-    moves = {p.load for p in past.get(f"moves:{folder}", ())}
-    silent, rhythm = _rhythm(moves, loads)
-    return f"{folder}/ for {_times(silent, rhythm)}" if silent else ""
+class Rhythm(NamedTuple):
+    """How long a part is silent."""
+
+    silent: int  # loads, this one among them
+    usually: float  # share of loads in which something moved in it
+    chance: float  # of such a silence
+
+    @property
+    def words(self) -> str:
+        return f"{self.silent:,} loads in which others moved, usually it moves in {self.usually:.0%} of them"
 
 
-def _rhythm(moves: Collection[int], loads: Sequence[int]) -> tuple[int, float]:
-    """Loads for which a part is silent, this one among them, and the share in which it moved; 0 where chance is."""
-    if len(moves) < FEWEST_MOVES:
-        return 0, 0.0
-    last, first = max(moves), min(moves)
+def _rhythm(moves: Collection[int], loads: Sequence[int]) -> Rhythm:
+    """The rhythm of a part by the loads in which something moved in it, and those in which anything did."""
+    last, first = max(moves, default=0), min(moves, default=0)
     before = sum(first <= number <= last for number in loads)
     silent = sum(number > last for number in loads) + 1  # and this one
-    rhythm = len(moves) / (before + 1)
-    if before < LEARNED_FROM or (1 - rhythm) ** silent > UNLIKELY:
-        return 0, 0.0
-    return silent, rhythm
+    usually = len(moves) / (before + 1)
+    known = len(moves) >= FEWEST_MOVES and before >= LEARNED_FROM
+    return Rhythm(silent, usually, (1 - usually) ** silent if known else 1.0)
+
+
+def _beyond_chance(rhythms: Mapping[str, Rhythm], n: int) -> list[str]:
+    """Those of n parts that are silent for longer than chance explains, each by itself or the most silent together.
+
+    Where an export leaves out several folders, each may be one that rarely moves. Of all choices of so many parts
+    chance has as many tries.
+    """
+    found, together = 0, 1.0
+    order = sorted(rhythms, key=lambda part: rhythms[part].chance)
+    for many, part in enumerate(order, 1):
+        together *= rhythms[part].chance
+        if rhythms[part].chance <= UNLIKELY or (
+            rhythms[part].chance <= ODD and math.comb(n, many) * together <= UNLIKELY
+        ):
+            found = many
+    return sorted(order[:found])
 
 
 def _values(candidate: Candidate, past: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:
@@ -130,8 +154,8 @@ def _quiet(moves: Mapping[str, Mapping[int, PastMeasure]], value: str, n: int, n
     for of_value in moves.values():
         rows.update({number: int(p.value) for number, p in of_value.items()})
     mine = moves.get(value, {})
-    silent, rhythm = _rhythm(mine.keys(), sorted(rows))
-    if not silent:
+    rhythm = _rhythm(mine.keys(), sorted(rows))
+    if rhythm.chance > UNLIKELY:
         return ""
     last, first = max(mine), min(mine)
     most = BULK * statistics.median(rows.values())
@@ -141,7 +165,7 @@ def _quiet(moves: Mapping[str, Mapping[int, PastMeasure]], value: str, n: int, n
     if (1 - min(share, 1.0)) ** since > UNLIKELY:
         return ""
     days = (now - mine[last].at).total_seconds() / 86_400
-    return f"{_times(silent, rhythm)} ({days:.0f} days and {since:,} other rows)"
+    return f"{rhythm.words} ({days:.0f} days and {since:,} other rows)"
 
 
 def _in_words(candidate: Candidate, asked: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -157,10 +181,6 @@ def _in_words(candidate: Candidate, asked: Collection[tuple[str, str]]) -> dict[
         if not todo:
             break
     return names
-
-
-def _times(silent: int, rhythm: float) -> str:
-    return f"{silent:,} loads in which others moved, usually it moves in {rhythm:.0%} of them"
 
 
 def _result(parts: str, silent: Sequence[str], n: int) -> CheckResult:

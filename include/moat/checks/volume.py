@@ -11,6 +11,7 @@ from moat.ledger.checks import CheckResult, one_over
 from moat.ledger.measures import history
 
 SHOWN = 5  # keys of documents behind a result
+ALL_MOVED = 0.9  # of the visible documents, from which on a person decides whether the source was re-organised
 
 MEASURES = (
     Measure(name="volume.listed", title="documents listed", scale="count", least=0.1, side="low"),
@@ -143,7 +144,7 @@ def run(candidate: Candidate) -> list[CheckResult]:
         CheckResult(
             name="documents moved",
             family="volume",
-            severity="warn",
+            severity="hold" if share(len(elsewhere)) >= ALL_MOVED else "warn",
             passed=share(len(elsewhere)) <= most,
             seen=f"{len(elsewhere):,} of {visible:,} visible documents moved to another folder, {vanished:,} vanished"
             + (f": {moves.in_words(elsewhere)}" if elsewhere else ""),

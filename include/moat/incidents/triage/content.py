@@ -137,7 +137,14 @@ def _unknown(e: Evidence) -> Signs:
 
 def _public(e: Evidence) -> Signs:
     found = [*e.failed(PUBLIC), *e.moved(PUBLIC, "high")]
-    return signs(92, found, e.part("folder"), e.changed("declared access")) if found else Signs()
+    by_texts = e.failed(r"^restricted text$") or e.moved(f"^{re.escape(REWRITTEN)}$", "high")
+    held = any(f.severity != "warn" for f in e.failed(r"^access widened$"))
+    # What its column looks like comes after it; where texts moved, these come first.
+    return (
+        signs(98 if held and not by_texts else 92, found, e.part("folder"), e.changed("declared access"))
+        if found
+        else Signs()
+    )
 
 
 def _restricted(e: Evidence) -> Signs:

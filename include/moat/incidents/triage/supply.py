@@ -24,6 +24,7 @@ NULLS = r"^nulls:"
 KINDS = r"^(type|suffix):"
 MANY_NEW = 0.5  # of the documents that are alike: copies of others
 SAME_DOCUMENTS = 0.6  # of the vanished, that are there under new keys
+MOST_OF_IT, NEARLY = 0.5, 0.05  # of the visible documents that are gone, and by how much the new ones are more or fewer
 NEARLY_ALL = 0.9  # of the rows that hold one value
 SURE = 97  # of the score: what the column lost, the texts that are made of it lost, too
 ASIDE = r"^(volume\.aside|aside:.*)$|^quarantined share$"
@@ -66,7 +67,7 @@ def _retyped(e: Evidence) -> Signs:
     types, before = {c.name: c.type for c in e.columns}, {c.name: c.type for c in e.columns_before}
     found = [f"column {n} is {types[n]}, was {before[n]}" for n in retyped]
     refused = e.said(r"cannot (be )?(cast|convert)|invalid input syntax|Conversion ?E\w+|InvalidTextRepresentation")
-    return signs(94, [*found, *refused])
+    return signs(98, [*found, *refused])
 
 
 def _emptied(e: Evidence) -> Signs:
@@ -78,7 +79,8 @@ def _emptied(e: Evidence) -> Signs:
     short = [s for s in e.moved(r"^length:", "low") if s.usual and s.value < 0.2 * s.usual]
     if all_of_it := [s for s in short if s.value < 1]:
         return signs(SURE, all_of_it)
-    return signs(90, [*shifts, *found]) if shifts or found else signs(80, short)
+    whole = [s for s in shifts if s.value >= NEARLY_ALL or s.failed]  # before the texts that are alike without it
+    return signs(99 if whole else 90, [*shifts, *found]) if shifts or found else signs(80, short)
 
 
 def _values(e: Evidence) -> Signs:
@@ -166,6 +168,10 @@ def _duplicated(e: Evidence) -> Signs:
     if keys := e.raised(KeyListedTwice):
         return signs(93, keys)
     found = _alike(e)
+    # Rows that came again under new keys differ in these, so their texts do, too, but the other columns repeat.
+    repeated = e.moved(r"^distinct:", "low") if _grown(e) else []
+    if len(repeated) >= 2 and not found:
+        return signs(92, repeated, e.moved(MORE, "high"))
     whole = e.failed(r"^equal documents$") or e.moved(r"^duplicates\.(equal|again)$", "high")
     return signs((91 if whole else 78) if _grown(e) else 60, found, e.moved(MORE, "high"))
 
@@ -198,7 +204,9 @@ def _moved(e: Evidence) -> Signs:
     if same_documents:
         words += f", {e.moved_keys:.0%} of them with the content of one that is gone"
     told = e.failed(r"^(mass renaming|documents moved|keys that moved)$")
-    return signs(95 if same_documents else 94 if same else 64, words, told, same, e.failed(VANISHED))
+    all_of_it = gone >= MOST_OF_IT * e.count("visible") and abs(new - gone) <= NEARLY * gone  # numbered anew
+    score = 95 if same_documents else 94 if same else 92 if all_of_it else 64
+    return signs(score, words, told, same, e.failed(VANISHED))
 
 
 def _clock(e: Evidence) -> Signs:

@@ -45,7 +45,7 @@ from moat.incidents.triage.signature import (
 
 def _status(code: str) -> str:
     """A pattern for an HTTP status code, not for other numbers."""
-    return rf"(?:\b(?:HTTP(?:/[\d.]+)?|status(?:[ _]code)?|code|error)\W{{1,3}}|: |\(|^){code}(?=[:),;.]|$|\s+[A-Z({{])"
+    return rf"(?:\b(?:HTTP(?:/[\d.]+)?|status(?:[ _]code)?|code|error)\W{{1,3}}|\b(?:refuses|answers) with |: |\(|^){code}(?=[:),;.]|$|\s+[A-Z({{])"
 
 
 REFUSED = _status("40[13]") + (
