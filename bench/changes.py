@@ -135,7 +135,7 @@ def _servers(home: Path) -> Iterator[tuple[Settings, list[int]]]:
     )
     env = {"MOAT_HOME": str(settings.home), "MOAT_EMBEDDER_PORT": str(ports[2])}
     binary = program(WEAVIATE, PROJECT / ".moat" / "bin", print)
-    index = servers.weaviate(binary, home / "weaviate", *ports[:2], keys)
+    index = servers.weaviate(binary, home / "weaviate", ports[0], ports[1], keys)
     with servers.running(index, embedder := servers.embedder(settings, Path(sys.executable), env)):
         yield settings, [index.process.pid, embedder.process.pid]
 

@@ -31,6 +31,12 @@ def parted(prose: str) -> str:
     return " ".join(f"{word[:3]}- {word[3:]}" if len(word) > 6 and word.isalpha() else word for word in prose.split())
 
 
+def misread(prose: str) -> str:
+    """Every eleventh letter is another, sometimes a digit, as by OCR."""
+    letters = iter(range(len(prose)))
+    return "".join("lrn1u0"[n % 6] if c.isalpha() and (n := next(letters)) % 11 == 3 else c for c in prose)
+
+
 @pytest.mark.parametrize(
     ("prose", "kind"),
     [
@@ -51,6 +57,10 @@ def parted(prose: str) -> str:
         (TEXT.translate(str.maketrans("in", "lr")), "letters"),
         (TEXT.replace("ti", "").replace("ff", ""), "letters"),
         (f"{TEXT}\n{TEXT}", "repeated"),
+        ("\n".join(f"{line}\nPrinted copy of the ramp's paper." for line in LINES), "repeated"),
+        (TEXT.replace("3.50", "3,50"), "otherwise"),
+        (TEXT.replace(LINES[3], "None"), "unfilled"),
+        (misread(TEXT), "letters"),
     ],
 )  # fmt: skip
 def test_another_form_of_a_text_is_told_from_another_text(prose: str, kind: str) -> None:
@@ -94,6 +104,64 @@ def test_what_is_lost_with_the_end_is_no_lost_table() -> None:
 def test_two_columns_of_a_table_that_changed_places_are_seen() -> None:
     moved = ROWS.replace("14 | 3.5", "3.5 | 14").replace("27 | 8.5", "8.5 | 27").replace("31 | 9.5", "9.5 | 31")
     assert change(TEXT, moved, ROWS).kinds == {"numbers exchanged", "cells"}
+
+
+def test_words_that_lost_their_accents_are_told_from_words_that_left() -> None:
+    was = f"{TEXT}\nÉvora and Møn ask for it."
+    assert "letters" in text_change(text(was), text(was.replace("É", "?").replace("ø", "?"))).kinds
+    assert "letters" in text_change(text(was), text(was.replace("É", "E"))).kinds
+    assert "letters" not in text_change(text(was), text(was.replace("Évora", "Lugo"))).kinds
+    assert "letters" not in text_change(text(TEXT), text(was)).kinds
+
+
+def test_cells_that_moved_within_their_rows_are_told_from_columns_that_moved_with_their_names() -> None:
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in ROWS.split("\n")]
+
+    def rows(first: int) -> str:
+        moved = [row if n < first or n == 1 else [*row[1:], row[0]] for n, row in enumerate(cells)]
+        return "\n".join(f"| {' | '.join(row)} |" for row in moved)
+
+    assert "cells" in change(TEXT, rows(2), ROWS).kinds
+    assert "cells" not in change(TEXT, rows(0), ROWS).kinds
+    assert "cells" not in change(TEXT, ROWS.replace("winch", "crane"), ROWS).kinds
+
+
+def test_a_form_with_other_names_and_numbers_is_no_edit() -> None:
+    was = "Anna of Lund pays 40 crowns, then 20 and 17. Bert of Ystad waits 3 days."
+    other = "Carl of Malmo pays 51 crowns, then 62 and 18. Dora of Kiruna waits 9 days."
+    assert "form" in text_change(text(was), text(other)).kinds
+    assert "form" not in text_change(text(was), text(was.replace("40", "41").replace("Anna", "Eva"))).kinds
+
+
+@pytest.mark.parametrize(
+    ("now", "kind"),
+    [
+        ("The ramp could not be converted. Ask the service desk.", "placeholder"),
+        ("\n".join(base64.b64encode(line.encode()).decode() for line in LINES), "escapes"),
+        (TEXT[::-1], "letters"),
+        (TEXT.replace(" ", ""), "spaces"),
+        (f"{TEXT}\n{TEXT}", "repeated"),
+    ],
+)
+def test_one_document_is_enough_where_most_of_it_is_gone_and_no_person_wrote_what_came(now: str, kind: str) -> None:
+    assert kind in change(now).sure
+    short = text_change(text(LINES[0]), text(now))
+    assert not short.sure, "of a short text a person may have written another"
+    assert not change(TEXT.replace("closed", "open")).sure
+
+
+def test_one_title_in_many_and_one_replaced_word_in_one_are_told_apart() -> None:
+    made = Compared()
+    for n in range(3):
+        was, now = ([VisiblePart("text", title, TEXT)] for title in (f"Paper {n} › Scope", "Untitled › Scope"))
+        made.texts[str(n)] = text_change(Text.of(was), Text.of(now))
+    assert made.seen()["title"].says == "“Untitled”"
+    one = Compared()
+    one.texts["a"] = text_change(text(TEXT), text(TEXT.replace("Every", "Each")))
+    assert "names" not in one.seen(), "one word of one document is an edit"
+    often = text(f"Anna waits. {TEXT} Anna pays."), text(f"Bert waits. {TEXT} Bert pays.")
+    one.texts["a"] = text_change(*often)
+    assert one.seen()["names"].keys == ["a"]
 
 
 def test_what_many_documents_have_in_common_is_found_among_them() -> None:

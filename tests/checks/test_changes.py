@@ -355,6 +355,14 @@ def test_nothing_is_quoted_of_a_document_with_personal_data() -> None:
         ),
         ([(f"2024-03-0{n}", f"2020-03-0{n}") for n in (1, 2, 3)], "column shift", "-1461 days in each"),
         ([("25", "25.0"), ("30", "30.0"), ("40", "40.0")], "format", "the same values, written in another way"),
+        (
+            [("42.10", "18.40"), ("18.40", "23.75"), ("23.75", "42.10"), ("9.60", "9.90")],
+            "permuted",
+            "the values of some rows at others of them",
+        ),
+        ([("42.17", "42"), ("18.40", "18"), ("23.75", "24")], "decimals", "numbers without their decimals"),
+        ([("25", "2500"), ("25", "2500"), ("25", "2500")], "column factor", "× 100"),
+        ([("2026-01-01", "2026-02-01"), ("2026-02-01", "2026-03-04"), ("2026-03-04", "2026-04-04")], "column shift", "+31 days in each"),
         ([("ann", "x"), ("bob", "x"), ("eve", "x"), ("kim", "x"), ("lee", "x")], "one value", "one value for many"),
     ],
 )  # fmt: skip
