@@ -190,3 +190,10 @@ def test_rows_of_which_one_column_was_set_back_are_told_by_the_column() -> None:
     assert found is not None
     assert (found.column, found.keys, found.example) == ("status", ("0", "1", "2", "3"), ("paid", "open"))
     assert columns.reset(["0", "4", "x"]) is None, "an older state has more than one column of its own"
+
+
+def test_times_that_all_moved_on_by_one_span_were_not_exchanged() -> None:
+    columns = Columns()
+    for n in range(1, 9):
+        columns.add(str(n), {"due": f"2026-01-0{n}"}, {"due": f"2026-01-0{n + 1}"})
+    assert columns.patterns() == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moat.checks import arrived, changes
+from moat.checks import arrived, changes, kinds
 from moat.checks.chance import at_least
 from moat.checks.changed_columns import Columns
 from moat.checks.changed_text import Text, TextChange, factor_of, text_change
@@ -224,6 +224,30 @@ def test_one_text_that_breaks_off_in_a_word_is_enough(company: Company) -> None:
     at = text.rindex("winch") + 3
     company.write("2.md", text[:at])
     assert failed(company) == {"texts broken off": "hold"}
+
+
+def test_one_document_that_is_none_any_more_is_enough(company: Company) -> None:
+    company.write("2.md", "# Page of quay\n\nConversion failed. Ask the service desk to convert it again.\n")
+    found = judged(company)["placeholders"]
+    assert found.severity == "hold"
+    assert found.seen.endswith("1 of them beyond chance, such as 2.md")
+
+
+def test_a_rise_of_a_price_list_is_told_and_a_tax_on_it_holds() -> None:
+    def severity(factor: float) -> str:
+        compared = Compared()
+        for n in range(12):
+            prices = [10.0 + 3 * n + i for i in range(4)]
+            was, now = (
+                Text.of([VisiblePart("text", "", " ".join(f"costs {price * by:.2f}" for price in prices))])
+                for by in (1, factor)
+            )
+            compared.texts[str(n)] = text_change(was, now)
+        found = kinds.judged(next(k for k in KINDS if k.name == "factor"), compared.seen()["factor"], 12, {})
+        assert found is not None
+        return found.severity
+
+    assert (severity(1.05), severity(1.19), severity(0.5)) == ("warn", "hold", "hold")
 
 
 def test_one_text_that_another_document_had_is_enough(company: Company) -> None:

@@ -129,6 +129,15 @@ def test_what_moved_is_counted_apart_from_what_vanished(shelf: Company) -> None:
     }  # fmt: skip
 
 
+def test_a_source_of_which_all_moves_waits_for_a_person(shelf: Company) -> None:
+    for n in range(7):
+        move(shelf, f"notes/{n}.md", f"papers/{n}.md")
+    for name in ("leave.md", "trips.md"):
+        move(shelf, name, f"papers/{name}")
+    found, _ = judged(shelf)
+    assert (found["documents moved"].severity, found["documents moved"].failed) == ("hold", True)
+
+
 def test_other_names_for_many_documents_wait_for_a_person(shelf: Company) -> None:
     for n in range(5):
         move(shelf, f"notes/{n}.md", f"notes/note%20{n}.md")

@@ -137,3 +137,29 @@ def test_a_folder_without_documents_is_not_silent(monkeypatch: pytest.MonkeyPatc
     for keys, passed in ((["hr/a.md", "sales/b.md"], False), (["hr/a.md", "dealers/b.md"], True)):
         monkeypatch.setattr(documents, "visible_keys", lambda ledger, source, keys=keys: iter(keys))
         assert [r.passed for r in segments.run(candidate, past)] == [passed]
+
+
+def test_folders_that_stop_together_are_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the two moves in every second load: eight loads of silence are nothing for one, and too many for both."""
+
+    def silent(gone: tuple[str, ...], there: tuple[str, ...]) -> str:
+        past = {"volume.moved": [PastMeasure(n, START + timedelta(days=n), 3.0, "usual") for n in range(1, 40)]}
+        for folder, odd in (("sales", 0), ("quality", 1), ("hr", 0), ("it", 1), ("finance", 0)):
+            last = 32 if folder in gone else 40
+            nights = [n for n in range(1, last) if n % 2 == odd or folder == "hr"]
+            past[f"moves:{folder}"] = [PastMeasure(n, START + timedelta(days=n), 1.0, "usual") for n in nights]
+        moved = [f"{folder}/a.md" for folder in ("hr", "it", "finance", "quality", "sales") if folder not in gone]
+        candidate: Any = SimpleNamespace(
+            source=SimpleNamespace(name="share"), load=SimpleNamespace(id=40, options={}), measured={},
+            runtime=SimpleNamespace(staging=SimpleNamespace(exists=lambda file: False), ledger=None),
+            plan=lambda: (SimpleNamespace(key=key, edited=True, what="changed") for key in moved),
+        )  # fmt: skip
+        keys = [f"{folder}/b.md" for folder in ("hr", "it", "finance", *there)]
+        monkeypatch.setattr(documents, "visible_keys", lambda ledger, source: iter(keys))
+        (found,) = segments.run(candidate, past)
+        return found.seen if found.failed else ""
+
+    assert silent(("sales",), ("sales", "quality")) == ""
+    both = silent(("sales", "quality"), ("sales", "quality"))
+    assert both.startswith("2 of 5 folders are silent: quality/ for 9 loads in which others moved"), both
+    assert silent(("sales", "quality"), ("sales",)) == "", "a folder that was dissolved makes no other silent"

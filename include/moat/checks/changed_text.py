@@ -82,10 +82,13 @@ class Text:
     @classmethod
     def of(cls, parts: Sequence[VisiblePart]) -> "Text":
         """Join the chunks of a version."""
+        n_again = 0
         words, rows, heads, lines, prose = list[str](), set[str](), set[str](), set[str](), Counter[str]()
         for part in parts:
             found = WORD.findall(part.text)
             words += found[_shared(words, found) :]
+            sentences = list(islice(sentences_of(part.text), MOST_SENTENCES))
+            n_again += len(sentences) - len(set(sentences))  # what neighbouring chunks share is not said again
             lines.update(line for line in map(str.strip, part.text.splitlines()) if line)
             if part.kind != "table":
                 prose.update(found)
@@ -94,7 +97,6 @@ class Text:
                 rows.update(of_it)
                 heads.update(of_it[:1])
         text = "\n".join(part.text for part in parts)
-        sentences = list(islice(sentences_of(text), MOST_SENTENCES))
         return cls(
             words=tuple(words),
             lines=frozenset(lines),
@@ -109,9 +111,9 @@ class Text:
             n_unfilled=len(UNFILLED.findall(text)),
             n_escaped=len(ESCAPED.findall(text)),
             n_repeated=n_repeated(words),
-            n_again=len(sentences) - len(set(sentences)),
+            n_again=n_again,
             signs=signs_of(text),
-            sentences=frozenset(sentences),
+            sentences=frozenset(islice(sentences_of(text), MOST_SENTENCES)),
             is_placeholder=len(text.split()) <= SHORT and bool(PLACEHOLDER.search(text)),
         )
 
