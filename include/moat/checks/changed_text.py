@@ -370,14 +370,12 @@ def _names(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> 
 def _language(before: Text, after: Text) -> tuple[str, str]:
     """Language of the old text, and of the lines that are new; equal where one of them is unclear."""
     added = [line for line in after.lines if line not in before.lines]
-    if sum(map(len, added)) < SHORT:
+    fresh = " ".join(sorted(set(after.words) - set(before.words)))
+    if sum(map(len, added)) < SHORT or len(fresh) < SHORT:  # cells of a table, a name, a number
         return "", ""
     was = language_of(sorted(before.lines, key=len, reverse=True))
     now = language_of(sorted(added, key=len, reverse=True))
     # Half of a text may be translated, and half of a line, which then reads as before: only new words tell.
-    fresh = " ".join(sorted(set(after.words) - set(before.words)))
-    if len(fresh) < SHORT:  # cells of a table, a name, a number
-        return was, was
     of_fresh = language_of([fresh])
     now = now if now not in ("", was) else of_fresh
     return (was, now) if was and now and of_fresh != was else (was, was)

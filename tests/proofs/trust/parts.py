@@ -32,9 +32,9 @@ class Parts:
 
     def once(self, name: str, made: type[T], run: Callable[[], T]) -> T:
         """What an earlier part found, or what this one finds and writes down."""
-        for known, found in self._lines():
+        for known, fields in self._lines():
             if known == name:
-                return made(**_with_night(found))
+                return made(**_with_night(fields))
         found = run()
         assert is_dataclass(found)
         if self._file:

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_the_gate_keeps_its_promises_to_a_company_that_it_does_not_know(
     for harm, size in pairs:
         if not parts.asks_for(harm.name, size):
             continue
-        outcome = parts.once(f"{harm.name} {size}", Outcome, lambda h=harm, s=size: _try(company, h, s, kept))
+        outcome = parts.once(f"{harm.name} {size}", Outcome, partial(_try, company, harm, size, kept))
         found.append(outcome)
         print(harm.name, size, outcome.verdict, outcome.causes[:3], outcome.night.failed, flush=True)
         if full:  # it takes hours: what has run stays if the rest does not
@@ -100,7 +101,7 @@ def test_the_gate_keeps_its_promises_to_a_company_that_it_does_not_know(
     changed = list[Honest]()
     for h in HONEST if full else HONEST[:1]:
         if parts.asks_for(h.name, "whole"):
-            changed.append(parts.once(h.name, Honest, lambda h=h: _try_honest(company, h, kept)))
+            changed.append(parts.once(h.name, Honest, partial(_try_honest, company, h, kept)))
             print(h.name, changed[-1], flush=True)
     if full:
         _written(nights, found, changed)
