@@ -226,6 +226,23 @@ def test_one_text_that_breaks_off_in_a_word_is_enough(company: Company) -> None:
     assert failed(company) == {"texts broken off": "hold"}
 
 
+@pytest.mark.parametrize(
+    ("foot", "told"),
+    [
+        (
+            "Property of Silverbirch Animal Health Ltd, Dublin.",
+            {"another company in many": "hold", "one line in many": "warn"},
+        ),
+        ("Copied for the people of Acme Harbour Ltd, Dublin.", {"one line in many": "warn"}),
+    ],
+)
+def test_a_foot_that_names_a_company_which_no_document_named_holds(
+    company: Company, foot: str, told: dict[str, str]
+) -> None:
+    rewrite(company, lambda text: f"{text}\n{foot}\n", range(4))
+    assert failed(company) == told
+
+
 def test_one_document_that_is_none_any_more_is_enough(company: Company) -> None:
     company.write("2.md", "# Page of quay\n\nConversion failed. Ask the service desk to convert it again.\n")
     found = judged(company)["placeholders"]

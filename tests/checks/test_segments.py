@@ -142,10 +142,10 @@ def test_a_folder_without_documents_is_not_silent(monkeypatch: pytest.MonkeyPatc
 def test_folders_that_stop_together_are_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of the two moves in every second load: eight loads of silence are nothing for one, and too many for both."""
 
-    def silent(gone: tuple[str, ...], there: tuple[str, ...]) -> str:
+    def silent(gone: tuple[str, ...], there: tuple[str, ...], until: int = 32) -> str:
         past = {"volume.moved": [PastMeasure(n, START + timedelta(days=n), 3.0, "usual") for n in range(1, 40)]}
         for folder, odd in (("sales", 0), ("quality", 1), ("hr", 0), ("it", 1), ("finance", 0)):
-            last = 32 if folder in gone else 40
+            last = 40 if folder not in gone else until if folder == "quality" else 32
             nights = [n for n in range(1, last) if n % 2 == odd or folder == "hr"]
             past[f"moves:{folder}"] = [PastMeasure(n, START + timedelta(days=n), 1.0, "usual") for n in nights]
         moved = [f"{folder}/a.md" for folder in ("hr", "it", "finance", "quality", "sales") if folder not in gone]
@@ -162,4 +162,5 @@ def test_folders_that_stop_together_are_judged_together(monkeypatch: pytest.Monk
     assert silent(("sales",), ("sales", "quality")) == ""
     both = silent(("sales", "quality"), ("sales", "quality"))
     assert both.startswith("2 of 5 folders are silent: quality/ for 9 loads in which others moved"), both
+    assert silent(("sales", "quality"), ("sales", "quality"), until=37) == "", "the other one was silent for less long"
     assert silent(("sales", "quality"), ("sales",)) == "", "a folder that was dissolved makes no other silent"

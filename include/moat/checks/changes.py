@@ -5,6 +5,7 @@ judged by an exact test against what is usual for this source, and by fixed rate
 is done to a few documents every night is judged over the last nights together.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,12 +22,16 @@ from moat.checks.sample import Lowest
 from moat.ledger import past_contents
 from moat.ledger.checks import CheckResult, one_over
 from moat.ledger.measures import history
-from moat.ledger.projection import Version, VisiblePart, visible_versions
+from moat.ledger.projection import Version, VisiblePart, says_together, visible_versions
 from moat.records import Chunk, Prepared
 
 MOST_COMPARED = 2_000  # changed documents; of more, a sample
 WINDOW = 100  # documents whose last version is in memory
 LONG = 40  # characters of a value that is quoted
+NAME = 4  # letters of a word that may be a company's name
+COMPANY = re.compile(  # up to three words before a legal form that is no word of a language
+    r"((?:\w+ ){1,3})(?:ltd|inc|llc|llp|plc|gmbh|sarl|srl|oy|aps|corp|corporation|pty)\b"
+)
 ROUNDED = 0.03  # a factor as near to 1 as this comes from rounding
 MOST_ALIKE = 0.6  # of the changed documents that have it all the same, as one rise of all prices
 
@@ -62,6 +67,7 @@ KINDS = (
     Kind(name="units", title="other units", says="have another unit, currency or sign beside the same numbers", rate=0.01),
     Kind(name="mixed", title="sentences of other documents", says="have sentences that others had in place of theirs", rate=0.01),
     Kind(name="line added", title="one line in many", says="have the same new sentence", rate=0.02, only_told=True),
+    Kind(name="company", title="another company in many", says="have the same new sentence, which names a company that no document named", rate=0.005),
     Kind(name="title", title="one title in many", says="have one title where each had its own", rate=0.005),
     Kind(name="other key", title="texts of other documents", says="have the text that another document had", rate=0.002, alone=True),
     Kind(name="went back", title="older versions again", says="went back to a content that they had before", rate=0.01),
@@ -86,6 +92,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
     if back := _went_back(candidate, compared):
         reset = compared.columns.reset(back.keys)  # rows that were set back are as they were, too
         seen["one value" if reset else "went back"] = Seen(list(reset.keys), compared.column(reset)) if reset else back
+    if company := _company(candidate, compared):
+        seen["company"] = company
     found = list[CheckResult]()
     candidate.measured["changes.compared"] = compared.n
     for kind in KINDS:
@@ -189,10 +197,13 @@ class Compared:
             return None  # one word of one document is an edit
         return Seen(keys, self._quoted(keys[0], was, now).strip(" ()"))
 
-    def _line_added(self) -> Seen | None:
-        """Documents that have the same new sentence, the most frequent one."""
+    def line_added(self) -> tuple[str, list[str]]:
+        """The new sentence that most documents have, and the keys of these."""
         by = grouped((line, key) for key, change in self.texts.items() for line in change.fresh)
-        line, keys = max(by.items(), key=lambda one: (len(one[1]), one[0]), default=("", []))
+        return max(by.items(), key=lambda one: (len(one[1]), one[0]), default=("", []))
+
+    def _line_added(self) -> Seen | None:
+        line, keys = self.line_added()
         if len(keys) < FEWEST:
             return None
         return Seen(keys, "" if set(keys) & self.personal else f"“{line[:LONG]}…”")
@@ -306,6 +317,19 @@ def _went_back(candidate: Candidate, compared: Compared) -> Seen | None:
     return Seen(
         list(found), f"replaced {first:%Y-%m-%d}" + (f" to {last:%Y-%m-%d}" if first.date() < last.date() else "")
     )
+
+
+def _company(candidate: Candidate, compared: Compared) -> Seen | None:
+    """Documents whose new common sentence names a company, by its legal form, that no visible document names."""
+    line, keys = compared.line_added()
+    named = COMPANY.search(line)
+    if not named or len(keys) < FEWEST or set(keys) & compared.personal:
+        return None
+    words = named[1].split()
+    names = [word for word in words if len(word) >= NAME] or words  # without "of" and "the"
+    if says_together(candidate.runtime.ledger, candidate.source.name, names):
+        return None
+    return Seen(keys, f"“{named[0]}”")
 
 
 def _summary(compared: Compared, seen: Mapping[str, Seen]) -> CheckResult:

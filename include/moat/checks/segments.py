@@ -105,18 +105,18 @@ def _rhythm(moves: Collection[int], loads: Sequence[int]) -> Rhythm:
 def _beyond_chance(rhythms: Mapping[str, Rhythm], n: int) -> list[str]:
     """Those of n parts that are silent for longer than chance explains, each by itself or the most silent together.
 
-    Where an export leaves out several folders, each may be one that rarely moves. Of all choices of so many parts
-    chance has as many tries.
+    Where an export leaves out several folders, each may be one that rarely moves. They are silent together for as
+    long as the last one of them is, and of all choices of so many parts chance has as many tries.
     """
-    found, together = 0, 1.0
-    order = sorted(rhythms, key=lambda part: rhythms[part].chance)
-    for many, part in enumerate(order, 1):
-        together *= rhythms[part].chance
-        if rhythms[part].chance <= UNLIKELY or (
-            rhythms[part].chance <= ODD and math.comb(n, many) * together <= UNLIKELY
-        ):
-            found = many
-    return sorted(order[:found])
+    alone = {part for part, rhythm in rhythms.items() if rhythm.chance <= UNLIKELY}
+    odd = sorted((p for p, rhythm in rhythms.items() if rhythm.chance <= ODD), key=lambda p: -rhythms[p].silent)
+    together = set[str]()
+    for many in range(2, len(odd) + 1):
+        chosen = [rhythms[part] for part in odd[:many]]
+        chance = math.prod((1 - rhythm.usually) ** chosen[-1].silent for rhythm in chosen)
+        if math.comb(n, many) * chance <= UNLIKELY:
+            together = set(odd[:many])
+    return sorted(alone | together)
 
 
 def _values(candidate: Candidate, past: Mapping[str, Sequence[PastMeasure]]) -> list[CheckResult]:

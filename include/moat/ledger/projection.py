@@ -304,6 +304,20 @@ class Version(NamedTuple):
     metadata: tuple[str, ...]
 
 
+def says_together(ledger: Ledger, source: str, words: Sequence[str]) -> bool:
+    """Whether a visible chunk of a source has all of some words, in any case. Reads all of its text."""
+    query = (
+        select(chunk.c.id)
+        .join(document, document.c.id == chunk.c.document_id)
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
+        .where(document.c.tenant == ledger.tenant, document.c.source == source)
+        .where(*(func.lower(chunk.c.text).contains(word.lower(), autoescape=True) for word in words))
+        .limit(1)
+    )
+    with ledger.read() as connection:
+        return connection.scalar(query) is not None
+
+
 def visible_versions(ledger: Ledger, source: str, documents: Sequence[str]) -> dict[str, Version]:
     """The visible version of some documents, by document id."""
     query = (

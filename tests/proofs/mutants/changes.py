@@ -232,8 +232,8 @@ OF_CHANGES = (
     (
         "two folders may stop if each is slow",
         "include/moat/checks/segments.py",
-        "rhythms[part].chance <= ODD and",
-        "False and",
+        "if math.comb(n, many) * chance <= UNLIKELY:",
+        "if False:",
         "tests/checks/test_segments.py::test_folders_that_stop_together_are_judged_together",
     ),
     (
