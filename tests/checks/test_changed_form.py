@@ -162,6 +162,10 @@ def test_one_title_in_many_and_one_replaced_word_in_one_are_told_apart() -> None
     often = text(f"Anna waits. {TEXT} Anna pays."), text(f"Bert waits. {TEXT} Bert pays.")
     one.texts["a"] = text_change(*often)
     assert one.seen()["names"].keys == ["a"]
+    pairs = [("Anna", "Bert"), ("Anna", "Bert"), ("Carl", "Dora"), ("Carl", "Dora"), ("Eva", "Finn")]
+    for n, (was_name, now_name) in enumerate(pairs):
+        one.texts[str(n)] = text_change(text(f"{was_name} waits. {TEXT}"), text(f"{now_name} waits. {TEXT}"))
+    assert one.seen()["names"].keys == ["a", "0", "1", "2", "3"], "several names in the place of others are one kind"
 
 
 def test_what_many_documents_have_in_common_is_found_among_them() -> None:

@@ -188,14 +188,19 @@ class Compared:
         return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}", sure, is_small(factor))
 
     def _pairs(self, of: Literal["names", "units"]) -> Seen | None:
-        """Documents in which the most frequent pair of words took each other's place."""
+        """Documents in which words took each other's place: those with the most frequent pair, of names with any.
+
+        One name in the place of another at one place of one document is an edit, so such a pair does not count.
+        """
         by = grouped((pair, key) for key, change in self.texts.items() for pair in getattr(change, of))
         if not by:
             return None
         (was, now), keys = max(by.items(), key=lambda one: (len(one[1]), one[0]))
-        if of == "names" and len(keys) == 1 and (was, now) not in self.texts[keys[0]].often:
-            return None  # one word of one document is an edit
-        return Seen(keys, self._quoted(keys[0], was, now).strip(" ()"))
+        says = self._quoted(keys[0], was, now).strip(" ()")
+        if of == "names":
+            many = {key for some in by.values() if len(some) > 1 for key in some}
+            keys = [key for key, change in self.texts.items() if key in many or change.often]
+        return Seen(keys, says) if keys else None
 
     def line_added(self) -> tuple[str, list[str]]:
         """The new sentence that most documents have, and the keys of these."""

@@ -41,7 +41,7 @@ def page(
         "",
         "By `make trust`. Another invented company, made by other code: a maker of veterinary remedies with a folder of",
         "90 documents (Markdown, HTML, Word, Excel, CSV, mails) in seven folders with access files, a groups file, and a table of",
-        "200 orders with a column of readers. No bound and no rule was chosen on it. Each night reads the groups, the access,",
+        "200 orders with a column of readers. No bound was chosen on it; kinds of it led to rules. Each night reads the groups, the access,",
         "and then goes the whole way on a real Weaviate; a plain embedder of words stands in for the model. Then each kind of",
         "harm on the next night, from the same state, in all of its documents or rows, a tenth of them, and three. The causes",
         "that count as right stand beside each kind in tests/proofs/trust/second, written before the first run.",
