@@ -36,8 +36,8 @@ RUN = 8  # words in a row that a text repeats
 LONG_WORD, OFTEN = 5, 5  # letters of a word that is compared; such words that changed, at least
 SIMILAR, SAME_ENDS = 0.6, 0.4  # share of them that look alike, by their place and by their ends
 MISREAD = 0.55  # letters of a word that stay in their place when some are misread
-MOST_MATCHED = 5_000  # words of a text in which misread words are looked for, which takes its square
-ROW_CELLS = 3  # fewest cells of a row that are compared in their order
+MOST_MATCHED = 2_000  # words of a text in which misread words are looked for, which may take their square
+ROW_CELLS = 3  # cells of a row, at least, whose order is compared
 
 
 def value_of(text: str) -> Decimal | None:
@@ -115,8 +115,7 @@ def _misread(was: Sequence[str], now: Sequence[str]) -> bool:
 
     A sign in a word parts it, so runs of words are compared by all their letters.
     """
-    if max(len(was), len(now)) > MOST_MATCHED:
-        return False
+    was, now = was[:MOST_MATCHED], now[:MOST_MATCHED]
     n = alike = 0
     for what, i, j, k, m in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
         before, after = "".join(was[i:j]), "".join(now[k:m])
