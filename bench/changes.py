@@ -87,7 +87,9 @@ def main(n_documents: int, n_changed: int, n_nights: int) -> None:
             assert result.passed, result
             took = _cpu_s(pids) - before
             told = [check.name for check in result.verdict.failed] if result.verdict else []
-            print(f"{n} changed, comparison {'on' if with_it else 'off'}: {took:.2f} s of CPU; told: {told}", flush=True)
+            print(
+                f"{n} changed, comparison {'on' if with_it else 'off'}: {took:.2f} s of CPU; told: {told}", flush=True
+            )
             return took
 
         night(0, True)  # the first load
