@@ -62,7 +62,7 @@ door: programs ## Sweep for leaks through HTTP and MCP beside the oracle, and le
 trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md and TRUST_SECOND.md
 	$(BIN)/python -m pytest tests/proofs/trust --full -s
 faults: programs ## Break whatever can break in 500 seeded runs; one to two hours
-	$(BIN)/python -m pytest -q tests/proofs/faults/test_kills.py tests/proofs/faults/test_sealed.py
+	KILLS=$(or $(KILLS),100) CUTS=$(or $(CUTS),200) $(BIN)/python -m pytest -q -s tests/proofs/faults/test_kills.py tests/proofs/faults/test_sealed.py
 	$(BIN)/python -m tests.proofs.faults --seeds $(or $(SEEDS),500)
 hostile: $(VENV)/.dev ## Have files that bite and 2,000 mutants of good ones parsed, with a table of what became of them
 	HOSTILE_MUTANTS=$(or $(MUTANTS),2000) $(BIN)/python -m pytest -q -s tests/proofs/hostile

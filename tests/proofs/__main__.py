@@ -41,7 +41,7 @@ PARTS = (
     Part("sweep", 5, ("tests/proofs/access/test_sweep.py",)),
     Part("door", 5, ("tests/proofs/door",)),
     Part("trust", 10, ("tests/proofs/trust",)),
-    Part("faults", 18, ("tests/proofs/faults",)),
+    Part("faults", 21, ("tests/proofs/faults",)),
     Part("hostile", 15, ("tests/proofs/hostile", "-s")),
     Part("quality", 4, ("tests/proofs/quality",)),
     Part("fidelity", 12, ("bench.fidelity", "--check")),
