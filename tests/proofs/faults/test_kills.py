@@ -18,6 +18,7 @@ from random import Random
 from typing import Literal, get_args
 
 import numpy as np
+import pytest
 
 from moat.errors import IndexUnavailable
 from moat.ids import text_hash
@@ -30,6 +31,7 @@ from moat.records import IndexObject, embedded_text
 from moat.settings import Settings
 from tests.proofs.faults.proxy import Break, Fault, Proxy
 
+pytestmark = pytest.mark.timeout(10_800)
 OBJECTS, TOGETHER, TRIALS = 600, 100, 3
 KILLS, CUTS = int(os.environ.get("KILLS", "4")), int(os.environ.get("CUTS", "8"))
 FEW = 120  # objects of one kill or cut, so that many fit into an hour
