@@ -107,10 +107,16 @@ def end(ledger: Ledger, current: Rebuild, started: str) -> None:
         connection.execute(delete(rebuild).where(rebuild.c.tenant == ledger.tenant))
 
 
-def give_up(ledger: Ledger, by: str) -> None:
-    """Forget a rebuild that nobody works on. Raises LoadInProgress."""
+def left(ledger: Ledger) -> Rebuild | None:
+    """The rebuild that nobody works on any more. Raises LoadInProgress while somebody does."""
     if (found := under_way(ledger)) is not None and found.alive:
         raise LoadInProgress(f"{found}, by process {found.run}: end that process first")
+    return found
+
+
+def give_up(ledger: Ledger, by: str) -> None:
+    """Forget a rebuild that nobody works on. Raises LoadInProgress."""
+    left(ledger)
     with ledger.write() as connection:
         connection.execute(delete(rebuild).where(rebuild.c.tenant == ledger.tenant))
         record(connection, ledger.tenant, actor=by, action="rebuild given up", subject="index", detail={})

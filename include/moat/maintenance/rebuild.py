@@ -98,15 +98,15 @@ def drop(runtime: Runtime, by: str) -> list[str]:
     Returns the names of the removed collections. Raises LoadInProgress while a process works on it.
     """
     with closing(Collections.open(runtime.settings)) as collections:
-        current = rebuilds.under_way(runtime.ledger)
+        current = rebuilds.left(runtime.ledger)
         if current is not None and collections.live() in (None, current.collection):
             raise FatalError(
                 f"{current}: {current.collection} is what searches read, or will read: `moat rebuild` brings it to its end"
             )
-        rebuilds.give_up(runtime.ledger, by)
         gone = collections.others()
         for name in gone:
             collections.drop(name)
+        rebuilds.give_up(runtime.ledger, by)  # last of all: until then no erasure takes its text for gone
     return gone
 
 
