@@ -198,6 +198,6 @@ def test_rows_of_which_one_column_was_set_back_are_told_by_the_column() -> None:
 
 def test_times_that_all_moved_on_by_one_span_were_not_exchanged() -> None:
     columns = Columns()
-    for n in range(1, 9):
-        columns.add(str(n), {"due": f"2026-01-0{n}"}, {"due": f"2026-01-0{n + 1}"})
+    for n in range(1, 21):
+        columns.add(str(n), {"due": f"2026-01-{n:02}"}, {"due": f"2026-01-{n + 1:02}"})
     assert columns.patterns() == []
