@@ -30,7 +30,7 @@ COMPARED = (
     Signature("encoding", "Characters are broken", _failed("escaped characters", "other letters", "letters that are no words", score=98), ("see what converts the documents of {source}, and its encoding", REJECT, AGAIN, ROLLBACK)),
     Signature("text_written_otherwise", "The same text is written in another way", _failed("texts written otherwise", score=89), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("words_run_together", "The spaces between words are lost", _failed("spaces lost", score=98), ("see whether the export of {source} or its parser drops spaces", REJECT, AGAIN, ROLLBACK)),
-    Signature("text_repeated", "Documents repeat their own text", _failed("text repeated", score=99), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
+    Signature("text_repeated", "Documents repeat their own text", _failed("text repeated", score=93), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
     Signature("units_changed", "Numbers stand with another unit, currency or sign", _failed("other units", score=94), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("boilerplate_grown", "A template repeats in most documents", _failed("one line in many", "one title in many", "another company in many", score=86), (LOOK, RELEASE, REJECT, DECLARE)),
     Signature("text_emptied", "Text is missing from documents", _failed("half of the text lost", score=75), (LOOK, REJECT, AGAIN, ROLLBACK)),
@@ -49,7 +49,7 @@ COMPARED = (
     Signature("names_replaced", "One name stands in the place of another", _failed("one name for another", score=86), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("negations_changed", "Sentences say the opposite of what they said", _failed("negations changed", score=95), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("figures_replaced", "The same words stand with other numbers", _failed("other figures", "other contents of a form", score=80), (SEE, RELEASE, REJECT, ROLLBACK)),
-    Signature("language_changed", "Documents are in another language", _failed("another language", score=93), (LOOK, RELEASE, DECLARE, REJECT)),
+    Signature("language_changed", "Documents are in another language", _failed("another language", score=94), (LOOK, RELEASE, DECLARE, REJECT)),
     Signature("part_stopped", "A part of the source brings nothing any more", _failed("folders that stopped", "values that stopped", score=70), ("see whether the export of that folder, or of those rows, of {source} still runs", AGAIN, DECLARE)),
     Signature("one_text", "Many documents hold the same text", _failed("one short page", score=98), (SEE, REJECT, AGAIN, ROLLBACK)),
 )  # fmt: skip

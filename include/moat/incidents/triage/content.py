@@ -177,7 +177,12 @@ def _risk(kind: str, asked: str) -> "Signature":
         rests = [a for a in e.aside_by(RiskFound) if f"{kind}:" in a.reason]  # the reason lists "family:kind"
         if not (found or shifts or rests):
             return Signs()
-        return signs(91 if found or shifts else 66, [*found, *shifts, *rests], e.part("folder", "author", "file type"))
+        held = any(f.severity != "warn" for f in found)  # what it found is named, whatever else the texts look like
+        return signs(
+            99 if held else 91 if found or shifts else 66,
+            [*found, *shifts, *rests],
+            e.part("folder", "author", "file type"),
+        )
 
     return Signature(name, title, look, (LOOK, asked, REJECT, RELEASE))
 
