@@ -6,6 +6,6 @@ UNSEEN: dict[str, str] = {
     "old_beside_new": "the newer one has no year in its name, so nothing says which is newer",
     "soft_hyphens": "they are taken out before anything is compared, so no text is another and no search is harmed",
     "vanished": "a few documents go every day",
-    "part_frozen": "each of the two folders moves in a third of the nights: ten nights are within chance where few are known",
+    "part_frozen": "two folders that do not move every night: ten nights were within what their rhythm explains",
     "rows_gone": "a few rows go every day",
 }
