@@ -157,7 +157,7 @@ class _Copy:
                     self._source(index, name)
                     self.proved[name] = states[name]
                 if left:
-                    index_against_ledger(self._runtime, index, {}, repair=True)
+                    index_against_ledger(self._runtime, index, {}, repair=True, alive=self.renew)
                 elif not self._waited():
                     return
         raise LoadInProgress(
@@ -193,7 +193,7 @@ class _Copy:
         self.written += writing.result()
         self.n += n
         if time.monotonic() - self._told >= TELL_S:
-            rebuilds.renew(self._runtime.ledger, self._current)
+            self.renew()
             rate = self.n / (time.monotonic() - self._began)
             self._tell(f"{name}: {self.n:,} chunks are in the new collection, {rate:,.0f} a second")
         return n
@@ -208,10 +208,14 @@ class _Copy:
                     "or `moat reject` it; then `moat rebuild` goes on from here"
                 )
             if time.monotonic() - self._told >= TELL_S or time.monotonic() - began < POLL_S:
-                rebuilds.renew(ledger, self._current)
+                self.renew()
                 self._tell(f"the new collection waits for {', '.join(left)}")
             time.sleep(POLL_S)
         return time.monotonic() - began >= POLL_S
+
+    def renew(self) -> None:
+        """Say that the rebuild goes on. Raises Superseded where another process took it over."""
+        rebuilds.renew(self._runtime.ledger, self._current)
 
     def _tell(self, line: str) -> None:
         self._runtime.progress(line)
@@ -224,4 +228,4 @@ def _what_moved(runtime: Runtime, live: WeaviateStore, copy: _Copy) -> None:
     for name in moved:
         against_index(runtime, live, Drift(source=name), repair=True)
     if moved:
-        index_against_ledger(runtime, live, {}, repair=True)
+        index_against_ledger(runtime, live, {}, repair=True, alive=copy.renew)

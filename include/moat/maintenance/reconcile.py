@@ -157,10 +157,20 @@ def with_vectors(runtime: Runtime, wanted: list[IndexObject]) -> list[IndexObjec
     return [replace(o, vector=vectors[h]) for o, h in zip(wanted, hashes, strict=True)]
 
 
-def index_against_ledger(runtime: Runtime, index: Store, drifts: dict[str, Drift], repair: bool) -> None:
-    """Count the objects that the ledger does not know into `drifts`, by source, and optionally remove them."""
+def index_against_ledger(
+    runtime: Runtime,
+    index: Store,
+    drifts: dict[str, Drift],
+    repair: bool,
+    alive: Callable[[], None] = lambda: None,
+) -> None:
+    """Count the objects that the ledger does not know into `drifts`, by source, and optionally remove them.
+
+    `alive` is called with each window of objects, as a sign that the work goes on.
+    """
     names = names_now(runtime.ledger)
     for window in windows(index.every(), WINDOW):
+        alive()
         known = projection.expected(runtime.ledger, [o.id for o in window])
         orphans = [o for o in window if o.id not in known]
         for o in orphans:
