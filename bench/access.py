@@ -9,9 +9,7 @@ is compared takes turns: what else the machine does meets all alike.
 
 import argparse
 import os
-import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +26,7 @@ import psutil
 from sqlalchemy import event
 
 from bench.embed import busy_s, texts_of
-from bench.results import put, ran_on
+from bench.results import in_a_folder, put, ran_on
 from moat.access.policy import Policy, access_token
 from moat.access.rules import Columns, Facts, Needs
 from moat.batching import windows
@@ -618,11 +616,7 @@ def main() -> None:
     given = options.parse_args()
     threads = os.cpu_count() or 1
     os.environ["OMP_NUM_THREADS"] = str(threads)  # of the embedder
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and folder go
-    with tempfile.TemporaryDirectory(prefix="moat-bench-", ignore_cleanup_errors=True) as home:
-        report = measured(given, Path(home))
-    print(f"\n{report}")
-    put(TITLE, report)
+    put(TITLE, in_a_folder(lambda home: measured(given, home)))
 
 
 def measured(given: argparse.Namespace, home: Path) -> str:

@@ -8,9 +8,6 @@ requests of 500, read from the ledger before and proved by nothing. No embedder 
 """
 
 import argparse
-import signal
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,7 +20,7 @@ import psutil
 
 from bench.access import CHUNKS, TEXTS, TOPICS, Bench, Known, Others, papers_of, shelve, vectors_of
 from bench.embed import busy_s, texts_of
-from bench.results import put, ran_on
+from bench.results import in_a_folder, put, ran_on
 from moat.batching import windows
 from moat.connections import EnvironmentConnections
 from moat.embedding.model import TokenCounter
@@ -48,11 +45,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=2)
     options.add_argument("--dimensions", type=int, default=384)
     given = options.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that servers and folder go
-    with tempfile.TemporaryDirectory(prefix="moat-bench-", ignore_cleanup_errors=True) as home:
-        report = measured(given, Path(home))
-    print(f"\n{report}")
-    put(TITLE, report)
+    put(TITLE, in_a_folder(lambda home: measured(given, home)))
 
 
 def measured(given: argparse.Namespace, home: Path) -> str:

@@ -5,6 +5,10 @@ import importlib.metadata
 import os
 import platform
 import re
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -19,6 +23,15 @@ def put(title: str, body: str, file: Path = RESULTS) -> None:
     section = f"## {title}\n\n{body.strip()}\n"
     others = [s.strip() + "\n" for s in sections if s.splitlines()[0] != f"## {title}"]
     file.write_text("\n".join([head.strip() + "\n", *sorted([*others, section])]), "utf-8")
+
+
+def in_a_folder(measured: Callable[[Path], str]) -> str:
+    """Print and return the report of what is measured in a folder that goes in the end, with its servers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that they go then, too
+    with tempfile.TemporaryDirectory(prefix="moat-bench-", ignore_cleanup_errors=True) as home:
+        report = measured(Path(home))
+    print(f"\n{report}")
+    return report
 
 
 def ran_on(*packages: str) -> str:
