@@ -108,7 +108,7 @@ def test_a_collection_of_an_older_version_is_known_and_says_the_way_out(served: 
         properties=text,
         vector_config=Configure.Vectors.self_provided(),
     )
-    with pytest.raises(SchemaError, match=r"has schema 1, this version of Moat needs 2.*reconcile --repair"):
+    with pytest.raises(SchemaError, match=r"has schema 1, this version of Moat needs 2.*`moat rebuild`"):
         operator.check(MODEL)
     operator._client.collections.delete(served.collection_name)
     opened(served).close()
