@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from moat.errors import ErasureRefused, FatalError, IndexUnavailable, LoadInProgress, SettingsError, Superseded
+from moat.errors import (
+    ErasureRefused,
+    FatalError,
+    IndexUnavailable,
+    LoadInProgress,
+    SchemaError,
+    SettingsError,
+    Superseded,
+)
 from moat.index.collections import Collections
 from moat.index.store import WeaviateStore
 from moat.index.write import bring, open_writer
@@ -128,6 +136,19 @@ def test_a_spoiled_collection_and_one_that_is_gone_are_made_whole(loaded: Compan
         index._client.collections.delete(str(live))
     open_writer(loaded.runtime, loaded.model()).close()
     assert there(loaded)[0] == live, "a run makes what its alias means, and no second one under its name"
+
+
+def test_a_collection_of_an_older_schema_is_replaced(loaded: Company) -> None:
+    before, name = whole(loaded), loaded.runtime.settings.collection_name
+    with opened(loaded) as index:
+        index._client.collections.delete(name)
+        index._client.collections.create(name, description=f"Moat schema 1, vectors of {loaded.model()}")
+        with pytest.raises(SchemaError, match="`moat rebuild` writes it anew"):
+            index.check(loaded.model())
+    rebuild(loaded.runtime, "test")
+    assert same(whole(loaded), before)
+    with opened(loaded) as index:
+        index.check(loaded.model())
 
 
 def test_a_rebuild_that_is_killed_goes_on_and_searches_meanwhile_find_what_they_found(
