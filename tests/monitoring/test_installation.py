@@ -132,7 +132,10 @@ def test_loads_whose_run_has_ended_rollbacks_and_orphans_are_told_at_their_sourc
     airflow = Airflows(ended={"airflow:failed:1": "failed", "airflow:held:1": "gone"})
     found = source_troubles(ledger, {"lost": 3}, history.under_way(ledger), airflow)
     assert found == {
-        "lost": ["no DAG file declares it and 3 documents are visible: `moat source retire lost`"],
+        "lost": [
+            "no DAG file declares it and 3 documents are visible: `moat source retire lost`, or, where a file declares it by another "
+            "name now, `moat source rename lost NAME`"
+        ],
         "failed": ["load 2 stands open and its run is failed: the next run takes it over, or `moat reject 2`"],
         "silent": ["load 3 stands open and its run has not reported for as long as its lease lasts: the next run takes it over, or `moat reject 3`"],
         "killed": ["load 4 stands open and its process has ended: the next run takes it over, or `moat reject 4`"],
