@@ -1,13 +1,14 @@
 """A source gets another name: nothing is embedded or written again, nothing of its past is lost, nobody sees other things."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from moat.dagfile import DAGS
-from moat.errors import RenameRefused
+from moat.errors import RenameRefused, StagingError
 from moat.ledger import access, audit, loads, quarantine, receipts, renaming, sources
 from moat.ledger.erasure import Request
 from moat.ledger.every_table import metadata
@@ -152,6 +153,20 @@ def test_a_rename_goes_on_where_staging_failed(company: Company, monkeypatch: py
     assert runtime.staging.files("docs") != []
     assert rename(runtime, "docs", "papers", "ann") == 3
     assert runtime.staging.files("docs") == []
+
+
+def test_a_file_that_cannot_be_moved_stays_where_it_is(company: Company) -> None:
+    company.write("broken.md", b"\x7fELF")
+    company.run(company.declared(limits=Limits(max_failed_ratio=1.0)))
+    staging = company.runtime.staging
+    (bad,) = (path for path in staging.files("docs/quarantine") if not path.endswith(".sha256"))
+    Path(staging.at(bad)).write_bytes(b"another content")
+    for _ in range(2):
+        with pytest.raises(StagingError, match=r"is called papers now, but 1 of its files.*is damaged"):
+            rename(company.runtime, "docs", "papers", "ann")
+    assert [path for path in staging.files("docs") if not path.endswith(".sha256")] == [bad]
+    staging.remove("docs")
+    assert rename(company.runtime, "docs", "papers", "ann") == 3
 
 
 def test_the_command_says_what_is_left_to_do(fresh: Place, moat: Any) -> None:  # noqa: F811

@@ -39,18 +39,31 @@ def rename(runtime: Runtime, old: str, new: str, by: str) -> int:
 
     Raises:
         RenameRefused: See `moat.ledger.renaming.rename`.
-        StagingError: Staging did not answer; the source has its new name, and the command goes on when given again.
+        StagingError: A file in staging could not be moved and is left where it was. The source has its new name, and
+            the command goes on when given again.
     """
     if names_now(runtime.ledger).get(old) != new:
         renaming.rename(runtime.ledger, old, new, by)
-    staging = runtime.staging
-    for path in staging.files(old):
+    left = _moved(runtime, old, new)
+    renaming.bytes_moved(runtime.ledger, new, runtime.staging.at(f"{old}/"), runtime.staging.at(f"{new}/"))
+    if left:
+        raise StagingError(
+            f"{old} is called {new} now, but {len(left):,} of its files in staging could not be moved, such as {left[0]}. Give "
+            f"the same command again, or remove {runtime.staging.at(old)}: a damaged file is of no use"
+        )
+    runtime.staging.remove(old)  # drafts of killed tasks
+    return documents.count_visible(runtime.ledger, new)
+
+
+def _moved(runtime: Runtime, old: str, new: str) -> list[str]:
+    """Move what lies in staging under the old name, and return the files that could not be, each with the reason."""
+    left = list[str]()
+    for path in runtime.staging.files(old):
         if path.endswith((".sha256", ".draft")):
             continue
         try:
-            staging.copy_from(staging, path, f"{new}{path.removeprefix(old)}")
-        except StagingError as error:  # damaged before: nothing was to be made of it either
-            runtime.progress(f"{path} is not taken along: {error}")
-    renaming.bytes_moved(runtime.ledger, new, staging.at(f"{old}/"), staging.at(f"{new}/"))
-    staging.remove(old)
-    return documents.count_visible(runtime.ledger, new)
+            runtime.staging.copy_from(runtime.staging, path, f"{new}{path.removeprefix(old)}")
+            runtime.staging.remove(path)
+        except StagingError as error:
+            left.append(f"{path}: {error}")
+    return left
