@@ -12,7 +12,7 @@ export UV_NO_PROGRESS = 1
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
 .PHONY: run stop test unit proofs check fmt docs lock clean help setup programs before
-.PHONY: fidelity access data e2e machine sweep door trust faults hostile quality wheel mutants
+.PHONY: fidelity access data e2e machine sweep door trust faults parts hostile quality wheel mutants
 
 help: ## List these targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -64,6 +64,9 @@ trust: programs ## Live half a year of a simulated company, then break it; write
 faults: programs ## Break whatever can break in 500 seeded runs; one to two hours
 	KILLS=$(or $(KILLS),100) CUTS=$(or $(CUTS),200) $(BIN)/python -m pytest -q -s tests/proofs/faults/test_kills.py tests/proofs/faults/test_sealed.py
 	$(BIN)/python -m tests.proofs.faults --seeds $(or $(SEEDS),500)
+parts: programs ## Kill each part of Airflow in a real installation, and see it come back
+	$(BIN)/python -m tests.proofs parts
+
 hostile: $(VENV)/.dev ## Have files that bite and 2,000 mutants of good ones parsed, with a table of what became of them
 	HOSTILE_MUTANTS=$(or $(MUTANTS),2000) $(BIN)/python -m pytest -q -s tests/proofs/hostile
 	$(BIN)/python -m pytest -q tests/proofs/data/test_hostile.py
