@@ -130,18 +130,17 @@ def answer_hold(settings: Settings, hold: int, option: str, reason: str) -> bool
 
 
 def ill(settings: Settings) -> str:
-    """Parts of Airflow that are not healthy, in words; empty if all are. Raises AirflowUnavailable, FatalError."""
+    """Parts of Airflow that are not healthy, in words, and where they write if `make run` started them.
+
+    Empty if all are healthy. Raises AirflowUnavailable, FatalError.
+    """
     with client(settings) as http:
         parts = http.get("/api/v2/monitor/health").raise_for_status().json()
     # A part without a status runs nowhere, which may be meant so.
     found = {name: part["status"] for name, part in parts.items() if part.get("status") not in (None, "healthy")}
-    return ", ".join(f"{name} is {status}" for name, status in found.items())
-
-
-def logs_of(settings: Settings) -> str:
-    """Where the parts of an Airflow that `make run` started write, as the end of a sentence; empty for another one."""
     folder = settings.home / "logs"
-    return f"; its log is in {folder}" if any(folder.glob("airflow-*.log")) else ""
+    where = f"; its log is in {folder}" if found and any(folder.glob("airflow-*.log")) else ""
+    return ", ".join(f"{name} is {status}" for name, status in found.items()) + where
 
 
 def paused(settings: Settings, names: Iterable[str]) -> list[str]:

@@ -57,8 +57,8 @@ def _stamp_values(candidate: Candidate) -> list[CheckResult]:
     counts = candidate.load.counts
     if "stamped" not in counts:
         return []
-    before = loads.recent(candidate.runtime.ledger, candidate.source.name, LOADS_BEFORE)
     odd, n, moved = stamps.in_words(counts), counts["stamped"], counts.get("stamp_moved", 0)
+    before = loads.recent(candidate.runtime.ledger, candidate.source.name, LOADS_BEFORE) if odd else ()
     found = CheckResult(
         name="stamp values",
         family="shape",

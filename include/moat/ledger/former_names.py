@@ -32,6 +32,8 @@ def first_name(ledger: Ledger, name: str) -> str:
 
 def first_names(connection: Connection, tenant: str, names: Sequence[str]) -> list[str]:
     """The name that each of these sources had first, which the index knows it by."""
+    if not names:  # as in most searches, where no source is masked
+        return []
     renamed = {now: former[0] for now, former in _renamed(connection, tenant)}
     return [renamed.get(name, name) for name in names]
 

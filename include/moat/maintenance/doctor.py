@@ -182,9 +182,9 @@ def _collection(settings: Settings, model: str) -> str:
 
 
 def _airflow(settings: Settings) -> str:
-    from moat.airflow_api import client, ill, logs_of
+    from moat.airflow_api import client, ill
 
     if bad := ill(settings):
-        raise AirflowUnavailable(f"answers at {settings.airflow_url}, but not well: {bad}{logs_of(settings)}")
+        raise AirflowUnavailable(f"answers at {settings.airflow_url}, but not well: {bad}")
     with client(settings) as http:
         return f"answers at {settings.airflow_url}, version {http.get('/api/v2/version').json().get('version')}"

@@ -175,5 +175,5 @@ def _taken(settings: Settings, on_socket: bool) -> bool:
 
 def _airflow(settings: Settings) -> str:
     if ill := airflow_api.ill(settings):
-        raise AirflowUnavailable(f"answers, but not well: {ill}{airflow_api.logs_of(settings)}")
+        raise AirflowUnavailable(f"answers, but not well: {ill}")
     return "answers"
