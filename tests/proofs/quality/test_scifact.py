@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,11 @@ def ndcg(ranked: list[str], relevant: set[str]) -> float:
     """nDCG@10 of documents, each counted once, where every relevant one is worth the same."""
     gain = sum(1 / math.log2(i + 2) for i, key in enumerate(ranked[:TOP]) if key in relevant)
     return gain / sum(1 / math.log2(i + 2) for i in range(min(TOP, len(relevant))))
+
+
+def recall(ranked: list[str], relevant: set[str]) -> float:
+    """Share of the relevant documents that are among the first ten."""
+    return len(relevant & set(ranked[:TOP])) / len(relevant)
 
 
 def scifact(corpus: Path, folder: Path) -> Source:
@@ -71,23 +77,31 @@ def test_search_finds_what_brute_force_finds(
     assert len(questions) >= 100
 
     brute = ranked_by_brute_force(runtime, questions)
-    found: dict[str, dict[str, list[str]]] = {"vector": {}, "hybrid": {}, "keyword": {}}
-    with Retriever.from_settings(runtime.settings, runtime.connections) as door:
-        for mode, ranked in found.items():
+    chunks: dict[str, dict[str, list[str]]] = {"vector": {}, "hybrid": {}, "keyword": {}}
+    documents: dict[str, dict[str, list[str]]] = {mode: {} for mode in chunks}
+    with Retriever.from_settings(runtime.settings, runtime.connections) as retriever:
+        for mode in chunks:
             for query, text in questions.items():
-                hits = door.search(text, READER, limit=TOP, mode=mode)  # type: ignore[arg-type]
-                ranked[query] = list(dict.fromkeys(hit.document_key.removesuffix(".txt") for hit in hits))
+                for found, grouped in ((chunks, None), (documents, "document")):
+                    hits = retriever.search(text, READER, limit=TOP, mode=mode, group_by=grouped)  # type: ignore[arg-type]
+                    keys = [hit.document_key.removesuffix(".txt") for hit in hits]
+                    assert grouped is None or len(keys) == len(set(keys)) == TOP, f"{mode}, question {query}: {keys}"
+                    found[mode][query] = list(dict.fromkeys(keys))
 
-    def mean(ranked: dict[str, list[str]]) -> float:
-        return float(np.mean([ndcg(ranked[q], relevant[q]) for q in questions]))
+    def mean(ranked: dict[str, list[str]], score: Callable[[list[str], set[str]], float] = ndcg) -> float:
+        return float(np.mean([score(ranked[q], relevant[q]) for q in questions]))
 
     reference = json.loads((folder / f"reference{kind}.json").read_text())["ndcg10"]
-    scores = {mode: mean(ranked) for mode, ranked in found.items()}
+    scores = {mode: mean(ranked) for mode, ranked in chunks.items()}
     with capsys.disabled():
-        told = ", ".join(f"{mode} {score:.5f}" for mode, score in scores.items())
-        print(
-            f"\nnDCG@{TOP} over {len(questions)} queries: {told}; brute force {mean(brute):.5f}, reference {reference:.5f}"
-        )
+        print(f"\nnDCG@{TOP} and recall@{TOP} over {len(questions)} queries, ten chunks | ten documents (group_by):")
+        for mode in chunks:
+            told = (f"{mean(by[mode]):.4f} {mean(by[mode], recall):.4f}" for by in (chunks, documents))
+            print(f"{mode:<8} {' | '.join(told)}")
+        print(f"brute force {mean(brute):.4f}, reference {reference:.4f}")
+    for mode in chunks:
+        assert mean(documents[mode], recall) >= mean(chunks[mode], recall), "grouping may not lose documents"
+        assert mean(documents[mode]) >= scores[mode]
     assert abs(scores["vector"] - mean(brute)) <= NEAR
     assert scores["vector"] >= reference - NEAR
     assert scores["hybrid"] >= reference - NEAR
