@@ -282,6 +282,8 @@ def _run(file: Path, folder: Path | None = None) -> _Collected:
         "moat_directories": lambda *declared, **_: found.directories.extend(declared),
     }
     inside = folder or (DAGS if file.resolve().is_relative_to(DAGS) else file.parent)
+    if str(PROJECT) not in sys.path:  # of `include`, as Airflow has it; a reader may import from there later
+        sys.path.append(str(PROJECT))
     with _standing_in(takes, inside):
         try:
             runpy.run_path(str(file))

@@ -67,12 +67,13 @@ class Place:
         """The command in a process of its own, in this project."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("MOAT_", "AIRFLOW_CONN_"))}
         return subprocess.Popen(
-            [sys.executable, "-c", "import moat.cli; moat.cli.main()", *arguments],
+            # As the installed command: the package is on the path, the project and the working folder are not.
+            [sys.executable, "-P", "-c", "import moat.cli; moat.cli.main()", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.project,
-            env={**own, "PYTHONPATH": f"{self.project}:{self.project / 'include'}", **self.env, **env},
+            env={**own, "PYTHONPATH": str(self.project / "include"), **self.env, **env},
         )
 
     def typed(self, *arguments: str, **env: str) -> "Said":
