@@ -91,6 +91,14 @@ def test_each_source_is_well_or_says_what_is_wrong(
     (tmp_path / "locked").mkdir()
     (tmp_path / "locked" / ".access.yaml").write_text("alow: [group:staff]")
     (tmp_path / "locked" / "a.md").write_text("# A\n")
+    for name, rule in {
+        "open": "allow: [group:staff]",
+        "other": "allow: [group:staff]",
+        "odd": "alow: [group:staff]",
+    }.items():
+        (tmp_path / "mixed" / name).mkdir(parents=True)
+        (tmp_path / "mixed" / name / ".access.yaml").write_text(rule)
+        (tmp_path / "mixed" / name / "a.md").write_text("# A\n")
     files = {
         "well": of_folder("well", docs),
         "unseen": of_folder("unseen", docs, head=HEAD.replace("# A DAG of Airflow.\n", "# Nothing\n")),
@@ -102,6 +110,7 @@ def test_each_source_is_well_or_says_what_is_wrong(
         "directory": of_folder("directory", docs, more=", directory='octa'"),
         "chunks": of_folder("chunks", docs, more=", chunking=Chunking(target_tokens=900)"),
         "access": HEAD + f"ingest(Source(name='access', reader=LocalFiles({str(tmp_path / 'locked')!r}), access=AccessFiles()))\n",
+        "mixed": HEAD + f"ingest(Source(name='mixed', reader=LocalFiles({str(tmp_path / 'mixed')!r}), access=AccessFiles()))\n",
         "rows": HEAD + ROWS.format(name="rows", conn="lite"),
         "slow": HEAD + ROWS.format(name="slow", conn="slow"),
         "nowhere": HEAD + ROWS.format(name="nowhere", conn="nowhere"),
@@ -110,6 +119,8 @@ def test_each_source_is_well_or_says_what_is_wrong(
     found = rows(files)
     assert found["source well"] == Examined("source well", True, "schedule @daily; 1 documents, a.md can be read")
     assert found["source chunks"].found.endswith("chunking.target_tokens=900 is cut to the model's 256; 1 documents, a.md can be read")  # fmt: skip
+    few = "who may read 1 of the first 3 documents is unknown, so nobody would see them: odd/a.md: "
+    assert found["source mixed"].ok and few in found["source mixed"].found
     words = {
         "source unseen": 'Airflow passes over unseen.py: it holds not both words "airflow" and "dag"',
         "source cron": "schedule='@dayly' is neither cron nor one of",

@@ -181,19 +181,25 @@ def _documents(around: Surroundings, source: Source, found: _Findings) -> None:
             if not listed:
                 found.wrong.append(f"nothing is listed by {source.reader!r}: its patterns or its query match nothing")
                 return
-            found.wrong += _access(around, listed)
+            _unknown_access(listed, found)
+            found.wrong += _unknown_groups(around, listed)
             _first(reader, listed, found)
     except (MoatError, OSError) as error:
         found.wrong.append(str(error))
 
 
-def _access(around: Surroundings, listed: list[Listed]) -> Iterator[str]:
+def _unknown_access(listed: list[Listed], found: _Findings) -> None:
+    """Tell of documents that nobody would see; a few are set aside with their reason, most are a fault."""
     unknown = [one for one in listed if one.policy is None]
     if unknown:
-        yield (
+        said = (
             f"who may read {len(unknown):,} of the first {len(listed):,} documents is unknown, so nobody would see "
             f"them: {unknown[0].key}: {unknown[0].reason}"
         )
+        (found.wrong if 2 * len(unknown) > len(listed) else found.notes).append(said)
+
+
+def _unknown_groups(around: Surroundings, listed: list[Listed]) -> Iterator[str]:
     if around.ledger is None:
         return
     audience = Audience(around.ledger)
