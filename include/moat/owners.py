@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from moat.dagfile import DAGS, Declared, both, declared, declares, known_as, source_named
-from moat.errors import MoatError
+from moat.errors import MoatError, RenameRefused
 from moat.ledger import Ledger, sources
-from moat.ledger.former_names import refuse_former
+from moat.ledger.former_names import names_now, refuse_former
 from moat.settings import Settings
 from moat.source import Source
 
@@ -63,8 +63,19 @@ def claim(ledger: Ledger, name: str, file: Path, folder: Path = DAGS, only_look:
 
 
 def sources_of(ledger: Ledger, folder: Path = DAGS) -> Declared:
-    """The sources of a folder's DAG files; a name that two declare is its owner's."""
-    return declared(folder, sources.owners(ledger))
+    """The sources of a folder's DAG files; a name that two declare is its owner's.
+
+    A file that declares a source by a name of before is broken: the source is another's, or would begin anew.
+    """
+    found = declared(folder, sources.owners(ledger))
+    for was, now in names_now(ledger).items():
+        if was in found.sources:
+            found.broken[found.files[was]] = RenameRefused(
+                f"{found.files[was]}: source {was} was renamed and is called {now} now: write this name there"
+            )
+            for of_sources in (found.sources, found.files, found.schedules):
+                of_sources.pop(was, None)
+    return found
 
 
 def source_of(ledger: Ledger, name: str, folder: Path = DAGS) -> Source:

@@ -100,6 +100,11 @@ def test_access_that_moves_while_an_object_is_written_again_is_what_the_index_ha
     assert drift(company, index).agrees
 
 
+def test_a_source_is_not_ahead_by_what_it_only_lists() -> None:
+    assert Drift(source="docs", behind={"listed": 8}).ahead == {}
+    assert Drift(source="docs", behind={"listed": 60, "new": 1}).ahead == {"new": 1}
+
+
 def test_every_kind_of_drift_is_counted_and_only_repaired_when_asked(company: Company, index: WeaviateStore) -> None:
     before = stored(index)
     lost, retold, open_writer, *_ = sorted(before)

@@ -170,7 +170,7 @@ def test_a_file_that_cannot_be_moved_stays_where_it_is(company: Company) -> None
 
 
 def test_the_command_says_what_is_left_to_do(fresh: Place, moat: Any) -> None:  # noqa: F811
-    assert moat(fresh, "run", fresh.dag).code == 0
+    assert fresh.typed("run", fresh.dag).code == 0
     refused = moat(fresh, "source", "rename", "docs", "papers", MOAT_APPROVERS="cli:somebody")
     assert refused.err.startswith("DecisionRefused")
     done = moat(fresh, "source", "rename", "docs", "papers", MOAT_APPROVERS="")
@@ -179,3 +179,9 @@ def test_the_command_says_what_is_left_to_do(fresh: Place, moat: Any) -> None:  
     refused = moat(fresh, "run", fresh.dag)
     assert (refused.code, "docs was renamed and is called papers now" in refused.err) == (1, True)
     assert "is called papers now" in moat(fresh, "explain", "docs", KEY).err
+    listed = fresh.typed("source", "list")
+    assert [line.split()[0] for line in listed.out.splitlines()[1:]] == ["papers"]
+    assert "its DAG file is broken" in listed.out
+    health = fresh.typed("health")
+    assert "docs.py: source docs was renamed and is called papers now: write this name there" in health.err
+    assert "moat source retire" not in health.out, "its DAG file is there, and declares it by the name of before"

@@ -84,11 +84,11 @@ def known_source(ledger: Ledger, name: str) -> str:
     loaded = loads.sources(ledger)
     if name in loaded:
         return name
+    if (now := name_now(ledger, name)) != name:  # its DAG file may declare the old name still
+        raise FatalError(f"source {name} was renamed and is called {now} now")
     there = sorted({*loaded, *sources_of(ledger).sources})
     if name in there:
         return name
-    if (now := name_now(ledger, name)) != name:
-        raise FatalError(f"source {name} was renamed and is called {now} now")
     near = get_close_matches(name, there, 1, 0.6)
     raise FatalError(
         f"there is no source {name!r}, neither in dags/ nor in the ledger; "

@@ -41,8 +41,8 @@ class Drift:
 
     @property
     def ahead(self) -> dict[str, int]:
-        """What its next run will do; empty where it only lists what is there already."""
-        return self.behind if self.behind.keys() - {"listed"} else {}
+        """What its next run will do beyond listing; empty where that is nothing."""
+        return {what: n for what, n in self.behind.items() if what != "listed"}
 
     @property
     def agrees(self) -> bool:
