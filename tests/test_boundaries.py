@@ -71,6 +71,7 @@ LOOKS = {
     "include/moat/search/explain_access.py",
     "include/moat/search/results.py",
     "include/moat/pages/document.py",
+    "include/moat/pages/versions.py",
 }  # the door, operators' words, and the page of those who may read every text
 
 
@@ -326,6 +327,7 @@ def test_searches_have_no_way_around_retrieve() -> None:
     assert importers("moat.ledger.second_look", "VisibleChunk") == {finding, "include/moat/search/results.py"}
     assert importers("moat.ledger.second_look", "masked") == {
         finding,
+        "include/moat/pages/versions.py",
         "include/moat/search/explain_document.py",
     }
     assert importers("moat.ledger.second_look") <= LOOKS | {"include/moat/ledger/counting.py"}

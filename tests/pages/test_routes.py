@@ -18,6 +18,7 @@ from moat.settings import PROJECT
 from tests.pages.conftest import ODD, SCRIPT, Asks
 
 Filled = tuple[Ledger, dict[str, int]]
+TEXTS = ("/api/document/text", "/api/document/changes")  # for those who may read every text
 BECAUSE = {"because": "the test says so"}
 
 
@@ -34,6 +35,7 @@ def routes(numbers: dict[str, int]) -> dict[tuple[str, str], tuple[str, Any]]:
         ("GET", "/api/documents"): ("/api/documents?words=leave", None),
         ("GET", "/api/document"): ("/api/document?source=docs&key=leave.md", None),
         ("GET", "/api/document/text"): ("/api/document/text?source=docs&key=leave.md", None),
+        ("GET", "/api/document/changes"): ("/api/document/changes?source=docs&key=leave.md", None),
         ("GET", "/api/quarantine"): ("/api/quarantine", None),
         ("GET", "/api/incidents"): ("/api/incidents", None),
         ("GET", "/api/incidents/{number}"): (f"/api/incidents/{incident}", None),
@@ -67,7 +69,7 @@ def test_no_route_answers_without_a_login(filled: Filled, server: Any, asks: Ask
 def test_a_viewer_reads_and_does_nothing_else(filled: Filled, asks: Asks) -> None:
     before = audit.head(filled[0])
     for (method, _), (path, body) in routes(filled[1]).items():
-        allowed = method == "GET" and "/text" not in path
+        allowed = method == "GET" and not path.startswith(TEXTS)
         assert (path, asks("vera", method, path, body).status_code) == (path, 200 if allowed else 403)
     assert audit.head(filled[0]) == before, "nothing was done"
 
@@ -79,7 +81,8 @@ def test_no_text_without_the_permission_and_each_look_is_in_the_audit(filled: Fi
         for (method, _), (path, _) in routes(numbers).items():
             if method == "GET":
                 assert passage not in asks(who, "GET", path).text, (who, path)
-        assert asks(who, "GET", "/api/document/text?source=docs&key=leave.md").status_code == 403
+        for path in TEXTS:
+            assert asks(who, "GET", f"{path}?source=docs&key=leave.md").status_code == 403
     assert not audit.tail(ledger, 50, "text shown")
     shown = asks("adam", "GET", "/api/document/text?source=docs&key=leave.md").json()
     assert [one["text"] for one in shown["parts"]] == [passage, "Call before nine."]

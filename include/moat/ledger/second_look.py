@@ -1,16 +1,16 @@
 """The second look: which chunks an asker may see now, whatever the index returns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select
 
 from moat.access.policy import Policy
 from moat.batching import windows
 from moat.filters import Filters
-from moat.ledger.documents import visible
+from moat.ledger.documents import promoted, visible
 from moat.ledger.filters import conditions
 from moat.ledger.policies import satisfied
 from moat.ledger.tables import chunk, document, policy, policy_entry, presence, revision, source
@@ -37,19 +37,23 @@ class VisibleChunk:
     metadata: tuple[str, ...]
 
 
-def visible_chunks_query(*columns: Any) -> Select[Any]:
+def visible_chunks_query(*columns: Any, shown: Callable[[Any], ColumnElement[bool]] = visible) -> Select[Any]:
     """Select these columns of every visible chunk with known access; joins `policy`.
 
     Takes the parameters of `at`. Documents of a source whose access could not be read for too long are
     masked. A source that never took a lease has no row, and is never masked.
+
+    Args:
+        columns: Of the tables that it joins.
+        shown: Condition on `presence` and `revision`; another than `visible` is of another moment.
     """
     return (
         select(*columns)
         .select_from(chunk)
         .join(document, document.c.id == chunk.c.document_id)
         .join(policy, policy.c.digest == document.c.policy)  # the join drops documents with unknown access
-        .join(presence, and_(presence.c.chunk_id == chunk.c.id, visible(presence)))
-        .join(revision, and_(revision.c.document_id == document.c.id, visible(revision)))
+        .join(presence, and_(presence.c.chunk_id == chunk.c.id, shown(presence)))
+        .join(revision, and_(revision.c.document_id == document.c.id, shown(revision)))
         .outerjoin(source, and_(source.c.tenant == document.c.tenant, source.c.name == document.c.source))
         .where(
             document.c.tenant == bindparam("tenant"),
@@ -145,7 +149,13 @@ class VisiblePart:
     text: str
 
 
-PARTS = visible_chunks_query(
+def _before(table: Any) -> ColumnElement[bool]:
+    """Condition that a row was visible until the load `before` was promoted."""
+    until = or_(~promoted(table.c.retired_in), table.c.retired_in >= bindparam("before"))
+    return and_(promoted(table.c.added_in), table.c.added_in < bindparam("before"), until)
+
+
+_OF_A_PART = (
     chunk.c.id,
     presence.c.position,
     presence.c.page,
@@ -154,7 +164,10 @@ PARTS = visible_chunks_query(
     chunk.c.n_tokens,
     presence.c.added_in,
     chunk.c.text,
-).where(document.c.source == bindparam("of"), document.c.key == bindparam("key"))
+)
+_ITS_DOCUMENT = (document.c.source == bindparam("of"), document.c.key == bindparam("key"))
+PARTS = visible_chunks_query(*_OF_A_PART).where(*_ITS_DOCUMENT)
+PARTS_BEFORE = visible_chunks_query(*_OF_A_PART, shown=_before).where(*_ITS_DOCUMENT).order_by(presence.c.position)
 
 
 def parts_of(
@@ -167,6 +180,15 @@ def parts_of(
     """
     query = PARTS.where(presence.c.position > after).order_by(presence.c.position).limit(limit)
     rows = connection.execute(query, {**at(tenant), "of": source, "key": key})
+    return [record_of(VisiblePart, row) for row in rows]
+
+
+def parts_before(connection: Connection, tenant: str, source: str, key: str, number: int) -> list[VisiblePart]:
+    """The chunks of a document that were visible before a load was promoted, as far as they are kept.
+
+    What a load replaces is removed when the next one has followed. For the same people as `parts_of`.
+    """
+    rows = connection.execute(PARTS_BEFORE, {**at(tenant), "of": source, "key": key, "before": number})
     return [record_of(VisiblePart, row) for row in rows]
 
 

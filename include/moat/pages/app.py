@@ -19,7 +19,7 @@ from moat.connections import Connections
 from moat.errors import AskedWrongly, DecisionRefused, LedgerError, LedgerUnavailable, MoatError, SettingsError
 from moat.ledger import Ledger, approvals, behind, incidents, loads
 from moat.pages import access as access_page
-from moat.pages import asking
+from moat.pages import asking, versions
 from moat.pages import document as document_page
 from moat.pages import incident as incident_page
 from moat.pages import load as load_page
@@ -194,6 +194,12 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
     def text(who: Who, source: str, key: str, after: int = -1) -> dict[str, Any]:
         allowed(who, "text", source)
         return document_page.text(state.ledger(), who.name, source, key, after)
+
+    @app.get("/api/document/changes")
+    def changes(who: Who, source: str, key: str) -> dict[str, Any]:
+        allowed(who, "text", source)
+        staging = staging_of(Settings.load(), state.connections())
+        return versions.changes(state.ledger(), staging, who.name, source, key)
 
     @app.get("/api/quarantine")
     def quarantine(

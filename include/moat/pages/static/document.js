@@ -24,7 +24,7 @@ export function Document() {
     data.quarantine && h(Part, { title: data.quarantine.state === "resolved" ? "Was in quarantine" : "In quarantine" }, h(Facts, { rows: [["why", `${data.quarantine.error}: ${data.quarantine.reason}`], ["stage", data.quarantine.stage], ["attempts", data.quarantine.attempts], ["in", h(LoadLink, { id: data.quarantine.load })], ["rests", data.quarantine.until], ["way out", data.quarantine.way]] })),
     h(Part, { title: "What happened to it" }, h(Rows, { rows: data.timeline, label: "timeline", empty: "Nothing yet.", columns: [
       { name: "when", cell: (r) => h(When, { at: r.at }) }, { name: "what", cell: (r) => r.what }, { name: "in", cell: (r) => h(LoadLink, { id: r.load }) }, { name: "", wide: true, cell: (r) => r.more }] })),
-    h(TextPart, { data, open: params.get("text") === "1", show: () => set({ text: "1" }) })));
+    h(TextPart, { data, open: params.get("text") || "", show: (text) => set({ text }) })));
 }
 
 export function Replay({ source, id, done }) {
@@ -41,15 +41,46 @@ function Access({ data }) {
 
 function TextPart({ data, open, show }) {
   if (!data.rights.text) return h(Part, { title: "Text" }, h(Nothing, null, "Shown to those who hold the permission moat_read_text."));
-  return h(Part, { title: "Text, as it was cut into chunks" }, open ? h(Chunks, { source: data.source, id: data.key }) : h(Box, null,
-    h(Text, { mb: 2 }, "That you look is written into the audit, with your name."), h(Button, { size: "sm", variant: "outline", onClick: show }, "Show the text")));
+  const button = (value, words) => open !== value && h(Button, { key: value, size: "sm", variant: "outline", onClick: () => show(value) }, words);
+  return h(Part, { title: open === "changes" ? "Text, in two versions" : "Text, as it was cut into chunks" },
+    h(Flex, { gap: 3, mb: 3, align: "center", wrap: "wrap" }, button("1", "Show the text"), button("changes", "Show what changed"),
+      !open && h(Text, { fontSize: "sm", color: "fg.muted" }, "That you look is written into the audit, with your name.")),
+    open === "1" && h(Chunks, { source: data.source, id: data.key }), open === "changes" && h(Changes, { source: data.source, id: data.key }));
 }
+
+const REDACTED = /(\[redacted: [^\]\n]*\])/;
+
+/** Text of a document, with what was redacted marked. */
+const Passage = ({ children }) => children.split(REDACTED).map((words, at) => (at % 2 ? h("mark", { key: at, title: "taken out before anything was cut or embedded", style: { background: "#fde68a", color: "#713f12", borderRadius: "3px", padding: "0 3px" } }, words) : words));
+
+function Head({ position, heading, page, children }) {
+  return h(Flex, { gap: 3, px: 3, py: 1, bg: "bg.subtle", fontSize: "xs", color: "fg.muted", wrap: "wrap" }, h(Text, { fontWeight: "semibold" }, `${position + 1}`), h(Text, { style: { unicodeBidi: "plaintext" } }, heading), page && h(Text, null, `page ${page}`), children);
+}
+
+const WORDS = { px: 3, py: 2, whiteSpace: "pre-wrap", overflowWrap: "anywhere", fontSize: "sm", style: { unicodeBidi: "plaintext" }, dir: "auto" };
 
 function Chunks({ source, id }) {
   const [after, setAfter] = useState(-1);
   const answer = useAnswer("document/text", { source, key: id, after });
   return h(Shown, { answer }, (found) => found.parts.length ? h(Box, null, ...found.parts.map((one) => h(Box, { key: one.id, borderWidth: "1px", borderRadius: "md", mb: 2, overflow: "hidden" },
-    h(Flex, { gap: 3, px: 3, py: 1, bg: "bg.subtle", fontSize: "xs", color: "fg.muted", wrap: "wrap" }, h(Text, { fontWeight: "semibold" }, `${one.position + 1}`), h(Text, { style: { unicodeBidi: "plaintext" } }, one.heading), one.page && h(Text, null, `page ${one.page}`), h(Text, null, `${n(one.n_tokens)} tokens`), h(Text, null, one.kind), h(LoadLink, { id: one.added_in })),
-    h(Box, { px: 3, py: 2, whiteSpace: "pre-wrap", overflowWrap: "anywhere", fontSize: "sm", style: { unicodeBidi: "plaintext" }, dir: "auto" }, one.text))),
+    h(Head, one, h(Text, null, `${n(one.n_tokens)} tokens`), h(Text, null, one.kind), h(LoadLink, { id: one.added_in })),
+    h(Box, WORDS, h(Passage, null, one.text)))),
     found.more !== null && h(Button, { size: "sm", variant: "outline", onClick: () => setAfter(found.more) }, "Next chunks")) : h(Nothing, null, "No chunk of it is visible now."));
+}
+
+/** The chunks in which two versions differ, side by side, with the words that differ marked. */
+function Changes({ source, id }) {
+  const answer = useAnswer("document/changes", { source, key: id });
+  return h(Shown, { answer }, (found) => h(Box, null,
+    found.load && h(Text, { mb: 2 }, found.state === "promoted" ? "Before and since " : "Visible now, and as it will be after ", h(LoadLink, { id: found.load }), ` (${found.state}). ${n(found.same)} chunks are the same.`),
+    found.why && h(Nothing, null, `${found.why[0].toUpperCase()}${found.why.slice(1)}.`),
+    ...found.pairs.map((pair, at) => h(Box, { key: at, display: "grid", gridTemplateColumns: { base: "1fr", md: "1fr 1fr" }, gap: 2, mb: 2 },
+      h(Side, { one: pair.before, colour: "#fecaca", ink: "#7f1d1d", none: "not there before" }), h(Side, { one: pair.after, colour: "#bbf7d0", ink: "#14532d", none: "not there any more" }))),
+    found.left_off > 0 && h(Text, { color: "fg.muted" }, `${n(found.left_off)} more chunks differ.`)));
+}
+
+function Side({ one, colour, ink, none }) {
+  if (!one) return h(Box, { borderWidth: "1px", borderStyle: "dashed", borderRadius: "md", px: 3, py: 2, color: "fg.muted", fontSize: "sm" }, none);
+  return h(Box, { borderWidth: "1px", borderRadius: "md", overflow: "hidden" }, h(Head, one),
+    h(Box, WORDS, ...one.runs.flatMap(([same, words], at) => [at ? " " : "", same ? h(Passage, { key: at }, words) : h("mark", { key: at, style: { background: colour, color: ink, borderRadius: "3px" } }, words)])));
 }
