@@ -26,6 +26,8 @@ from tests.proofs.pages.browser import Page, browser, tab
 
 WAIT_S = 600.0
 RTL, CJK = "ملفات/سياسة الإجازات.md", "規程/育児休暇.md"
+EARLIER = ("Parental leave lasts [redacted: DATE_TIME] and ends in May.", "本文")
+LATER = ("Parental leave lasts [redacted: DATE_TIME] and ends in June.", "本文", "New: ask Ann.")
 LONG = f"long/{'a-very-long-name-' * 20}.md"
 PEOPLE = {"adam": "admin", "olga": "op", "vera": "viewer"}
 
@@ -39,11 +41,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     passwords.write_text(json.dumps({name: f"secret-{name}" for name in PEOPLE}))
     ledger = migrated(f"sqlite:///{home / 'ledger.db'}", "default")
     numbers = fill(ledger)
+    loaded(ledger, "names", paper(CJK, ALL, *EARLIER, of="names"))
     loaded(
         ledger,
         "names",
         paper(RTL, ALL, "نص", of="names"),
-        paper(CJK, ALL, "本文", of="names"),
+        paper(CJK, ALL, *LATER, of="names"),
         paper(LONG, HR, "x", of="names"),
     )
     loaded(ledger, "big", paper("big.md", ALL, *(f"passage {n}" for n in range(5_000)), of="big"))
@@ -123,11 +126,13 @@ def unharmed(page: Page) -> None:
 def test_each_page_shows_what_the_ledger_has(seen: dict[str, Any], scheme: str) -> None:
     held, incident = seen["numbers"]["held"], seen["numbers"]["incident"]
     pages = {
+        "home": (f"{seen['url']}/", "4 sources, "),
         "sources": (at(seen, "sources"), "4 of 4 sources"),
         "load": (at(seen, "load", load=held), "at least 100"),
         "behind": (at(seen, "load", load=held, kind="aside"), "ParseFailed"),
         "document": (at(seen, "document", source="docs", key="leave.md"), "visible since load"),
         "odd": (at(seen, "document", source="docs", key=ODD), SCRIPT),
+        "changes": (at(seen, "document", source="names", key=CJK, text="changes"), "New: ask Ann."),
         "rtl": (at(seen, "document", source="names", key=RTL), RTL),
         "long": (at(seen, "document", source="names", key=LONG), LONG),
         "found": (at(seen, "found", words="育児"), CJK),
@@ -165,6 +170,25 @@ def test_text_is_shown_as_text_chunk_by_chunk_to_those_who_may(seen: dict[str, A
     with tab(seen["browser"], seen["url"], seen["tokens"]["olga"]) as page:
         shown = page.open(at(seen, "document", source="docs", key="leave.md", text=1), "moat_read_text")
         assert "twenty weeks" not in shown
+
+
+def test_two_versions_stand_side_by_side_with_what_differs_marked(seen: dict[str, Any]) -> None:
+    with tab(seen["browser"], seen["url"], seen["tokens"]["adam"]) as page:
+        page.open(at(seen, "document", source="names", key=CJK), "Show what changed")
+        page.click("Show what changed")
+        page.wait("1 chunk is the same")
+        marked = page.value("[...document.querySelectorAll('.moat-pages mark')].map((e) => e.innerText)")
+        assert marked == ["[redacted: DATE_TIME]", "May.", "[redacted: DATE_TIME]", "June.", "New: ask Ann."]
+        unharmed(page)
+
+
+def test_home_tells_what_needs_somebody_and_leads_there(seen: dict[str, Any]) -> None:
+    with tab(seen["browser"], seen["url"], seen["tokens"]["vera"]) as page:
+        shown = page.open(f"{seen['url']}/", "4 sources, ")
+        assert "none is late" in shown
+        page.value("[...document.querySelectorAll('.moat-pages a')].find((e) => /^load/.test(e.innerText)).click()")
+        page.wait("at least 100")
+        unharmed(page)
 
 
 def test_a_viewer_has_no_button(seen: dict[str, Any]) -> None:

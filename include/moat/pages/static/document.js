@@ -72,7 +72,7 @@ function Chunks({ source, id }) {
 function Changes({ source, id }) {
   const answer = useAnswer("document/changes", { source, key: id });
   return h(Shown, { answer }, (found) => h(Box, null,
-    found.load && h(Text, { mb: 2 }, found.state === "promoted" ? "Before and since " : "Visible now, and as it will be after ", h(LoadLink, { id: found.load }), ` (${found.state}). ${n(found.same)} chunks are the same.`),
+    found.load && h(Text, { mb: 2 }, found.state === "promoted" ? "Before and since " : "Visible now, and as it will be after ", h(LoadLink, { id: found.load }), ` (${found.state}). ${found.same === 1 ? "1 chunk is" : `${n(found.same)} chunks are`} the same.`),
     found.why && h(Nothing, null, `${found.why[0].toUpperCase()}${found.why.slice(1)}.`),
     ...found.pairs.map((pair, at) => h(Box, { key: at, display: "grid", gridTemplateColumns: { base: "1fr", md: "1fr 1fr" }, gap: 2, mb: 2 },
       h(Side, { one: pair.before, colour: "#fecaca", ink: "#7f1d1d", none: "not there before" }), h(Side, { one: pair.after, colour: "#bbf7d0", ink: "#14532d", none: "not there any more" }))),

@@ -1,6 +1,7 @@
 // Moat's pages in Airflow. Airflow imports this file and draws the function of the name that it knows the page by.
 
 import { Box, Flex, Go, Heading, Nothing, Shown, Words, h, to, useAddress, useAnswer, useState } from "./ui.js";
+import { Home } from "./home.js";
 import { Sources } from "./sources.js";
 import { Load } from "./load.js";
 import { Document, Found } from "./document.js";
@@ -42,3 +43,4 @@ function OfRun({ dagId, runId }) {
 
 globalThis["Knowledge base"] = Pages;
 globalThis["Load"] = OfRun;
+globalThis["Knowledge base at a glance"] = Home;
