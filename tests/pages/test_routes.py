@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from moat.ledger import Ledger, audit, incidents, loads
 from moat.ledger import quarantine as set_aside
+from moat.ledger.members import replace_members
 from moat.pages.app import STATIC
 from moat.settings import PROJECT
 from tests.pages.conftest import ODD, SCRIPT, Asks
@@ -40,6 +41,7 @@ def routes(numbers: dict[str, int]) -> dict[tuple[str, str], tuple[str, Any]]:
         ("GET", "/api/incidents"): ("/api/incidents", None),
         ("GET", "/api/incidents/{number}"): (f"/api/incidents/{incident}", None),
         ("GET", "/api/access"): ("/api/access", None),
+        ("GET", "/api/principal"): ("/api/principal?words=group:hr", None),
         ("POST", "/api/ask"): ("/api/ask", {"asker": "user:ann@example.com", "question": "leave?"}),
         ("POST", "/api/why"): ("/api/why", {"asker": "user:ann@example.com", "source": "docs", "key": "leave.md"}),
         ("POST", "/api/quarantine/replay"): ("/api/quarantine/replay", {"source": "tickets", "key": "1059"}),
@@ -69,7 +71,7 @@ def test_no_route_answers_without_a_login(filled: Filled, server: Any, asks: Ask
 def test_a_viewer_reads_and_does_nothing_else(filled: Filled, asks: Asks) -> None:
     before = audit.head(filled[0])
     for (method, _), (path, body) in routes(filled[1]).items():
-        allowed = method == "GET" and not path.startswith(TEXTS)
+        allowed = method == "GET" and not path.startswith((*TEXTS, "/api/principal"))
         assert (path, asks("vera", method, path, body).status_code) == (path, 200 if allowed else 403)
     assert audit.head(filled[0]) == before, "nothing was done"
 
@@ -152,6 +154,32 @@ def test_why_is_told_to_those_who_may_ask_as_others(filled: Filled, asks: Asks) 
     assert (told["readable"], told["layers"]) == (False, [{"any_of": ["group:hr"], "by": []}])
     line = audit.tail(filled[0], 1, "asked why")[0]
     assert (line.actor, line.subject) == ("airflow:adam", "user:ann@example.com")
+
+
+def test_a_group_is_looked_at_by_those_who_may_ask_as_others_and_each_look_is_in_the_audit(
+    filled: Filled, asks: Asks
+) -> None:
+    ledger = filled[0]
+    staff = {"group:staff": ["user:ann@example.com", "group:hr"], "group:hr": ["user:hugo@example.com", "group:staff"]}
+    replace_members(ledger, "okta", staff, "test")
+    assert asks("olga", "GET", "/api/principal?words=group:staff").status_code == 403
+    told = asks("adam", "GET", "/api/principal?words=Group:staff").json()
+    assert told == {
+        "name": "group:staff",
+        "like": [],
+        "members": [{"name": n, "directory": "okta"} for n in ("group:hr", "user:ann@example.com")],
+        "n_members": 2,
+        "groups": [{"name": "group:hr", "directory": "okta"}],
+        "people": 2,
+    }
+    person = asks("adam", "GET", "/api/principal?words=user:hugo@example.com").json()
+    assert ([one["name"] for one in person["groups"]], person["members"], person["people"]) == (["group:hr"], [], 0)
+    assert asks("adam", "GET", "/api/principal?words=EXAMPLE").json()["like"] == ["user:ann@example.com", "user:hugo@example.com"]  # fmt: skip
+    assert asks("adam", "GET", "/api/principal?words=%25%25").json() == {"name": "", "like": []}
+    lines = audit.tail(ledger, 10, "group shown")
+    assert [(one.actor, one.subject) for one in lines if one.subject == "Group:staff"] == [
+        ("airflow:adam", "Group:staff")
+    ]
 
 
 def test_what_a_hold_is_about_is_for_those_who_decide(asks: Asks) -> None:

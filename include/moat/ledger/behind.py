@@ -99,8 +99,7 @@ def _revised(number: int, kind: Kind) -> Select[Any]:
 
 def found(ledger: Ledger, words: str, source: str | None, limit: int) -> list[Behind]:
     """Documents whose key or newest title has these words in it, in any letter case, by source and key."""
-    like = f"%{_escaped(words)}%"
-    by_key, by_title = (column.ilike(like, escape="\\") for column in (document.c.key, revision.c.title))
+    by_key, by_title = (column.icontains(words, autoescape=True) for column in (document.c.key, revision.c.title))
     some = union(
         select(document.c.id).where(document.c.tenant == ledger.tenant, by_key),
         select(revision.c.document_id).where(by_title),
@@ -146,7 +145,3 @@ def link_to(ledger: Ledger, source: str, key: str, uri: str) -> str | None:
     query = select(sources.c.link).where(sources.c.tenant == ledger.tenant, sources.c.name == source)
     with ledger.read() as connection:
         return link_of(connection.scalar(query), key, uri)
-
-
-def _escaped(words: str) -> str:
-    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -1,15 +1,19 @@
-"""The page of access: how old what is known of people is, what waits, what is widest, and what let somebody in."""
+"""The page of access: how old what is known of people is, what waits, what is widest, what let somebody in, and groups."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moat.ledger import Ledger, access, holds, members, passes
+from moat.access.policy import canonical
+from moat.errors import AccessUnknown
+from moat.ledger import Ledger, access, audit, groups, holds, members, passes
 from moat.maintenance.access_sync import report
 from moat.pages.person import Person
 from moat.pages.sources import Wide
 
 NEWEST = 20
+MEMBERS = 200  # of a group, that are shown
 ASKS = "held_access"  # the DAG that asks about held changes
 
 
@@ -27,6 +31,7 @@ def page(ledger: Ledger, who: Person, widest: Sequence[Wide]) -> dict[str, Any]:
     found = [one for one in holds.listing(ledger) if one.kind == "directory" or who.sees(one.subject)]
     return {
         "decides": decides,
+        "looks": who.may("ask", ""),
         "directories": [_directory(one, now) for one in members.directories(ledger)],
         "sources": [
             {
@@ -65,6 +70,35 @@ def page(ledger: Ledger, who: Person, widest: Sequence[Wide]) -> dict[str, Any]:
             for one in passes.listing(ledger, None, NEWEST)
             if one.kind == "directory" or who.sees(one.source)
         ],
+    }
+
+
+def principal(ledger: Ledger, by: str, words: str) -> dict[str, Any]:
+    """A group or person by name, with members and groups; or those whose name has the words in it.
+
+    Args:
+        ledger: The tenant's ledger.
+        by: Who looks, as the audit names them.
+        words: A name, such as `group:staff`, or a part of one.
+
+    Raises:
+        LedgerError: The look cannot be recorded, so nothing is shown.
+    """
+    with ledger.write() as connection:
+        audit.record(connection, ledger.tenant, actor=by, action="group shown", subject=words[:200], detail={})
+    found = None
+    with suppress(AccessUnknown):  # a part of a name is none
+        name = canonical(words)
+        found = groups.look(ledger, name, MEMBERS)
+    if found is None:
+        return {"name": "", "like": groups.like(ledger, words, NEWEST)}
+    return {
+        "name": name,
+        "like": [],
+        "members": [one._asdict() for one in found.members],
+        "n_members": found.n_members,
+        "groups": [one._asdict() for one in found.groups],
+        "people": found.people,
     }
 
 

@@ -235,6 +235,13 @@ def build(person: Callable[..., Any], connections: Callable[[], Connections]) ->
     def access(who: Who) -> dict[str, Any]:
         return access_page.page(state.ledger(), who, state.overview().widest(who.sees))
 
+    @app.get("/api/principal")
+    def principal(who: Who, words: str) -> dict[str, Any]:
+        allowed(who, "ask", "")
+        if len(words.strip()) < 2:
+            raise AskedWrongly("give at least two characters of a group's or a person's name")
+        return access_page.principal(state.ledger(), who.name, words.strip())
+
     @app.post("/api/ask", dependencies=change)
     def ask(who: Who, asked: AskedAs) -> dict[str, Any]:
         allowed(who, "ask", "")

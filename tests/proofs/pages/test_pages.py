@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from moat.ledger import Ledger, audit, incidents, loads, quarantine
+from moat.ledger.members import replace_members
 from moat.local.servers import free_ports
 from moat.settings import PROJECT
 from tests.fresh_ledger import migrated
@@ -41,6 +42,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     passwords.write_text(json.dumps({name: f"secret-{name}" for name in PEOPLE}))
     ledger = migrated(f"sqlite:///{home / 'ledger.db'}", "default")
     numbers = fill(ledger)
+    replace_members(ledger, "okta", {"group:hr": ["user:ann@example.com", "user:hugo@example.com"]}, "test")
     loaded(ledger, "names", paper(CJK, ALL, *EARLIER, of="names"))
     loaded(
         ledger,
@@ -140,6 +142,7 @@ def test_each_page_shows_what_the_ledger_has(seen: dict[str, Any], scheme: str) 
         "incidents": (at(seen, "incidents"), "Rows have lost their text"),
         "incident": (at(seen, "incident", incident=incident), "Likely causes"),
         "access": (at(seen, "access"), "1 would be public"),
+        "group": (at(seen, "access", of="group:hr"), "2 direct members, 2 people with those of groups inside it"),
         "nothing": (at(seen, "load", load=10_000), "there is no such thing"),
     }
     with tab(seen["browser"], seen["url"], seen["tokens"]["adam"]) as page:
