@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from moat import airflow_api
-from moat.cli import loads as commands
+from moat.cli import decide as commands
 from moat.errors import LoadRefused, SourceUnavailable
 from moat.ledger import checks, documents, loads, quarantine, rolled_back
 from moat.records import Embedded

@@ -1,11 +1,9 @@
-"""moat incidents, incident show, ack, resolve, health, event."""
+"""moat incidents, incident show, ack, resolve, event."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from moat.cli import render
@@ -14,34 +12,16 @@ from moat.cli.shared import (
     Json,
     Number,
     OfSource,
-    connections,
     known_source,
     me,
     open_runtime,
     opened_ledger,
     out,
-    raise_all,
 )
-from moat.errors import FatalError, MoatError
+from moat.errors import FatalError
 from moat.incidents.freshness import format_span
-from moat.incidents.lifecycle import decide
-from moat.ledger import Ledger, approvals, history, incidents, loads, measures
+from moat.ledger import Ledger, approvals, incidents, measures
 from moat.ledger.incidents import Happening, Incident
-from moat.maintenance.sources import orphans
-from moat.monitoring.health import Health
-from moat.monitoring.health import health as standing
-from moat.monitoring.installation import (
-    Airflows,
-    asked_of_airflow,
-    directories,
-    index_starts_again,
-    looked_at,
-    open_incidents,
-    paused_dags,
-    source_troubles,
-)
-from moat.monitoring.servers import Looked
-from moat.owners import sources_of
 from moat.settings import Settings
 
 Source = Annotated[str | None, typer.Option(help="Only this source.")]
@@ -55,7 +35,6 @@ def add(app: typer.Typer) -> None:
     incident_app.command("show")(incident_show)
     incident_app.command("ack")(incident_ack)
     incident_app.command("resolve")(incident_resolve)
-    app.command()(health)
     app.command()(event)
 
 
@@ -70,7 +49,8 @@ def incidents_(
     if json:
         typer.echo(render.as_json([_plain(one) for one in found]))
         return
-    _narrow(
+    render.narrow(
+        out,
         ("id", "source", "stage", "state", "severity", "load", "since", "what"),
         (
             (i.id, i.source, i.stage, i.state, Text(i.severity, COLOURS[i.severity]), i.load_id, i.happened_at, i.title)
@@ -89,7 +69,8 @@ def incident_show(number: Number, json: Json = False) -> None:
         return
     for line in _told(one):
         out.print(line)
-    _narrow(
+    render.narrow(
+        out,
         ("stage", "what", "times", "last", "message"),
         ((h.stage, f"{h.kind} {h.subject}", h.n, h.last_at, _short(h)) for h in happened),
         "",
@@ -109,70 +90,6 @@ def incident_resolve(number: Number, because: Because = "", json: Json = False) 
     _decided(number, "resolve", because, json)
 
 
-def health(json: Json = False) -> None:
-    """Show what is wrong: servers, disk, directories, DAGs, and each source; exit with 1 on trouble.
-
-    It waits some seconds for servers that do not answer, and names them.
-    """
-    settings = Settings.load()
-    servers = looked_at(settings, connections)
-    parts, every, broken = list(servers.values()), list[Health](), list[MoatError]()
-    if servers["ledger"].ok:
-        with opened_ledger() as ledger:
-            found = sources_of(ledger)
-            broken = list(found.broken.values())
-            under_way, airflow = history.under_way(ledger), Airflows()
-            if settings.airflow_url and servers["airflow"].ok:
-                airflow, unasked = asked_of_airflow(settings, found.sources, under_way)
-                parts += unasked or [paused_dags(airflow, loads.sources(ledger))]
-            parts += [*directories(ledger), open_incidents(ledger)]
-            if servers["weaviate"].ok:
-                parts.append(index_starts_again(settings, ledger))
-            more = source_troubles(ledger, orphans(ledger, found), under_way, airflow)
-            every = standing(ledger, found.sources, more=more)
-    well = all(one.ok for one in parts) and all(h.well for h in every) and not broken
-    if json:
-        plain = ({**{n: getattr(h, n) for n in h.__dataclass_fields__}, "age": _seconds(h.age)} for h in every)
-        rows = [{**one, "well": h.well, "trend": h.trend} for one, h in zip(plain, every, strict=True)]
-        typer.echo(render.as_json({"well": well, "installation": parts, "sources": rows}))
-    else:
-        _show(every, servers["ledger"])
-        _narrow(
-            ("", "installation", "found"),
-            ((Text("ok", "green") if p.ok else Text("NOT WELL", "red"), p.what, p.found) for p in parts),
-            "",
-        )
-    raise_all(broken)
-    if not well:
-        raise typer.Exit(1)
-
-
-def _show(every: list[Health], ledger: Looked) -> None:
-    """One row for each source, then what is wrong with it."""
-    empty = "no source is declared, and none was ever loaded"
-    _narrow(
-        ("", "source", "fresh", "last load", "age", "held", "aside", "trouble", "documents listed"),
-        (
-            (
-                Text("ok", "green") if h.well else Text("NOT WELL", "red"),
-                h.source,
-                h.fresh,
-                f"{h.last_load} {h.state}" if h.last_load else "",
-                h.aged,
-                h.held,
-                h.quarantined or "",
-                ", ".join(map(str, h.incidents)),
-                f"{h.trend} {h.listed[-1]:,}" if h.listed else "",
-            )
-            for h in every
-        ),
-        empty if ledger.ok else "the sources are not known: the ledger cannot be read",
-    )
-    for h in every:
-        if h.why:
-            out.print(f"{h.source}: {h.why}")
-
-
 def event(source: OfSource = None, because: Because = "", json: Json = False) -> None:
     """Declare a permanent change of a source, to learn its bounds anew; without --because, list them."""
     with opened_ledger() as ledger:
@@ -190,7 +107,9 @@ def event(source: OfSource = None, because: Because = "", json: Json = False) ->
     if json:
         typer.echo(render.as_json(found))
     else:
-        _narrow(("source", "since", "by", "because"), ((e.source, e.at, e.by, e.because) for e in found), "no event")
+        render.narrow(
+            out, ("source", "since", "by", "because"), ((e.source, e.at, e.by, e.because) for e in found), "no event"
+        )
 
 
 def _known(ledger: Ledger, name: str | None) -> str | None:
@@ -199,6 +118,8 @@ def _known(ledger: Ledger, name: str | None) -> str | None:
 
 
 def _decided(number: int, step: Literal["acknowledge", "resolve"], because: str, json: bool) -> None:
+    from moat.incidents.lifecycle import decide  # brings numpy and httpx, which looking has no use for
+
     with open_runtime(quiet=True) as runtime:
         one = decide(runtime, number, step, me(), because)
     typer.echo(render.as_json(_plain(one))) if json else out.print(f"incident {number} of {one.source} is {one.state}")
@@ -206,11 +127,7 @@ def _decided(number: int, step: Literal["acknowledge", "resolve"], because: str,
 
 def _plain(one: Incident) -> dict[str, object]:
     fields = {name: getattr(one, name) for name in one.__dataclass_fields__}
-    return {**fields, "detect_s": _seconds(one.to_detect), "mend_s": _seconds(one.to_mend)}
-
-
-def _seconds(span: timedelta | None) -> float | None:
-    return round(span.total_seconds(), 1) if span is not None else None
+    return {**fields, "detect_s": render.seconds(one.to_detect), "mend_s": render.seconds(one.to_mend)}
 
 
 def _told(one: Incident) -> Iterator[str]:
@@ -242,13 +159,3 @@ def _told(one: Incident) -> Iterator[str]:
 def _short(h: Happening) -> str:
     text = " ".join(h.message.split())
     return text if len(text) <= 160 else f"{text[:159]}…"
-
-
-def _narrow(columns: tuple[str, ...], rows: Iterator[tuple[object, ...]], empty: str) -> None:
-    """Print a table that fits 100 columns: the last column wraps."""
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    for n, column in enumerate(columns):
-        shown.add_column(column, no_wrap=n < len(columns) - 1, overflow="fold", ratio=None)
-    for row in rows:
-        shown.add_row(*(render.cell(value) for value in row))
-    out.print(shown if shown.rows else empty)

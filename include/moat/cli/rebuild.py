@@ -1,12 +1,11 @@
 """moat rebuild."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from moat.cli import render
-from moat.cli.shared import Json, me, open_runtime, out
+from moat.cli.shared import Json, ask_once, me, open_runtime, out
 from moat.errors import LoadRefused
 from moat.ledger import approvals, documents, projection, rebuilds
 from moat.runtime import Runtime
@@ -34,17 +33,15 @@ def rebuild(
                 f"given up; {', '.join(gone) or 'no collection'} removed"
             )
             return
-        _confirm(runtime, yes, json)
+        if not yes:
+            _confirm(runtime, json)
         made = rebuilding.rebuild(runtime, me())
     typer.echo(render.as_json(made)) if json else out.print(
         f"searches read {made.collection}: {made.chunks:,} chunks, {made.written:,} of them written now, in {made.seconds:,.0f} s"
     )
 
 
-def _confirm(runtime: Runtime, yes: bool, json: bool) -> None:
-    """Ask once. Raises LoadRefused where there is nobody to ask, or the answer is no."""
-    if yes:
-        return
+def _confirm(runtime: Runtime, json: bool) -> None:
     names = projection.sources(runtime.ledger)
     n = sum(documents.count_visible(runtime.ledger, name) for name in names)
     begun = rebuilds.under_way(runtime.ledger)
@@ -53,8 +50,9 @@ def _confirm(runtime: Runtime, yes: bool, json: bool) -> None:
         if begun is not None
         else f"{n:,} documents of {len(names):,} sources are written from the ledger into a new collection, beside the old one"
     )
-    if json or not sys.stdin.isatty():
-        raise LoadRefused(f"nothing was rebuilt yet: {what}. `moat rebuild --yes` does it without asking")
-    out.print(f"{what}. Weaviate needs room for both until the end; searches read the old one meanwhile")
-    if not typer.confirm("Rebuild the index?"):
-        raise LoadRefused("the index stays as it is")
+    ask_once(
+        f"{what}. Weaviate needs room for both until the end; searches read the old one meanwhile\nRebuild the index?",
+        LoadRefused(f"nothing was rebuilt yet: {what}. `moat rebuild --yes` does it without asking"),
+        LoadRefused("the index stays as it is"),
+        json,
+    )

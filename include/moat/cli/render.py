@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -34,6 +34,16 @@ def _plain(value: Any) -> Any:
 def table(console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """Print rows under headings, or one sentence if there are none."""
     shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        shown.add_row(*(cell(value) for value in row))
+    console.print(shown if shown.rows else empty)
+
+
+def narrow(console: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """The same in 100 columns: the last column wraps."""
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    for n, column in enumerate(columns):
+        shown.add_column(column, no_wrap=n < len(columns) - 1, overflow="fold", ratio=None)
     for row in rows:
         shown.add_row(*(cell(value) for value in row))
     console.print(shown if shown.rows else empty)
@@ -90,3 +100,8 @@ def estimate(source: str, e: "Estimate") -> str:
     lines += [f"look at this first: {warning}" for warning in e.warnings]
     lines.append("nothing was written")
     return "\n".join(lines)
+
+
+def seconds(span: timedelta | None) -> float | None:
+    """A span in seconds, for JSON."""
+    return round(span.total_seconds(), 1) if span is not None else None

@@ -1,13 +1,12 @@
 """moat rollback."""
 
 import shlex
-import sys
 from typing import Annotated
 
 import typer
 
 from moat.cli import render
-from moat.cli.shared import Because, Json, Number, me, opened_ledger, out
+from moat.cli.shared import Because, Json, Number, ask_once, me, opened_ledger, out
 from moat.dagfile import in_words
 from moat.errors import LoadRefused
 from moat.ledger import Ledger, approvals, loads, rolled_back
@@ -37,28 +36,23 @@ def rollback(
         if load.state == "promoted":
             if not json:
                 out.print(_shown(load, rolled_back.planned(ledger, number)))
-            _confirm(load, because, yes, hold, json)
+            if not yes:
+                _confirm(load, because, hold, json)
             load = loads.rollback(ledger, number, me(), because, holding=hold)
         kept = rolled_back.asked_about(ledger, load.source)
         later = "" if json else _next(ledger, load, kept is not None and kept.id == number)
     typer.echo(render.as_json(load)) if json else out.print(f"load {number} of {load.source} is rolled back; {later}")
 
 
-def _confirm(load: Load, because: str, yes: bool, hold: bool, json: bool) -> None:
-    """Ask once. Raises LoadRefused where there is nobody to ask, or the answer is no."""
-    if yes:
-        return
-    words = [
-        "moat",
-        "rollback",
-        str(load.id),
-        *(["--because", because] if because else []),
-        *(["--hold"] if hold else []),
-    ]
-    if json or not sys.stdin.isatty():
-        raise LoadRefused(f"nothing was rolled back yet: `{shlex.join([*words, '--yes'])}` does it without asking")
-    if not typer.confirm(f"Roll load {load.id} of {load.source} back?"):
-        raise LoadRefused(f"load {load.id} of {load.source} is not rolled back: it stays visible")
+def _confirm(load: Load, because: str, hold: bool, json: bool) -> None:
+    given = (*(("--because", because) if because else ()), *(("--hold",) if hold else ()))
+    again = shlex.join(["moat", "rollback", str(load.id), *given, "--yes"])
+    ask_once(
+        f"Roll load {load.id} of {load.source} back?",
+        LoadRefused(f"nothing was rolled back yet: `{again}` does it without asking"),
+        LoadRefused(f"load {load.id} of {load.source} is not rolled back: it stays visible"),
+        json,
+    )
 
 
 def _shown(load: Load, plan: Planned) -> str:

@@ -96,6 +96,21 @@ def known_source(ledger: Ledger, name: str) -> str:
     )
 
 
+def ask_once(question: str, alone: MoatError, no: MoatError, json: bool = False) -> None:
+    """Ask a person on the terminal.
+
+    Args:
+        question: The question, on standard error.
+        alone: What is raised where nobody can answer: without a terminal, or with --json.
+        no: What is raised for a no.
+        json: Whether the output is for a program.
+    """
+    if json or not sys.stdin.isatty():
+        raise alone
+    if not typer.confirm(question, err=True):
+        raise no
+
+
 def raise_all(errors: Sequence[MoatError]) -> None:
     """Print every error but the last, and raise that one."""
     for error in errors[:-1]:

@@ -1,6 +1,5 @@
 """moat source list, source new, source rename, source retire."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ import typer
 from moat.cli import render
 from moat.cli.erase import opened_index
 from moat.cli.new_source import new
-from moat.cli.shared import Because, Json, me, open_runtime, opened_ledger, out, raise_all
+from moat.cli.shared import Because, Json, ask_once, me, open_runtime, opened_ledger, out, raise_all
 from moat.errors import ErasureRefused
 from moat.ledger import approvals, documents, retiring
 from moat.maintenance.rename import check_new_name
@@ -76,7 +75,15 @@ def retire(
         approvals.require(ledger, runtime.settings, me(), f"retirement of {name}")
         refuse_declared(ledger, name)
         if not yes:
-            _asked(name, documents.count_visible(ledger, name))
+            n = documents.count_visible(ledger, name)
+            ask_once(
+                f"Hide and remove all {n:,} visible documents of {name}?",
+                ErasureRefused(
+                    f"nothing was retired: give the same command with --yes to remove {n:,} documents of {name}"
+                ),
+                ErasureRefused("nothing was retired"),
+                json,
+            )
         retiring.begin(ledger, name, me(), because)  # before the index is called: from here on nobody finds them
         with opened_index(runtime) as index:
             done = remove(runtime, index, name)
@@ -90,13 +97,3 @@ def retire(
         )
     if not done:
         out.print(f"{name} is retired: nothing of it is left")
-
-
-def _asked(name: str, n: int) -> None:
-    """Ask once; without a terminal nobody could answer."""
-    if not sys.stdin.isatty():
-        raise ErasureRefused(
-            f"nothing was retired: give the same command with --yes to remove {n:,} documents of {name}"
-        )
-    if not typer.confirm(f"Hide and remove all {n:,} visible documents of {name}?", err=True):
-        raise ErasureRefused("nothing was retired")

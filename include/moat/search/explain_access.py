@@ -14,7 +14,6 @@ from moat.ledger.second_look import second_look
 from moat.ledger.tables import chunk, document, policy
 from moat.search.explain_document import explain
 from moat.search.identity import Asker, Identity, identified, name_of, principals
-from moat.search.jwt import Verifier
 from moat.settings import Settings
 
 
@@ -84,6 +83,8 @@ def why(ledger: Ledger, subject: str | tuple[str, str], asker: Asker, settings: 
     with ledger.read() as connection:
         mine: frozenset[str] = frozenset()
         try:
+            from moat.search.jwt import Verifier  # brings httpx and cryptography, which a story alone has no use for
+
             who = identified(asker, Verifier(settings))
             mine = principals(connection, Expansions(ledger, 0), who)
         except (AccessUnknown, TokenRefused, DirectoryStale, TooManyPrincipals) as error:

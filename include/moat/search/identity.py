@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -10,7 +11,9 @@ from moat.access.policy import KINDS, canonical
 from moat.errors import AccessUnknown, TokenRefused, TooManyPrincipals
 from moat.ledger.members import MOST_PRINCIPALS, Expansions
 from moat.search.askers import Asker, Bearer, Service
-from moat.search.jwt import Verifier
+
+if TYPE_CHECKING:
+    from moat.search.jwt import Verifier
 
 __all__ = ["Asker", "Bearer", "Identity", "Service", "identified", "name_of", "principals"]
 
@@ -46,7 +49,7 @@ def name_of(asker: object) -> str:
             return f"a {type(asker).__name__}"
 
 
-def identified(asker: object, verifier: Verifier) -> Identity:
+def identified(asker: object, verifier: "Verifier") -> Identity:
     """Verify an asker. Raises AccessUnknown for a malformed one, TokenRefused for an invalid JWT."""
     match asker:
         case Bearer(token=token):
