@@ -17,7 +17,7 @@ from tests.cli.test_cli import Place, fresh, moat  # noqa: F401
 def place(fresh: Place, moat: Any, monkeypatch: pytest.MonkeyPatch) -> Place:  # noqa: F811
     """A loaded place, whose own DAG files are those that the commands find."""
     dags = Path(fresh.dag).parent
-    monkeypatch.setattr("moat.cli.incidents.sources_of", lambda ledger: dagfile.declared(dags))
+    monkeypatch.setattr("moat.cli.health.sources_of", lambda ledger: dagfile.declared(dags))
     moat(fresh, "members", "load", str(fresh.folder / "../groups.yaml"))
     assert moat(fresh, "run", fresh.dag).code == 0
     return fresh
