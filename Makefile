@@ -12,7 +12,7 @@ export UV_NO_PROGRESS = 1
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
 .PHONY: run stop test unit proofs check fmt docs lock clean help setup programs before
-.PHONY: fidelity access data e2e machine sweep door trust faults parts hostile quality wheel mutants
+.PHONY: fidelity access data e2e machine sweep door trust faults parts hostile quality wheel mutants image
 
 help: ## List these targets
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -73,6 +73,8 @@ hostile: $(VENV)/.dev ## Have files that bite and 2,000 mutants of good ones par
 quality: programs ## Measure retrieval on the whole of SciFact (test data that is not shipped)
 	$(BIN)/python -m pytest tests/proofs/quality --full -s
 	$(BIN)/python -m bench.quality $(or $(SHARED_DATA),../shared/data)
+image: $(VENV)/.dev ## Build both images, where a Docker daemon answers, and look what is in them
+	$(BIN)/python -m tests.proofs image
 fidelity: $(VENV)/.dev ## Measure what each format keeps of its text, beside unstructured; writes bench/FIDELITY.md
 	$(BIN)/python -m bench.fidelity
 mutants: programs ## Put bugs in on purpose, in a copy: each must turn a test red
@@ -82,6 +84,7 @@ lock: ## Pin every package with its hash, after a change of requirements*.in
 	echo uv==$$($(BIN)/uv --version | cut -d' ' -f2) | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate - -o requirements-uv.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-sbom.in -o requirements-sbom.txt
 
 clean: stop ## Remove the environment, all state and what tools left
 	rm -rf .moat .venv .pytest_cache .mypy_cache .ruff_cache .coverage site

@@ -45,6 +45,7 @@ PARTS = (
     Part("parts", 15, ("tests/proofs/e2e/test_parts.py",)),
     Part("hostile", 15, ("tests/proofs/hostile", "-s")),
     Part("quality", 4, ("tests/proofs/quality",)),
+    Part("image", 15, ("tests/proofs/image",)),
     Part("fidelity", 12, ("bench.fidelity", "--check")),
     Part("mutants", 40, ("tests/proofs/mutants/run.py",)),
 )
