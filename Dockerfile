@@ -17,7 +17,8 @@ FROM ${PYTHON_IMAGE} AS system
 
 # tesseract reads images and scans; the PDF parser's wheels link to libgl1, libglib2.0-0 and libmagic1; curl asks
 # how a service is. pandoc and the PostgreSQL drivers come inside their wheels. EXTRA_PACKAGES adds languages
-# (tesseract-ocr-deu), or libreoffice-writer and libreoffice-impress for old .doc and .ppt files.
+# (tesseract-ocr-deu), or libreoffice-writer and libreoffice-impress for old .doc and .ppt files. Debian's versions are
+# not pinned: they move with its security fixes, and an older one cannot be had any more.
 ARG EXTRA_PACKAGES=""
 # hadolint ignore=DL3008,SC2086
 RUN apt-get update \

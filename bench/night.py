@@ -206,7 +206,9 @@ def simulate(sources: Sequence[Source], cluster: Cluster, seed: int = 1, jitter:
 def run(
     plans: Sequence[tuple[str, float, list[Step]]], servers: dict[str, int], seed: int = 1, jitter: float = 0.0
 ) -> Night:
-    """Let plans queue for servers; each begins at its second."""
+    """Let plans queue for servers; each begins at its second. Raises ValueError if two have one name."""
+    if len({name for name, _, _ in plans}) < len(plans):
+        raise ValueError("two sources have one name")
     chance = random.Random(seed)
     pools = {role: Pool(n) for role, n in servers.items()}
     events: list[tuple[float, int, str, Any]] = []
@@ -280,11 +282,11 @@ class Advice:
     stuck: str = ""
 
 
-def advise(sources: Sequence[Source], cluster: Cluster, until_s: float, seed: int = 1) -> Advice:
+def advise(sources: Sequence[Source], cluster: Cluster, until_s: float, seed: int = 1, jitter: float = 0.0) -> Advice:
     """Add a quarter of the role that shortens the night most, until it ends in time or nothing shortens it."""
-    start, night, stuck = cluster, simulate(sources, cluster, seed), ""
+    start, night, stuck = cluster, simulate(sources, cluster, seed, jitter), ""
     while night.ends > until_s and not stuck:
-        tried = [(simulate(sources, cluster.more(role), seed), cluster.more(role)) for role in ROLES]
+        tried = [(simulate(sources, cluster.more(role), seed, jitter), cluster.more(role)) for role in ROLES]
         best, more = min(tried, key=lambda one: one[0].ends)
         if best.ends > night.ends * 0.995:
             stuck = max(night.fresh, key=lambda name: night.fresh[name])
@@ -315,9 +317,10 @@ def report(sources: Sequence[Source], cluster: Cluster, until_s: float, seed: in
         lines.append(f"| {role} | {pool.servers} | {night.utilisation(role):.0%} | {waited:,.1f} |")
     lines += ["", f"The night ends after {clock(night.ends)}; it has {clock(until_s)}."]
     if night.ends > until_s:
-        advice = advise(sources, cluster, until_s, seed)
+        advice = advise(sources, cluster, until_s, seed, jitter)
         added = ", ".join(f"{n} more {name.replace('_', ' ')}" for name, n in advice.added.items())
-        lines.append(f"With {added} it ends after {clock(advice.night.ends)}." if added else "")
+        if added:
+            lines.append(f"With {added} it ends after {clock(advice.night.ends)}.")
         if advice.stuck:
             lines.append(
                 f"No machine helps {advice.stuck} any more: split it, start it earlier, or change less of it a night."
@@ -351,9 +354,10 @@ def main() -> None:
         until_s = int(hours) * 3600 + int(minutes or 0) * 60
         asked = json.loads(given.night.read_text("utf-8")) if given.night else EXAMPLE
         cluster, sources = Cluster(**asked["cluster"]), [Source(**one) for one in asked["sources"]]
+        said = report(sources, cluster, until_s, given.seed, given.jitter)
     except (OSError, TypeError, KeyError, ValueError) as wrong:
         sys.exit(f"{given.night or given.until}: {wrong}; --example prints what it may hold")
-    print(report(sources, cluster, until_s, given.seed, given.jitter))
+    print(said)
 
 
 if __name__ == "__main__":

@@ -153,6 +153,7 @@ def test_the_command_takes_what_its_example_prints_and_names_what_is_wrong(tmp_p
         ("documents", "dokuments", "dokuments"),
         ('"worker_cores": 4', '"worker_cores": 0', "worker_cores is 0"),
         ('"changed": 0.02', '"changed": 2', "wiki: documents from 0, changed from 0 to 1"),
+        ('"name": "wiki"', '"name": "tickets"', "two sources have one name"),
     ):
         file.write_text(whole.replace(right, wrong), "utf-8")
         done = command(str(file))
