@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -124,10 +125,10 @@ def unharmed(page: Page) -> None:
     assert page.value("document.querySelectorAll('img[src=x], .moat-pages script').length") == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_each_page_shows_what_the_ledger_has(seen: dict[str, Any], scheme: str) -> None:
+def every_page(seen: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Address of each page, and words that it shows."""
     held, incident = seen["numbers"]["held"], seen["numbers"]["incident"]
-    pages = {
+    return {
         "home": (f"{seen['url']}/", "4 sources, "),
         "sources": (at(seen, "sources"), "4 of 4 sources"),
         "load": (at(seen, "load", load=held), "at least 100"),
@@ -145,15 +146,35 @@ def test_each_page_shows_what_the_ledger_has(seen: dict[str, Any], scheme: str) 
         "group": (at(seen, "access", of="group:hr"), "2 direct members, 2 people with those of groups inside it"),
         "nothing": (at(seen, "load", load=10_000), "there is no such thing"),
     }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_page_shows_what_the_ledger_has(seen: dict[str, Any], scheme: str) -> None:
     with tab(seen["browser"], seen["url"], seen["tokens"]["adam"]) as page:
         page.look(scheme)
-        for name, (url, words) in pages.items():
+        for name, (url, words) in every_page(seen).items():
             page.open(url, words)
             if name == "nothing":  # the browser itself tells of the 404
                 page.errors.clear()
             unharmed(page)
             assert page.value("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is too wide"
             kept(page, f"{name}-{scheme}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_on_any_page(seen: dict[str, Any], scheme: str) -> None:
+    axe = (resources.files("axe_core_python") / "axe.min.js").read_text("utf-8")
+    found = {}
+    with tab(seen["browser"], seen["url"], seen["tokens"]["adam"]) as page:
+        page.look(scheme)
+        for name, (url, words) in every_page(seen).items():
+            page.open(url, words)
+            page.value(f"{axe}; 0")
+            looked = page.value("axe.run('.moat-pages').then((found) => found.violations)")
+            serious = [one for one in looked if one["impact"] in ("serious", "critical")]
+            if serious:
+                found[name] = {one["id"]: [node["html"][:200] for node in one["nodes"][:3]] for one in serious}
+    assert found == {}
 
 
 def test_text_is_shown_as_text_chunk_by_chunk_to_those_who_may(seen: dict[str, Any]) -> None:
