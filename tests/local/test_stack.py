@@ -22,7 +22,8 @@ from moat.local import __main__ as commands
 from moat.local import confined
 from moat.local import stack as module
 from moat.local.servers import answers, free_ports, listening
-from moat.local.stack import Stack, airflow_environment, running_pid, settle, stack
+from moat.local.stack import Stack, airflow_environment, settle, stack
+from moat.local.supervise import RESTARTS, running_pid
 from moat.settings import PROJECT, Settings, environment
 
 ODD = "mo at ü#1%"  # a name that paths, URIs and configurations all read in a way of their own
@@ -44,7 +45,7 @@ import sys, time
 from pathlib import Path
 from moat.local.stack import Stack
 held = Stack(Path(sys.argv[1]), print)
-held._remember()
+held.hold()
 print("held", flush=True)
 time.sleep(600)
 """
@@ -265,7 +266,7 @@ def test_the_pid_of_a_run_that_was_killed_is_nobodys(
     assert "Moat does not run here" in capsys.readouterr().out
     assert stranger.poll() is None, "a program that has nothing to do with Moat was ended"
     again = Stack(home, print)
-    again._remember()
+    again.hold()
     assert running_pid(home) == os.getpid()
     again.stop()
     assert running_pid(home) is None
@@ -363,7 +364,7 @@ def test_a_server_that_ends_by_itself_is_started_three_times_and_then_told_while
     stays = begin("stays", "import time; time.sleep(600)")
     made._begin = {"toy": lambda: begin("toy", "print('[disk] error: full')"), "stays": lambda: pytest.fail("it lives")}
     made.running = [made._begin["toy"](), stays]
-    for _ in range(module.RESTARTS + 1):
+    for _ in range(RESTARTS + 1):
         made.running[0].process.wait()
         made.look()
     assert [line.partition(":")[0] for line in said[:3]] == [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from moat.errors import IndexUnavailable, SettingsError
 from moat.index.connected import connected
 from moat.index.errors import mapped_errors
+from moat.index.schema import PROPERTIES, STOP_WORDS, description
 from moat.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,3 +87,44 @@ def target_of(client: "WeaviateClient", name: str) -> str:
     """Own name of the collection behind a name, whether or not it is there. By the operator's client only."""
     found = client.alias.get(alias_name=name)
     return found.collection if found is not None else name
+
+
+def create(client: "WeaviateClient", settings: Settings, name: str, model: str) -> None:
+    """Make a collection for vectors of a model, with the settings' shards and replicas."""
+    from weaviate.classes.config import (
+        Configure,
+        DataType,
+        Property,
+        ReplicationDeletionStrategy,
+        StopwordsPreset,
+        Tokenization,
+        VectorDistances,
+    )
+
+    kinds = {"text": DataType.TEXT, "text[]": DataType.TEXT_ARRAY, "int": DataType.INT}
+    properties = [
+        Property(
+            name=p.name,
+            data_type=kinds[p.data_type],
+            index_filterable=p.filterable,
+            index_searchable=p.searchable if p.data_type != "int" else None,
+            tokenization=Tokenization(p.tokenization) if p.tokenization else None,
+            skip_vectorization=True,
+        )
+        for p in PROPERTIES
+    ]
+    # A node that was away gets what it missed by itself, and what was deleted meanwhile does not come back from it.
+    several = {"async_enabled": True, "deletion_strategy": ReplicationDeletionStrategy.TIME_BASED_RESOLUTION}
+    client.collections.create(
+        name,
+        description=description(model),
+        properties=properties,
+        vector_config=Configure.Vectors.self_provided(
+            vector_index_config=Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
+        ),
+        inverted_index_config=Configure.inverted_index(stopwords_preset=StopwordsPreset(STOP_WORDS)),
+        sharding_config=Configure.sharding(desired_count=settings.shards),
+        replication_config=Configure.replication(
+            factor=settings.replicas, **(several if settings.replicas > 1 else {})
+        ),
+    )

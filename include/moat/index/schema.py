@@ -63,8 +63,8 @@ def older(found: str) -> str:
     return "" if version == VERSION else version
 
 
-def check_collection(name: str, config: Any, model: str) -> None:
-    """Raise SchemaError unless a live collection's configuration is what Moat needs for a model."""
+def check_collection(name: str, config: Any, model: str, replicas: int) -> None:
+    """Raise SchemaError unless a live collection's configuration is what Moat needs for a model and so many replicas."""
     if version := older(config.description or ""):
         raise SchemaError(
             f"collection {name} has schema {version}, this version of Moat needs {VERSION}: keyword search reads other "
@@ -85,6 +85,11 @@ def check_collection(name: str, config: Any, model: str) -> None:
         raise SchemaError(
             f"collection {name} is not what Moat needs, so who may read could not be kept: {'; '.join(wrong)}. "
             "Stop searches and run `moat rebuild`, which writes it anew from the ledger"
+        )
+    if config.replication_config.factor != replicas:
+        raise SchemaError(
+            f"collection {name} keeps {config.replication_config.factor} replicas of each chunk and MOAT_REPLICAS is {replicas}: "
+            f"what is read back would prove less than it says. Set MOAT_REPLICAS={config.replication_config.factor}"
         )
     if config.description != description(model):
         raise SchemaError(

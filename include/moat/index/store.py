@@ -14,13 +14,14 @@ import numpy as np
 from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
-from moat.index.collections import target_of
+from moat.index.collections import create, target_of
 from moat.index.connected import Role, connected, grant, started
 from moat.index.errors import mapped_errors, meaning_of, unless_missing
 from moat.index.filters import combined
 from moat.index.fusion import POOL, fuse, vector_weight
 from moat.index.objects import READ, Stored, properties_of, stored
-from moat.index.schema import PROPERTIES, STOP_WORDS, check_collection, description
+from moat.index.replicas import agreed, kept
+from moat.index.schema import check_collection
 from moat.index.terms import question_terms
 from moat.records import IndexObject
 from moat.settings import Settings
@@ -143,42 +144,17 @@ class WeaviateStore:
     def _collection(self) -> "Collection[Any, Any]":
         return self._client.collections.use(self._name)
 
-    def ensure(self, model: str) -> None:
-        from weaviate.classes.config import (
-            Configure,
-            DataType,
-            Property,
-            StopwordsPreset,
-            Tokenization,
-            VectorDistances,
-        )
+    @property
+    def _settled(self) -> "Collection[Any, Any]":
+        """The collection as it is written and proved: by as many replicas as MOAT_CONSISTENCY says."""
+        from weaviate.classes.config import ConsistencyLevel
 
-        kinds = {"text": DataType.TEXT, "text[]": DataType.TEXT_ARRAY, "int": DataType.INT}
-        properties = [
-            Property(
-                name=p.name,
-                data_type=kinds[p.data_type],
-                index_filterable=p.filterable,
-                index_searchable=p.searchable if p.data_type != "int" else None,
-                tokenization=Tokenization(p.tokenization) if p.tokenization else None,
-                skip_vectorization=True,
-            )
-            for p in PROPERTIES
-        ]
+        return self._collection.with_consistency_level(ConsistencyLevel[self._settings.consistency.upper()])
+
+    def ensure(self, model: str) -> None:
         with mapped_errors(self._settings):
-            if self.exists():
-                return
-            self._client.collections.create(
-                target_of(self._client, self._name),
-                description=description(model),
-                properties=properties,
-                vector_config=Configure.Vectors.self_provided(
-                    vector_index_config=Configure.VectorIndex.hnsw(distance_metric=VectorDistances.COSINE)
-                ),
-                inverted_index_config=Configure.inverted_index(stopwords_preset=StopwordsPreset(STOP_WORDS)),
-                sharding_config=Configure.sharding(desired_count=self._settings.shards),
-                replication_config=Configure.replication(factor=self._settings.replicas),
-            )
+            if not self.exists():
+                create(self._client, self._settings, target_of(self._client, self._name), model)
 
     def exists(self) -> bool:
         with mapped_errors(self._settings):
@@ -221,7 +197,7 @@ class WeaviateStore:
             )
         with mapped_errors(self._settings):
             config = self._collection.config.get()
-        check_collection(self._name, config, model)
+        check_collection(self._name, config, model, self._settings.replicas)
 
     def write(self, objects: Sequence[IndexObject]) -> None:
         from weaviate.classes.data import DataObject
@@ -233,7 +209,7 @@ class WeaviateStore:
                 )
 
         def send(window: list[IndexObject]) -> list[IndexObject]:
-            answer = self._collection.data.insert_many(
+            answer = self._settled.data.insert_many(
                 [
                     DataObject(
                         uuid=o.id,
@@ -275,10 +251,20 @@ class WeaviateStore:
     def read_back(self, ids: Sequence[str]) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
         for window in windows(ids, AT_ONCE):
-            with mapped_errors(self._settings):
-                answer = self._collection.query.fetch_objects_by_ids(window, limit=len(window), return_properties=READ)
-            found.update((str(o.uuid), stored(str(o.uuid), o.properties)) for o in answer.objects)
+            found.update((str(o.uuid), stored(str(o.uuid), o.properties)) for o in agreed(self._read, window))
         return found
+
+    def _read(self, ids: Sequence[str]) -> list[tuple[Any, bool]]:
+        """Objects by id, each with whether its replicas were compared and agree."""
+        from weaviate.classes.query import MetadataQuery
+
+        several = self._settings.replicas > 1
+        marks = MetadataQuery(is_consistent=True) if several else None
+        with mapped_errors(self._settings):
+            answer = self._settled.query.fetch_objects_by_ids(
+                ids, limit=len(ids), return_properties=READ, return_metadata=marks
+            )
+        return [(o, not several or o.metadata.is_consistent is True) for o in answer.objects]
 
     def vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
@@ -306,7 +292,7 @@ class WeaviateStore:
     def set_allow(self, allow: Mapping[str, Sequence[str]]) -> None:
         def patch(one: tuple[str, Sequence[str]]) -> None:
             with mapped_errors(self._settings), unless_missing():
-                self._collection.data.update(one[0], properties={"allow": list(one[1])})
+                self._settled.data.update(one[0], properties={"allow": list(one[1])})
 
         for chunk, tokens in allow.items():
             if not all(TOKEN.match(token) for token in tokens):
@@ -319,16 +305,16 @@ class WeaviateStore:
 
         for window in windows(ids, AT_ONCE):
             with mapped_errors(self._settings):
-                self._collection.data.delete_many(where=Filter.by_id().contains_any(window))
-            if left := self.read_back(window):
+                self._settled.data.delete_many(where=Filter.by_id().contains_any(window))
+            if left := kept(self._read, window, self._settings.replicas > 1):
                 raise IndexNotKept(
-                    f"Weaviate kept {len(left)} of {len(window)} objects that were deleted, {next(iter(left))} among them"
+                    f"Weaviate kept {len(left)} of {len(window)} objects that were deleted, {left[0]} among them"
                 )
 
     def discard(self, ids: Sequence[str]) -> None:
         def one(chunk_id: str) -> None:
             with mapped_errors(self._settings), unless_missing():
-                self._collection.data.delete_by_id(chunk_id)
+                self._settled.data.delete_by_id(chunk_id)
 
         with ThreadPoolExecutor(PATCHES) as pool:
             list(pool.map(one, ids))

@@ -1,4 +1,4 @@
-"""`make run`, `make stop`: python -m moat.local run [--once] | stop | programs"""
+"""`make run`, `make cluster`, `make stop`: python -m moat.local cluster [--once] | run [--once] | stop | programs"""
 
 import os
 import signal
@@ -17,11 +17,14 @@ from moat.ledger import Ledger, loads
 from moat.local import samples
 from moat.local.airflow import follow, logged_in, make_pool
 from moat.local.binaries import S3, WEAVIATE, program
+from moat.local.cluster import cluster
 from moat.local.progress import Progress
-from moat.local.stack import running_pid, stack
+from moat.local.stack import stack
+from moat.local.supervise import running_pid
 from moat.retrieve import Retriever
-from moat.settings import PROJECT, Settings
+from moat.settings import PROJECT, Settings, environment
 
+CLUSTER = "cluster"  # the folder of `make cluster` in that of `make run`
 SOURCES = ("handbook", "contracts", "tickets")
 QUESTION = "What does a team lead earn in Poland?"
 ASKERS = ("user:alice.martins@example.com", "user:bob.keller@example.com")
@@ -42,6 +45,8 @@ def main(arguments: list[str]) -> int:
         match arguments:
             case ["run", *rest]:
                 return run(home, once="--once" in rest)
+            case ["cluster", *rest]:
+                return run_cluster(home, once="--once" in rest)
             case ["stop"]:
                 return stop(home)
             case ["programs"]:
@@ -84,12 +89,44 @@ def run(home: Path, once: bool) -> int:
     return 0 if good else 1
 
 
+def run_cluster(home: Path, once: bool) -> int:
+    """Start what docker-compose.yaml describes, run the sample sources on it; then stay until Ctrl-C."""
+    end_when_asked()
+    with cluster(home / CLUSTER, home / "bin", say) as running:
+        os.environ["MOAT_HOME"] = str(running.home)
+        for name, value in environment().items():
+            os.environ.setdefault(name, value)
+        settings = Settings.load()
+        ledger = Ledger.open(settings)
+        with say.during("bringing the sample company's documents"):
+            samples.bring(running.home, EnvironmentConnections(), ledger)
+        with say.during("logging in to Airflow"), logged_in(settings) as airflow:
+            good = follow(airflow, SOURCES, say, running.look)
+        _results(ledger)
+        ledger.close()
+        out.print(
+            f"\nAirflow:  {settings.airflow_url}   user admin, password {settings.airflow_password.get_secret_value()}"
+        )
+        out.print(f"Commands: MOAT_HOME={running.home} .venv/bin/moat doctor")
+        if not once:
+            out.print("Ctrl-C stops all of it.")
+            running.watch()
+    return 0 if good else 1
+
+
 def stop(home: Path) -> int:
-    """Stop what `make run` started, by its process id."""
+    """Stop what `make run` and `make cluster` started, by their process ids."""
+    held = [folder for folder in (home, home / CLUSTER) if running_pid(folder) is not None]
+    for folder in held:
+        _stop(folder)
+    out.print("stopped" if held else "Moat does not run here")
+    return 0
+
+
+def _stop(home: Path) -> None:
     pid = running_pid(home)
     if pid is None:
-        out.print("Moat does not run here")
-        return 0
+        return
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + 120
     while running_pid(home) == pid and time.monotonic() < deadline:
@@ -98,8 +135,6 @@ def stop(home: Path) -> int:
         raise FatalError(
             f"process {pid} has not stopped in two minutes; its log is what `make run` printed, its servers' logs lie under {home}"
         )
-    out.print("stopped")
-    return 0
 
 
 def end_when_asked() -> None:

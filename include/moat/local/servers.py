@@ -139,7 +139,7 @@ def free_ports(n: int) -> list[int]:
     return found
 
 
-def _ports_in_a_row(n: int) -> range:
+def ports_in_a_row(n: int) -> range:
     """A range of consecutive free ports."""
     while True:
         first = secrets.choice(PORTS[:-n])
@@ -182,7 +182,7 @@ def weaviate(binary: Path, folder: Path, port: int, grpc_port: int, keys: Weavia
     Its cluster's ports take commands without a key, and no setting changes that; so it runs in a network namespace
     of its own where the machine allows one, and only the two given ports can be reached.
     """
-    gossip, data, raft, raft_rpc = _ports_in_a_row(4)  # Weaviate finds its own data port at gossip + 1
+    gossip, data, raft, raft_rpc = ports_in_a_row(4)  # Weaviate finds its own data port at gossip + 1
     env = {
         "PERSISTENCE_DATA_PATH": str(folder / "data"),
         "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "false",

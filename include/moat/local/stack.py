@@ -1,16 +1,13 @@
 """The local stack as one unit to start and stop: servers, settings, connections, Airflow."""
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, NoReturn
 
 import httpx
 from dotenv import dotenv_values
@@ -22,8 +19,8 @@ from moat.errors import FatalError
 from moat.ledger import Ledger
 from moat.local import confined, servers
 from moat.local.binaries import S3, WEAVIATE, program
-from moat.local.progress import Progress
 from moat.local.servers import Server, WeaviateKeys, free_ports, listening
+from moat.local.supervise import Say, Supervisor
 from moat.maintenance.doctor import OPEN_PORTS
 from moat.maintenance.private import tighten
 from moat.settings import PROJECT, Settings, private_folder
@@ -47,8 +44,6 @@ QUIET = (  # loggers of which a task's log shows warnings and errors only
     "airflow.dag_processing.bundles=WARNING"
 )
 AIRFLOW_STARTING_S = 600.0
-RESTARTS, FORGIVEN_S = 3, 3_600.0  # of a server that ends by itself; after so long a time they count anew
-Say = Callable[[str], None]
 
 
 def settle(home: Path) -> dict[str, str]:
@@ -108,18 +103,12 @@ def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "\\'")
 
 
-class Stack:
+class Stack(Supervisor):
     """Everything that `make run` starts. Stopped in reverse order."""
 
     def __init__(self, home: Path, say: Say) -> None:
-        self.home, self._say = home, say if isinstance(say, Progress) else Progress(say)
+        super().__init__(home, say)
         self.env = settle(home)
-        self.running: list[Server] = []
-        self._begin: dict[str, Callable[[], Server]] = {}  # by the name of a server: what starts it again
-        self._ends: Counter[str] = Counter()  # how often each was started again
-        self._coming: list[Server] = []  # that were started again and do not answer yet
-        self._held: IO[str] | None = None  # the pid file, locked while this process lives
-        self._umask: int | None = None  # as it was before the start
 
     def environment(self) -> dict[str, str]:
         """Environment variables for child processes, in addition to this process's own."""
@@ -127,8 +116,7 @@ class Stack:
 
     def start(self, airflow: bool = True) -> None:
         """Start what is needed, one after another, with a line each."""
-        self._umask = os.umask(0o077)
-        self._remember()
+        self.hold()
         self._refuse_taken_ports()
         if n := tighten(self.home):
             self._say(f"{n:,} files and folders in {escape(str(self.home))} could be read by others: now by you alone")
@@ -145,13 +133,13 @@ class Stack:
         )
         settings = Settings.load()
         Ledger(settings.ledger, settings.tenant).migrate()
-        self._one(
+        self.one(
             "Weaviate",
             lambda: servers.weaviate(
                 weaviate, self.home / "weaviate", settings.weaviate_port, settings.weaviate_grpc_port, keys
             ),
         )
-        self._one(
+        self.one(
             "S3",
             lambda: servers.s3(
                 s3, self.home / "s3", int(self.env["LOCAL_S3_PORT"]), "moat", self.env["LOCAL_S3_SECRET"]
@@ -161,17 +149,9 @@ class Stack:
         if serves(address, settings):
             self._say(f"embedder runs already at {address.shown}")  # a search started it; it stops when idle
         else:
-            self._one("embedder", lambda: servers.embedder(settings, Path(sys.executable), self.environment()))
+            self.one("embedder", lambda: servers.embedder(settings, Path(sys.executable), self.environment()))
         if airflow:
             self._airflow()
-
-    def _one(self, name: str, begin: Callable[[], Server], timeout_s: float = 300.0) -> None:
-        started = time.monotonic()
-        self.running.append(begin())  # before it is up, so that an interrupt stops it too
-        self._begin[self.running[-1].name] = begin
-        with self._say.during(f"{name} starts"):
-            self.running[-1].wait(timeout_s)
-        self._say(f"{name} is up ({time.monotonic() - started:.0f} s)")
 
     def _airflow(self) -> None:
         """Start the parts of Airflow, each a process with its log, once its database is there."""
@@ -183,13 +163,7 @@ class Stack:
         passwords.write_text(json.dumps({"admin": self.env["MOAT_AIRFLOW_PASSWORD"]}))
         program, logs = str(Path(sys.executable).parent / "airflow"), self.home / "logs"
         made = servers.start("airflow-migrate", [program, "db", "migrate"], self.environment(), logs, lambda: False)
-        self.running.append(made)  # an interrupt stops it too
-        with self._say.during("Airflow's database is made or migrated"):
-            code = made.process.wait()
-        if code != 0:
-            raise FatalError(f"Airflow's database cannot be made: {made.last_error()}; its log is {made.log}")
-        self.running.remove(made)
-        made.stop()
+        self.ended("Airflow's database is made or migrated", made)
         url = f"{self.env['MOAT_AIRFLOW_URL']}/api/v2/monitor/health"
 
         def ready() -> bool:
@@ -212,71 +186,7 @@ class Stack:
         """Start a part of Airflow."""
         command = [str(Path(sys.executable).parent / "airflow"), *part]
         name = f"airflow-{part[0]}"
-        self._begin[name] = lambda: servers.start(name, command, self.environment(), self.home / "logs", ready)
-        self.running.append(self._begin[name]())
-        return self.running[-1]
-
-    def watch(self) -> NoReturn:
-        """Start again what ends by itself, until this process is interrupted."""
-        while True:
-            self.look()
-            time.sleep(1.0)
-
-    def look(self) -> None:
-        """Start each server again that has ended by itself, three times; the others stay whatever happens to it."""
-        for at, server in enumerate(self.running):
-            if server.process.poll() is None:
-                if server in self._coming and server.ready():
-                    self._coming.remove(server)
-                    self._say(f"{server.name} answers again")
-                continue
-            how, why = server.how, server.last_error()
-            server.stop()  # its children
-            if server.began + FORGIVEN_S < time.monotonic():
-                self._ends[server.name] = 0
-            self._ends[server.name] += 1
-            n, begin = self._ends[server.name], self._begin.get(server.name)
-            told = "" if "signal" in how else f": {escape(why)}"  # who is killed has said nothing of it
-            if n <= RESTARTS and begin is not None:
-                self._say(f"{server.name} {how} and is started again ({n} of {RESTARTS}){told}")
-                self.running[at] = begin()
-                self._coming.append(self.running[at])
-            elif n == RESTARTS + 1 or begin is None:
-                self._begin.pop(server.name, None)
-                self._say(
-                    f"[red]{server.name} {how} once more and stays down: {escape(f'{why}; its log is {server.log}')}.[/] The other servers stay; "
-                    "when its cause is mended, Ctrl-C and `make run`"
-                )
-        self.running = [
-            server for server in self.running if server.process.poll() is None or server.name in self._begin
-        ]
-
-    def stop(self) -> None:
-        """Stop every server, last started first."""
-        while self.running:
-            self.running.pop().stop()
-        if self._held is not None:
-            self._held.truncate(0)  # keep the file: a new one could be locked beside it
-            self._held.close()
-            self._held = None
-        if self._umask is not None:
-            os.umask(self._umask)
-            self._umask = None
-
-    def _remember(self) -> None:
-        (self.home / "pid").touch(0o600)
-        held = (self.home / "pid").open("a")
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held.close()
-            raise FatalError(
-                f"Moat runs here already (process {running_pid(self.home)}): `make stop` ends it"
-            ) from None
-        held.truncate(0)
-        held.write(str(os.getpid()))
-        held.flush()
-        self._held = held
+        return self.begin(lambda: servers.start(name, command, self.environment(), self.home / "logs", ready))
 
     def _refuse_taken_ports(self) -> None:
         """Raise FatalError if another program now uses a port of an earlier start."""
@@ -286,22 +196,6 @@ class Stack:
                     f"port {self.env[name]} ({name}) is taken by another program, or by one that a killed run left: end it, "
                     f"or delete the line {name} from {self.home / 'env'} and start again, which takes a free one"
                 )
-
-
-def running_pid(home: Path) -> int | None:
-    """The living process that holds this state folder's servers, known by its lock on the pid file.
-
-    The number alone is not enough: after a crash another program may have it.
-    """
-    try:
-        with (home / "pid").open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read())
-    except (OSError, ValueError):
-        pass
-    return None
 
 
 def airflow_environment(home: Path, env: Mapping[str, str]) -> dict[str, str]:
