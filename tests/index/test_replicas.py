@@ -1,159 +1,24 @@
-"""A Weaviate of three nodes, each chunk on all of them: what counts as written holds whichever node is gone."""
+"""A chunk of several replicas counts where enough of them hold it and agree; against a real Weaviate of three nodes."""
 
-import json
-import os
-import signal
-import time
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from moat.errors import IndexUnavailable, SchemaError
+from moat.index import connected, replicas
 from moat.index.store import WeaviateStore
-from moat.index.write import prove
-from moat.local.cluster import NODES, REPLICAS, SHARDS, Cluster
 from moat.settings import Settings
-from tests.contracts.store import StoreContract, an_object
-from tests.index.test_store import MODEL, opened
-
-BACK_S = 120.0  # in which a node has everything that it missed
-
-
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory, binaries: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("nodes"), binaries, lambda line: None)
-    try:
-        made.hold()
-        made.weaviate()
-        yield made
-    finally:
-        made.stop()
-
-
-@pytest.fixture
-def settings(nodes: Cluster, tmp_path: Path) -> Settings:
-    """Settings of a collection of its own on the three nodes."""
-    keys = {role: nodes.given[f"WEAVIATE_{role.upper()}_KEY"] for role in ("operator", "writer", "reader")}
-    given = {
-        "home": tmp_path / "home",
-        "collection": f"R{uuid.uuid4().hex}",
-        "weaviate_port": nodes.port("WEAVIATE"),
-        "weaviate_grpc_port": nodes.port("WEAVIATE_GRPC"),
-        "replicas": REPLICAS,
-        "shards": SHARDS,
-        **{f"weaviate_{role}_key": SecretStr(key) for role, key in keys.items()},
-    }
-    return Settings.model_validate(given)
-
-
-@pytest.fixture
-def store(settings: Settings) -> Iterator[WeaviateStore]:
-    made = opened(settings)
-    yield made
-    made.close()
+from tests.contracts.store import StoreContract
+from tests.index.test_store import MODEL
+from tests.nodes import nodes as nodes
+from tests.nodes import settings as settings
+from tests.nodes import store as store
 
 
 class TestThreeNodes(StoreContract):
     pass
-
-
-def kill(nodes: Cluster, n: int) -> None:
-    os.kill(next(s for s in nodes.running if s.name == f"weaviate-{n}").process.pid, signal.SIGKILL)
-
-
-def until(look: Callable[[], bool], what: str) -> float:
-    """Seconds until it is so."""
-    began = time.monotonic()
-    while not look():
-        assert time.monotonic() < began + BACK_S, what
-        time.sleep(0.2)
-    return time.monotonic() - began
-
-
-def back(nodes: Cluster) -> None:
-    """Let what has ended be started again, as the cluster does by itself."""
-    until(lambda: all(s.process.poll() is None for s in nodes.running) or bool(nodes.look()), "the nodes do not run")
-    for server in nodes.running:
-        server.wait()
-
-
-def held(nodes: Cluster, n: int, settings: Settings, chunk: str) -> bool:
-    """Whether a node has an object itself."""
-    answer = httpx.get(
-        f"http://127.0.0.1:{nodes.port(f'NODE{n}_OUTSIDE')}/v1/objects/{settings.collection_name}/{chunk}",
-        params={"node_name": f"weaviate-{n}"},
-        headers={"authorization": f"Bearer {settings.weaviate_operator_key.get_secret_value()}"},
-        timeout=10.0,
-        trust_env=False,
-    )
-    return answer.status_code == 200
-
-
-def test_loads_go_on_without_one_node_and_it_has_all_of_it_when_it_is_back(
-    nodes: Cluster, settings: Settings, store: WeaviateStore
-) -> None:
-    before = {o.id: o for o in (an_object() for _ in range(300))}
-    store.write(list(before.values()))
-    assert prove(store, before) == 0
-    kill(nodes, 2)
-    after = {o.id: o for o in (an_object(load=2) for _ in range(300))}
-    store.write(list(after.values()))
-    prove(store, after)
-    gone = list(before)[:100]
-    store.delete(gone)
-    assert store.read_back(gone) == {}
-    back(nodes)
-    late, extra = list(after)[::30], gone[::10]
-    waited = until(
-        lambda: all(held(nodes, 2, settings, i) for i in late), "the node has not what was written meanwhile"
-    )
-    until(lambda: not any(held(nodes, 2, settings, i) for i in extra), "the node still has what was deleted meanwhile")
-    print(f"the node had all of it {waited:.0f} s after it was up")
-    for _ in range(NODES):  # each of them is asked in turn
-        assert len(store.read_back([*before, *after])) == 500
-        assert prove(store, after) == 0
-
-
-def test_with_too_few_nodes_nothing_counts_as_written_or_read(
-    nodes: Cluster, settings: Settings, store: WeaviateStore
-) -> None:
-    objects = {o.id: o for o in (an_object() for _ in range(20))}
-    store.write(list(objects.values()))
-    assert prove(store, objects) == 0
-    for n in (2, 3):
-        kill(nodes, n)
-    try:
-        with pytest.raises(IndexUnavailable):
-            store.read_back(list(objects))
-        with pytest.raises(IndexUnavailable):
-            store.write([an_object()])
-    finally:
-        back(nodes)
-    assert until(lambda: len(store.read_back(list(objects))) == len(objects), "the nodes do not agree") < BACK_S
-
-
-def test_every_start_of_a_node_gives_another_mark(nodes: Cluster, settings: Settings, store: WeaviateStore) -> None:
-    raw = httpx.get(
-        f"http://127.0.0.1:{settings.weaviate_port}/v1/cluster/statistics",
-        headers={"authorization": f"Bearer {settings.weaviate_operator_key.get_secret_value()}"},
-    )
-    print(json.dumps(raw.json()["statistics"], indent=1))
-    before = store.started()
-    assert before
-    kill(nodes, 2)
-    seen = set()
-    began = time.monotonic()
-    while time.monotonic() < began + 8:
-        seen.add(store.started())
-        time.sleep(0.3)
-    back(nodes)
-    until(lambda: store.started().count("weaviate") == NODES, "")
-    print(before, seen, store.started())
-    assert store.started() != before
 
 
 def test_a_collection_with_another_number_of_replicas_is_refused(settings: Settings, store: WeaviateStore) -> None:
@@ -164,3 +29,65 @@ def test_a_collection_with_another_number_of_replicas_is_refused(settings: Setti
         other.check(MODEL)
     other.close()
     store.check(MODEL)
+
+
+def asked(*answers: list[tuple[str, bool]]) -> Any:
+    """A read that gives these answers one after the other: ids, each with whether its replicas agree."""
+    left = iter(answers)
+    return lambda ids: [(SimpleNamespace(uuid=i), agree) for i, agree in next(left) if i in ids]
+
+
+def test_objects_count_once_their_replicas_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas, "PAUSES", (0.0, 0.0))
+    read = asked([("a", True), ("b", False)], [("b", False)], [("b", True)])
+    assert [o.uuid for o in replicas.agreed(read, ["a", "b", "missing"])] == ["a", "b"]
+    with pytest.raises(
+        IndexUnavailable, match="the replicas of 1 of 2 objects do not agree, or too few of them answer, b"
+    ):
+        replicas.agreed(asked(*[[("a", True), ("b", False)]] * 3), ["a", "b"])
+
+
+def test_what_one_replica_has_still_to_forget_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replicas, "PAUSES", (0.0, 0.0))
+    assert replicas.kept(asked([("a", True)], []), ["a"], several=True) == []
+    assert replicas.kept(asked([("a", True)]), ["a"], several=False) == ["a"]
+    assert replicas.kept(asked(*[[("a", True)]] * 3), ["a"], several=True) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("consistency", "away", "enough"),
+    [("quorum", [], True), ("quorum", ["n2"], True), ("quorum", ["n2", "n3"], False), ("all", ["n2"], False)],
+)
+def test_the_last_of_three_replicas_does_not_agree_with_itself(consistency: str, away: list[str], enough: bool) -> None:
+    given = Settings.model_validate({"replicas": 3, "consistency": consistency})
+    if enough:
+        replicas.require(given, away)
+    else:
+        with pytest.raises(
+            IndexUnavailable, match=rf"{', '.join(away)} of Weaviate.s nodes .*MOAT_CONSISTENCY={consistency}"
+        ):
+            replicas.require(given, away)
+
+
+def of(name: str, status: str = "HEALTHY", **more: Any) -> dict[str, Any]:
+    members = [{"id": f"n{n}"} for n in (1, 2, 3)]
+    return {"name": name, "status": status, "raft": {"term": "3", "latestConfiguration": members}, **more}
+
+
+@pytest.mark.parametrize(
+    ("body", "gone", "mark"),
+    [
+        ([of(f"n{n}", initialLastAppliedIndex=n) for n in (1, 2, 3)], [], "n1:3.1,n2:3.2,n3:3.3"),
+        ([of("n1", initialLastAppliedIndex=1), of("n3", initialLastAppliedIndex=9)], ["n2"], "n1:3.1,n3:3.9"),
+        ([of("n1", initialLastAppliedIndex=1), {"name": "n2", "status": "TIMEOUT"}], ["n2", "n3"], ""),
+        ("nothing of the kind", [], ""),
+    ],
+)
+def test_nodes_that_are_away_are_told_by_those_that_answer(
+    body: object, gone: list[str], mark: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = httpx.Request("GET", "http://127.0.0.1")
+    answer = httpx.Response(200, json={"statistics": body}, request=request)
+    monkeypatch.setattr(connected.httpx, "get", lambda *a, **k: answer)
+    assert connected.away(settings) == gone
+    assert connected.started(settings) == mark

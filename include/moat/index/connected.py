@@ -3,7 +3,7 @@
 import ssl
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import httpx
 
@@ -93,11 +93,36 @@ def grant(client: "WeaviateClient", collection: str) -> None:
 
 
 def started(settings: Settings, wait_s: float | None = None) -> str:
-    """A mark of Weaviate that is another after it was started again; empty where no key may see it.
+    """A mark of Weaviate that is another after one of its nodes was started again; empty where no key may see it.
 
-    It is the term of the Raft of its cluster, which rises when the only node of a cluster starts; of several nodes,
-    when they elect a leader. Raises httpx.HTTPError.
+    It is the term of the cluster's Raft, which rises when the only node of a cluster starts and when several elect a
+    leader; and of each node how far the Raft's log had come when it started, since a node that follows another starts
+    without an election. Raises httpx.HTTPError.
     """
+    try:
+        nodes = _statistics(settings, wait_s)
+        return ",".join(
+            sorted(f"{node['name']}:{node['raft']['term']}.{node.get('initialLastAppliedIndex', 0)}" for node in nodes)
+        )[:MARK]
+    except (KeyError, TypeError):
+        return ""
+
+
+def away(settings: Settings) -> list[str]:
+    """Names of the nodes that belong to Weaviate's cluster and do not answer there, sorted; none where no key may see it.
+
+    Raises httpx.HTTPError.
+    """
+    try:
+        nodes = _statistics(settings)
+        members = {member["id"] for node in nodes for member in (node.get("raft") or {}).get("latestConfiguration", ())}
+        return sorted(members - {node["name"] for node in nodes if node["status"] == "HEALTHY"})
+    except (KeyError, TypeError):
+        return []
+
+
+def _statistics(settings: Settings, wait_s: float | None = None) -> list[dict[str, Any]]:
+    """What each node that the cluster sees says of itself; none where no key may see it. Raises httpx.HTTPError."""
     keys = [getattr(settings, f"weaviate_{role}_key").get_secret_value() for role in get_args(Role)]
     scheme = "https" if settings.weaviate_secure else "http"
     answer = httpx.get(
@@ -110,10 +135,10 @@ def started(settings: Settings, wait_s: float | None = None) -> str:
     if answer.status_code >= 500:
         answer.raise_for_status()
     try:
-        nodes = answer.json()["statistics"] if answer.is_success else []
-        return ",".join(sorted(f"{node['name']}:{node['raft']['term']}" for node in nodes))[:MARK]
+        found = answer.json()["statistics"] if answer.is_success else []
     except (ValueError, KeyError, TypeError):
-        return ""
+        return []
+    return found if isinstance(found, list) else []
 
 
 def trusted(settings: Settings) -> ssl.SSLContext | None:

@@ -2,6 +2,9 @@
 
 Weaviate answers with the copy of one replica, also where the others have another copy or do not answer: then it only
 marks the object as not consistent. So a copy counts where its mark says that the replicas were compared and agree.
+
+And once its nodes have noticed that others are gone, Weaviate asks for a quorum of those that are left: the last one of
+three agrees with itself. So the nodes that are away are counted as well.
 """
 
 import time
@@ -9,9 +12,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from moat.errors import IndexUnavailable
+from moat.settings import Settings
 
 PAUSES = (0.2, 0.8, 3.2)  # seconds
 Read = Callable[[Sequence[str]], list[tuple[Any, bool]]]  # objects by id, each with whether its replicas agree
+
+
+def require(settings: Settings, away: Sequence[str]) -> None:
+    """Raise IndexUnavailable where so many nodes are away that fewer replicas than MOAT_CONSISTENCY are left of a chunk."""
+    needed = settings.replicas if settings.consistency == "all" else settings.replicas // 2 + 1
+    if len(away) > settings.replicas - needed:
+        raise IndexUnavailable(
+            f"{', '.join(away)} of Weaviate's nodes {'are' if len(away) > 1 else 'is'} away: of a chunk's {settings.replicas} "
+            f"replicas {needed} must take it and agree (MOAT_CONSISTENCY={settings.consistency}). It goes on when they are back"
+        )
 
 
 def agreed(read: Read, ids: Sequence[str]) -> list[Any]:

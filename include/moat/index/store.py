@@ -15,12 +15,12 @@ from moat.access.policy import TOKEN
 from moat.batching import windows
 from moat.errors import FatalError, IndexNotKept, IndexUnavailable, SchemaError
 from moat.index.collections import create, target_of
-from moat.index.connected import Role, connected, grant, started
+from moat.index.connected import Role, away, connected, grant, started
 from moat.index.errors import mapped_errors, meaning_of, unless_missing
 from moat.index.filters import combined
 from moat.index.fusion import POOL, fuse, vector_weight
 from moat.index.objects import READ, Stored, properties_of, stored
-from moat.index.replicas import agreed, kept
+from moat.index.replicas import agreed, kept, require
 from moat.index.schema import check_collection
 from moat.index.terms import question_terms
 from moat.records import IndexObject
@@ -250,6 +250,10 @@ class WeaviateStore:
 
     def read_back(self, ids: Sequence[str]) -> dict[str, Stored]:
         found: dict[str, Stored] = {}
+        if self._settings.replicas > 1:
+            with mapped_errors(self._settings):
+                gone = away(self._settings)
+            require(self._settings, gone)
         for window in windows(ids, AT_ONCE):
             found.update((str(o.uuid), stored(str(o.uuid), o.properties)) for o in agreed(self._read, window))
         return found
