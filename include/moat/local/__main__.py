@@ -93,13 +93,7 @@ def run_cluster(home: Path, once: bool) -> int:
     """Start what docker-compose.yaml describes, run the sample sources on it; then stay until Ctrl-C."""
     end_when_asked()
     with cluster(home / CLUSTER, home / "bin", say) as running:
-        os.environ["MOAT_HOME"] = str(running.home)
-        for name, value in environment().items():
-            os.environ.setdefault(name, value)
-        settings = Settings.load()
-        ledger = Ledger.open(settings)
-        with say.during("bringing the sample company's documents"):
-            samples.bring(running.home, EnvironmentConnections(), ledger)
+        settings, ledger = sampled(running.home)
         with say.during("logging in to Airflow"), logged_in(settings) as airflow:
             good = follow(airflow, SOURCES, say, running.look)
         _results(ledger)
@@ -112,6 +106,16 @@ def run_cluster(home: Path, once: bool) -> int:
             out.print("Ctrl-C stops all of it.")
             running.watch()
     return 0 if good else 1
+
+
+def sampled(home: Path) -> tuple[Settings, Ledger]:
+    """Settings and ledger by `home/env`, with the sample company's documents brought; the caller closes the ledger."""
+    os.environ["MOAT_HOME"] = str(home)  # and nothing else: a server that is started again would inherit it
+    settings = Settings.load()
+    ledger = Ledger.open(settings)
+    with say.during("bringing the sample company's documents"):
+        samples.bring(home, EnvironmentConnections(environment()), ledger)
+    return settings, ledger
 
 
 def stop(home: Path) -> int:

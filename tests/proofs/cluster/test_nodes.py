@@ -23,7 +23,9 @@ BACK_S = 180.0  # in which a node has everything that it missed
 
 
 def kill(nodes: Cluster, n: int) -> None:
-    os.kill(next(s for s in nodes.running if s.name == f"weaviate-{n}").process.pid, signal.SIGKILL)
+    process = next(s for s in nodes.running if s.name == f"weaviate-{n}").process
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def until(look: Callable[[], bool], what: str) -> float:
@@ -37,7 +39,7 @@ def until(look: Callable[[], bool], what: str) -> float:
 
 def back(nodes: Cluster) -> None:
     """Let what has ended be started again, as the cluster does by itself."""
-    until(lambda: all(s.process.poll() is None for s in nodes.running) or bool(nodes.look()), "the nodes do not run")
+    nodes.look()
     for server in nodes.running:
         server.wait()
 
