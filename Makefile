@@ -12,10 +12,10 @@ export UV_NO_PROGRESS = 1
 export UV_COMPILE_BYTECODE_TIMEOUT = 600
 
 .PHONY: run stop test unit proofs check fmt docs lock clean help setup programs before cluster
-.PHONY: fidelity access data e2e machine sweep door trust faults parts hostile quality wheel mutants image
+.PHONY: fidelity access data e2e machine sweep door trust faults parts hostile quality wheel mutants image cluster-test
 
 help: ## List these targets
-	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 run: before setup ## Set up everything, run three sample sources, serve the Airflow UI
 	@$(BIN)/python -m moat.local run $(ARGS)
@@ -69,6 +69,8 @@ faults: programs ## Break whatever can break in 500 seeded runs; one to two hour
 	$(BIN)/python -m tests.proofs.faults --seeds $(or $(SEEDS),500)
 parts: programs ## Kill each part of Airflow in a real installation, and see it come back
 	$(BIN)/python -m tests.proofs parts
+cluster-test: programs ## Kill each role of the cluster in the middle of loads; with ARGS=--full 2,000 documents and every stage
+	$(BIN)/python -m pytest -q -s tests/proofs/cluster $(ARGS)
 
 hostile: $(VENV)/.dev ## Have files that bite and 2,000 mutants of good ones parsed, with a table of what became of them
 	HOSTILE_MUTANTS=$(or $(MUTANTS),2000) $(BIN)/python -m pytest -q -s tests/proofs/hostile

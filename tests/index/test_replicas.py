@@ -88,6 +88,6 @@ def test_nodes_that_are_away_are_told_by_those_that_answer(
 ) -> None:
     request = httpx.Request("GET", "http://127.0.0.1")
     answer = httpx.Response(200, json={"statistics": body}, request=request)
-    monkeypatch.setattr(connected.httpx, "get", lambda *a, **k: answer)
+    monkeypatch.setattr(httpx, "get", lambda *a, **k: answer)
     assert connected.away(settings) == gone
     assert connected.started(settings) == mark

@@ -113,8 +113,7 @@ def create(client: "WeaviateClient", settings: Settings, name: str, model: str) 
         )
         for p in PROPERTIES
     ]
-    # A node that was away gets what it missed by itself, and what was deleted meanwhile does not come back from it.
-    several = {"async_enabled": True, "deletion_strategy": ReplicationDeletionStrategy.TIME_BASED_RESOLUTION}
+    several = settings.replicas > 1
     client.collections.create(
         name,
         description=description(model),
@@ -124,7 +123,10 @@ def create(client: "WeaviateClient", settings: Settings, name: str, model: str) 
         ),
         inverted_index_config=Configure.inverted_index(stopwords_preset=StopwordsPreset(STOP_WORDS)),
         sharding_config=Configure.sharding(desired_count=settings.shards),
+        # A node that was away gets what it missed by itself, and what was deleted meanwhile does not come back from it.
         replication_config=Configure.replication(
-            factor=settings.replicas, **(several if settings.replicas > 1 else {})
+            factor=settings.replicas,
+            async_enabled=True if several else None,
+            deletion_strategy=ReplicationDeletionStrategy.TIME_BASED_RESOLUTION if several else None,
         ),
     )

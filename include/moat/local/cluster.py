@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -186,6 +187,13 @@ class Cluster(Supervisor):
         self.weaviate()
         self._airflow()
 
+    def stop(self) -> None:
+        """Stop every server, last started first; workers end their tasks meanwhile, all at the same time."""
+        for server in self.running:
+            if server.name.startswith("worker") and server.process.poll() is None:
+                server.process.send_signal(signal.SIGTERM)
+        super().stop()
+
     def _storage(self) -> None:
         """PostgreSQL twice, Redis, S3, and the sample company's own S3."""
         for name, service in (("airflow-db", "AIRFLOW_DB"), ("postgres", "POSTGRES")):
@@ -201,7 +209,9 @@ class Cluster(Supervisor):
     def _company_s3(self) -> Server:
         folder, port = self.home / "company-s3", self.port("COMPANY_S3")
         binary = self.programs / f"{S3.name}-{S3.version}"
-        return replace_name(servers.s3(binary, folder, port, "company", self.given["COMPANY_S3_KEY"]), "company-s3")
+        made = servers.s3(binary, folder, port, "company", self.given["COMPANY_S3_KEY"])
+        made.name = "company-s3"  # beside the other one
+        return made
 
     def _database(self, name: str, port: int) -> None:
         """A PostgreSQL, with the roles and databases that the compose file's script makes in a new one."""
@@ -233,10 +243,9 @@ class Cluster(Supervisor):
     def _wall(self) -> Server:
         nodes = range(1, NODES + 1)
         doors = [f"{self.port(f'NODE{n}_OUTSIDE')}={self.port(f'NODE{n}_HTTP')}" for n in nodes]
-        for name, inside in (("WEAVIATE", "HTTP"), ("WEAVIATE_GRPC", "GRPC")):
-            doors.append(f"{self.port(name)}={','.join(str(self.port(f'NODE{n}_{inside}')) for n in nodes)}")
-        inside = self._inside()
-        joined = ["--join", str(inside)] if inside else []
+        for name, kind in (("WEAVIATE", "HTTP"), ("WEAVIATE_GRPC", "GRPC")):
+            doors.append(f"{self.port(name)}={','.join(str(self.port(f'NODE{n}_{kind}')) for n in nodes)}")
+        joined = ["--join", str(pid)] if (pid := self._inside()) else []
         command = [sys.executable, "-S", "-E", confined.__file__, *joined, *doors]
         made = servers.start("weaviate-ports", command, {}, self._logs, lambda: True)
         walls = confined.possible()
@@ -375,11 +384,6 @@ def _settled(file: Path) -> dict[str, str]:
     file.touch(0o600)
     file.write_text("".join(f"{name}='{value}'\n" for name, value in there.items()))
     return there
-
-
-def replace_name(server: Server, name: str) -> Server:
-    server.name = name
-    return server
 
 
 def _namespace(pid: int) -> str:

@@ -161,19 +161,17 @@ class Machines(Installation):
     def fingerprints(self) -> dict[str, tuple[int, str]]:
         return {one["source"]: (one["chunks"], one["hash"]) for one in self.moat("fingerprint")}
 
-    def role(self, name: str) -> psutil.Process:
-        """The process of a role, by the folder that it works in."""
-        folder = f"{self.state}/roles/{name}/"
+    def roles(self) -> dict[str, psutil.Process]:
+        """The process of each role, by the log that it writes: Airflow and Celery write over their own environment."""
+        found = {}
         for child in psutil.Process(self.pid).children():
-            with suppress(psutil.Error):
-                given = f"{child.environ().get('MOAT_HOME', '')}/ {' '.join(child.cmdline())}"
-                if folder in given:
-                    return child
-        raise AssertionError(f"no {name} runs: {self.log.read_text()[-1_000:]}")
+            with suppress(OSError):
+                found[Path(os.readlink(f"/proc/{child.pid}/fd/1")).stem] = child
+        return found
 
     def kill(self, name: str) -> float:
         """SIGKILL a role with all that it has started, as a container ends; returns when."""
-        process = self.role(name)
+        process = self.roles()[name]
         for one in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 os.kill(one.pid, signal.SIGKILL)
@@ -181,7 +179,8 @@ class Machines(Installation):
 
     def role_of(self, pid: int) -> str:
         """The role in which a task's process runs."""
-        return Path(psutil.Process(pid).environ()["MOAT_HOME"]).parent.name
+        roles = {process.pid: name for name, process in self.roles().items()}
+        return next(roles[one.pid] for one in psutil.Process(pid).parents() if one.pid in roles)
 
     def until_stage(self, run: str, stage: str, patience_s: float = 420.0) -> dict[str, Any]:
         """A task instance of a stage that runs now."""
