@@ -9,7 +9,8 @@ import yaml
 
 from moat.errors import FatalError
 from moat.local import databases
-from moat.local.cluster import COMPOSE, NODES, REPLICAS, Cluster
+from moat.local.cluster import REPLICAS, Cluster
+from moat.local.cluster_env import COMPOSE, NODES
 from moat.local.compose import Service, services
 from moat.settings import Settings
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import re
-import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,22 +16,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
-from dotenv import dotenv_values
 
 from moat.errors import FatalError
 from moat.local import confined, databases, servers
 from moat.local.binaries import S3, WEAVIATE, program
-from moat.local.compose import Service, secret_names, services
-from moat.local.servers import Server, free_ports, listening, ports_in_a_row
+from moat.local.cluster_env import COMPOSE, NODES, settled
+from moat.local.compose import Service, services
+from moat.local.servers import Server, listening
 from moat.local.supervise import Say, Supervisor
 from moat.maintenance.private import tighten
 from moat.settings import PROJECT, private_folder
 
-COMPOSE = PROJECT / "docker-compose.yaml"
-NODES, WORKERS = 3, 2  # of Weaviate; of the queue `default`
+WORKERS = 2  # of the queue `default`
 REPLICAS, SHARDS = 3, 2
-PORTS = ("AIRFLOW", "REDIS", "S3", "POSTGRES", "AIRFLOW_DB", "WEAVIATE", "WEAVIATE_GRPC", "EMBEDDER", "DOOR", "COMPANY_S3", "SCHEDULER_HEALTH")  # fmt: skip
-NODE_PORTS = ("OUTSIDE", "HTTP", "GRPC")  # of each node, beside the four in a row of the cluster
 RESTARTS = 50  # an hour: Compose starts what has ended again for ever
 AIRFLOW_STARTING_S, WORKER_STARTING_S = 600.0, 300.0
 GIVEN = "AIRFLOW__SCHEDULER__"  # settings of a shell that hold here too, where the compose file says nothing else
@@ -58,7 +54,7 @@ class Cluster(Supervisor):
             )
         private_folder(home)
         self.programs = programs
-        self.given = _settled(home / "cluster.env")
+        self.given = settled(home / "cluster.env")
         self.services = services(COMPOSE, {**self.given, **self._variables()})
 
     def port(self, name: str) -> int:
@@ -367,23 +363,6 @@ class Cluster(Supervisor):
                     f"port {port} ({name}) is taken by another program, or by one that a killed run left: end it, "
                     f"or delete the line {name} from {self.home / 'cluster.env'} and start again, which takes a free one"
                 )
-
-
-def _settled(file: Path) -> dict[str, str]:
-    """Ports and secrets of this state folder, made once."""
-    there = {name: value for name, value in dotenv_values(file, interpolate=False).items() if value is not None}
-    nodes = [f"NODE{n}" for n in range(1, NODES + 1)]
-    names = [*PORTS, *(f"{node}_{port}" for node in nodes for port in NODE_PORTS)]
-    for name, port in zip(names, free_ports(len(names)), strict=True):
-        there.setdefault(f"PORT_{name}", str(port))
-    for node in nodes:
-        there.setdefault(f"PORT_{node}_ROW", str(ports_in_a_row(4)[0]))
-    for name in (*secret_names(COMPOSE), "COMPANY_S3_KEY"):
-        made = secrets.token_urlsafe(32) + "=" if "FERNET" in name else secrets.token_urlsafe(48)
-        there.setdefault(name, made)
-    file.touch(0o600)
-    file.write_text("".join(f"{name}='{value}'\n" for name, value in there.items()))
-    return there
 
 
 def _namespace(pid: int) -> str:

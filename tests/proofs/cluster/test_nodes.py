@@ -11,7 +11,8 @@ import pytest
 from moat.errors import IndexUnavailable
 from moat.index.store import WeaviateStore
 from moat.index.write import prove
-from moat.local.cluster import NODES, Cluster
+from moat.local.cluster import Cluster
+from moat.local.cluster_env import NODES
 from moat.settings import Settings
 from tests.contracts.store import an_object
 from tests.nodes import nodes as nodes
