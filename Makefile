@@ -20,7 +20,7 @@ help: ## List these targets
 run: before setup ## Set up everything, run three sample sources, serve the Airflow UI
 	@$(BIN)/python -m moat.local run $(ARGS)
 
-cluster: programs ## Start what docker-compose.yaml describes on this machine, without Docker: many workers, three Weaviates
+cluster: before programs ## Start what docker-compose.yaml describes on this machine, without Docker: many workers, three Weaviates
 	@$(BIN)/python -m moat.local cluster $(ARGS)
 
 stop: ## Stop what make run and make cluster started

@@ -46,6 +46,8 @@ class Cluster(Supervisor):
         say: Takes a line of progress.
     """
 
+    started_by = "make cluster"
+
     def __init__(self, home: Path, programs: Path, say: Say) -> None:
         super().__init__(home, say, RESTARTS)
         if not PLAIN.fullmatch(str(home)):

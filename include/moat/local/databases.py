@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -77,7 +78,9 @@ def postgres(name: str, folder: Path, port: int) -> Server:
     settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", "timezone": "UTC"}
     given = [part for of, value in settings.items() for part in ("-c", f"{of}={value}")]
     command = [str(postgres_programs() / "postgres"), "-D", str(folder / "data"), *given]
-    return start(name, _as_user(command), {}, folder, lambda: takes_connections(port))
+    made = start(name, _as_user(command), {}, folder, lambda: takes_connections(port))
+    made.asked_by = signal.SIGINT  # by SIGTERM it would wait until every client has gone
+    return made
 
 
 def takes_connections(port: int) -> bool:

@@ -43,6 +43,7 @@ class Server:
     ready: Callable[[], bool]
     since: int = 0  # length of the log before it started
     began: float = field(default_factory=time.monotonic)
+    asked_by: signal.Signals = signal.SIGTERM  # to end
 
     @property
     def how(self) -> str:
@@ -54,7 +55,7 @@ class Server:
 
     def stop(self) -> None:
         """Ask it to end with its children; kill it after STOPPING_S."""
-        for sign in (signal.SIGTERM, signal.SIGKILL):
+        for sign in (self.asked_by, signal.SIGKILL):
             if self.process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, sign)

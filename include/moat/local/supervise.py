@@ -27,7 +27,7 @@ class Supervisor:
         restarts: How often a server that ends by itself is started again within an hour.
     """
 
-    ended_by = "make stop"
+    started_by = "make run"  # the command that a message names
 
     def __init__(self, home: Path, say: Say, restarts: int = RESTARTS) -> None:
         self.home, self._say = home, say if isinstance(say, Progress) else Progress(say)
@@ -49,7 +49,7 @@ class Supervisor:
         except BlockingIOError:
             held.close()
             raise FatalError(
-                f"Moat runs here already (process {running_pid(self.home)}): `{self.ended_by}` ends it"
+                f"Moat runs here already (process {running_pid(self.home)}): `make stop` ends it"
             ) from None
         held.truncate(0)
         held.write(str(os.getpid()))
@@ -113,7 +113,7 @@ class Supervisor:
                 self._begin.pop(server.name, None)
                 self._say(
                     f"[red]{server.name} {how} once more and stays down: {escape(f'{why}; its log is {server.log}')}.[/] The other servers stay; "
-                    "when its cause is mended, Ctrl-C and `make run`"
+                    f"when its cause is mended, Ctrl-C and `{self.started_by}`"
                 )
         self.running = [
             server for server in self.running if server.process.poll() is None or server.name in self._begin

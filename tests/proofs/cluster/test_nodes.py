@@ -107,3 +107,15 @@ def test_every_start_of_a_node_gives_another_mark(nodes: Cluster, settings: Sett
     back(nodes)
     until(lambda: store.started().count("weaviate") == NODES, "a node is not seen by the others")
     assert store.started() != before
+
+
+def test_what_passes_connections_on_finds_the_nodes_again(
+    nodes: Cluster, settings: Settings, store: WeaviateStore
+) -> None:
+    objects = {o.id: o for o in (an_object() for _ in range(20))}
+    store.write(list(objects.values()))
+    ports = next(s for s in nodes.running if s.name == "weaviate-ports").process
+    os.kill(ports.pid, signal.SIGKILL)
+    ports.wait()
+    back(nodes)
+    assert until(lambda: len(store.read_back(list(objects))) == len(objects), "nobody reaches the nodes") < BACK_S
