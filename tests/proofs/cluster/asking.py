@@ -27,7 +27,7 @@ class Asking:
         answered: How many searches had an answer.
         forbidden: Documents that somebody found and may not read.
         mixed: Answers that held two editions of the source at once.
-        gaps: (when it began, seconds) in which no search was answered.
+        gaps: (when the first search was not answered, seconds) from an answer to the next one.
         refused: Why searches were not answered, with how many.
     """
 
@@ -54,7 +54,7 @@ class Asking:
         logging.getLogger("moat.search.guard").setLevel(logging.CRITICAL)  # it says each time why nothing is answered
         with Retriever.from_settings(self.settings) as retriever:
             last: float | None = None  # before the first load there is nothing to find
-            turn = 0
+            turn, refused_at = 0, 0.0
             while not self._over.wait(EVERY_S):
                 turn += 1
                 asker = list(READS)[turn % 2]
@@ -67,11 +67,12 @@ class Asking:
                 if found.refused and last is None:
                     continue
                 if found.refused:
+                    refused_at = refused_at or now
                     self.refused[found.code or found.refused] = self.refused.get(found.code or found.refused, 0) + 1
                     continue
-                if last is not None and now - last > 1.0 + EVERY_S:
-                    self.gaps.append((last, now - last))
-                last = now
+                if last is not None and refused_at:
+                    self.gaps.append((refused_at, now - last))
+                last, refused_at = now, 0.0
                 self.answered += 1
                 self.forbidden += [h.document_key for h in found if h.document_key.split("/")[0] not in READS[asker]]
                 editions = {
@@ -81,8 +82,8 @@ class Asking:
                     self.mixed.append(editions)
 
     def gap_after(self, moment: float, until: float) -> float:
-        """The longest gap, in seconds, that touches this time."""
-        return max((s for began, s in self.gaps if began < until and began + s > moment), default=0.0)
+        """The longest gap, in seconds, that began in this time."""
+        return max((seconds for began, seconds in self.gaps if moment <= began < until), default=0.0)
 
 
 def settings_of(state: Path) -> Settings:
