@@ -24,6 +24,7 @@ from moat.local.cluster_env import COMPOSE, NODES, settled
 from moat.local.compose import Service, services
 from moat.local.servers import Server, listening
 from moat.local.supervise import Say, Supervisor
+from moat.maintenance.doctor import OPEN_PORTS
 from moat.maintenance.private import tighten
 from moat.settings import PROJECT, private_folder
 
@@ -233,8 +234,9 @@ class Cluster(Supervisor):
 
     def weaviate(self) -> None:
         """Three nodes in one namespace, and what passes connections on to one that takes them."""
-        self.begin(self._wall)
-        self.up("Weaviate's ports", [self.running[-1]])
+        if not confined.possible():
+            self._say(f"[yellow]{OPEN_PORTS}[/]")
+        self.up("Weaviate's ports", [self.begin(self._wall)])
         numbers = range(1, NODES + 1)
         self.up("Weaviate, three nodes", [self.begin(lambda n=n: self._node(n)) for n in numbers])  # type: ignore[misc]
 
