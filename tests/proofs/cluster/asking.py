@@ -25,6 +25,7 @@ class Asking:
 
     Attributes:
         answered: How many searches had an answer.
+        hits: How many chunks they found.
         forbidden: Documents that somebody found and may not read.
         mixed: Answers that held two editions of the source at once.
         gaps: (when the first search was not answered, seconds) from an answer to the next one.
@@ -33,6 +34,7 @@ class Asking:
 
     settings: Settings
     answered: int = 0
+    hits: int = 0
     forbidden: list[str] = field(default_factory=list)
     mixed: list[set[str]] = field(default_factory=list)
     gaps: list[tuple[float, float]] = field(default_factory=list)
@@ -73,7 +75,7 @@ class Asking:
                 if last is not None and refused_at:
                     self.gaps.append((refused_at, now - last))
                 last, refused_at = now, 0.0
-                self.answered += 1
+                self.answered, self.hits = self.answered + 1, self.hits + len(found)
                 self.forbidden += [h.document_key for h in found if h.document_key.split("/")[0] not in READS[asker]]
                 editions = {
                     word for h in found for word in ("one", "two", "three", "four") if f"edition {word} " in h.text

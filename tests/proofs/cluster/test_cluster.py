@@ -117,8 +117,11 @@ def test_every_role_is_killed_once_and_the_end_is_that_of_one_machine(
         time.sleep(3.0)
     print("\n| stage | killed | back after s | longest gap of searches s |\n| --- | --- | ---: | ---: |")
     print("\n".join(rows))
-    print(f"{asking.answered:,} searches answered, refused {asking.refused}, gaps {[round(s) for _, s in asking.gaps]}")
+    print(
+        f"{asking.answered:,} searches answered with {asking.hits:,} hits, refused {asking.refused}, gaps {[round(s) for _, s in asking.gaps]}"
+    )
     assert asking.answered > 50, "the searches ended before the kills did"
+    assert asking.hits > 20 * asking.answered, "they did not look at what was loaded"
     assert asking.forbidden == []
     assert asking.mixed == []
     assert moat.fingerprints() == alone
