@@ -70,10 +70,24 @@ MACHINE = (
     ),
     (
         "a server that died stays down",
-        "include/moat/local/stack.py",
-        "if n <= RESTARTS and begin is not None:",
+        "include/moat/local/supervise.py",
+        "if n <= self._restarts and begin is not None:",
         "if False:",
         "tests/local/test_stack.py::test_a_server_that_ends_by_itself_is_started_three_times_and_then_told_while_the_others_stay",
+    ),
+    (
+        "the last of three replicas agrees with itself",
+        "include/moat/index/replicas.py",
+        "if len(away) > settings.replicas - needed:",
+        "if False:",
+        "tests/index/test_replicas.py::test_the_last_of_three_replicas_does_not_agree_with_itself",
+    ),
+    (
+        "a copy counts that no other replica was asked about",
+        "include/moat/index/replicas.py",
+        "found += [o for o, agree in there if agree]",
+        "found += [o for o, _ in there]",
+        "tests/index/test_replicas.py::test_objects_count_once_their_replicas_agree",
     ),
     (
         "the ledger is looked for where a percent sign cuts its path",
