@@ -8,6 +8,7 @@ import datetime
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 import duckdb
 import yaml
@@ -49,6 +50,8 @@ DAY = datetime.timedelta(days=1)
 @dataclass
 class Firm:
     """Sources of the second company. The folder, the groups file and the database are all that others see."""
+
+    state: ClassVar[tuple[str, ...]] = ("docs", "teams", "today", "counter")
 
     home: Path
     seed: int

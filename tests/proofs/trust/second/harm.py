@@ -1,58 +1,19 @@
-"""What a kind of harm is, and the tools to do it: files and rows only, nothing of Moat."""
+"""The tools of harm to the second company: files and rows only, nothing of Moat."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from random import Random
-from typing import Literal
+from dataclasses import replace
 
 import duckdb
 
+from tests.proofs.trust.kind import Harms
 from tests.proofs.trust.second.firm import Firm
 from tests.proofs.trust.second.formats import Doc
 
-Size = Literal["all", "a tenth", "three", "whole"]
-Act = Callable[[Firm, list[str], Random], None]
-SIZES: tuple[Size, ...] = ("all", "a tenth", "three")
 
-
-@dataclass(frozen=True, kw_only=True)
-class Harm:
-    """One kind. `right` are the causes that a person on duty would name, written before the first run."""
-
-    name: str
-    source: Literal["share", "orders"]
-    says: str
-    right: frozenset[str]
-    act: Act
-    of: Callable[[Firm], list[str]]
-    sizes: tuple[Size, ...] = SIZES
-    days: int = 1
-
-
-class Harms:
-    """Kinds of one source, in the order that they are written down in."""
-
-    def __init__(self, source: Literal["share", "orders"], of: Callable[[Firm], list[str]]) -> None:
-        self.source, self.of, self.found = source, of, list[Harm]()
-
-    def __call__(
-        self,
-        says: str,
-        right: str,
-        of: Callable[[Firm], list[str]] | None = None,
-        *,
-        whole: bool = False,
-        days: int = 1,
-    ) -> Callable[[Act], Act]:
-        """Enter a function as a kind by its name; `whole`: it has one size."""
-
-        def enter(act: Act) -> Act:
-            self._enter(act.__name__, act, says=says, right=right, of=of, whole=whole, days=days)  # type: ignore[attr-defined]
-            return act
-
-        return enter
+class FirmHarms(Harms):
+    """Kinds of harm to the second company."""
 
     def sets(
         self,
@@ -65,7 +26,7 @@ class Harms:
         whole: bool = False,
     ) -> None:
         """Enter a kind that sets columns of rows, as `UPDATE orders SET …` does."""
-        self._enter(name, lambda firm, keys, _: update(firm, keys, change), says=says, right=right, of=of, whole=whole)
+        self.enter(name, lambda firm, keys, _: update(firm, keys, change), says, right, of, whole=whole)
 
     def rewrites(
         self,
@@ -78,41 +39,17 @@ class Harms:
         tables: bool = True,
     ) -> None:
         """Enter a kind that changes each sentence, and each cell where `tables`."""
-        self._enter(
+        self.enter(
             name,
             lambda firm, keys, _: put(firm, keys, lambda doc: words(doc, change, tables)),
-            says=says,
-            right=right,
-            of=of,
+            says,
+            right,
+            of,
         )
 
     def gives_next(self, name: str, column: str, says: str, right: str) -> None:
         """Enter a kind that gives each row the value that the next one has."""
-        self._enter(name, lambda firm, keys, _: rotate(firm, keys, column), says=says, right=right)
-
-    def _enter(
-        self,
-        name: str,
-        act: Act,
-        *,
-        says: str,
-        right: str,
-        of: Callable[[Firm], list[str]] | None = None,
-        whole: bool = False,
-        days: int = 1,
-    ) -> None:
-        self.found.append(
-            Harm(
-                name=name,
-                source=self.source,
-                says=says,
-                right=frozenset(right.split()),
-                act=act,
-                of=of or self.of,
-                sizes=("whole",) if whole else SIZES,
-                days=days,
-            )
-        )
+        self.enter(name, lambda firm, keys, _: rotate(firm, keys, column), says, right)
 
 
 def every(firm: Firm) -> list[str]:

@@ -8,7 +8,7 @@ from random import Random
 from tests.proofs.trust.second.firm import Firm
 from tests.proofs.trust.second.formats import Doc
 from tests.proofs.trust.second.harm import (
-    Harms,
+    FirmHarms,
     every,
     kinds,
     listed,
@@ -22,7 +22,7 @@ from tests.proofs.trust.second.harm import (
 )
 from tests.proofs.trust.second.prose import FILL
 
-forms = Harms("share", every)
+forms = FirmHarms("share", every)
 PEOPLE = re.compile("|".join(FILL["who"]))
 INSTEAD = "placeholders one_text text_emptied"
 WRITTEN = "encoding text_written_otherwise"

@@ -3,9 +3,9 @@
 from random import Random
 
 from tests.proofs.trust.second.firm import COLUMNS, Firm
-from tests.proofs.trust.second.harm import Harms, ids, orders
+from tests.proofs.trust.second.harm import FirmHarms, ids, orders
 
-table = Harms("orders", ids())
+table = FirmHarms("orders", ids())
 VALUES = "column_values_changed"
 
 

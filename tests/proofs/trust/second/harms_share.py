@@ -10,7 +10,7 @@ from random import Random
 from tests.proofs.trust.second.firm import Firm
 from tests.proofs.trust.second.formats import Doc
 from tests.proofs.trust.second.harm import (
-    Harms,
+    FirmHarms,
     every,
     footed,
     inside,
@@ -26,7 +26,7 @@ from tests.proofs.trust.second.harm import (
 )
 from tests.proofs.trust.second.prose import FILL
 
-share = Harms("share", every)
+share = FirmHarms("share", every)
 GERMAN = [
     "Die Zahlen wurden geprüft und an die Leitung gegeben, weil der Kunde sie vor dem Wochenende braucht.",
     "Das Gerät wird nach jeder Schicht gereinigt und erst am nächsten Tag wieder benutzt.",

@@ -8,7 +8,7 @@ from random import Random
 from tests.proofs.trust.second.firm import Firm
 from tests.proofs.trust.second.formats import Doc
 from tests.proofs.trust.second.harm import (
-    Harms,
+    FirmHarms,
     every,
     footed,
     inside,
@@ -25,7 +25,7 @@ from tests.proofs.trust.second.harm import (
 )
 from tests.proofs.trust.second.prose import PRODUCTS
 
-texts = Harms("share", every)
+texts = FirmHarms("share", every)
 LOREM = "Lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor incididunt ut labore."
 
 

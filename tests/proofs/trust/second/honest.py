@@ -4,10 +4,10 @@ from dataclasses import replace
 from random import Random
 
 from tests.proofs.trust.second.firm import Firm
-from tests.proofs.trust.second.harm import Harms, every, ids, inside, orders, put, update, with_text, words
+from tests.proofs.trust.second.harm import FirmHarms, every, ids, inside, orders, put, update, with_text, words
 
-honest = Harms("share", every)
-honest_rows = Harms("orders", ids())
+honest = FirmHarms("share", every)
+honest_rows = FirmHarms("orders", ids())
 FRENCH = {
     "hr": "Chaque personne remplit le formulaire avant la fin de la semaine.",
     "sales": "Le client reçoit les boîtes après la visite du vendeur.",

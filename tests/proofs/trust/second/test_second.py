@@ -1,8 +1,7 @@
 """What the gate makes of a company that it was not tuned on: a sample here, all of it by `make trust`."""
 
 import ast
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,23 +11,32 @@ from moat.incidents.triage.rank import SIGNATURES
 from moat.settings import PROJECT, Settings
 from tests.company import collection_of_its_own
 from tests.proofs.trust.harness import Kept, Night
+from tests.proofs.trust.page import NIGHTS_PER_FALSE_HOLD, page
 from tests.proofs.trust.parts import Parts
-from tests.proofs.trust.second.harm import Harm
 from tests.proofs.trust.second.harms_forms import forms
 from tests.proofs.trust.second.harms_orders import table
 from tests.proofs.trust.second.harms_share import share
 from tests.proofs.trust.second.harms_texts import texts
 from tests.proofs.trust.second.honest import honest, honest_rows
-from tests.proofs.trust.second.nights import Honest, Outcome, Second, picked, second
-from tests.proofs.trust.second.page import NIGHTS_PER_FALSE_HOLD, page
+from tests.proofs.trust.second.nights import Second, second
 from tests.proofs.trust.second.unseen import UNSEEN
+from tests.proofs.trust.trial import Trial, in_order
 
 HARMS = (*share.found, *texts.found, *forms.found, *table.found)
 HONEST = (*honest.found, *honest_rows.found)
 GENERATOR = ("firm", "formats", "prose", "harm", "harms_share", "harms_texts", "harms_forms", "harms_orders", "honest")
 FULL_DAYS, FEW_DAYS = 60, 18
-SIZES = ("whole", "all", "a tenth", "three")
 FULL_SEED, FEW_SEED = 11, 29
+OPENING = (
+    "# Trust, measured on a second company",
+    "",
+    "By `make trust`. Another invented company, made by other code: a maker of veterinary remedies with a folder of",
+    "90 documents (Markdown, HTML, Word, Excel, CSV, mails) in seven folders with access files, a groups file, and a table of",
+    "200 orders with a column of readers. No bound was chosen on it; kinds of it led to rules. Each night reads the groups, the access,",
+    "and then goes the whole way on a real Weaviate; a plain embedder of words stands in for the model. Then each kind of",
+    "harm on the next night, from the same state, in all of its documents or rows, a tenth of them, and three. The causes",
+    "that count as right stand beside each kind in tests/proofs/trust/second, written before the first run.",
+)
 FEW = (  # of each class some, in the size that a small run tries
     ("conversion_failed", "all"),
     ("half_translated", "all"),
@@ -83,58 +91,26 @@ def test_the_gate_keeps_its_promises_to_a_company_that_it_does_not_know(
     company: Second, nights: list[Night], kept: Kept, full: bool, parts: Parts
 ) -> None:
     by_name = {harm.name: harm for harm in HARMS}
-    # What promotes what it brings goes last: the index is not brought back. Else the largest first: they are judged.
-    in_order = sorted(
-        ((h, size) for h in HARMS for size in h.sizes), key=lambda one: (one[0].days, SIZES.index(one[1]))
-    )
-    pairs = in_order if full else [(by_name[name], size) for name, size in FEW]
     print(*(n for n in nights if n.flagged), sep="\n", flush=True)
-    found = list[Outcome]()
-    for harm, size in pairs:
-        if not parts.asks_for(harm.name, size):
-            continue
-        outcome = parts.once(f"{harm.name} {size}", Outcome, partial(_try, company, harm, size, kept))
-        found.append(outcome)
-        print(harm.name, size, outcome.verdict, outcome.causes[:3], outcome.night.failed, flush=True)
-        if full:  # it takes hours: what has run stays if the rest does not
-            _written(nights, found, [])
-    changed = list[Honest]()
-    for h in HONEST if full else HONEST[:1]:
-        if parts.asks_for(h.name, "whole"):
-            changed.append(parts.once(h.name, Honest, partial(_try_honest, company, h, kept)))
-            print(h.name, changed[-1], flush=True)
-    if full:
-        _written(nights, found, changed)
+    trial = Trial(company, kept, parts)
+
+    def written() -> None:  # a whole run takes hours: what has run stays if the rest does not
+        if full:
+            _written(nights, trial)
+
+    trial.harm(in_order(HARMS) if full else [(by_name[name], size) for name, size in FEW], written)
+    trial.change(HONEST if full else HONEST[:1])
+    written()
     stopped = [n for n in nights if n.stopped]
     assert len(stopped) <= max(1, len(nights) // NIGHTS_PER_FALSE_HOLD), stopped
-    largest = [o for o in found if o.size in ("whole", "all") or not full]
+    largest = [o for o in trial.found if o.size in ("whole", "all") or not full]
     assert [f"{o.kind} {o.size}" for o in largest if o.verdict in ("silent", "live") and o.kind not in UNSEEN] == []
-    assert [h.kind for h in changed if not h.released] == []
+    assert [h.kind for h in trial.changed if not h.released] == []
 
 
-def _try(company: Second, harm: Harm, size: str, kept: Kept) -> Outcome:
-    return company.try_kind(harm.name, harm.source, _change(company, harm, size), kept, size, harm.days)
-
-
-def _try_honest(company: Second, harm: Harm, kept: Kept) -> Honest:
-    return company.try_honest(harm.name, harm.source, _change(company, harm, "whole"), kept)
-
-
-def _written(nights: list[Night], found: list[Outcome], changed: list[Honest]) -> None:
-    text = page(nights, found, changed, HARMS, UNSEEN, ran_on("python-docx", "duckdb"))
+def _written(nights: list[Night], trial: Trial) -> None:
+    text = page(nights, trial.found, trial.changed, HARMS, UNSEEN, OPENING, ran_on("python-docx", "duckdb"))
     (PROJECT / "bench" / "TRUST_SECOND.md").write_text(text, "utf-8")
-
-
-def _change(company: Second, harm: Harm, size: str) -> Callable[[], int]:
-    """What a kind does on each of its nights; it answers how many documents or rows it met."""
-    dice = company.company.dice(f"{harm.name} {size}")
-
-    def change() -> int:
-        keys = picked(company.company, harm.of(company.company), size, dice)
-        harm.act(company.company, keys, dice)
-        return len(keys)
-
-    return change
 
 
 def test_kinds_have_names_of_their_own_and_causes_that_triage_knows() -> None:
@@ -152,5 +128,6 @@ def test_the_second_company_is_made_by_code_of_its_own() -> None:
         modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         assert not any(m.split(".")[0] in ("moat", "include", "dags", "plugins") for m in modules), name
         ours = {m for m in modules if m.startswith("tests.")}
+        ours.discard("tests.proofs.trust.kind")  # what a kind is, and nothing of what one does
         assert all(m.startswith("tests.proofs.trust.second.") for m in ours), name
         assert {m.rpartition(".")[2] for m in ours} <= set(GENERATOR), name

@@ -1,11 +1,11 @@
-"""What the second company came to, beside the aims: bench/TRUST_SECOND.md."""
+"""What a company came to, beside the aims, as a page of bench."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tests.proofs.trust.harness import Night
-from tests.proofs.trust.second.harm import Harm
-from tests.proofs.trust.second.nights import Honest, Outcome
+from tests.proofs.trust.kind import Harm
+from tests.proofs.trust.nights import Honest, Outcome
 
 NIGHTS_PER_FALSE_HOLD, HELD_OF_HONEST, KINDS = 180, 4, 200
 COLUMNS = ("whole", "all", "a tenth", "three")
@@ -17,6 +17,7 @@ def page(
     honest: Sequence[Honest],
     harms: Sequence[Harm],
     unseen: Mapping[str, str],
+    opening: Sequence[str],
     ran_on: str,
 ) -> str:
     """The page as Markdown.
@@ -27,6 +28,7 @@ def page(
         honest: What became of the honest changes.
         harms: All kinds, in their order.
         unseen: Reasons by kind of what cannot be seen.
+        opening: Title and what was measured, as lines of Markdown.
         ran_on: Machine, packages and date.
     """
     days, right = len({n.day for n in nights}), {h.name: h.right for h in harms}
@@ -37,14 +39,7 @@ def page(
     ran = {o.kind for o in found}
     held = [h for h in honest if h.night.stopped]
     lines = [
-        "# Trust, measured on a second company",
-        "",
-        "By `make trust`. Another invented company, made by other code: a maker of veterinary remedies with a folder of",
-        "90 documents (Markdown, HTML, Word, Excel, CSV, mails) in seven folders with access files, a groups file, and a table of",
-        "200 orders with a column of readers. No bound was chosen on it; kinds of it led to rules. Each night reads the groups, the access,",
-        "and then goes the whole way on a real Weaviate; a plain embedder of words stands in for the model. Then each kind of",
-        "harm on the next night, from the same state, in all of its documents or rows, a tenth of them, and three. The causes",
-        "that count as right stand beside each kind in tests/proofs/trust/second, written before the first run.",
+        *opening,
         "",
         ran_on,
         "",
@@ -54,13 +49,14 @@ def page(
         f"| clean nights with a warning | | {len(warnings)} |",
         f"| honest changes held, of {len(honest)} | at most 1 in {HELD_OF_HONEST} | {len(held)} |",
         f"| held honest changes that one release lets through | all | {sum(h.released for h in held)} of {len(held)} |",
-        f"| kinds of harm that ran | {KINDS} in both companies | {len(ran)} of {len(harms)} |",
+        f"| kinds of harm that ran | {KINDS} in all companies | {len(ran)} of {len(harms)} |",
     ]
     for size in COLUMNS:
         of = [o for o in found if o.size == size]
         counts = Counter(o.verdict for o in of)
         told = ", ".join(f"{n} {v}" for v, n in sorted(counts.items(), key=lambda one: -one[1]))
         lines.append(f"| {size}: {len(of)} | | {told} |")
+    lines += _severe(found, harms)
     lines += [
         f"| cause right, first of those named, of {len(seen)} | | {first / max(1, len(seen)):.0%} |",
         f"| cause right, among three | | {three / max(1, len(seen)):.0%} |",
@@ -106,6 +102,27 @@ def page(
     lines += ["", "## Clean nights that were flagged", ""]
     lines += [f"- day {n.day}, {n.source}, {n.outcome}: {_checks(n)}" for n in nights if n.flagged] or ["None."]
     return "\n".join(lines) + "\n"
+
+
+def _severe(found: Sequence[Outcome], harms: Sequence[Harm]) -> list[str]:
+    """What became of the severe kinds by size, where a company marks which they are."""
+    severe = {h.name for h in harms if h.weight == "severe"}
+    if len(severe) == len(harms):
+        return []
+    lines = []
+    for size in COLUMNS:
+        if of := [o for o in found if o.size == size and o.kind in severe]:
+            stopped, told = (
+                sum(o.verdict == "stopped" for o in of),
+                sum(o.verdict not in ("live", "silent") for o in of),
+            )
+            live = sum(o.live > 0 and o.verdict != "stopped" for o in of)
+            lines += [
+                f"| severe, {size}: {len(of)}, stopped | at least 90% | {stopped} ({stopped / len(of):.0%}) |",
+                f"| severe, {size}: stopped or told | at least 98% | {told} ({told / len(of):.0%}) |",
+                f"| severe, {size}: live by access sync | 0 | {live} |",
+            ]
+    return lines
 
 
 def _checks(night: Night) -> str:
