@@ -1,0 +1,3 @@
+"""Kinds that nothing tells, and why."""
+
+UNSEEN: dict[str, str] = {}
