@@ -1,6 +1,6 @@
 """A group that gains many people at once waits for a person; what is taken away is gone at once."""
 
-from moat.directories.growth import growing, without_gains
+from moat.directories.growth import growing, losing, without_gains
 from moat.ledger.members import people_of
 
 
@@ -37,3 +37,25 @@ def test_who_leaves_a_group_that_waits_is_out_at_once() -> None:
     before, now = pairs(hr=PEOPLE[:3]), pairs(hr=PEOPLE[2:20])
     assert growing(before, now, 1.0) == {"group:hr": (3, 18)}
     assert without_gains(before, now, {"group:hr"}) == pairs(hr=[PEOPLE[2]])
+
+
+def test_a_group_that_is_nested_into_a_large_one_waits_unless_its_people_were_there() -> None:
+    before = pairs(staff=PEOPLE[:20], contractors=PEOPLE[20:25], depot=PEOPLE[:6])
+    now = pairs(staff=[*PEOPLE[:20], "group:contractors"], contractors=PEOPLE[20:25], depot=PEOPLE[:6])
+    assert growing(before, now, 1.0) == {"group:staff": (20, 25)}
+    now = pairs(staff=[*PEOPLE[6:20], "group:depot"], contractors=PEOPLE[20:25], depot=PEOPLE[:6])
+    assert growing(before, now, 1.0) == {}, "the same people in another way"
+    now = pairs(
+        staff=[*PEOPLE[:20], "group:interns"], contractors=PEOPLE[20:25], depot=PEOPLE[:6], interns=PEOPLE[25:28]
+    )
+    assert growing(before, now, 1.0) == {}, "three may always come"
+
+
+def test_a_group_that_loses_all_or_most_of_its_people_is_told_and_one_who_leaves_is_not() -> None:
+    before = pairs(council=PEOPLE[:3], depot=PEOPLE[:12])
+    assert losing(before, pairs(council=PEOPLE[:2], depot=PEOPLE[:8])) == {}
+    assert losing(before, pairs(depot=PEOPLE[:12])) == {"group:council": (3, 0)}
+    assert losing(before, pairs(council=PEOPLE[3:6], depot=PEOPLE[:5])) == {
+        "group:council": (3, 0),
+        "group:depot": (12, 5),
+    }

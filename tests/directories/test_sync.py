@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from moat.access.policy import Policy
 from moat.connections import EnvironmentConnections
 from moat.directories.directory import Directory
 from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.directories.sync import SyncedDirectory, sync
 from moat.errors import DirectoryStale, DirectoryUnavailable, FatalError, RetriableError
-from moat.ledger import Ledger, audit, holds, members
+from moat.ledger import Ledger, audit, holds, members, policies
 from moat.ledger.members import directories, memberships, principals_of
 from tests.contracts.directory import ANN, BOB
 from tests.ledger.conftest import ledger  # noqa: F401  SQLite and PostgreSQL
@@ -371,6 +372,24 @@ def test_a_rejected_gain_stays_out_and_the_rest_of_the_directory_goes_on(site: S
     assert site.sync().outcome == "held", "another change is another question"
     assert len(site.groups()["group:okta/staff"]) == 21
     assert len(site.groups()["group:okta/hr"]) == 3
+
+
+def test_a_group_from_which_something_is_kept_waits_with_its_end_and_the_rest_goes_on(site: Site) -> None:
+    site.put(council=people(3), staff=people(20, 3))
+    site.sync()
+    with site.ledger.write() as connection:
+        policies.keep(connection, site.ledger.tenant, [Policy.of(["group:okta/staff"], deny=["group:okta/council"])])
+    site.put(council=[], staff=people(18, 4))
+    held = site.sync()
+    assert held.outcome == "held"
+    assert "group:okta/council from 3 to 0" in held.reason
+    assert site.groups()["group:okta/council"] == set(people(3)), "who is kept out stays out"
+    assert len(site.groups()["group:okta/staff"]) == 18, "who left is out at once"
+    site.put(staff=people(18, 4))
+    assert site.sync().outcome == "held", "also where the group is no longer there"
+    assert site.groups()["group:okta/council"] == set(people(3))
+    site.put(council=people(2), staff=people(18, 4))
+    assert site.sync().outcome == "swapped", "one who leaves may go"
 
 
 def test_how_much_a_group_may_grow_is_declared(site: Site) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from moat.access.policy import canonical, directory_of
 from moat.connections import Connections
 from moat.directories.directory import Directory
-from moat.directories.growth import growing, without_gains
+from moat.directories.growth import FEW, growing, losing, without_gains
 from moat.directories.reader import DirectoryGroup, DirectoryReading
 from moat.errors import AccessUnknown, FatalError, MoatError
 from moat.ledger import Ledger, holds, member_passes, members
@@ -84,17 +84,23 @@ def sync(
         shrinking, detail = _shrinking(directory, before, now)
         grown = growing(before, now, directory.max_growth_ratio)
         back = {pair: of for pair, of in member_passes.kept_out(ledger, directory.name).items() if pair in now - before}
-        reasons = [*shrinking, *_growing(directory, grown), *_taken_back(back)]
-        detail["groups"] += [{"group": g, "before": had, "now": has} for g, (had, has) in list(grown.items())[:TOLD]]
+        lost = losing(before, now)
+        barred = {group: lost[group] for group in member_passes.kept_from(ledger, sorted(lost))} if lost else {}
+        reasons = [*shrinking, *_growing(directory, grown), *_unbarring(barred), *_taken_back(back)]
+        moved = [*grown.items(), *barred.items()][:TOLD]
+        detail["groups"] += [{"group": g, "before": had, "now": has} for g, (had, has) in moved]
         waiting = (
             _waiting(ledger, directory.name, members.digest_of(now), "; ".join(reasons), detail) if reasons else None
         )
         if waiting is None or waiting[0].state == "released":
             before_swap(directory.name, now)
             members.replace_members(ledger, directory.name, groups, by, directory.max_age_s, revision=revision)
-        elif not shrinking:  # what was taken away is gone at once; only who would come waits
+        elif (
+            not shrinking
+        ):  # what was taken away is gone at once; only who would come waits, and who is kept from something
             kept = without_gains(before, now, grown.keys()) - back.keys()
-            some = {group: sorted(who for of, who in kept if of == group) for group in groups}
+            kept |= {pair for pair in before if pair[0] in barred}
+            some = {group: sorted(who for of, who in kept if of == group) for group in {*groups, *barred}}
             before_swap(directory.name, kept)
             members.replace_members(
                 ledger, directory.name, some, by, directory.max_age_s, revision=revision, waiting=waiting[0].digest
@@ -223,8 +229,17 @@ def _growing(directory: Directory, grown: Mapping[str, tuple[int, int]]) -> list
         return []
     words = [f"{group} from {had:,} to {has:,}" for group, (had, has) in grown.items()]
     return [
-        f"{len(grown):,} groups would gain more people than max_growth_ratio={directory.max_growth_ratio:g} allows: "
-        f"{_some(words, 5)}"
+        f"{len(grown):,} groups would gain more people than max_growth_ratio={directory.max_growth_ratio:g} allows, or "
+        f"more than {FEW} by a group that is nested into them: {_some(words, 5)}"
+    ]
+
+
+def _unbarring(barred: Mapping[str, tuple[int, int]]) -> list[str]:
+    if not barred:
+        return []
+    words = [f"{group} from {had:,} to {has:,}" for group, (had, has) in sorted(barred.items())]
+    return [
+        f"{len(barred):,} groups from which documents are kept would lose people, who then read these: {_some(words, 5)}"
     ]
 
 

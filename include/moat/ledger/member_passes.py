@@ -139,6 +139,12 @@ def _why(there: bool, later: int | None, denied: bool, found: Pass) -> str:
     return "a document is kept from the group, so its end would let somebody in" if denied else ""
 
 
+def kept_from(ledger: Ledger, groups: Sequence[str]) -> frozenset[str]:
+    """Those of the groups from which a policy keeps something, or from one that they are in."""
+    with ledger.read() as connection:
+        return _denied(connection, ledger.tenant, groups)
+
+
 def _denied(connection: Connection, tenant: str, groups: Sequence[str]) -> frozenset[str]:
     """Those of the groups from which a policy keeps something, or from one that they are in."""
     query = (
