@@ -26,6 +26,9 @@ SAID = (
     Said("en", "Credentials for the FTP server: dock7 / Ropes&Knots8", "Ropes&Knots8"),
     Said("en", "We changed the root password to Gr8-Anchor last Monday.", "Gr8-Anchor"),
     Said("en", "The door code is 83921#, please do not share it.", "83921#"),
+    Said("de", "Der Code für den Tresor der Reederei lautet 580914.", "580914"),
+    Said("fr", "Le code du coffre est 77120.", "77120"),
+    Said("en", "Use postgres://keel:Anchor!down9@db.quay.example:5432/cargo for the report.", "Anchor!down9"),
     Said("en", "Login: frontdesk\nPassword: Oyster_2024", "Oyster_2024"),
     Said("en", "Temporary password → Buoy#5521", "Buoy#5521"),
     Said("en", "the pw for the shared mailbox is tide2Table", "tide2Table"),
@@ -114,6 +117,8 @@ SAID = (
     Said("fr", "Le NIP de la carte est le 9047.", "9047"),
 )
 NONE = (
+    "The code of the safety rule is 480913, the post code is 8001.",
+    "Write postgres://user:password@host:5432/name into the file.",
     "The password is required.",
     "Password: see vault",
     "das Passwort ist abgelaufen",

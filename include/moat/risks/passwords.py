@@ -17,7 +17,9 @@ LETTER = r"[^\W\d_]"
 # The first are found inside a compound too ("Masterpasswort"); after the bar stand those that must begin a word.
 WORDS = {
     "PIN": "pincode, geheimzahl, türcode, torcode, zugangscode, alarmcode, digicode, passcode, 暗証番号, 门禁密码"
+    ", tresorcode, safecode, code für den tresor, code zum tresor, code des tresors, code für den safe, code du coffre"
     "|pin, pin code, pin kode, pin nummer, pin number, nip, kod pin, code pin, door code, gate code, alarm code, access code"
+    ", safe code, vault code, code of the safe, code for the safe, code to the safe, code of the vault, code of the alarm"
     ", entry code, code d'accès, código de acceso, codice di accesso, kod do drzwi",
     "KEY": "|api key, auth key, access key, account key, client key, private key, signing key, encryption key, api token"
     ", auth token, access token, service token, client token, api secret, auth secret, client secret, secret key, secret"
@@ -30,6 +32,7 @@ WORDS = {
     ", inloggning, kirjautuminen, přihlášení, giriş, логин",
 }
 ENDS = {"pin", "nip", "pass", "pwd", "pw", "mdp", "token", "secret", "pin code", "login", "account", "clave"}
+ENDS |= {"code of the safe", "code for the safe", "code to the safe", "safe code", "code für den safe"}
 
 
 def _spelled(word: str) -> str:

@@ -61,6 +61,11 @@ HINT = re.compile(
     r"A3T|ABIA|ACCA|AKIA|ASIA|(?i:aws)|AccountKey=|://|gh[pousr]_|eyJ|-us\d|T3BlbkFJ|pypi-|SG\.|(?i:xox)|sq0csp-"
     r"|\d{8}:[\w-]|[MNO][\w-]{23,25}\."
 )
+ADDRESS = (
+    re.compile(  # detect-secrets leaves out a password with signs that an address should escape, and people do not
+        r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<user>[^\s:/@]{1,60}):(?P<value>[^\s:/@]{4,80})@[\w-]"
+    )
+)
 LONGEST_LINE = 4_000  # characters that a plugin gets at once; longer lines come in overlapping parts
 OVERLAP = 400
 KEY_BEGINS = re.compile(r"-{2,5} ?BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)? ?-{2,5}|PuTTY-User-Key-File-\d")
@@ -74,7 +79,7 @@ WHOLE = {"GITHUB_TOKEN": r"_\w{36}", "JSON_WEB_TOKEN": r"[\w.-]*"}
 
 def find(text: str) -> list[Find]:
     """Find every secret in a text, as place and kind."""
-    return apart([*_keys(text), *_forms(text), *_plugged(text), *passwords.find(text)])
+    return apart([*_keys(text), *_forms(text), *_addresses(text), *_plugged(text), *passwords.find(text)])
 
 
 def inside_key(text: str, open_before: bool) -> tuple[int, bool]:
@@ -129,6 +134,12 @@ def _keys(text: str) -> Iterator[Find]:
 def _forms(text: str) -> Iterator[Find]:
     for match in OTHER_FORMS.finditer(text):
         yield Find(match.start(), match.end(), str(match.lastgroup))
+
+
+def _addresses(text: str) -> Iterator[Find]:
+    for match in ADDRESS.finditer(text):
+        if match["value"] != match["user"] and not passwords.stands_for_one(match["value"]):
+            yield Find(*match.span("value"), "URL_WITH_PASSWORD")
 
 
 def _plugged(text: str) -> Iterator[Find]:
