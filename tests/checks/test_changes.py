@@ -11,7 +11,8 @@ import pytest
 from moat.checks import arrived, changes, kinds
 from moat.checks.chance import at_least
 from moat.checks.changed_columns import Columns
-from moat.checks.changed_text import Text, TextChange, factor_of, text_change
+from moat.checks.changed_numbers import factor_of
+from moat.checks.changed_text import Text, TextChange, text_change
 from moat.checks.changes import KINDS, Compared
 from moat.ledger import checks as results
 from moat.ledger.checks import CheckResult

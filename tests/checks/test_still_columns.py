@@ -56,3 +56,15 @@ def test_a_dose_that_moves_in_a_few_rows_is_told_and_in_more_it_holds() -> None:
 )
 def test_nothing_is_said_of_a_column_of_which_that_is_not_known(nights: int, column: str, customers: int) -> None:
     assert judged(nights, [column] * 5, customers=customers)[0] == []
+
+
+def test_a_column_that_moved_once_is_one_that_people_change_and_first_nights_know_of_none() -> None:
+    def past(nights: int) -> dict[str, list[PastMeasure]]:
+        per_night = {"still.compared": 10.0, "still:state": 1.0}
+        return {
+            name: [PastMeasure(i, START + timedelta(days=i), value, "usual") for i in range(nights)]
+            for name, value in per_night.items()
+        }
+
+    assert [still_columns.stirred(past(30))(column) for column in ("state", "dose")] == [True, False]
+    assert still_columns.stirred(past(1))("dose"), "too few nights tell"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from moat.batching import grouped
 from moat.checks.changed_form import value_of
-from moat.checks.changed_text import factor_of, is_power_of_ten
+from moat.checks.changed_numbers import factor_of, is_power_of_ten
 
 FEWEST = 3  # rows that show a pattern
 VALUES = 3  # different values that were exchanged among rows

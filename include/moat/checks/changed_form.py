@@ -21,6 +21,7 @@ PLACEHOLDER = re.compile(  # what systems put in the place of a document that th
 )
 UNFILLED = re.compile(  # fields of a template, and what programs print where there is no value
     r"\{\{\s*[\w.-]{1,40}\s*\}\}|\$\{[\w.-]{1,40}\}|<%=?\s*[\w.@-]{1,40}\s*%>|\[object Object\]"
+    r"|\{ ?(?:DOCPROPERTY|MERGEFIELD|PAGEREF|HYPERLINK|SEQ|REF|TOC)\b[^{}\n]{0,80}\}"
     r"|\b(?:None|null|NULL|NaN|nil|undefined|n/a|N/A)\b"
 )
 ESCAPED = re.compile(  # entities, backslashes, percent signs and base64, as people should not see them
@@ -31,6 +32,7 @@ SIGN = re.compile(r"([€$£¥₹%‰°±<>≤≥])\s?\d|\d\s?([€$£¥₹%‰�
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n|\|")
 SENTENCE_WORDS = 5  # fewest of a sentence that is compared
 MOST_SENTENCES = 300  # of a document
+BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 LONG = 80  # characters of a sentence that is compared
 RUN = 8  # words in a row that a text repeats
 LONG_WORD, OFTEN = 5, 5  # letters of a word that is compared; such words that changed, at least
@@ -76,7 +78,9 @@ def is_written_otherwise(was: Sequence[str], now: Sequence[str], n_changed: int)
 
 def has_other_letters(was: Sequence[str], now: Sequence[str], out: Counter[str], came: Counter[str]) -> bool:
     """Whether many words have other letters than before, as by a font, an OCR, or when they run backwards."""
-    if out.total() >= len(was) // 2 >= OFTEN and _letters(was) == _letters(now):
+    if out.total() >= max(OFTEN, len(was) // 8) and _letters(was) == _letters(now):
+        return True
+    if is_struck_twice(now) and not is_struck_twice(was):
         return True
     if len(was) == len(now):
         pairs = [(a, b) for a, b in zip(was, now, strict=True) if a != b]
@@ -93,14 +97,43 @@ def has_other_letters(was: Sequence[str], now: Sequence[str], out: Counter[str],
     return sum((word[:2], word[-1]) in ends for word in gone) >= SAME_ENDS * len(gone) or _misread(was, now)
 
 
+def is_substituted(was: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether in all lines that changed each letter and digit is another one, always the same, as by a wrong font.
+
+    Args:
+        was: The lines in their order, without spaces.
+        now: The same of the new text.
+    """
+    if len(was) != len(now):
+        return False
+    table: dict[str, str] = {}
+    n = 0
+    for before, after in zip(was, now, strict=True):
+        if before == after:
+            continue
+        if len(before) != len(after):
+            return False
+        for a, b in zip(before, after, strict=True):
+            if table.setdefault(a, b) != b:
+                return False
+            n += a != b and a.isalnum()
+    return n >= OFTEN and sum(a != b and a.isalnum() for a, b in table.items()) > 1
+
+
+def is_struck_twice(words: Sequence[str]) -> bool:
+    """Whether most words have each letter twice, as bold print that is printed twice."""
+    long = [word for word in words if len(word) >= LONG_WORD]
+    return len(long) >= OFTEN and 2 * sum(word[::2] == word[1::2] for word in long) > len(long)
+
+
 def lost_accents(now: Sequence[str], out: Counter[str], came: Counter[str]) -> bool:
     """Whether every word that is gone had letters beyond ASCII and is there without them, or with others for them."""
-    if not out or all(word.isascii() for word in out) or any(not word.isascii() for word in came):
+    if any(word.isascii() for word in out) or not any(len(word) > 2 for word in out):
         return False
-    there = set(now)
+    there = {part for word in now for part in (word, *BEYOND_ASCII.split(word))}
     return all(
         not word.isascii()
-        and (_plain(word) in there or all(part in there for part in re.split(r"[^\x00-\x7f]+", word) if part))
+        and (_plain(word) in there or all(part in there for part in BEYOND_ASCII.split(word) if part))
         for word in out
     )
 
@@ -158,10 +191,10 @@ def units(
 ) -> frozenset[tuple[str, str]]:
     """What stood beside numbers and was replaced while the numbers stayed, before and after."""
     if len(was) != len(now):
-        return frozenset()
+        return _lost_units(was, now)
     changed = [n for n, (a, b) in enumerate(zip(was, now, strict=True)) if a != b]
     if not changed:
-        gone, added = "".join(sorted(before - after)), "".join(sorted(after - before))
+        gone, added = "".join(sorted(set(before - after))), "".join(sorted(set(after - before)))
         return frozenset({(gone, added)}) if gone else frozenset()
     beside = [n for n in changed if n and was[n - 1][0].isdigit() and not (was[n] + now[n])[0].isdigit()]
     if len(beside) < len(changed):
@@ -169,9 +202,21 @@ def units(
     return frozenset((was[n], now[n]) for n in beside if not now[n][0].isdigit() and was[n].lower() != now[n].lower())
 
 
+def _lost_units(was: Sequence[str], now: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """What stood behind numbers and is gone, where nothing else is."""
+    gone, places = Counter(was) - Counter(now), set[int]()
+    if Counter(now) - Counter(was) or len(gone) > OFTEN:
+        return frozenset()
+    for n, word in enumerate(was):  # "km/h" is two words, and both go
+        if n and word in gone and (was[n - 1][0].isdigit() or n - 1 in places):
+            places.add(n)
+    behind = Counter(was[n] for n in places)
+    return frozenset((word, "") for word in gone) if gone <= behind else frozenset()
+
+
 def _bare(words: Sequence[str]) -> str:
     """Letters without case and accents, and numbers by their value."""
     numbers = (value_of(word) if word[0].isdigit() else None for word in words)
     text = "".join(word if n is None else f" {n.normalize():f} " for word, n in zip(words, numbers, strict=True))
     folded = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in folded if not unicodedata.combining(c))
+    return "".join(c for c in folded if not unicodedata.combining(c) and c not in "'’")

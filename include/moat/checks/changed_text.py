@@ -3,8 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from moat.checks.changed_form import (
@@ -16,6 +15,7 @@ from moat.checks.changed_form import (
     WORD,
     cells_in_another_order,
     has_other_letters,
+    is_substituted,
     is_written_otherwise,
     n_repeated,
     sentences_of,
@@ -23,11 +23,16 @@ from moat.checks.changed_form import (
     units,
     value_of,
 )
+from moat.checks.changed_numbers import factor_of, is_power_of_ten, rule_of, swapped_words
+from moat.checks.changed_order import LEAST_LOST, cut, filler, is_scrambled
 from moat.ledger.projection import VisiblePart
 from moat.parse.language import language_of
 
 LINK = re.compile(r"https?://")
-BROKEN = re.compile(r"#(?:REF|NAME\?|VALUE|DIV/0|N/A|NULL|NUM)!?")  # a cell of a sheet that could not be computed
+BROKEN = re.compile(  # a cell of a sheet that could not be computed, or that shows how it would be
+    r"#(?:REF|NAME\?|VALUE|DIV/0|N/A|NULL|NUM)!?|(?:^|\|)\s*=[A-Z]{2,12}\([^|\n]{0,80}\)", re.MULTILINE
+)
+BLACKED_OUT = re.compile(r"[█▇■]{3,}|\[(?:redacted|geschwärzt|caviardé)\]", re.IGNORECASE)
 STANDS_IN = re.compile(  # words that people write where the real ones are still to come
     r"\b(?:lorem ipsum|dolor sit amet|j(?:ohn|ane) doe|(?:max|erika) mustermann|foo ?bar|asdf\w{0,8}|qwert[yz]\w{0,4}"
     r"|test[ _-]?(?:data|daten|customer|user|document|entry|record|kunde|eintrag)|dummy[ _-]?\w{1,20}|123 main st(?:reet)?"
@@ -37,8 +42,6 @@ STANDS_IN = re.compile(  # words that people write where the real ones are still
 DECIMAL = re.compile(r"\d[.,]\d{1,3}$")
 RULE = re.compile(r"[|\s:-]+")
 OVERLAP = 120  # words that two neighbouring chunks may share
-KEPT = 0.9  # of a text's words that stand where they stood, for it to be the beginning of the old one
-LEAST_LOST = 5  # words
 FEW_NUMBERS = 3
 FEW_SIGNS = 3  # fields without a value, or escapes, that came
 LEAST_REPEATED = 8  # words
@@ -46,6 +49,7 @@ LONG_ENOUGH, MOST_GONE = 40, 0.6  # words of a text that one document is enough 
 MANY_NUMBERS = 6  # of one document
 RUN_TOGETHER = 0.7  # of the number of words, below which the same letters have lost their spaces
 PARTS_LOST = frozenset({"cut", "broken off", "beginning lost", "shorter", "placeholder", "tables", "digits", "spaces"})
+TRUTH = {"true", "false", "yes", "no", "ja", "nein", "oui", "non", "vrai", "faux", "wahr", "falsch"}  # no names
 BEGINNING = 12  # words by which two such pages are the same
 FEW_WORDS = 12  # different words that may change beside a name or a "not"
 NOT = {
@@ -68,6 +72,7 @@ class Text:
     heads: frozenset[str]  # the first row of each table
     n_headings: int
     n_links: int
+    n_blacked_out: int
     n_broken: int  # cells that could not be computed
     n_standing_in: int  # words of test data
     prose: Counter[str] = field(default_factory=Counter)  # words outside of tables, how often
@@ -78,6 +83,7 @@ class Text:
     signs: Counter[str] = field(default_factory=Counter)  # beside numbers
     sentences: frozenset[str] = frozenset()
     is_placeholder: bool = False
+    in_order: tuple[str, ...] = ()  # its lines without what parts words
 
     @classmethod
     def of(cls, parts: Sequence[VisiblePart]) -> "Text":
@@ -105,6 +111,7 @@ class Text:
             heads=frozenset(heads),
             n_headings=len({part.heading for part in parts if part.heading}),
             n_links=len(LINK.findall(text)),
+            n_blacked_out=len(BLACKED_OUT.findall(text)),
             n_broken=len(BROKEN.findall(text)),
             n_standing_in=len(STANDS_IN.findall(text)),
             prose=prose,
@@ -114,6 +121,7 @@ class Text:
             n_again=n_again,
             signs=signs_of(text),
             sentences=frozenset(islice(sentences_of(text), MOST_SENTENCES)),
+            in_order=tuple("".join(line.split()) for line in text.splitlines()),
             is_placeholder=len(text.split()) <= SHORT and bool(PLACEHOLDER.search(text)),
         )
 
@@ -138,8 +146,14 @@ class TextChange:
     units: frozenset[tuple[str, str]] = frozenset()  # that took another's place beside the same numbers
     fresh: frozenset[str] = frozenset()  # sentences that are new
     old: frozenset[str] = frozenset()  # sentences that were there
+    n_lost: int = 0  # of these, those that are gone
     language: tuple[str, str] = ("", "")
+    rule: str = ""  # that explains each number, where nothing but numbers changed
+    swapped: frozenset[tuple[str, str]] = frozenset()  # words and numbers that took another's place
     beginning: str = ""  # of a short text, by which equal ones are found
+    short: bool = False  # far shorter than it was
+    fresh_rows: frozenset[str] = frozenset()  # rows of tables that are new
+    old_rows: frozenset[str] = frozenset()
     before: int = field(default=0)  # hash of the words, to find a text under another key
     after: int = field(default=0)
 
@@ -156,7 +170,7 @@ def text_change(before: Text, after: Text) -> TextChange:
         kinds -= {"headings", "links"}
         if 2 * before.prose.total() < len(before.words):
             kinds.discard("tables")
-    if "unfilled" not in kinds and (kind := _cut(was, now, came.total())):
+    if "unfilled" not in kinds and (kind := cut(was, now, came.total())):
         if "tables" not in kinds:
             kinds.add(kind)
         elif (before.prose - after.prose).total() >= LEAST_LOST:  # they went with the end
@@ -194,11 +208,26 @@ def text_change(before: Text, after: Text) -> TextChange:
         units=units(was, now, before.signs, after.signs),
         fresh=after.sentences - before.sentences,
         old=before.sentences,
+        n_lost=len(before.sentences - after.sentences),
         language=language,
+        rule="" if factor else rule_of(pairs),
+        swapped=frozenset() if factor or same else swapped_words(was, now, FEW_WORDS),
+        short=short,
+        fresh_rows=after.rows - before.rows,
+        old_rows=before.rows - before.heads,
         beginning=" ".join([w for w in now if not w[0].isdigit()][:BEGINNING]).lower() if short else "",
         before=hash(was),
         after=hash(now),
     )
+
+
+def without_values(change: TextChange, values: Sequence[tuple[str, str]]) -> TextChange:
+    """A change without the names that are another value of a column: columns are judged by themselves."""
+    of = [(set(map(str.lower, WORD.findall(was))), set(map(str.lower, WORD.findall(now)))) for was, now in values]
+    names = frozenset(
+        (a, b) for a, b in change.names if not any(a.lower() in was and b.lower() in now for was, now in of)
+    )
+    return replace(change, names=names, often=change.often & names)
 
 
 def _sure(
@@ -226,20 +255,6 @@ def _shared(before: Sequence[str], found: Sequence[str]) -> int:
         if before[-n] == found[0] and list(before[-n:]) == list(found[:n]):
             return n
     return 0
-
-
-def _cut(was: Sequence[str], now: Sequence[str], n_came: int) -> str:
-    """Whether the end or the beginning is lost, and whether the text breaks off in a word."""
-    lost = len(was) - len(now)
-    if lost < max(LEAST_LOST, 0.02 * len(was)) or len(now) < LEAST_LOST or n_came > 1:
-        return ""
-    same = next((n for n, (a, b) in enumerate(zip(was, now, strict=False)) if a != b), len(now))
-    if same >= KEPT * len(now):
-        last = now[-1]
-        inside = same == len(now) - 1 and was[same] != last and was[same].startswith(last) and not last[0].isdigit()
-        return "broken off" if inside else "cut"
-    at_end = next((n for n, (a, b) in enumerate(zip(reversed(was), reversed(now), strict=False)) if a != b), len(now))
-    return "beginning lost" if at_end >= KEPT * len(now) and n_came == 0 else ""
 
 
 def _thinned(before: Text, after: Text, n_came: int) -> bool:
@@ -297,8 +312,12 @@ def _written(before: Text, after: Text, out: Counter[str], came: Counter[str]) -
     if is_written_otherwise(before.words, after.words, out.total()) or _numbers_written_otherwise(before, after):
         fewer = len(after.words) < RUN_TOGETHER * len(before.words)
         kinds.add("spaces" if fewer else "otherwise")
-    elif has_other_letters(before.words, after.words, out, came):
+    elif is_substituted(before.in_order, after.in_order) or has_other_letters(before.words, after.words, out, came):
         kinds.add("letters")
+    elif is_scrambled(before.words, after.words, out.total()):
+        kinds.add("order")
+    elif filler(before.words, after.words, out, came) or after.n_blacked_out >= before.n_blacked_out + FEW_SIGNS:
+        kinds.add("filler")
     repeated = after.n_repeated - before.n_repeated >= max(LEAST_REPEATED, len(after.words) // 8)
     if repeated or after.n_again - before.n_again >= FEW_SIGNS:
         kinds.add("repeated")
@@ -337,19 +356,6 @@ def _filled_otherwise(before: Text, after: Text) -> bool:
     return bool(names) and len(numbers) >= FEW_NUMBERS and pairs == names | numbers
 
 
-def factor_of(was: str, now: str) -> str:
-    """The factor between two numbers to three digits, "" where one is no plain number."""
-    a, b = value_of(was), value_of(now)
-    if not a or b is None:
-        return ""
-    return f"{float(b / a):.3g}"
-
-
-def is_power_of_ten(factor: str) -> bool:
-    """Whether a factor is one that a unit, a prefix or a lost point has, such as 1,000."""
-    return Decimal(factor).normalize().as_tuple().digits == (1,) and Decimal(factor) != 1
-
-
 def _names(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> frozenset[tuple[str, str]]:
     """Words with a capital of which one took another's place: at its places, or as often as it stood there."""
     if len(before.words) == len(after.words):
@@ -357,7 +363,11 @@ def _names(before: Text, after: Text, out: Counter[str], came: Counter[str]) -> 
         return frozenset(
             (a, b)
             for a, b in pairs
-            if len(pairs) <= FEW_WORDS and a[0].isupper() and b[0].isupper() and a.lower() != b.lower()
+            if len(pairs) <= FEW_WORDS
+            and a[0].isupper()
+            and b[0].isupper()
+            and a.lower() != b.lower()
+            and not {a.lower(), b.lower()} <= TRUTH
         )
     old, new = Counter(before.words), Counter(after.words)
     gone = {w: n for w, n in out.items() if w[0].isupper() and not new[w]}

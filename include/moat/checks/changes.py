@@ -7,7 +7,7 @@ is done to a few documents every night is judged over the last nights together.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -16,7 +16,7 @@ from moat.checks import arrived, segments, still_columns
 from moat.checks.candidate import Candidate
 from moat.checks.changed_columns import ColumnChange, Columns, is_small, one_step, values_of
 from moat.checks.changed_form import SHORT
-from moat.checks.changed_text import Text, TextChange, text_change
+from moat.checks.changed_text import Text, TextChange, text_change, without_values
 from moat.checks.kinds import FEWEST, SHOWN, Kind, Seen, judged
 from moat.checks.sample import Lowest
 from moat.ledger import past_contents
@@ -52,6 +52,8 @@ KINDS = (
     Kind(name="figures", title="other figures", says="keep their words and have other numbers", rate=0.05),
     Kind(name="factor", title="numbers multiplied", says="changed in numbers only, all by one factor", rate=0.01),
     Kind(name="numbers exchanged", title="numbers exchanged", says="changed in numbers only, the same ones in other places", rate=0.005),
+    Kind(name="rule", title="numbers changed by one rule", says="changed in numbers only, all by one rule", rate=0.005),
+    Kind(name="swapped", title="one word for another", says="have one word or number in the place of another", rate=0.05, only_told=True),
     Kind(name="form", title="other contents of a form", says="are the same form with other names and numbers", rate=0.01),
     Kind(name="names", title="one name for another", says="have one name in the place of another", rate=0.02),
     Kind(name="negation", title="negations changed", says="changed by a \"not\" and little else", rate=0.02),
@@ -63,6 +65,8 @@ KINDS = (
     Kind(name="letters", title="other letters", says="have many words with other letters", rate=0.005),
     Kind(name="otherwise", title="texts written otherwise", says="have the same letters, written in another way", rate=0.01),
     Kind(name="spaces", title="spaces lost", says="have the same letters, in far fewer words", rate=0.005),
+    Kind(name="order", title="words in another order", says="have the same words, and not in the same sentences", rate=0.005),
+    Kind(name="filler", title="one word for many", says="have one word in the place of many", rate=0.005),
     Kind(name="repeated", title="text repeated", says="repeat their own text", rate=0.01),
     Kind(name="units", title="other units", says="have another unit, currency or sign beside the same numbers", rate=0.01),
     Kind(name="mixed", title="sentences of other documents", says="have sentences that others had in place of theirs", rate=0.01),
@@ -86,9 +90,9 @@ MEASURES = ()  # judged here: an exact test knows more of small numbers than a l
 
 def run(candidate: Candidate) -> list[CheckResult]:
     """Compare every changed document with its last version, and judge what happened to many of them."""
-    edited = _edited(candidate)
-    compared = _compare(candidate, edited) if edited else Compared()
-    seen, past = compared.seen(), history(candidate.runtime.ledger, candidate.load)
+    edited, past = _edited(candidate), history(candidate.runtime.ledger, candidate.load)
+    compared = _compare(candidate, edited, still_columns.stirred(past)) if edited else Compared()
+    seen = compared.seen()
     if back := _went_back(candidate, compared):
         reset = compared.columns.reset(back.keys)  # rows that were set back are as they were, too
         seen["one value" if reset else "went back"] = Seen(list(reset.keys), compared.column(reset)) if reset else back
@@ -113,7 +117,8 @@ def run(candidate: Candidate) -> list[CheckResult]:
 class Compared:
     """The changes of a load's documents."""
 
-    def __init__(self) -> None:
+    def __init__(self, stirred: Callable[[str], bool] = lambda column: False) -> None:
+        self._stirred = stirred  # whether people change a column: what it says in the text is no name
         self.texts: dict[str, TextChange] = {}
         self.columns = Columns()
         self.contents: dict[str, tuple[str, str]] = {}  # document id and digest of the new content, by key
@@ -131,7 +136,12 @@ class Compared:
         if any(risk.startswith(("personal:", "secrets:")) for risk in prepared.risks):
             self.personal.add(prepared.key)
         if before.metadata or prepared.metadata:
-            self.columns.add(prepared.key, values_of(before.metadata), values_of(prepared.metadata))
+            was, now = values_of(before.metadata), values_of(prepared.metadata)
+            self.columns.add(prepared.key, was, now)
+            values = [
+                (was.get(name, ""), now[name]) for name in now if was.get(name) != now[name] and self._stirred(name)
+            ]
+            self.texts[prepared.key] = without_values(self.texts[prepared.key], values)
 
     def seen(self) -> dict[str, Seen]:
         """Documents by kind of change."""
@@ -151,9 +161,17 @@ class Compared:
             "mixed": self._mixed(),
             "line added": self._line_added(),
             "title": self._one_title(),
+            "rule": self._rule(),
+            "swapped": self._swapped(),
             "numbers exchanged": self._exchanged(),
         }
         found.update({name: s for name, s in patterns.items() if s and len(s.keys) >= len(found.get(name, s).keys)})
+        if "language" in found:
+            line, many = self.line_added()  # one line that was added to many is no text in another language
+            added = [key for key in many if len(many) >= FEWEST and self.texts[key].n_lost < 2]
+            alone = {key for key in added if self.texts[key].fresh == {line}}
+            found["language"].keys = [key for key in found["language"].keys if key not in alone]
+            found = {name: seen for name, seen in found.items() if seen.keys}
         if "language" in found:
             pairs = Counter(self.texts[key].language for key in found["language"].keys)
             was, now = pairs.most_common(1)[0][0]
@@ -186,6 +204,27 @@ class Compared:
         was, now = self.texts[keys[0]].numbers[0]
         sure = [key for key in keys if "factor" in self.texts[key].sure]
         return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}", sure, is_small(factor))
+
+    def _rule(self) -> Seen | None:
+        """Documents whose numbers all changed by one rule, the most frequent one."""
+        by = grouped((change.rule, key) for key, change in self.texts.items() if change.rule)
+        rule, keys = max(by.items(), key=lambda one: (len(one[1]), one[0]), default=("", []))
+        if not keys:
+            return None
+        was, now = next(pair for pair in self.texts[keys[0]].numbers if pair[0] != pair[1])
+        return Seen(keys, f"{rule}{self._quoted(keys[0], was, now)}")
+
+    def _swapped(self) -> Seen | None:
+        """Documents in which one word took the place of another that it took in other documents, too."""
+        changes = {} if self.columns.n else self.texts  # of rows, they are values such as a state
+        by = grouped((pair, key) for key, change in changes.items() for pair in change.swapped)
+        many = {pair: keys for pair, keys in by.items() if len(keys) >= FEWEST}
+        if not many:
+            return None
+        (was, now), keys = max(many.items(), key=lambda one: (len(one[1]), one[0]))
+        return Seen(
+            sorted({key for some in many.values() for key in some}), self._quoted(keys[0], was, now).strip(" ()")
+        )
 
     def _pairs(self, of: Literal["names", "units"]) -> Seen | None:
         """Documents in which words took each other's place: those with the most frequent pair, of names with any.
@@ -224,21 +263,22 @@ class Compared:
         return Seen(keys, "" if set(keys) & self.personal else f"“{title[:LONG]}”")
 
     def _mixed(self) -> Seen | None:
-        """Documents most of whose new sentences one other document had."""
-        had = Counter(line for change in self.texts.values() for line in change.old)
-        keys = [
-            key
-            for key, change in self.texts.items()
-            if len(change.fresh) >= FEWEST and 2 * sum(had[line] == 1 for line in change.fresh) > len(change.fresh)
-        ]
+        """Documents most of whose new sentences, or rows of a table, one other document had."""
+        had = Counter(line for change in self.texts.values() for line in (*change.old, *change.old_rows))
+
+        def others(fresh: frozenset[str]) -> bool:
+            n = sum(had[line] == 1 for line in fresh)
+            return (len(fresh) >= FEWEST and 2 * n > len(fresh)) or (len(fresh) > 1 and n == len(fresh))
+
+        keys = [key for key, change in self.texts.items() if others(change.fresh) or others(change.fresh_rows)]
         return Seen(keys) if keys else None
 
     def _same_page(self) -> Seen | None:
-        by = grouped((change.beginning, key) for key, change in self.texts.items() if change.beginning)
-        if not by:
-            return None
-        beginning, keys = max(by.items(), key=lambda one: len(one[1]))
-        quoted = "" if set(keys) & self.personal else f"“{beginning[:LONG]}…”"
+        """Documents that became short, with one beginning or below a title of their own with one sentence."""
+        beginnings = grouped((change.beginning, key) for key, change in self.texts.items() if change.beginning)
+        lines = grouped((line, key) for key, change in self.texts.items() if change.short for line in change.fresh)
+        said, keys = max((*beginnings.items(), *lines.items()), key=lambda one: len(one[1]), default=("", []))
+        quoted = "" if set(keys) & self.personal else f"“{said[:LONG]}…”"
         return Seen(keys, quoted) if len(keys) >= FEWEST else None
 
     def _other_key(self) -> Seen | None:
@@ -286,9 +326,9 @@ def _edited(candidate: Candidate) -> set[str]:
     return set(keys.values().values())
 
 
-def _compare(candidate: Candidate, edited: set[str]) -> Compared:
+def _compare(candidate: Candidate, edited: set[str], stirred: Callable[[str], bool]) -> Compared:
     """Compare the documents, a window of last versions at a time."""
-    compared, window = Compared(), list[tuple[Prepared, list[Chunk]]]()
+    compared, window = Compared(stirred), list[tuple[Prepared, list[Chunk]]]()
 
     def compare() -> None:
         ids = [prepared.id for prepared, _ in window]

@@ -4,7 +4,7 @@ How often each column moves among the rows that changed is learned from earlier 
 rows in which it moves are beyond chance, whatever the new values are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from moat.checks.candidate import Candidate
 from moat.checks.changed_columns import Columns
@@ -16,6 +16,7 @@ MOST = 60  # columns of a source; of more, those that move most
 NAME = 100  # length of a column's name in a measure
 LEARNED_FROM = 100  # changed rows of loads before the newest few
 STAYS = 0.02  # of the changed rows, in which a column moves that usually stays
+FEW_LOADS = 3  # with changed rows, before which it is not known what people change
 ROWS = Of(documents="changed rows", counted="still.compared", prefix="still")
 
 
@@ -57,6 +58,12 @@ def run(
             found.append(result)
     candidate.behind.update({f"{ROWS.prefix}:{name[:NAME]}": keys[:SHOWN] for name, keys in columns.replaced.items()})
     return sorted(found, key=lambda result: (result.severity == "warn", -len(result.documents)))[:1]
+
+
+def stirred(past: Mapping[str, Sequence[PastMeasure]]) -> Callable[[str], bool]:
+    """Whether people change a column: it moved in an earlier load, or too few loads tell."""
+    few = sum(1 for p in past.get(ROWS.counted, ()) if p.value) < FEW_LOADS
+    return lambda column: few or any(p.value for p in past.get(f"{ROWS.prefix}:{column[:NAME]}", ()))
 
 
 def _stays(column: str, past: Mapping[str, Sequence[PastMeasure]]) -> bool:

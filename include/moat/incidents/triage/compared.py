@@ -5,7 +5,7 @@ from collections.abc import Callable
 from moat.incidents.triage.evidence import Evidence, Signs, signs
 from moat.incidents.triage.signature import AGAIN, DECLARE, LOOK, REJECT, RELEASE, ROLLBACK, Signature
 
-LESS_SURE = 5  # of the score, where all checks only warn: chance is not out of the question
+LESS_SURE = 20  # of the score, where all checks only warn: chance is not out of the question
 SEE = "compare a few of the documents that the report names with their source"
 
 
@@ -28,9 +28,9 @@ COMPARED = (
     Signature("placeholders", "Pages that stand in the place of documents", _failed("placeholders", "new placeholders", score=98), ("bring the real files of {source}: open one that the report names", REJECT, AGAIN, ROLLBACK)),
     Signature("template_unfilled", "Fields are not filled in", _failed("fields not filled in", score=97), ("see what fills in the documents of {source}", REJECT, AGAIN, ROLLBACK)),
     Signature("encoding", "Characters are broken", _failed("escaped characters", "other letters", "letters that are no words", score=98), ("see what converts the documents of {source}, and its encoding", REJECT, AGAIN, ROLLBACK)),
-    Signature("text_written_otherwise", "The same text is written in another way", _failed("texts written otherwise", score=89), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("text_written_otherwise", "The same text is written in another way", _failed("texts written otherwise", "words in another order", score=89), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("words_run_together", "The spaces between words are lost", _failed("spaces lost", score=98), ("see whether the export of {source} or its parser drops spaces", REJECT, AGAIN, ROLLBACK)),
-    Signature("text_repeated", "Documents repeat their own text", _failed("text repeated", score=93), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
+    Signature("text_repeated", "Documents repeat their own text", _failed("text repeated", "one word for many", score=93), ("see what converts the documents of {source}", REJECT, AGAIN, ROLLBACK)),
     Signature("units_changed", "Numbers stand with another unit, currency or sign", _failed("other units", score=94), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("boilerplate_grown", "A template repeats in most documents", _failed("one line in many", "one title in many", "another company in many", score=86), (LOOK, RELEASE, REJECT, DECLARE)),
     Signature("text_emptied", "Text is missing from documents", _failed("half of the text lost", score=75), (LOOK, REJECT, AGAIN, ROLLBACK)),
@@ -46,8 +46,9 @@ COMPARED = (
     Signature("bodies_swapped", "Documents hold other texts than they should", _failed("texts of other documents", score=99), (SEE, REJECT, AGAIN, ROLLBACK)),
     Signature("bodies_swapped", "Documents hold other texts than they should", _failed("sentences of other documents", score=99), (SEE, REJECT, AGAIN, ROLLBACK)),
     Signature("backup_restored", "An older state of the source came back", _failed("older versions again", score=98), ("see whether a backup of {source} was restored over the live documents", REJECT, AGAIN, ROLLBACK)),
-    Signature("names_replaced", "One name stands in the place of another", _failed("one name for another", score=86), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("names_replaced", "One name stands in the place of another", _failed("one name for another", "one word for another", score=86), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("negations_changed", "Sentences say the opposite of what they said", _failed("negations changed", score=95), (SEE, RELEASE, REJECT, ROLLBACK)),
+    Signature("figures_replaced", "The same words stand with other numbers", _failed("numbers changed by one rule", score=92), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("figures_replaced", "The same words stand with other numbers", _failed("other figures", "other contents of a form", score=80), (SEE, RELEASE, REJECT, ROLLBACK)),
     Signature("language_changed", "Documents are in another language", _failed("another language", score=94), (LOOK, RELEASE, DECLARE, REJECT)),
     Signature("part_stopped", "A part of the source brings nothing any more", _failed("folders that stopped", "values that stopped", score=70), ("see whether the export of that folder, or of those rows, of {source} still runs", AGAIN, DECLARE)),
