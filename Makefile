@@ -62,7 +62,7 @@ sweep: programs ## Ask who reads what half a million times, beside the oracle; a
 	$(BIN)/python -m pytest tests/proofs/access/test_sweep.py --sweep 500000 --timeout 86400 -s
 door: programs ## Sweep for leaks through HTTP and MCP beside the oracle, and let 200 clients ask at once
 	$(BIN)/python -m tests.proofs door
-trust: programs ## Live half a year of a simulated company, then break it; writes bench/TRUST.md and TRUST_SECOND.md
+trust: programs ## Live half a year of a simulated company, then break it and two others; writes bench/TRUST.md, TRUST_SECOND.md, TRUST_THIRD.md
 	$(BIN)/python -m pytest tests/proofs/trust --full -s
 faults: programs ## Break whatever can break in 500 seeded runs; one to two hours
 	KILLS=$(or $(KILLS),100) CUTS=$(or $(CUTS),200) $(BIN)/python -m pytest -q -s tests/proofs/faults/test_kills.py tests/proofs/faults/test_sealed.py

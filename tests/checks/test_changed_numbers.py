@@ -111,9 +111,9 @@ def test_the_state_of_a_row_is_no_name_where_people_change_its_column() -> None:
 
 def test_one_page_below_a_title_of_each_document_is_one_page() -> None:
     compared = Compared()
-    for n in range(3):
-        page = f"Minutes of berth {n}\nThe answer of the service: too many requests, try again later."
-        compared.texts[str(n)] = text_change(text(f"Minutes of berth {n}\n{HARBOUR}\n{HARBOUR}"), text(page))
+    for n, berth in enumerate(("oak", "elm", "ash")):
+        page = f"Minutes of {berth}\nThe answer of the service: too many requests, try again later."
+        compared.texts[str(n)] = text_change(text(f"Minutes of {berth}\n{HARBOUR}\n{HARBOUR}"), text(page))
     assert compared.seen()["same page"].keys == ["0", "1", "2"]
 
 

@@ -34,8 +34,8 @@ READS = (
     (
         "what a revert of a swap took away comes again by itself",
         "include/moat/directories/sync.py",
-        "reasons = [*shrinking, *_growing(directory, grown), *_taken_back(back)]",
-        "reasons = [*shrinking, *_growing(directory, grown)]",
+        "*_unbarring(barred), *_taken_back(back)]",
+        "*_unbarring(barred)]",
         f"{SWAPS}who_came_by_a_swap_is_out_at_once_and_waits_for_a_person",
     ),
     (

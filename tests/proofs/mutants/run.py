@@ -28,6 +28,7 @@ from tests.proofs.mutants.names import NAMES
 from tests.proofs.mutants.people import PEOPLE
 from tests.proofs.mutants.reads import READS
 from tests.proofs.mutants.restricted import RESTRICTED
+from tests.proofs.mutants.rules import OF_RULES
 from tests.proofs.mutants.texts import TEXTS
 from tests.proofs.mutants.walls import WALLS
 
@@ -258,6 +259,7 @@ MUTANTS = (
             *MACHINE,
             *MANY,
             *OF_CHANGES,
+            *OF_RULES,
             *READS,
             *RESTRICTED,
             *TEXTS,

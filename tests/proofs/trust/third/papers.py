@@ -4,6 +4,7 @@ import html
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import docx
 import openpyxl
@@ -35,8 +36,9 @@ class Paper:
         return self.key.rpartition("/")[0]
 
 
+@lru_cache(maxsize=4_096)
 def made(paper: Paper) -> bytes:
-    """The bytes of a paper's file; the same paper gives the same text."""
+    """The bytes of a paper's file; the same paper gives the same bytes, as a file that is restored has them."""
     return MAKERS[paper.form](paper)
 
 

@@ -1,0 +1,96 @@
+"""Seeded bugs of what is compared since a third company was tried: (name, file, old, new, test)."""
+
+NUMBERS = "tests/checks/test_changed_numbers.py::test_"
+OF_RULES = (
+    (
+        "a column's value is a name",
+        "include/moat/checks/changed_text.py",
+        "    return replace(change, names=names, often=change.often & names)",
+        "    return change",
+        f"{NUMBERS}the_state_of_a_row_is_no_name_where_people_change_its_column",
+    ),
+    (
+        "no column is one that people change",
+        "include/moat/checks/still_columns.py",
+        "    return lambda column: few or any(",
+        "    return lambda column: False and any(",
+        "tests/checks/test_still_columns.py::test_a_column_that_moved_once_is_one_that_people_change_and_first_nights_know_of_none",
+    ),
+    (
+        "one number has a rule",
+        "include/moat/checks/changed_numbers.py",
+        "    if len(different) < LEAST:",
+        "    if not different:",
+        f"{NUMBERS}a_rule_explains_each_number_that_changed",
+    ),
+    (
+        "clocks are not compared",
+        "include/moat/checks/changed_numbers.py",
+        '    return f"clock moved by {minutes // 60}:{minutes % 60:02}" if minutes else ""',
+        '    return ""',
+        f"{NUMBERS}a_rule_explains_each_number_that_changed",
+    ),
+    (
+        "a letter may be another in one line only",
+        "include/moat/checks/changed_form.py",
+        "            if table.setdefault(a, b) != b:\n                return False\n",
+        "",
+        f"{NUMBERS}a_wrong_font_puts_one_letter_for_each_and_an_edit_does_not",
+    ),
+    (
+        "letters stand twice unseen",
+        "include/moat/checks/changed_form.py",
+        "sum(word[::2] == word[1::2] for word in long) > len(long)",
+        "sum(word[::2] == word[1::2] for word in long) > 2 * len(long)",
+        f"{NUMBERS}bold_print_that_is_printed_twice_is_seen",
+    ),
+    (
+        "units may go",
+        "include/moat/checks/changed_form.py",
+        "        return _lost_units(was, now)",
+        "        return frozenset()",
+        f"{NUMBERS}units_that_are_lost_behind_numbers_are_told_and_lost_words_are_not",
+    ),
+    (
+        "columns may be read across",
+        "include/moat/checks/changed_order.py",
+        "    return (after - before).total() >= OTHER_PAIRS * len(now)",
+        "    return False",
+        f"{NUMBERS}columns_that_are_read_across_are_another_order_and_a_moved_paragraph_is_not",
+    ),
+    (
+        "a filler is a word",
+        "include/moat/checks/changed_order.py",
+        "2 * out.total() >= n and not word[0].isdigit()",
+        "not word",
+        f"{NUMBERS}one_word_in_the_place_of_many_is_a_filler",
+    ),
+    (
+        "a page below titles is many pages",
+        "include/moat/checks/changes.py",
+        "        said, keys = max((*beginnings.items(), *lines.items())",
+        "        said, keys = max((*beginnings.items(),)",
+        f"{NUMBERS}one_page_below_a_title_of_each_document_is_one_page",
+    ),
+    (
+        "a line that is added is another language",
+        "include/moat/checks/changes.py",
+        "if self.texts[key].fresh == {line}}",
+        "if not line}",
+        f"{NUMBERS}a_line_that_is_added_to_many_is_no_other_language",
+    ),
+    (
+        "a nested group comes unasked",
+        "include/moat/directories/growth.py",
+        " or len(nested[group] - people) > FEW)",
+        ")",
+        "tests/directories/test_growth.py::test_a_group_that_is_nested_into_a_large_one_waits_unless_its_people_were_there",
+    ),
+    (
+        "who was kept out comes in by the end of the group",
+        "include/moat/directories/sync.py",
+        "            kept |= {pair for pair in before if pair[0] in barred}\n",
+        "",
+        "tests/directories/test_sync.py::test_a_group_from_which_something_is_kept_waits_with_its_end_and_the_rest_goes_on",
+    ),
+)
