@@ -127,3 +127,10 @@ def test_a_line_that_is_added_to_many_is_no_other_language() -> None:
     seen = compared.seen()
     assert "language" not in seen
     assert seen["line added"].keys == ["0", "1", "2"]
+
+
+def test_a_text_in_which_each_letter_is_another_has_other_letters_and_a_changed_number_has_not() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    wrong = HARBOUR.translate(str.maketrans(letters, letters[13:] + letters[:13]))
+    assert "letters" in text_change(text(f"Berth 7\n{HARBOUR}"), text(f"Berth 7\n{wrong}")).kinds
+    assert "letters" not in text_change(text(f"{HARBOUR} Call 480913."), text(f"{HARBOUR} Call 571024.")).kinds

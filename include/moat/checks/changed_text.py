@@ -9,6 +9,7 @@ from itertools import islice
 from moat.checks.changed_form import (
     ESCAPED,
     MOST_SENTENCES,
+    OFTEN,
     PLACEHOLDER,
     SHORT,
     UNFILLED,
@@ -312,7 +313,11 @@ def _written(before: Text, after: Text, out: Counter[str], came: Counter[str]) -
     if is_written_otherwise(before.words, after.words, out.total()) or _numbers_written_otherwise(before, after):
         fewer = len(after.words) < RUN_TOGETHER * len(before.words)
         kinds.add("spaces" if fewer else "otherwise")
-    elif is_substituted(before.in_order, after.in_order) or has_other_letters(before.words, after.words, out, came):
+    elif (
+        (out.total() >= OFTEN and is_substituted(before.in_order, after.in_order))
+        or (4 * out.total() >= len(before.words) and is_substituted(before.words, after.words))
+        or has_other_letters(before.words, after.words, out, came)
+    ):
         kinds.add("letters")
     elif is_scrambled(before.words, after.words, out.total()):
         kinds.add("order")

@@ -152,6 +152,8 @@ class Compared:
                 seen.keys.append(key)
                 if kind in change.sure:
                     seen.sure.append(key)
+        if "otherwise" in found and "letters" in found:  # one fault shows in some texts as this and in some as that
+            found["otherwise"].keys += [key for key in found["letters"].keys if key not in found["otherwise"].keys]
         patterns = {
             "factor": self._factor(),
             "names": self._pairs("names"),

@@ -27,17 +27,21 @@ HONEST = (*office.found, *shop.found)
 GENERATOR = (
     "honest", "kinds_convert", "kinds_meaning", "kinds_reach", "kinds_works", "papers", "railway", "speech", "tools",
 )  # fmt: skip
-FULL_DAYS, FEW_DAYS = 40, 12
+FULL_DAYS, FEW_DAYS = 40, 8
 FULL_SEED, FEW_SEED = 5, 17
-FEW = (  # of each class one or two, in the size that a small run tries
-    ("chat_refusal", "all"),
-    ("must_is_may", "all"),
-    ("supplier_account", "all"),
-    ("km_of_others", "all"),
+FEW = (  # of each class one or two, in a size that takes seconds and needs no learned bound
+    ("chat_refusal", "three"),
+    ("digits_as_letters", "three"),
+    ("trial_words", "three"),
+    ("supplier_account", "a tenth"),
+    ("parts_of_others", "three"),
+    ("password_in_french", "three"),
+    ("told_in_german", "three"),
     ("restricted_pasted", "three"),
+    ("circles_joined", "a tenth"),
     ("patterns_lost", "whole"),
-    ("circles_joined", "all"),
-    ("safe_code_in_german", "three"),
+    ("contractors_within", "whole"),
+    ("denied_group_empty", "whole"),
 )
 OPENING = (
     "# Trust, measured on a third company",
