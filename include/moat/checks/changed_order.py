@@ -8,7 +8,7 @@ KEPT = 0.9  # of a text's words that stand where they stood, for it to be the be
 LEAST_LOST = 5  # words
 SAME_WORDS = 0.02  # of a text's words that may differ where only their order changed
 LEAST_WORDS = 20  # of a text whose order is compared
-OTHER_PAIRS = 0.15  # of the pairs of neighbouring words that are new where sentences were taken apart
+OTHER_PAIRS = 0.1  # of the pairs of neighbouring words that are new where sentences were taken apart
 LEAST_FILLED, FILLED = 5, 0.06  # times that a word came in the place of others, and the share of words that it is
 
 
