@@ -6,7 +6,7 @@ import pytest
 
 from moat.checks.changed_columns import values_of
 from moat.checks.changed_form import is_struck_twice, is_substituted, lost_accents, units
-from moat.checks.changed_numbers import rule_of, swapped_words
+from moat.checks.changed_numbers import rules_of, swapped_words
 from moat.checks.changed_order import filler, is_scrambled
 from moat.checks.changed_text import Text, text_change, without_values
 from moat.checks.changes import Compared
@@ -28,13 +28,32 @@ HARBOUR = (
         ([("128", "821"), ("47", "74")], "digits in reverse"),
         ([("128", "100"), ("47", "40")], "rounded to one digit"),
         ([("6.8", "6"), ("12.4", "12")], "decimals cut"),
-        ([("08:15", "09:15")], ""),
+        ([("80.01.4202", "08.10.2024"), ("12", "21")], "digits in reverse"),
         ([("08:15", "09:15"), ("23:40", "22:10")], ""),
         ([("128", "131"), ("47", "52")], ""),
     ],
 )
 def test_a_rule_explains_each_number_that_changed(pairs: list[tuple[str, str]], rule: str) -> None:
-    assert rule_of(pairs) == rule
+    assert rules_of(pairs) == ({rule} if rule else frozenset())
+
+
+def test_three_documents_with_one_number_each_have_a_rule_together_and_two_have_none() -> None:
+    compared = Compared()
+    for n, hour in enumerate((6, 11, 21)):
+        was = f"{HARBOUR} Berth {n} opens at {hour:02}:15."
+        compared.texts[str(n)] = text_change(text(was), text(was.replace(f"{hour:02}:15", f"{hour + 1:02}:15")))
+        assert ("rule" in compared.seen()) == (n == 2)
+    assert compared.seen()["rule"].says.startswith("clock moved by 1:00")
+
+
+def test_a_word_that_took_the_place_of_another_in_three_documents_is_told_and_of_rows_it_is_a_value() -> None:
+    compared = Compared()
+    for n, word in enumerate(("pilot", "winch", "hatch")):
+        was = f"{HARBOUR} The {word} {n} must wait."
+        compared.texts[str(n)] = text_change(text(was), text(was.replace("must", "may")))
+    assert compared.seen()["swapped"].says == "must → may"
+    compared.columns.add("0", {"state": "open"}, {"state": "done"})
+    assert "swapped" not in compared.seen()
 
 
 def test_words_that_took_anothers_place_are_few_or_none() -> None:

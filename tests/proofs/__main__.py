@@ -40,7 +40,7 @@ PARTS = (
     Part("machine", 6, ("tests/proofs/access/test_machine.py",)),
     Part("sweep", 5, ("tests/proofs/access/test_sweep.py",)),
     Part("door", 5, ("tests/proofs/door",)),
-    Part("trust", 10, ("tests/proofs/trust",)),
+    Part("trust", 12, ("tests/proofs/trust",)),
     Part("faults", 21, ("tests/proofs/faults",)),
     Part("parts", 15, ("tests/proofs/e2e/test_parts.py",)),
     Part("cluster", 16, ("tests/proofs/cluster", "-s")),

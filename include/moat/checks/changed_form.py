@@ -205,7 +205,7 @@ def units(
 def _lost_units(was: Sequence[str], now: Sequence[str]) -> frozenset[tuple[str, str]]:
     """What stood behind numbers and is gone, where nothing else is."""
     gone, places = Counter(was) - Counter(now), set[int]()
-    if Counter(now) - Counter(was) or len(gone) > OFTEN:
+    if Counter(now) - Counter(was) or len(gone) > 2 * OFTEN:
         return frozenset()
     for n, word in enumerate(was):  # "km/h" is two words, and both go
         if n and word in gone and (was[n - 1][0].isdigit() or n - 1 in places):

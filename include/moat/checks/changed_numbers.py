@@ -10,29 +10,24 @@ from moat.checks.changed_form import value_of
 CLOCK = re.compile(r"(\d\d?):(\d\d)")
 DAY = re.compile(r"(?:(\d\d?)[./-](\d\d?)[./-](\d{4})|(\d{4})-(\d\d?)-(\d\d?))")
 PARTS = re.compile(r"[.,:/-]")
-LEAST = 2  # different numbers that one rule explains
 
 
-def rule_of(pairs: Iterable[tuple[str, str]]) -> str:
-    """The rule by which each of some numbers became another one, in words; "" where there is none.
+def rules_of(pairs: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The rules, in words, each of which makes all of some numbers of the ones before; empty where there is none.
 
     Args:
         pairs: Numbers before and after, as they are written.
     """
-    different = set(pairs)
-    if len(different) < LEAST:
-        return ""
-    rules = [_rules(was, now) for was, now in different]
-    common = set.intersection(*rules)
-    return min(common, default="")
+    found = [_rules(was, now) for was, now in set(pairs)]
+    return frozenset(set.intersection(*found)) if found else frozenset()
 
 
 def _rules(was: str, now: str) -> set[str]:
     """Rules that make one number of another."""
     found = set[str]()
-    if now == was[::-1]:
-        found.add("digits in reverse")
     before, after = PARTS.split(was), PARTS.split(now)
+    if was != now and [part[::-1] for part in before] == after:
+        found.add("digits in reverse")
     if len(before) == len(after) > 1 and before != after and sorted(before) == sorted(after):
         found.add("day and month exchanged")
     if (moved := _clock(was, now)) or (moved := _day(was, now)):

@@ -24,7 +24,7 @@ from moat.checks.changed_form import (
     units,
     value_of,
 )
-from moat.checks.changed_numbers import factor_of, is_power_of_ten, rule_of, swapped_words
+from moat.checks.changed_numbers import factor_of, is_power_of_ten, rules_of, swapped_words
 from moat.checks.changed_order import LEAST_LOST, cut, filler, is_scrambled
 from moat.ledger.projection import VisiblePart
 from moat.parse.language import language_of
@@ -149,7 +149,7 @@ class TextChange:
     old: frozenset[str] = frozenset()  # sentences that were there
     n_lost: int = 0  # of these, those that are gone
     language: tuple[str, str] = ("", "")
-    rule: str = ""  # that explains each number, where nothing but numbers changed
+    rules: frozenset[str] = frozenset()  # that explain each number, where nothing but numbers changed
     swapped: frozenset[tuple[str, str]] = frozenset()  # words and numbers that took another's place
     beginning: str = ""  # of a short text, by which equal ones are found
     short: bool = False  # far shorter than it was
@@ -211,7 +211,7 @@ def text_change(before: Text, after: Text) -> TextChange:
         old=before.sentences,
         n_lost=len(before.sentences - after.sentences),
         language=language,
-        rule="" if factor else rule_of(pairs),
+        rules=frozenset() if len(set(pairs)) > 1 and factor else rules_of(pairs),
         swapped=frozenset() if factor or same else swapped_words(was, now, FEW_WORDS),
         short=short,
         fresh_rows=after.rows - before.rows,
@@ -327,7 +327,7 @@ def _written(before: Text, after: Text, out: Counter[str], came: Counter[str]) -
     if repeated or after.n_again - before.n_again >= FEW_SIGNS:
         kinds.add("repeated")
     if before.heads <= after.rows and cells_in_another_order(before.rows - after.rows, after.rows - before.rows) >= 2:
-        kinds.add("cells")
+        kinds = kinds - {"order"} | {"cells"}
     return kinds
 
 

@@ -53,7 +53,7 @@ KINDS = (
     Kind(name="factor", title="numbers multiplied", says="changed in numbers only, all by one factor", rate=0.01),
     Kind(name="numbers exchanged", title="numbers exchanged", says="changed in numbers only, the same ones in other places", rate=0.005),
     Kind(name="rule", title="numbers changed by one rule", says="changed in numbers only, all by one rule", rate=0.005),
-    Kind(name="swapped", title="one word for another", says="have one word or number in the place of another", rate=0.05, only_told=True),
+    Kind(name="swapped", title="one word for another", says="have one word or number in the place of another", rate=0.02, only_told=True),
     Kind(name="form", title="other contents of a form", says="are the same form with other names and numbers", rate=0.01),
     Kind(name="names", title="one name for another", says="have one name in the place of another", rate=0.02),
     Kind(name="negation", title="negations changed", says="changed by a \"not\" and little else", rate=0.02),
@@ -208,10 +208,10 @@ class Compared:
         return Seen(keys, f"each × {factor}{self._quoted(keys[0], was, now)}", sure, is_small(factor))
 
     def _rule(self) -> Seen | None:
-        """Documents whose numbers all changed by one rule, the most frequent one."""
-        by = grouped((change.rule, key) for key, change in self.texts.items() if change.rule)
+        """Documents whose numbers all changed by one rule, the most frequent one; a single number has one soon."""
+        by = grouped((rule, key) for key, change in self.texts.items() for rule in change.rules)
         rule, keys = max(by.items(), key=lambda one: (len(one[1]), one[0]), default=("", []))
-        if not keys:
+        if len({pair for key in keys for pair in self.texts[key].numbers}) < FEWEST:
             return None
         was, now = next(pair for pair in self.texts[keys[0]].numbers if pair[0] != pair[1])
         return Seen(keys, f"{rule}{self._quoted(keys[0], was, now)}")
@@ -229,7 +229,7 @@ class Compared:
         )
 
     def _pairs(self, of: Literal["names", "units"]) -> Seen | None:
-        """Documents in which words took each other's place: those with the most frequent pair, of names with any.
+        """Documents in which words took each other's place; the most frequent pair is quoted.
 
         One name in the place of another at one place of one document is an edit, so such a pair does not count.
         """
@@ -238,7 +238,9 @@ class Compared:
             return None
         (was, now), keys = max(by.items(), key=lambda one: (len(one[1]), one[0]))
         says = self._quoted(keys[0], was, now).strip(" ()")
-        if of == "names":
+        if of == "units":  # in each of these documents nothing else changed
+            keys = [key for key, change in self.texts.items() if change.units]
+        else:
             many = {key for some in by.values() if len(some) > 1 for key in some}
             keys = [key for key, change in self.texts.items() if key in many or change.often]
         return Seen(keys, says) if keys else None

@@ -18,10 +18,10 @@ OF_RULES = (
     ),
     (
         "one number has a rule",
-        "include/moat/checks/changed_numbers.py",
-        "    if len(different) < LEAST:",
-        "    if not different:",
-        f"{NUMBERS}a_rule_explains_each_number_that_changed",
+        "include/moat/checks/changes.py",
+        "        if len({pair for key in keys for pair in self.texts[key].numbers}) < FEWEST:",
+        "        if not keys:",
+        f"{NUMBERS}three_documents_with_one_number_each_have_a_rule_together_and_two_have_none",
     ),
     (
         "clocks are not compared",

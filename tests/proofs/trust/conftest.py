@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.proofs.trust.parts import Parts
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("trust")
@@ -12,3 +14,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--known", help="A file of results, one a line: what is in it is not run again, what runs is added."
     )
+
+
+@pytest.fixture(scope="module")
+def full(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="module")
+def parts(request: pytest.FixtureRequest) -> Parts:
+    return Parts(request.config)

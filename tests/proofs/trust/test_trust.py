@@ -33,16 +33,6 @@ SLOW = {"embedder_down", "budget_exceeded", "chunk_explosion"}  # seconds of wai
 
 
 @pytest.fixture(scope="module")
-def full(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--full"))
-
-
-@pytest.fixture(scope="module")
-def parts(request: pytest.FixtureRequest) -> Parts:
-    return Parts(request.config)
-
-
-@pytest.fixture(scope="module")
 def simulation(
     weaviate_server: Settings, embedder_server: int, tmp_path_factory: pytest.TempPathFactory, full: bool, parts: Parts
 ) -> Iterator[Simulation]:

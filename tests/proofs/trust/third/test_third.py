@@ -1,17 +1,13 @@
 """What the gate makes of a company that nothing was tuned on: a sample here, all of it by `make trust`."""
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bench.results import ran_on
-from moat.incidents.triage.rank import SIGNATURES
-from moat.settings import PROJECT, Settings
+from moat.settings import Settings
 from tests.company import collection_of_its_own
-from tests.proofs.trust.harness import Kept, Night
-from tests.proofs.trust.page import NIGHTS_PER_FALSE_HOLD, page
+from tests.proofs.trust.harness import Kept
 from tests.proofs.trust.parts import Parts
 from tests.proofs.trust.third.honest import office, shop
 from tests.proofs.trust.third.kinds_convert import convert
@@ -20,10 +16,8 @@ from tests.proofs.trust.third.kinds_reach import circles, reach
 from tests.proofs.trust.third.kinds_works import works
 from tests.proofs.trust.third.nights import Third, third
 from tests.proofs.trust.third.unseen import UNSEEN
-from tests.proofs.trust.trial import Trial, in_order
+from tests.proofs.trust.trial import Study, Trial, is_made_alone
 
-HARMS = (*convert.found, *meaning.found, *works.found, *reach.found, *circles.found)
-HONEST = (*office.found, *shop.found)
 GENERATOR = (
     "honest", "kinds_convert", "kinds_meaning", "kinds_reach", "kinds_works", "papers", "railway", "speech", "tools",
 )  # fmt: skip
@@ -34,7 +28,7 @@ FEW = (  # of each class one or two, in a size that takes seconds and needs no l
     ("digits_as_letters", "three"),
     ("trial_words", "three"),
     ("supplier_account", "a tenth"),
-    ("parts_of_others", "three"),
+    ("parts_of_others", "a tenth"),
     ("password_in_french", "three"),
     ("told_in_german", "three"),
     ("restricted_pasted", "three"),
@@ -56,14 +50,15 @@ OPENING = (
 )
 
 
-@pytest.fixture(scope="module")
-def full(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--full"))
-
-
-@pytest.fixture(scope="module")
-def parts(request: pytest.FixtureRequest) -> Parts:
-    return Parts(request.config)
+STUDY = Study(
+    harms=(*convert.found, *meaning.found, *works.found, *reach.found, *circles.found),
+    honest=(*office.found, *shop.found),
+    few=FEW,
+    unseen=UNSEEN,
+    file="TRUST_THIRD.md",
+    opening=OPENING,
+    packages=("python-pptx", "reportlab", "duckdb"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -83,45 +78,15 @@ def test_the_gate_keeps_its_promises_to_a_third_company(
     company: Third, full: bool, parts: Parts, tmp_path: Path
 ) -> None:
     nights = company.live(parts.days or (FULL_DAYS if full else FEW_DAYS))
-    print(*(n for n in nights if n.flagged), sep="\n", flush=True)
-    trial = Trial(company, Kept(company, tmp_path / "kept"), parts)
-
-    def written() -> None:  # a whole run takes hours: what has run stays if the rest does not
-        if full:
-            _written(nights, trial)
-
-    by_name = {harm.name: harm for harm in HARMS}
-    trial.harm(in_order(HARMS) if full else [(by_name[name], size) for name, size in FEW], written)
-    trial.change(HONEST if full else HONEST[:1])
-    written()
-    stopped = [n for n in nights if n.stopped]
-    assert len(stopped) <= max(1, len(nights) // NIGHTS_PER_FALSE_HOLD), stopped
-    largest = [o for o in trial.found if o.size in ("whole", "all") or not full]
-    unseen = [f"{o.kind} {o.size}" for o in largest if o.verdict in ("silent", "live") and o.kind not in UNSEEN]
-    assert unseen == []
-    assert [h.kind for h in trial.changed if not h.released] == []
-
-
-def _written(nights: list[Night], trial: Trial) -> None:
-    text = page(
-        nights, trial.found, trial.changed, HARMS, UNSEEN, OPENING, ran_on("python-pptx", "reportlab", "duckdb")
-    )
-    (PROJECT / "bench" / "TRUST_THIRD.md").write_text(text, "utf-8")
+    trial = Trial(STUDY, company, nights, Kept(company, tmp_path / "kept"), parts)
+    trial.run(full)
+    trial.judge(full)
 
 
 def test_kinds_have_names_of_their_own_and_causes_that_triage_knows() -> None:
-    assert len({h.name for h in (*HARMS, *HONEST)}) == len(HARMS) + len(HONEST)
-    known = {signature.name for signature in SIGNATURES}
-    assert {cause for h in (*HARMS, *HONEST) for cause in h.right} <= known
-    assert {name for name, _ in FEW} | UNSEEN.keys() <= {h.name for h in HARMS}
+    STUDY.hold_together()
 
 
 def test_the_third_company_is_made_by_code_of_its_own() -> None:
     """Neither Moat nor another company is imported by what makes it and what harms it."""
-    for name in GENERATOR:
-        tree = ast.parse(Path(__file__).with_name(f"{name}.py").read_text("utf-8"))
-        modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-        assert not any(m.split(".")[0] in ("moat", "include", "dags", "plugins") for m in modules), name
-        ours = {m for m in modules if m.startswith("tests.")} - {"tests.proofs.trust.kind"}
-        assert {m.removeprefix("tests.proofs.trust.third.") for m in ours} <= set(GENERATOR), name
+    is_made_alone(Path(__file__).parent, GENERATOR)
