@@ -44,8 +44,8 @@ def _nested(came: Pairs, has: Mapping[str, frozenset[str]]) -> dict[str, frozens
 def losing(before: Pairs, now: Pairs) -> dict[str, tuple[int, int]]:
     """Groups that would lose all or most of their people, with their number before and after.
 
-    Where a document is kept from such a group, these people would read it. One who leaves may always go, and so may
-    a few of many.
+    Where a document is kept from such a group, these people would read it. One of several may always leave, and so
+    may a few of many; the last one waits.
     """
     had, has = people_of(before), people_of(now)
     none: frozenset[str] = frozenset()
