@@ -28,7 +28,8 @@ def _rules(was: str, now: str) -> set[str]:
     before, after = PARTS.split(was), PARTS.split(now)
     if was != now and [part[::-1] for part in before] == after:
         found.add("digits in reverse")
-    if len(before) == len(after) > 1 and before != after and sorted(before) == sorted(after):
+    stays = len(before) == 2 or before[0] == after[0] or before[-1] == after[-1]  # a year; else it is written otherwise
+    if len(before) == len(after) > 1 and before != after and sorted(before) == sorted(after) and stays:
         found.add("day and month exchanged")
     if (moved := _clock(was, now)) or (moved := _day(was, now)):
         found.add(moved)
@@ -49,7 +50,7 @@ def _clock(was: str, now: str) -> str:
 
 def _day(was: str, now: str) -> str:
     a, b = _date(was), _date(now)
-    if not a or not b:
+    if not a or not b or a == b:
         return ""
     if (a.month, a.day) == (b.month, b.day):
         return f"dates moved by {b.year - a.year:+} years"
