@@ -120,5 +120,10 @@ class MoatPages(AirflowPlugin):
             **ICON,
         },
         {"name": "Load", "bundle_url": BUNDLE, "destination": "dag_run", "url_route": "moat-load", **ICON},
-        {"name": "Knowledge base at a glance", "bundle_url": BUNDLE, "destination": "dashboard", "url_route": "moat-home"},
+        {
+            "name": "Knowledge base at a glance",
+            "bundle_url": BUNDLE,
+            "destination": "dashboard",
+            "url_route": "moat-home",
+        },
     ]
