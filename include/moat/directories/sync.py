@@ -95,9 +95,8 @@ def sync(
         if waiting is None or waiting[0].state == "released":
             before_swap(directory.name, now)
             members.replace_members(ledger, directory.name, groups, by, directory.max_age_s, revision=revision)
-        elif (
-            not shrinking
-        ):  # what was taken away is gone at once; only who would come waits, and who is kept from something
+        elif not shrinking:
+            # What was taken away is gone at once. Who would come waits, and who would read what their group is kept from.
             kept = without_gains(before, now, grown.keys()) - back.keys()
             kept |= {pair for pair in before if pair[0] in barred}
             some = {group: sorted(who for of, who in kept if of == group) for group in {*groups, *barred}}

@@ -61,10 +61,9 @@ HINT = re.compile(
     r"A3T|ABIA|ACCA|AKIA|ASIA|(?i:aws)|AccountKey=|://|gh[pousr]_|eyJ|-us\d|T3BlbkFJ|pypi-|SG\.|(?i:xox)|sq0csp-"
     r"|\d{8}:[\w-]|[MNO][\w-]{23,25}\."
 )
-ADDRESS = (
-    re.compile(  # detect-secrets leaves out a password with signs that an address should escape, and people do not
-        r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<user>[^\s:/@]{1,60}):(?P<value>[^\s:/@]{4,80})@[\w-]"
-    )
+# detect-secrets leaves out a password with signs that an address should escape, and people do not.
+ADDRESS = re.compile(
+    r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<user>[^\s:/@]{1,60}):(?P<value>[^\s:/@]{4,80})@[\w-]"
 )
 LONGEST_LINE = 4_000  # characters that a plugin gets at once; longer lines come in overlapping parts
 OVERLAP = 400
