@@ -84,20 +84,20 @@ def _nothing(why: str, load: Load | None = None) -> dict[str, Any]:
 
 def _told(load: Load, before: Sequence[Piece], after: Sequence[Piece]) -> dict[str, Any]:
     old, new = ([(one.heading, one.text) for one in each] for each in (before, after))
-    pairs: list[dict[str, Any]] = []
+    differ: list[tuple[Piece | None, Piece | None]] = []
     same = 0
     for what, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if what == "equal":
             same += j - i
         else:
-            pairs += (_pair(was, now) for was, now in zip_longest(before[i:j], after[k:m]))
+            differ += zip_longest(before[i:j], after[k:m])
     return {
         "load": load.id,
         "state": load.state,
-        "why": "" if pairs else "both versions have the same text",
+        "why": "" if differ else "both versions have the same text",
         "same": same,
-        "pairs": pairs[:PAIRS],
-        "left_off": max(0, len(pairs) - PAIRS),
+        "pairs": [_pair(was, now) for was, now in differ[:PAIRS]],
+        "left_off": max(0, len(differ) - PAIRS),
     }
 
 
