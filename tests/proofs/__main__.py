@@ -43,7 +43,7 @@ PARTS = (
     Part("trust", 12, ("tests/proofs/trust",)),
     Part("faults", 21, ("tests/proofs/faults",)),
     Part("parts", 15, ("tests/proofs/e2e/test_parts.py",)),
-    Part("cluster", 16, ("tests/proofs/cluster", "-s")),
+    Part("cluster", 12, ("tests/proofs/cluster", "-s")),
     Part("hostile", 15, ("tests/proofs/hostile", "-s")),
     Part("quality", 4, ("tests/proofs/quality",)),
     Part("image", 15, ("tests/proofs/image",)),
