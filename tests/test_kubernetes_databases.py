@@ -1,6 +1,7 @@
 """The accounts that deploy/kubernetes makes in PostgreSQL, made in a real one: what each may do, and what not."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ def url() -> Iterator[Callable[[str, str], str]]:
     run(of("airflow", "airflow"), "INSERT INTO task_instance SELECT 'queued', 'gpu', 'docs' FROM generate_series(1, 5)")
     yield of
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(url: str, statement: str) -> list[tuple[object, ...]]:
