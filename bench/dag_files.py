@@ -8,17 +8,14 @@ its DAGs: the share is of these.
 """
 
 import argparse
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from bench.results import put, ran_on
 from moat.settings import PROJECT
-from tests.dagbag import HEAD, MANY_SOURCES, PLAIN
+from tests.dagbag import HEAD, MANY_SOURCES, PLAIN, asked_of_airflow
 
 TITLE = "DAG files of many sources"
 LIMIT_S = 50
@@ -85,25 +82,15 @@ def _measured(folder: Path, texts: dict[str, str], sources: int) -> tuple[int, i
     shutil.copy(PROJECT / "dags" / "ingest.py", folder)
     for name, text in {**texts, "warm.py": HEAD + ONE.format("warm")}.items():
         (folder / name).write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(folder)],
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "MANY": str(sources),
-            "MOAT_HOME": str(folder.parent / "moat"),
-            "AIRFLOW_HOME": str(folder.parent / "airflow"),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder.parent}/airflow.db",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-            "PYTHONPATH": os.pathsep.join(str(PROJECT / p) for p in ("", "include", "plugins")),
-        },
-        check=False,
+    dags, tasks, parsed, written = asked_of_airflow(
+        MEASURE,
+        folder.parent,
+        str(folder),
+        MANY=str(sources),
+        MOAT_HOME=str(folder.parent / "moat"),
+        AIRFLOW__LOGGING__LOGGING_LEVEL="ERROR",
+        PYTHONPATH=os.pathsep.join(str(PROJECT / p) for p in ("", "include", "plugins")),
     )
-    answers = [line.removeprefix("ANSWER") for line in done.stdout.splitlines() if line.startswith("ANSWER")]
-    if not answers:
-        raise SystemExit(f"{done.stdout[-3_000:]}\n{done.stderr[-5_000:]}")
-    dags, tasks, parsed, written = json.loads(answers[0])
     return dags, tasks, parsed, written
 
 

@@ -20,12 +20,10 @@ from types import SimpleNamespace
 import psutil
 
 from bench.access import Bench
-from bench.rebuild import prepared
+from bench.rebuild import prepared, weaviate_of
 from bench.results import in_a_folder, put, ran_on
 from moat.local import servers
-from moat.local.binaries import WEAVIATE, program
 from moat.records import Chunk, Embedded
-from moat.settings import PROJECT, Settings
 from moat.staging import Staging
 
 TITLE = "footprint: bytes of a chunk at rest"
@@ -72,17 +70,11 @@ def measured(given: argparse.Namespace, home: Path) -> str:
 
 def of_kind(given: argparse.Namespace, home: Path) -> dict[str, float]:
     """Bytes a chunk of one kind of index."""
-    binary = program(WEAVIATE, PROJECT / ".moat" / "bin", print)
-    keys, (port, grpc_port) = servers.WeaviateKeys.new(), servers.free_ports(2)
-    names = {"operator": keys.operator, "writer": keys.writer, "reader": keys.reader}
-    settings = Settings.model_validate(
-        {"home": home, "weaviate_port": port, "weaviate_grpc_port": grpc_port}
-        | {f"weaviate_{role}_key": key for role, key in names.items()}
-    )
+    settings, started = weaviate_of(home)
 
     @contextmanager
     def weaviate() -> Iterator[servers.Server]:
-        server = servers.weaviate(binary, home / "weaviate", port, grpc_port, keys)
+        server = started()
         with servers.running(server):
             yield server
 

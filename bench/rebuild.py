@@ -48,7 +48,8 @@ def main() -> None:
     put(TITLE, in_a_folder(lambda home: measured(given, home)))
 
 
-def measured(given: argparse.Namespace, home: Path) -> str:
+def weaviate_of(home: Path) -> tuple[Settings, Callable[[], servers.Server]]:
+    """Settings that lead to a Weaviate of a folder's own, and what starts it."""
     binary = program(WEAVIATE, PROJECT / ".moat" / "bin", print)
     keys, (port, grpc_port) = servers.WeaviateKeys.new(), servers.free_ports(2)
     names = {"operator": keys.operator, "writer": keys.writer, "reader": keys.reader}
@@ -56,7 +57,12 @@ def measured(given: argparse.Namespace, home: Path) -> str:
         {"home": home, "weaviate_port": port, "weaviate_grpc_port": grpc_port}
         | {f"weaviate_{role}_key": key for role, key in names.items()}
     )
-    weaviate = servers.weaviate(binary, home / "weaviate", port, grpc_port, keys)
+    return settings, lambda: servers.weaviate(binary, home / "weaviate", port, grpc_port, keys)
+
+
+def measured(given: argparse.Namespace, home: Path) -> str:
+    settings, started = weaviate_of(home)
+    weaviate = started()
     with servers.running(weaviate):
         bench = prepared(given, settings)
         ours, bare, others, spent = list[float](), list[float](), list[str](), list[tuple[Spent, Spent]]()

@@ -1,9 +1,9 @@
 // The panel on Airflow's Home: how fresh the knowledge base is, and the sources that need somebody.
 
 import { Box, DagLink, Flex, Go, Heading, LoadLink, Mark, Text, When, h, n, useAnswer } from "./ui.js";
+import { inTrouble, total } from "./sources.js";
 
 const SHOWN = 5; // sources that need somebody
-const needs = (r) => r.held || r.masked || r.late || r.incidents.length > 0;
 
 export function Home() {
   const { data, error } = useAnswer("sources", {});
@@ -11,16 +11,15 @@ export function Home() {
     h(Flex, { gap: 4, align: "baseline", wrap: "wrap" },
       h(Heading, { size: "sm", as: "h2" }, h(Go, { view: "sources" }, "Knowledge base")),
       error ? h(Text, { role: "alert", fontSize: "sm" }, error) : data ? h(Summary, { rows: data.sources }) : h(Text, { fontSize: "sm", color: "fg.muted" }, "Asking the ledger…")),
-    data && h(Trouble, { rows: data.sources.filter(needs) }));
+    data && h(Trouble, { rows: data.sources.filter(inTrouble) }));
 }
 
 function Summary({ rows }) {
   if (!rows.length) return h(Text, { fontSize: "sm", color: "fg.muted" }, "No source is loaded yet: trigger the DAG of a source.");
   const newest = rows.map((r) => r.promoted_at).filter(Boolean).sort().at(-1);
-  const documents = rows.reduce((sum, r) => sum + r.documents, 0);
   const late = rows.filter((r) => r.late).length;
   return h(Flex, { gap: 3, align: "baseline", wrap: "wrap", fontSize: "sm" },
-    h(Text, null, `${n(rows.length)} sources, ${n(documents)} documents are visible`),
+    h(Text, null, `${n(rows.length)} sources, ${n(total(rows, "documents"))} documents are visible`),
     newest && h(Text, null, "newest load promoted ", h(When, { at: newest })),
     h(Mark, { colour: late ? "red" : "green" }, late ? `${n(late)} late` : "none is late"));
 }

@@ -16,9 +16,14 @@ const COLUMNS = [
   { name: "tokens, 30 days", right: true, by: (r) => r.tokens, cell: (r) => n(r.tokens) + (r.cost ? ` · ${r.cost}` : "") },
 ];
 const WELL = [["", "all"], ["trouble", "with trouble"], ["held", "held"], ["late", "late"], ["quarantined", "with quarantine"]];
+
+/** Whether a source needs somebody. */
+export const inTrouble = (r) => r.late || r.held || r.masked || r.incidents.length > 0;
+export const total = (rows, name) => rows.reduce((sum, r) => sum + r[name], 0);
+
 const HAS = {
   "": () => true,
-  trouble: (r) => r.late || r.held || r.masked || r.incidents.length > 0,
+  trouble: inTrouble,
   held: (r) => !!r.held,
   late: (r) => !!r.late,
   quarantined: (r) => r.quarantined > 0,
@@ -40,8 +45,6 @@ export function Sources() {
       h(Flex, { gap: 10, mt: 8, wrap: "wrap" }, ...Object.entries(data.totals).map(([what, each]) => h(Totals, { key: what, what, each }))));
   });
 }
-
-const total = (rows, name) => rows.reduce((sum, r) => sum + r[name], 0);
 
 function Totals({ what, each }) {
   const most = Math.max(1, ...each.map((one) => one.documents));

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from random import Random
 
-from tests.proofs.trust.kind import Harms, Keys
+from tests.proofs.trust.kind import Harms, Keys, Weight
 from tests.proofs.trust.third.papers import Paper
 from tests.proofs.trust.third.railway import Railway
 
@@ -89,29 +89,25 @@ class Paperwork(Harms):
     """Kinds of harm to papers."""
 
     def words(
-        self, name: str, change: Says, says: str, right: str, of: Keys | None = None, cells: bool = False
+        self,
+        name: str,
+        change: Says,
+        says: str,
+        right: str,
+        of: Keys | None = None,
+        cells: bool = False,
+        weight: Weight = "severe",
     ) -> None:
-        """Enter a severe kind that changes each sentence."""
-        self.enter(
-            name,
-            lambda rail, keys, _: alter(rail, keys, lambda p: worded(p, change, cells)),
-            says,
-            right,
-            of or self.of,
-        )
+        """Enter a kind that changes each sentence."""
 
-    def little(
-        self, name: str, change: Says, says: str, right: str, of: Keys | None = None, cells: bool = False
-    ) -> None:
+        def act(rail: Railway, keys: list[str], _: Random) -> None:
+            alter(rail, keys, lambda p: worded(p, change, cells))
+
+        self.enter(name, act, says, right, of or self.of, weight=weight)
+
+    def little(self, name: str, change: Says, says: str, right: str, of: Keys | None = None, cells: bool = False) -> None:  # fmt: skip
         """The same of a medium one."""
-        self.enter(
-            name,
-            lambda rail, keys, _: alter(rail, keys, lambda p: worded(p, change, cells)),
-            says,
-            right,
-            of or self.of,
-            weight="medium",
-        )
+        self.words(name, change, says, right, of, cells, weight="medium")
 
     def becomes(self, name: str, text: str, says: str, right: str, of: Keys | None = None) -> None:
         """Enter a severe kind that leaves one text of each paper."""
